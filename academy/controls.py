@@ -1,0 +1,98 @@
+"""What every reported gain stands beside: the base, joint LoRA training, and random search.
+
+All get the token budget that evolution used, selection and re-tests included, counted in
+token-equivalents (forward 1, forward + backward 3). Joint training is first tried at three
+learning rates with a third of the budget each, and then trained with all of it at the rate that
+did best on select questions; the trials are not charged to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from academy.challenge import Challenge, prompts_and_answers
+from academy.config import EvolutionConfig
+from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.exam import general_sheet
+from academy.mutation import random_layer
+from academy.skills import SKILLS, questions
+from academy.training import StudyPlan, train_litter
+from genome.base_model import BaseModel, Rows
+from genome.genome import Genome
+from genome.layer import Layer
+
+JOINT_RATES = (0.002, 0.005, 0.01)
+JOINT_ROWS = 64
+SELECT_PER_SKILL = 40
+"""Select questions per skill that decide between learning rates."""
+
+
+@dataclass(frozen=True)
+class JointResult:
+    """One LoRA trained on all skills at once."""
+
+    layer: Layer
+    learning_rate: float
+    select_mean: float
+    tokens: TokenMeter
+
+
+def train_joint(
+    base: BaseModel, *, rank: int, rates: Sequence[float], budget: int, seed: int
+) -> list[JointResult]:
+    """Train one layer per learning rate on all skills, each until its own budget is spent.
+
+    All see the same fresh questions in the same order, side by side in one litter.
+
+    Args:
+        budget: Token-equivalents per layer; never exceeded.
+    """
+    rng = np.random.default_rng([seed, rank])
+    steps, rows = _budgeted_rows(base, budget // 3, rng)
+    layer = random_layer(base.fingerprint, base.linear_shapes, rank, 0.0, rng)
+    n = len(rates)
+    plan = StudyPlan(steps, JOINT_ROWS, 0.0)
+    meter = TokenMeter()
+    trained = train_litter(base, [layer] * n, [rows] * n, plan, meter, rates=rates)
+    sheet = general_sheet(SELECT_PER_SKILL, "select")
+    means = LocalEvaluator(base).scores([Genome.of(x) for x in trained], sheet).mean(1)
+    return [
+        JointResult(x, rate, float(mean), TokenMeter(backward=meter.backward // n))
+        for x, rate, mean in zip(trained, rates, means, strict=True)
+    ]
+
+
+def best_joint(results: Sequence[JointResult]) -> JointResult:
+    """The one that does best on select questions."""
+    return max(results, key=lambda result: result.select_mean)
+
+
+def random_search_config(config: EvolutionConfig) -> EvolutionConfig:
+    """The same operators, births and budget, with chance in place of both selections."""
+    return replace(config, selection="random")
+
+
+def _budgeted_rows(base: BaseModel, n_tokens: int, rng: np.random.Generator) -> tuple[int, Rows]:
+    """As many steps of fresh questions as fit into `n_tokens` trained positions."""
+    stream = _mixed_questions(rng)
+    drawn: list[Challenge] = []
+    spent, steps = 0, 0
+    while True:
+        batch = [next(stream) for _ in range(JOINT_ROWS)]
+        width = base.rows(*prompts_and_answers(batch)).input_ids.shape[1]
+        if spent + JOINT_ROWS * width > n_tokens and steps:
+            return steps, base.rows(*prompts_and_answers(drawn))
+        spent += JOINT_ROWS * width
+        steps += 1
+        drawn += batch
+
+
+def _mixed_questions(rng: np.random.Generator) -> Iterator[Challenge]:
+    """Endless train questions, every skill equally often, in random order."""
+    streams = [questions(skill, "train", rng) for skill in SKILLS]
+    while True:
+        for index in rng.permutation(len(SKILLS)):
+            yield next(streams[index])

@@ -1,0 +1,132 @@
+"""The report's plots, each as one inline SVG element."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+INK, QUIET, ACCENT = "#22313f", "#9aa5b1", "#2a7de1"
+COLOURS = mpl.colormaps["tab20"]
+WIDE, NARROW = (9.0, 3.6), (9.0, 3.0)
+
+
+def plot_species(generations: Sequence[dict[str, Any]]) -> Markup:
+    """Members of every species by generation, as a stacked area."""
+    last_name: dict[int, str] = {}
+    for record in generations:
+        last_name |= {s["id"]: s["name"] for s in record["species"]}
+    sizes = [
+        [next((s["population"] for s in r["species"] if s["id"] == key), 0) for r in generations]
+        for key in last_name
+    ]
+    figure = Figure(WIDE)
+    axes = figure.subplots()
+    colours = [COLOURS(i % 20) for i in range(len(last_name))]
+    axes.stackplot([r["generation"] for r in generations], sizes, colors=colours)
+    for key, colour, size in zip(last_name, colours, sizes, strict=True):
+        if size[-1]:
+            axes.plot([], [], color=colour, linewidth=6, label=last_name[key])
+    axes.margins(0)
+    axes.set(xlabel="generation", ylabel="personas")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def plot_niche_accuracy(species: Sequence[dict[str, Any]]) -> Markup:
+    """Champion beside base on the niche, with 95 % intervals and the 90 % line."""
+    figure = Figure(WIDE)
+    axes = figure.subplots()
+    rows = range(len(species))
+    for key, colour, shift, label in (
+        ("base", QUIET, 0.2, "base"),
+        ("test", ACCENT, -0.2, "champion"),
+    ):
+        values = [s[f"{key}_accuracy"] for s in species]
+        low = [max(0.0, v - s[f"{key}_interval"][0]) for v, s in zip(values, species, strict=True)]
+        high = [max(0.0, s[f"{key}_interval"][1] - v) for v, s in zip(values, species, strict=True)]
+        places = [row + shift for row in rows]
+        axes.barh(places, values, 0.38, color=colour, xerr=[low, high], label=label)
+    axes.axvline(0.9, color=INK, linewidth=0.8, linestyle=":")
+    axes.set_yticks(list(rows), [f"{s['name']} ({s['niche']})" for s in species])
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), xlabel="exact-match accuracy, unseen test questions")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def plot_skill_matrix(
+    last: dict[str, Any], skills: Sequence[str], base_accuracy: Sequence[float]
+) -> Markup:
+    """Species by skill; the base in the last row."""
+    species = sorted(last["species"], key=lambda s: -s["population"])
+    names = [s["name"] for s in species] + ["base"]
+    matrix = [s["profile"] for s in species] + [list(base_accuracy)]
+    figure = Figure((9.0, 1.2 + 0.32 * len(names)))
+    axes = figure.subplots()
+    image = axes.imshow(matrix, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+    axes.set_xticks(range(len(skills)), skills, rotation=40, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    for y, row in enumerate(matrix):
+        for x, value in enumerate(row):
+            ink = "black" if value > 0.6 else "white"
+            axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=ink)
+    figure.colorbar(image, ax=axes, label="estimated accuracy", pad=0.02)
+    return _svg(figure)
+
+
+def plot_controls(summary: dict[str, Any]) -> Markup:
+    """Mean and worst skill of every method on the same general test exam."""
+    controls = summary["controls"]
+    named = {
+        "base": controls["base"],
+        "joint LoRA": controls["joint_lora"],
+        "random search": controls["random_search"],
+        "evolved": controls["evolved"],
+    }
+    figure = Figure(NARROW)
+    axes = figure.subplots()
+    for key, colour, shift in (("mean", ACCENT, -0.2), ("worst", QUIET, 0.2)):
+        values = [facts[key] for facts in named.values()]
+        label = f"{key} skill" if key == "worst" else "mean over skills"
+        bars = axes.bar([i + shift for i in range(len(named))], values, 0.38, color=colour)
+        bars.set_label(label)
+        axes.bar_label(bars, fmt="%.2f", fontsize=8)
+    axes.set_xticks(range(len(named)), list(named))
+    axes.set(ylim=(0, 1.08), ylabel="accuracy")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def plot_market(species: Sequence[dict[str, Any]]) -> Markup:
+    """Price of every listing before and after its sales, with the number sold."""
+    figure = Figure(NARROW)
+    axes = figure.subplots()
+    listed = [s for s in species if "price_nanos" in s]
+    prices = [s["price_nanos"] / 1e9 for s in listed]
+    first = [s["price_history"][0]["price_nanos"] / 1e9 for s in listed]
+    axes.bar(range(len(listed)), prices, color=ACCENT, label="price now")
+    axes.plot(
+        range(len(listed)), first, "_", color=INK, markersize=16, label="price at publication"
+    )
+    for i, s in enumerate(listed):
+        sold = f"{s['sales']} sold" if s["sales"] else ""
+        axes.text(i, prices[i], sold, ha="center", va="bottom", fontsize=8)
+    axes.set_xticks(range(len(listed)), [s["name"] for s in listed], rotation=30, ha="right")
+    axes.margins(y=0.15)
+    axes.set(ylabel="credits")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def _svg(figure: Figure) -> Markup:
+    """The figure as an SVG element, the same bytes for the same data."""
+    out = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "continuum", "svg.fonttype": "none"}):
+        figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None})
+    text = out.getvalue()
+    return Markup(text[text.index("<svg") :])

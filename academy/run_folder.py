@@ -1,0 +1,134 @@
+"""A run on disk: settings, progress, one record per generation, finished steps, a checkpoint.
+
+    HOME/run/config.json                 settings, written once
+    HOME/run/status.json                 phase and progress, for who watches
+    HOME/run/generations/0000.json ...   one record per generation
+    HOME/run/steps/NAME.json             the result of every finished step after evolution
+    HOME/run/checkpoint.safetensors      the evolution between two generations
+Every file appears by rename, so a kill at any moment leaves a valid run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from academy.errors import RunBusyError, RunCorruptError, RunMismatchError
+from genome.files import remove_leftovers, write_json
+
+
+class RunFolder:
+    """Reads and writes one run's files; knows nothing of what they mean."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.path = home / "run"
+        self._elapsed_before = 0.0
+        self._started = time.monotonic()
+
+    @contextmanager
+    def claimed(self, settings: dict[str, Any]) -> Iterator[bool]:
+        """Hold the run for this process; yields whether it was begun before.
+
+        Raises:
+            RunBusyError: Another process is at it.
+            RunMismatchError: The folder holds a run with other settings.
+            RunCorruptError: The settings cannot be read.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunBusyError(
+                    f"another process is running {self.path}: wait for it, or give another --out"
+                ) from None
+            remove_leftovers(self.home)
+            yield self._check_settings(settings)
+
+    def _check_settings(self, settings: dict[str, Any]) -> bool:
+        path = self.path / "config.json"
+        if not path.exists():
+            write_json(path, settings)
+            return False
+        old = self.read(path)
+        different = {key: old.get(key) for key, value in settings.items() if old.get(key) != value}
+        if different:
+            theirs = ", ".join(f"{key}={value}" for key, value in different.items())
+            ours = ", ".join(f"{key}={settings[key]}" for key in different)
+            raise RunMismatchError(
+                f"{self.home} holds a run with {theirs}, not {ours}: give the same settings to "
+                "resume it, or another --out"
+            )
+        self._elapsed_before = float(self.status().get("elapsed_s", 0.0))
+        return True
+
+    # -- progress --------------------------------------------------------------------------
+
+    @property
+    def elapsed_s(self) -> float:
+        """Working time spent on this run, earlier processes included."""
+        return self._elapsed_before + time.monotonic() - self._started
+
+    def status(self) -> dict[str, Any]:
+        """The last status written; empty if there is none."""
+        path = self.path / "status.json"
+        return self.read(path) if path.exists() else {}
+
+    def write_status(self, phase: str, generation: int, done: int, total: int) -> None:
+        """Say where the run stands."""
+        write_json(
+            self.path / "status.json",
+            {
+                "phase": phase,
+                "generation": generation,
+                "interactions": done,
+                "interactions_total": total,
+                "updated_s": time.time(),
+                "elapsed_s": self.elapsed_s,
+                "pid": os.getpid(),
+            },
+        )
+
+    # -- generations -----------------------------------------------------------------------
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    def write_generation(self, record: dict[str, Any]) -> None:
+        """Add one generation's record."""
+        write_json(self.path / "generations" / f"{record['generation']:04d}.json", record)
+
+    def generations(self, up_to: int | None = None) -> list[dict[str, Any]]:
+        """All records in order; later ones than `up_to` belong to a step that was lost."""
+        records = [self.read(p) for p in sorted((self.path / "generations").glob("[0-9]*.json"))]
+        return [r for r in records if up_to is None or r["generation"] <= up_to]
+
+    # -- steps -----------------------------------------------------------------------------
+
+    def step(self, name: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result of a step: read back if it was finished before, else computed and kept."""
+        path = self.path / "steps" / f"{name}.json"
+        if not path.exists():
+            write_json(path, compute())
+        return self.read(path)
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """One JSON object of the run; RunCorruptError if it cannot be read."""
+        try:
+            data = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise RunCorruptError(
+                f"the run's file {path} cannot be read ({error}): delete it to have it made "
+                "again, or start over with another --out"
+            ) from None
+        if not isinstance(data, dict):
+            raise RunCorruptError(f"the run's file {path} must hold one JSON object: delete it")
+        return data

@@ -1,0 +1,147 @@
+"""Gradient steps for many layers at once: one backward pass trains a whole litter.
+
+Every slot has its own rows, its own loss, its own clipping and (AdamW works element by element)
+its own optimiser state, so what a layer learns does not depend on its litter mates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from academy.evaluator import TokenMeter
+from genome.base_model import IGNORED, BaseModel, Rows
+from genome.genome import Genome
+from genome.layer import Factors, Layer
+from genome.population import PopulationModel
+
+BETAS = (0.9, 0.99)
+CLIP_NORM = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPlan:
+    """How a layer is trained: the rate falls linearly to zero over the steps."""
+
+    steps: int
+    rows_per_step: int
+    learning_rate: float
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that one layer studies in all."""
+        return self.steps * self.rows_per_step
+
+
+def train_litter(
+    base: BaseModel,
+    layers: Sequence[Layer],
+    studies: Sequence[Rows],
+    plan: StudyPlan,
+    tokens: TokenMeter,
+    *,
+    rates: Sequence[float] | None = None,
+) -> list[Layer]:
+    """Train every layer on its own rows, all in one batch; the inputs are left unchanged.
+
+    Args:
+        studies: For each layer, (plan.n_rows, n_positions) rows in the order of study.
+        rates: A learning rate for each layer instead of the plan's.
+        tokens: Is charged with every position that goes forward and backward.
+
+    Returns:
+        The trained layers, in the order given.
+    """
+    population = PopulationModel(base.model)
+    slots = population.load([Genome.of(layer) for layer in layers])
+    population.train(True)
+    parameters = population.parameters()
+    optimizer = torch.optim.AdamW(parameters, 1.0, betas=BETAS, weight_decay=0.0)
+    slot_rates = torch.tensor(rates or [plan.learning_rate] * len(layers))[:, None, None]
+    input_ids, labels = _pad_together(base, studies)
+    per_step = plan.rows_per_step
+    row_slots = [slot for slot in slots for _ in range(per_step)]
+    for step in range(plan.steps):
+        part = slice(step * per_step, (step + 1) * per_step)
+        x, y = input_ids[:, part].flatten(0, 1), labels[:, part].flatten(0, 1)
+        width = int((y != IGNORED).any(0).nonzero().max()) + 1
+        x, y = x[:, :width], y[:, :width]
+        with half_precision(), population.rows(row_slots):
+            logits = base.model(input_ids=x, use_cache=False).logits
+        _slot_losses(logits.float(), y, len(slots)).sum().backward()
+        _clip_slots(parameters)
+        _step(optimizer, parameters, slot_rates * (1 - step / plan.steps))
+        tokens.backward += x.numel()
+    population.train(False)
+    return [_unstack(layer, population, slot) for slot, layer in enumerate(layers)]
+
+
+def half_precision() -> torch.autocast:
+    """bfloat16 matrix products in training where the processor has them, else float32.
+
+    Measured on two cores with AVX512-BF16: 46,000 instead of 21,500 tokens a second. Factors,
+    optimiser state and every score stay float32.
+    """
+    supported = bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=supported)
+
+
+def _pad_together(base: BaseModel, studies: Sequence[Rows]) -> tuple[torch.Tensor, torch.Tensor]:
+    """All rows in one block each of ids and labels, (n_layers, n_rows, n_positions)."""
+    width = max(rows.input_ids.shape[1] for rows in studies)
+    pad = base.tokenizer.pad_token_id
+
+    def widen(tensor: torch.Tensor, value: int) -> torch.Tensor:
+        return torch.nn.functional.pad(tensor, (0, width - tensor.shape[1]), value=value)
+
+    ids = torch.stack([widen(rows.input_ids, pad) for rows in studies])
+    labels = torch.stack([widen(rows.labels, IGNORED) for rows in studies])
+    return ids, labels
+
+
+def _slot_losses(logits: torch.Tensor, labels: torch.Tensor, n_slots: int) -> torch.Tensor:
+    """Mean cross-entropy per slot over its answer tokens, (n_slots,)."""
+    flat = torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    answered = (labels.reshape(n_slots, -1) != IGNORED).sum(1)
+    return flat.view(n_slots, -1).sum(1) / answered
+
+
+def _unstack(template: Layer, population: PopulationModel, slot: int) -> Layer:
+    """One slot's factors as a layer; padding beyond the layer's own rank is dropped."""
+    factors = {}
+    for module, old in template.factors.items():
+        rank = old.a.shape[0]
+        a = population.a[module].detach()[slot, :, :rank].T.contiguous()
+        b = population.b[module].detach()[slot, :rank].T.contiguous()
+        factors[module] = Factors(a, b)
+    return Layer(template.base_model, factors)
+
+
+@torch.no_grad()
+def _step(
+    optimizer: torch.optim.Optimizer, parameters: Sequence[torch.Tensor], rates: torch.Tensor
+) -> None:
+    """One optimiser step with a rate per slot, (n_slots, 1, 1).
+
+    AdamW without weight decay moves in proportion to its rate, and its moments do not depend
+    on it: so step with rate 1 and scale the move.
+    """
+    before = [parameter.clone() for parameter in parameters]
+    optimizer.step()
+    for parameter, old in zip(parameters, before, strict=True):
+        parameter.sub_(old).mul_(rates).add_(old)
+    optimizer.zero_grad()
+
+
+@torch.no_grad()
+def _clip_slots(parameters: Sequence[torch.Tensor]) -> None:
+    """Scale every slot's gradient to norm CLIP_NORM at most, each slot on its own."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    squared = torch.stack([g.square().sum((1, 2)) for g in gradients]).sum(0)  # (n_slots,)
+    scale = (CLIP_NORM / squared.sqrt().clamp_min(1e-12)).clamp_max(1.0)[:, None, None]
+    for gradient in gradients:
+        gradient.mul_(scale)

@@ -1,0 +1,90 @@
+"""Where a market lives: its address, its file, and whether that file is still the same one."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from marketplace.errors import MarketFileError, MarketNotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A market's address and the absolute path behind it; no path means in memory."""
+
+    url: URL
+    path: Path | None
+
+    def __str__(self) -> str:
+        """The place as error messages name it, on one line whatever the path contains."""
+        if self.path is None:
+            return "market in memory"
+        text = str(self.path)
+        return f"market file {text if text.isprintable() else ascii(text)}"
+
+
+def find_place(url: str) -> Place:
+    """The place an address names.
+
+    The path is made absolute at once: connections are opened later, perhaps after the program
+    has changed its folder, and must not end up in another file.
+
+    Raises:
+        MarketFileError: The address is not one of a market.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() != "sqlite" or parsed.query or "\0" in url:
+        raise MarketFileError(
+            "a market address is sqlite:///relative/path or sqlite:////absolute/path,"
+            f" got {url!r}: write it so"
+        )
+    if parsed.database in (None, "", ":memory:"):
+        return Place(parsed, None)
+    path = Path(str(parsed.database)).absolute()
+    return Place(parsed.set(database=str(path)), path)
+
+
+def check_usable(place: Place, *, create: bool) -> None:
+    """Refuse what SQLite would report badly, or would quietly create.
+
+    Raises:
+        MarketNotFoundError: There is no file and none is to be created.
+        MarketFileError: It is a folder or a device, or its own folder is missing.
+    """
+    if place.path is None:
+        return
+    try:
+        _check_path(place, place.path, create=create)
+    except OSError as error:
+        raise MarketFileError(
+            f"{place} cannot be reached ({error.strerror}): check path and permissions"
+        ) from error
+
+
+def fingerprint(place: Place) -> tuple[int, int] | None:
+    """What tells the file from any other that may take its name; None if it is gone."""
+    if place.path is None:
+        return None
+    try:
+        status = os.stat(place.path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _check_path(place: Place, path: Path, *, create: bool) -> None:
+    if path.is_dir():
+        raise MarketFileError(f"{place} is a folder: name a file inside it")
+    if not path.parent.is_dir():
+        kind = MarketFileError if create else MarketNotFoundError
+        raise kind(f"{place} needs its folder, which is missing: create the folder first")
+    if not path.exists() and not create:
+        raise MarketNotFoundError(f"{place} does not exist: check the path or create it first")
+    if path.exists() and not path.is_file():
+        raise MarketFileError(f"{place} is a device, not a file: choose another path")

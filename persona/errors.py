@@ -1,0 +1,50 @@
+"""What can go wrong with personas.
+
+PersonaError
+├── PersonaNameError
+├── PersonaExistsError
+├── PersonaNotFoundError
+└── PersonaFileError
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class PersonaError(Exception):
+    """Base of every error the persona package raises on purpose; its text is one line."""
+
+
+class PersonaNameError(PersonaError):
+    """A name that cannot be used."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"a persona's name is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit, "
+            f"not {name!r}: choose another"
+        )
+
+
+class PersonaExistsError(PersonaError):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a persona {name!r} already: choose another name")
+
+
+class PersonaNotFoundError(PersonaError):
+    """There is no persona of that name."""
+
+    def __init__(self, name: str, suggestions: Sequence[str]) -> None:
+        hint = f"did you mean {', '.join(suggestions)}?" if suggestions else "there are none yet"
+        super().__init__(f"there is no persona {name!r}: {hint}")
+        self.suggestions = tuple(suggestions)
+
+
+class PersonaFileError(PersonaError):
+    """A persona's file cannot be read."""
+
+    def __init__(self, path: Path, cause: Exception) -> None:
+        super().__init__(f"the persona file {path} cannot be read ({cause}): delete or repair it")

@@ -1,0 +1,60 @@
+"""A run's folder belongs to one run and one process at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from academy.errors import RunBusyError, RunCorruptError, RunMismatchError
+from academy.run_folder import RunFolder
+
+SETTINGS = {"seed": 1, "personas": 100}
+
+
+def test_the_same_settings_resume_and_others_are_refused_with_both_values(tmp_path: Path) -> None:
+    with RunFolder(tmp_path).claimed(SETTINGS) as begun:
+        assert not begun
+    with RunFolder(tmp_path).claimed(SETTINGS) as begun:
+        assert begun
+    other = RunFolder(tmp_path).claimed({**SETTINGS, "seed": 2})
+    with pytest.raises(RunMismatchError, match="holds a run with seed=1, not seed=2"), other:
+        pass
+
+
+def test_a_second_process_is_told_to_wait(tmp_path: Path) -> None:
+    with (
+        RunFolder(tmp_path).claimed(SETTINGS),
+        pytest.raises(RunBusyError, match="another process"),
+        RunFolder(tmp_path).claimed(SETTINGS),
+    ):
+        pass
+
+
+def test_a_finished_step_is_read_back_not_computed_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.step("exam", lambda: {"accuracy": 0.1 + 0.2}) == {"accuracy": 0.1 + 0.2}
+
+    def never() -> dict[str, float]:
+        raise AssertionError
+
+    assert RunFolder(tmp_path).step("exam", never) == {"accuracy": 0.1 + 0.2}
+
+
+def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path) -> None:
+    with RunFolder(tmp_path).claimed(SETTINGS):
+        pass
+    (tmp_path / "run" / "config.json").write_text("{")
+    damaged = RunFolder(tmp_path).claimed(SETTINGS)
+    with pytest.raises(RunCorruptError, match=r"config\.json .* --out"), damaged:
+        pass
+
+
+def test_working_time_adds_up_over_processes(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.claimed(SETTINGS):
+        folder.write_status("evolving", 1, 10, 100)
+    spent = folder.status()["elapsed_s"]
+    later = RunFolder(tmp_path)
+    with later.claimed(SETTINGS):
+        assert later.elapsed_s >= spent

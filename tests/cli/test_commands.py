@@ -1,0 +1,144 @@
+"""The command line suggests, refuses in one line, and leaves with the right code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ENV = {**os.environ, "PYTHONPATH": os.getcwd(), "COLUMNS": "120", "NO_COLOR": "1"}
+
+
+def continuum(*words: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
+    env = ENV | ({"CONTINUUM_HOME": str(home)} if home else {})
+    return subprocess.run(
+        [sys.executable, "-m", "tui.cli.main", *words], capture_output=True, text=True, env=env,
+        check=False,
+    )  # fmt: skip
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on stderr of a refusal."""
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_an_unknown_command_suggests_the_nearest() -> None:
+    done = continuum("dmeo")
+    assert done.returncode == 2
+    assert "demo" in done.stderr
+    done = continuum("market", "lst")
+    assert done.returncode == 2
+    assert "list" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("demo", "--personas", "1"), "use --personas"),
+        (("demo", "--interactions", "0"), "use --interactions"),
+        (("demo", "--interactions", "50"), "raise --interactions or lower --personas"),
+    ],
+)
+def test_hopeless_sizes_are_refused_before_anything_is_written(
+    tmp_path: Path, words: tuple[str, ...], remedy: str
+) -> None:
+    home = tmp_path / "home"
+    assert remedy in refused(continuum(*words, "--out", str(home)))
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("layer", "list"),
+        ("layer", "search", "sort"),
+        ("persona", "list"),
+        ("persona", "ask", "x", "y"),
+        ("market", "list"),
+        ("market", "buy", "x"),
+        ("market", "verify"),
+    ],
+)
+def test_a_missing_home_says_what_to_run(tmp_path: Path, words: tuple[str, ...]) -> None:
+    line = refused(continuum(*words, home=tmp_path / "nowhere"))
+    assert "run `continuum demo` first" in line
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_corrupt_market_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "market.db").write_bytes(b"not a database" * 100)
+    before = (tmp_path / "market.db").read_bytes()
+    assert "market.db" in refused(continuum("market", "list", home=tmp_path))
+    assert (tmp_path / "market.db").read_bytes() == before
+
+
+def test_a_file_where_the_home_should_be_is_named(tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    place.write_text("")
+    assert str(place) in refused(continuum("demo", "--tiny", "--no-tui", "--out", str(place)))
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf", "1e12"])
+def test_amounts_that_are_no_money_are_refused(tmp_path: Path, amount: str) -> None:
+    done = continuum("market", "fund", "--key", "k", "--", amount, home=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+
+
+def test_a_finished_home_can_be_searched_asked_bought_from_and_audited(home: Path) -> None:
+    """The commands of the README, in their order."""
+    found = continuum("layer", "search", "sort these numbers", home=home)
+    assert found.returncode == 0, found.stderr
+    names = continuum("persona", "list", home=home).stdout
+    assert "helper" in names
+    answer = continuum("persona", "ask", "helper", "sort: cbda", home=home)
+    assert answer.returncode == 0
+    assert answer.stdout.strip()
+    listed = continuum("market", "list", home=home).stdout.splitlines()
+    name = listed[2].split()[0]
+    assert (
+        "me has 5.0000 credits" in continuum("market", "fund", "5", "--key", "a", home=home).stdout
+    )
+    assert "me bought" in continuum("market", "buy", name, home=home).stdout
+    assert "nothing was charged again" in continuum("market", "buy", name, home=home).stdout
+    assert "already" in refused(continuum("market", "buy", name, "--key", "other", home=home))
+    assert "5.0000" in continuum("market", "wallet", "me", home=home).stdout
+    assert "the books balance" in continuum("market", "verify", home=home).stdout
+
+
+def test_wrong_names_suggest_the_nearest(home: Path) -> None:
+    assert "did you mean helper" in refused(continuum("persona", "ask", "helpr", "x", home=home))
+    listing = continuum("market", "list", home=home).stdout.splitlines()[2].split()[0]
+    assert listing in refused(continuum("market", "quote", listing[:-3] + listing[-2:], home=home))
+    assert "there is no layer" in refused(
+        continuum("persona", "create", "new", "--layer", "nothing", home=home)
+    )
+
+
+def test_too_few_credits_are_refused_with_the_remedy(home: Path) -> None:
+    continuum("market", "fund", "0.000001", "--key", "a", home=home)
+    name = continuum("market", "list", home=home).stdout.splitlines()[2].split()[0]
+    line = refused(continuum("market", "buy", name, home=home))
+    assert "continuum market fund" in line
+
+
+def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(home: Path) -> None:
+    for name in ("summary.json", "run/steps/evolved.json"):
+        (home / name).unlink()
+    checkpoint = home / "run" / "checkpoint.safetensors"
+    checkpoint.write_bytes(b"broken")
+    line = refused(
+        continuum(
+            "demo", "--tiny", "--no-tui", "--seed", "5", "--personas", "8", "--interactions",
+            "500", "--out", str(home),
+        )
+    )  # fmt: skip
+    assert "checkpoint.safetensors" in line
+    assert (home / "market.db").exists()

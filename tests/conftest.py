@@ -1,0 +1,47 @@
+"""What several test folders share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    """The embedded base's tokenizer, built from code."""
+    from seeds.tokenizer import build_tokenizer
+
+    return build_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Any:
+    """The embedded base model, loaded once."""
+    from genome.base_model import BaseModel
+    from seeds.load import embedded_base_path
+
+    return BaseModel.load(embedded_base_path())
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The home of one small finished demo and its summary; tests must not change it."""
+    from tui.jobs.demo import run_demo
+    from tui.jobs.settings import DemoSettings
+    from tui.jobs.show import Silent
+
+    home = tmp_path_factory.mktemp("home")
+    return home, run_demo(DemoSettings(home, 5, 8, 500, tiny=True), Silent())
+
+
+@pytest.fixture
+def home(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
+    """A copy of the finished demo's home that a test may change."""
+    import shutil
+
+    return Path(shutil.copytree(finished[0], tmp_path / "home"))

@@ -1,0 +1,119 @@
+"""The main job ends in a valid home, and a killed one ends in the same place."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from academy.errors import RunMismatchError
+from genome.layer import Layer
+from genome.library import Library
+from marketplace.market import Market
+from persona.persona import PersonaStore
+from tui.jobs.demo import run_demo
+from tui.jobs.market import BUYER, market_url
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Silent
+
+SMALL = {"personas": 8, "interactions": 500, "tiny": True}
+TIMES = ("wall_s", "throughput")
+
+
+def without_times(summary: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in summary.items() if key not in TIMES}
+
+
+def test_the_summary_has_what_is_promised(finished: tuple[Path, dict[str, Any]]) -> None:
+    home, summary = finished
+    assert json.loads((home / "summary.json").read_text()) == summary
+    assert summary["interactions"] == SMALL["interactions"]
+    assert set(summary["controls"]) == {"base", "joint_lora", "random_search", "evolved"}
+    assert set(summary["tokens"]) >= {"forward", "backward"}
+    assert set(summary["throughput"]) >= {"evaluations_per_s", "peft_loop_evaluations_per_s"}
+    assert summary["market"]["ledger_ok"]
+    assert summary["market"]["listings"] == len(summary["species"])
+    for species in summary["species"]:
+        assert {
+            "name", "niche", "population", "born", "test_accuracy", "base_accuracy",
+            "price_nanos", "sales",
+        } <= set(species)  # fmt: skip
+
+
+def test_controls_spend_the_same_tokens(finished: tuple[Path, dict[str, Any]]) -> None:
+    """Joint training stays within the evolved budget and uses at least 90 % of it."""
+    _, summary = finished
+    budget = summary["tokens"]["equivalents"]
+    joint = summary["controls"]["joint_lora"]
+    for facts in (value for key, value in joint.items() if key.startswith("rank_")):
+        assert 0.9 * budget <= facts["token_equivalents"] <= budget
+
+
+def test_the_home_holds_layers_personas_and_a_balanced_market(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    home, summary = finished
+    library = Library.open(home)
+    names = {species["name"] for species in summary["species"]}
+    assert {m.name for m in library.manifests.values()} == names
+    for species in summary["species"]:
+        assert Layer.from_peft(home / "layers" / species["name"]).digest == species["layer"]
+    assert set(PersonaStore(home).names()) == names | {"helper", f"{BUYER}-helper"}
+    with Market.open(market_url(home), create=False) as market:
+        assert market.verify() == []
+        assert market.owns(BUYER, market.listing(summary["purchase"]["found"]).digest)
+
+
+def test_the_report_needs_nothing_else(finished: tuple[Path, dict[str, Any]]) -> None:
+    home, summary = finished
+    report = (home / "report.html").read_text()
+    assert report.count("<svg") == 5
+    assert "<script" not in report
+    assert 'src="http' not in report
+    assert all(species["name"] in report for species in summary["species"])
+
+
+def test_running_a_finished_demo_again_changes_nothing(
+    finished: tuple[Path, dict[str, Any]],
+) -> None:
+    home, summary = finished
+    assert run_demo(DemoSettings(home, seed=5, **SMALL), Silent()) == summary
+    with pytest.raises(RunMismatchError, match="seed=5, not seed=6"):
+        run_demo(DemoSettings(home, seed=6, **SMALL), Silent())
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_ends_with_the_same_summary(
+    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """kill -9 again and again, a little later each time, until it gets through."""
+    command = [
+        sys.executable, "-m", "tui.cli.main", "demo", "--tiny", "--no-tui", "--seed", "5",
+        "--personas", "8", "--interactions", "500", "--out", str(tmp_path),
+    ]  # fmt: skip
+    kills = 0
+    for wait in (4.0, 5.0, 6.0, 7.0, 8.5, 10.0, 12.0, 15.0, 300.0):
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
+        )
+        deadline = time.monotonic() + wait
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+        if process.returncode == 0:
+            break
+    assert kills >= 2
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert without_times(summary) == without_times(finished[1])
+    leftovers = [p for p in tmp_path.rglob("*.tmp") if p.name.startswith(".")]
+    assert not any(p.suffix == ".json" for p in leftovers)

@@ -1,0 +1,65 @@
+"""A PEFT folder is examined, stored and listed, or refused and nothing is stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from academy.errors import UnknownSkillError
+from genome.base_model import BaseModel
+from genome.errors import BaseModelMismatchError, GenomeError, LayerRejected
+from genome.layer import Factors, Layer
+from genome.library import Library
+from genome.testing import random_layer
+from marketplace.errors import MarketError
+from marketplace.market import Market
+from tui.jobs.market import market_url
+from tui.jobs.publish import publish_folder
+
+
+def publish(home: Path, folder: Path, skill: str = "sort", name: str = "mine") -> None:
+    publish_folder(home, folder, name=name, skill=skill, ask_nanos=10**8, owner="me")
+
+
+def test_a_layer_is_listed_with_what_it_really_does(
+    home: Path, embedded: BaseModel, tmp_path: Path
+) -> None:
+    layer = random_layer(embedded.model, embedded.fingerprint, scale=0.01)
+    layer.to_peft(tmp_path / "peft")
+    publish(home, tmp_path / "peft")
+    with Market.open(market_url(home), create=False) as market:
+        listing = market.listing("mine")
+        assert market.verify() == []
+    assert listing.n_questions == 400
+    assert 0.1 < listing.base_accuracy < 0.65
+    assert Library.open(home).named("mine")[0] == layer.digest == listing.digest
+
+
+def test_refusals_name_the_rule_and_store_nothing(
+    home: Path, embedded: BaseModel, tmp_path: Path
+) -> None:
+    before = set(Library.open(home).manifests)
+    folder = tmp_path / "peft"
+    with pytest.raises(LayerRejected, match="does not exist"):
+        publish(home, folder)
+    random_layer(embedded.model, "0123456789abcdef").to_peft(folder)
+    with pytest.raises(BaseModelMismatchError, match="retrain the layer or change the base"):
+        publish(home, folder)
+    layer = random_layer(embedded.model, "")
+    one = next(iter(layer.factors.values()))
+    Layer("", {"encoder.block.0": one}).to_peft(folder)
+    with pytest.raises(GenomeError, match="another architecture"):
+        publish(home, folder)
+    module = "model.layers.0.self_attn.q_proj"
+    Layer("", {module: Factors(one.a[:, :-1], one.b)}).to_peft(folder)
+    with pytest.raises(GenomeError, match="another architecture"):
+        publish(home, folder)
+    layer.to_peft(folder)
+    with pytest.raises(UnknownSkillError):
+        publish(home, folder, skill="juggling")
+    with pytest.raises(MarketError):
+        publish(home, folder, name="No Such Name!")
+    assert set(Library.open(home).manifests) == before
+    with Market.open(market_url(home), create=False) as market:
+        assert "mine" not in {listing.name for listing in market.listings()}

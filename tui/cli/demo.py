@@ -1,0 +1,181 @@
+"""`continuum demo`: the main job with progress bars, a line per generation, and a table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tui.cli.errors import OptionError
+from tui.cli.home import resolve_home
+from tui.cli.quiet import quiet_libraries
+from tui.cli.tables import credit_text, percent, print_table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+DEFAULT_PERSONAS, DEFAULT_INTERACTIONS = 100, 10_000
+TINY_PERSONAS, TINY_INTERACTIONS = 20, 1_200
+
+
+def demo(
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same run.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CONTINUUM_HOME", help="Folder for everything; also resumes what is there.",
+            show_default="your user data folder",
+        ),
+    ] = None,
+    personas: Annotated[
+        int | None, typer.Option(show_default=f"{DEFAULT_PERSONAS}, tiny {TINY_PERSONAS}")
+    ] = None,
+    interactions: Annotated[
+        int | None,
+        typer.Option(
+            help="Scored answers to spend.",
+            show_default=f"{DEFAULT_INTERACTIONS}, tiny {TINY_INTERACTIONS}",
+        ),
+    ] = None,
+    tiny: Annotated[bool, typer.Option("--tiny", help="A run of half a minute.")] = False,
+    tui: Annotated[
+        bool | None, typer.Option("--tui/--no-tui", help="Open the screens when done.")
+    ] = None,
+) -> None:  # fmt: skip
+    """Evolve 100 mediocre helpers into species, and sell what they learned."""
+    people = personas if personas is not None else TINY_PERSONAS if tiny else DEFAULT_PERSONAS
+    budget = (
+        interactions
+        if interactions is not None
+        else TINY_INTERACTIONS if tiny else DEFAULT_INTERACTIONS
+    )  # fmt: skip
+    _check(people, budget)
+    home = resolve_home(out)
+    try:
+        summary = _run(home, seed, people, budget, tiny)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+    _print_summary(home, summary)
+    _offer_tui(home, tui)
+
+
+def _check(personas: int, interactions: int) -> None:
+    """Refuse hopeless sizes before torch is loaded."""
+    if personas < 2:
+        raise OptionError(
+            f"a population needs at least 2 personas to select among, not {personas}: "
+            f"use --personas {DEFAULT_PERSONAS}"
+        )
+    if interactions < 1:
+        raise OptionError(
+            f"evolution needs scored interactions to go by, not {interactions}: "
+            f"use --interactions {DEFAULT_INTERACTIONS}"
+        )
+
+
+def _run(home: Path, seed: int, personas: int, interactions: int, tiny: bool) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console()
+    columns = (
+        TextColumn("{task.description:14}"), BarColumn(30),
+        TextColumn("{task.completed:>6.0f}/{task.total:.0f}"), TimeElapsedColumn(),
+    )  # fmt: skip
+    console.print(f"seed {seed}: {personas} helpers, {interactions} interactions, into {home}")
+    with Progress(*columns, console=console) as progress:
+        show = _RichShow(progress)
+        show.phase("loading", 0, 1)
+        from tui.jobs.demo import run_demo
+        from tui.jobs.settings import DemoSettings
+
+        quiet_libraries()
+        show.phase("loading", 1, 1)
+        return run_demo(DemoSettings(home, seed, personas, interactions, tiny), show)
+
+
+class _RichShow:
+    """Draws a job's events as progress bars and lines."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def phase(self, name: str, done: float, total: float) -> None:
+        """One bar per phase."""
+        if name not in self._tasks:
+            self._tasks[name] = self.progress.add_task(name, total=total)
+        self.progress.update(self._tasks[name], completed=done, total=total)
+
+    def generation(self, record: Mapping[str, Any]) -> None:
+        """One line per generation: who leads which niche."""
+        species = sorted(record["species"], key=lambda s: -s["population"])
+        named = [
+            f"{s['name']} {s['accuracy']:.2f} x{s['population']}" for s in species if s["niche"]
+        ]
+        shown = ", ".join(named[:4]) + (f", +{len(named) - 4} more" if len(named) > 4 else "")
+        self.note(
+            f"generation {record['generation']:2d}  {record['interactions']:6d} interactions  "
+            f"{record['living_lines']:3d} lines  {shown or 'helpers only'}"
+        )
+
+    def note(self, text: str) -> None:
+        """A line above the bars."""
+        self.progress.console.print(text, highlight=False, soft_wrap=True)
+
+
+def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
+    rows = [
+        (s["name"], str(s["population"]), percent(s["test_accuracy"]),
+         f"{100 * s['test_interval'][0]:.0f}-{100 * s['test_interval'][1]:.0f}",
+         percent(s["base_accuracy"]), credit_text(s["price_nanos"]), str(s["sales"]))
+        for s in summary["species"]
+    ]  # fmt: skip
+    print()
+    columns = ("species", "personas", "test accuracy", "95 %", "base", "credits", "sales")
+    print_table("living species", columns, rows)
+    print(
+        f"\n{summary['extinct_lines']} of {summary['personas']} lines extinct after "
+        f"{summary['interactions']} interactions in {summary['wall_s']:.0f} s"
+    )
+    _print_controls(summary["controls"])
+    bought = summary["purchase"]
+    if bought:
+        print(
+            f'{bought["buyer"]} asked "{bought["question"]}", found and bought {bought["found"]}: '
+            f"{percent(bought['accuracy_before'])} -> {percent(bought['accuracy_after'])} on "
+            f"{bought['n_questions']} unseen questions"
+        )
+    market, speed = summary["market"], summary["throughput"]
+    state = "balanced" if market["ledger_ok"] else "NOT BALANCED: " + "; ".join(market["problems"])
+    print(f"ledger: {state}; {market['listings']} listings, {market['sales']} sold")
+    print(
+        f"scoring: {speed['evaluations_per_s']:.0f} answers/s, {speed['ratio']:.1f} x a PEFT loop"
+    )
+    print(f"\nreport   {home / 'report.html'}\nsummary  {home / 'summary.json'}")
+    print(f"layers   {home / 'layers'}\nwatch    continuum tui --home {home}")
+
+
+def _print_controls(controls: Mapping[str, Any]) -> None:
+    named = {
+        "base alone": controls["base"],
+        "one joint LoRA": controls["joint_lora"],
+        "random search": controls["random_search"],
+        "evolved, routed": controls["evolved"],
+    }
+    text = "; ".join(f"{name} {f['mean']:.2f} / {f['worst']:.2f}" for name, f in named.items())
+    print(f"mean / worst skill on unseen questions, equal tokens: {text}")
+
+
+def _offer_tui(home: Path, wanted: bool | None) -> None:
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    if wanted is None:
+        wanted = interactive and typer.confirm("\nopen the screens on this run?", default=True)
+    if wanted:
+        from tui.app import run_app
+
+        run_app(home)

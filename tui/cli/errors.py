@@ -1,0 +1,60 @@
+"""What the command line itself refuses, and how any refusal is shown.
+
+CommandError
+├── HomeNotFoundError
+└── OptionError
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+
+
+class CommandError(Exception):
+    """Base of the command line's own errors; its text is one line."""
+
+
+class HomeNotFoundError(CommandError):
+    """The home lacks what the command needs."""
+
+    def __init__(self, home: Path, part: str) -> None:
+        super().__init__(
+            f"there is no {part} in {home}: run `continuum demo` first, or point --home or "
+            "CONTINUUM_HOME to a finished run's folder"
+        )
+
+
+class OptionError(CommandError):
+    """An option's value makes no sense."""
+
+
+def known_errors() -> tuple[type[BaseException], ...]:
+    """Every error that is a message for the user, not a bug."""
+    from academy.errors import AcademyError
+    from genome.errors import GenomeError
+    from marketplace.errors import MarketError
+    from persona.errors import PersonaError
+
+    return (CommandError, AcademyError, GenomeError, MarketError, PersonaError, OSError)
+
+
+def explain(error: BaseException) -> str:
+    """One line for the user."""
+    if not isinstance(error, OSError):
+        return " ".join(str(error).split())
+    where = error.filename or "the home"
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full ({where}): free some space, then run the same command to go on"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to write {where}: choose another folder with --home or --out"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{where} is a file where a folder is needed: choose another --home or --out"
+    return f"{where}: {error.strerror or error}"
+
+
+def fail(error: BaseException) -> int:
+    """Print the one line; the exit code to leave with."""
+    print(f"continuum: {explain(error)}", file=sys.stderr)
+    return 1

@@ -1,0 +1,65 @@
+"""The `continuum` command. Only this file and typer load before a command is chosen."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from tui.cli import layer, market, persona
+from tui.cli.demo import demo
+from tui.cli.errors import fail, known_errors
+from tui.cli.home import HomeOption, resolve_home
+
+app = typer.Typer(
+    name="continuum",
+    help="Evolve, compose and trade LoRA-specialised language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(demo)
+app.add_typer(layer.app, name="layer")
+app.add_typer(persona.app, name="persona")
+app.add_typer(market.app, name="market")
+
+
+@app.command()
+def tui(home: HomeOption = None) -> None:
+    """Watch species, the Academy, the market and the wallet in the terminal."""
+    from tui.app import run_app
+
+    run_app(resolve_home(home))
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        try:
+            print(f"continuum {version('continuum-personas')}")
+        except PackageNotFoundError:
+            print("continuum (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Continuum."""
+
+
+def main() -> None:
+    """Entry point: any refusal becomes one line on stderr and exit code 1."""
+    try:
+        app()
+    except known_errors() as error:
+        sys.exit(fail(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""`continuum persona`: who answers in one home."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli.home import HomeOption, existing_home
+from tui.cli.quiet import quiet_libraries
+from tui.cli.tables import print_table
+
+app = typer.Typer(help="List personas, make one, ask one.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="The persona's name.")]
+
+
+@app.command("list")
+def list_personas(home: HomeOption = None) -> None:
+    """Every persona."""
+    from persona.persona import PersonaStore
+
+    store = PersonaStore(existing_home(home, "personas"))
+    personas = [store.load(name) for name in store.names()]
+    rows = [(p.name, str(len(p.layers)), p.description) for p in personas]
+    print_table("personas", ("name", "layers", "description"), rows)
+
+
+@app.command()
+def ask(
+    name: NameArgument,
+    question: Annotated[str, typer.Argument(help='For example "sort: 4 2 9".')],
+    home: HomeOption = None,
+) -> None:
+    """Ask a persona one question."""
+    from genome.base_model import BaseModel
+    from genome.library import Library
+    from persona.engine import Engine
+    from persona.persona import PersonaStore
+    from seeds.load import embedded_base_path
+
+    folder = existing_home(home, "personas")
+    persona = PersonaStore(folder).load(name)
+    quiet_libraries()
+    base = BaseModel.load(embedded_base_path())
+    genome = persona.genome(Library.open(folder)).on(base.fingerprint)
+    print(Engine(base).answer(genome, question))
+
+
+@app.command()
+def create(
+    name: NameArgument,
+    layers: Annotated[
+        list[str], typer.Option("--layer", "-l", help="Name of a layer; first applied first.")
+    ],
+    home: HomeOption = None,
+) -> None:
+    """Make a persona from layers of the library."""
+    from genome.library import Library
+    from persona.persona import Persona, PersonaStore
+
+    folder = existing_home(home, "library")
+    library = Library.open(folder)
+    named = [library.named(layer) for layer in layers]
+    digests = tuple(digest for digest, _ in named)
+    persona = Persona(name, named[0][1].base_model, digests, "helper with " + ", ".join(layers))
+    persona.genome(library)
+    PersonaStore(folder).create(persona)
+    print(f"{name} is ready: continuum persona ask {name} QUESTION")

@@ -1,0 +1,28 @@
+"""Tables and numbers as the command line prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+NANOS_PER_CREDIT = 1_000_000_000
+
+
+def percent(x: float) -> str:
+    return f"{100 * x:.1f} %"
+
+
+def credit_text(nanos: int) -> str:
+    return f"{nanos / NANOS_PER_CREDIT:.4f}"
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """First column left, the rest right; wide enough to be piped."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=i == 0)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

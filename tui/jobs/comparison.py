@@ -1,0 +1,139 @@
+"""The evolved population beside its controls, all on the same unseen questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from academy.candidate import Candidate
+from academy.config import EvolutionConfig
+from academy.controls import best_joint, random_search_config, train_joint
+from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.evolution import Evolution
+from academy.exam import SkillAccuracies, general_accuracy, general_sheet
+from academy.routing import ability_vectors, routed_accuracy, skill_leaders
+from academy.run_folder import RunFolder
+from academy.throughput import measure_throughput
+from genome.base_model import BaseModel
+from genome.embedding import QuestionEncoder
+from genome.genome import Genome
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Show
+from tui.jobs.specialists import Specialists
+
+Evolve = Callable[[str, str, EvolutionConfig], tuple[Evolution, TokenMeter]]
+
+
+def compare(
+    base: BaseModel,
+    run: Evolution,
+    tokens: TokenMeter,
+    specialists: Specialists,
+    settings: DemoSettings,
+    folder: RunFolder,
+    show: Show,
+    evolve: Evolve,
+) -> dict[str, Any]:
+    """Every method's accuracies and tokens, and the throughput measured beside PEFT."""
+    evaluator = LocalEvaluator(base)
+    n = settings.general_exam
+
+    shelf = skill_leaders(run)
+
+    def random_search() -> dict[str, Any]:
+        other, spent = evolve("random search", "random-search", random_search_config(run.config))
+        found = skill_leaders(other)
+        return _routed(evaluator, found, specialists.encoder, spent.equivalents, settings)
+
+    def evolved() -> dict[str, Any]:
+        return _routed(evaluator, shelf, specialists.encoder, tokens.equivalents, settings)
+
+    matched = len(shelf) * run.config.rank
+    ranks = (run.config.rank, matched)
+    joint = _joint(base, ranks, tokens.equivalents, settings, folder, show)
+    methods = {
+        "base": folder.step(
+            "base", lambda: _facts(general_accuracy(evaluator, Genome(base.fingerprint), n), 0)
+        ),
+        "joint_lora": joint,
+        "random_search": folder.step("random-search", random_search),
+        "evolved": folder.step("evolved", evolved),
+    }
+    layers = [candidate.layer for candidate in run.population[: settings.throughput_layers]]
+    sheet = general_sheet(1, "select")
+    throughput = folder.step("throughput", lambda: measure_throughput(base, layers, sheet))
+    return {"methods": methods, "throughput": throughput}
+
+
+def _facts(accuracies: SkillAccuracies, equivalents: int) -> dict[str, Any]:
+    return {
+        "mean": round(accuracies.mean, 4),
+        "worst": round(accuracies.worst, 4),
+        "by_skill": [round(x, 4) for x in accuracies.by_skill],
+        "token_equivalents": equivalents,
+    }
+
+
+def _joint(
+    base: BaseModel,
+    ranks: Sequence[int],
+    budget: int,
+    settings: DemoSettings,
+    folder: RunFolder,
+    show: Show,
+) -> dict[str, Any]:
+    """The better rank on select questions, with every rank and rate listed."""
+    tried: dict[str, Any] = {}
+    for done, rank in enumerate(ranks):
+        show.phase("joint LoRA", done, len(ranks))
+        run = partial(_joint_rank, base, rank, budget, settings)
+        tried[f"rank_{rank}"] = folder.step(f"joint-{rank}", run)
+    show.phase("joint LoRA", len(ranks), len(ranks))
+    best = max(tried.values(), key=lambda facts: facts["select_mean"])
+    return {"mean": best["mean"], "worst": best["worst"], "by_skill": best["by_skill"], **tried}
+
+
+def _joint_rank(base: BaseModel, rank: int, budget: int, settings: DemoSettings) -> dict[str, Any]:
+    """The best of the rates after a third of the budget, trained again with all of it."""
+    trials = (
+        train_joint(
+            base, rank=rank, rates=settings.joint_rates, budget=budget // 3, seed=settings.seed
+        )
+        if len(settings.joint_rates) > 1
+        else []
+    )
+    rate = best_joint(trials).learning_rate if trials else settings.joint_rates[0]
+    final = train_joint(base, rank=rank, rates=[rate], budget=budget, seed=settings.seed)[0]
+    accuracies = general_accuracy(
+        LocalEvaluator(base), Genome.of(final.layer), settings.general_exam
+    )
+    return {
+        **_facts(accuracies, final.tokens.equivalents),
+        "rank": rank,
+        "learning_rate": rate,
+        "select_mean": round(final.select_mean, 4),
+        "trials": [
+            {"learning_rate": t.learning_rate, "select_mean": round(t.select_mean, 4)}
+            for t in trials
+        ],
+    }
+
+
+def _routed(
+    evaluator: LocalEvaluator,
+    shelf: Sequence[tuple[str, Candidate]],
+    encoder: QuestionEncoder,
+    equivalents: int,
+    settings: DemoSettings,
+) -> dict[str, Any]:
+    """A population's leaders as one helper, each question sent where search finds it best."""
+    genomes = [candidate.genome for _, candidate in shelf]
+    vectors = ability_vectors(evaluator, encoder, genomes, settings.vector_questions)
+    niches = [skill for skill, _ in shelf]
+    result = routed_accuracy(evaluator, encoder, genomes, niches, vectors, settings.general_exam)
+    return {
+        **_facts(result.accuracies, equivalents),
+        "layers": len(shelf),
+        "right_specialist": round(result.right_specialist, 4),
+    }

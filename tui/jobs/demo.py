@@ -1,0 +1,152 @@
+"""The main job, end to end: helpers evolve into species, their layers are sold, all is reported.
+
+    evolve -> controls -> exams -> market -> report
+Every part keeps its result in HOME/run, so the same command goes on where a killed one stopped
+and ends with the same `summary.json`, times apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from academy.checkpoint import load_checkpoint, save_checkpoint
+from academy.config import EvolutionConfig
+from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.evolution import Academy, Evolution
+from academy.lineage import extinct_lines
+from academy.record import record_of
+from academy.report import write_report
+from academy.run_folder import RunFolder
+from academy.skills import SKILL_NAMES
+from genome.base_model import BaseModel
+from genome.files import write_json
+from seeds.load import embedded_base_path
+from tui.jobs.comparison import compare
+from tui.jobs.market import sell_champions
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Show
+from tui.jobs.specialists import Specialists, examine_species
+
+THREADS = 2
+"""Fixed, because the number of threads can change the last bit of a sum."""
+
+
+def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
+    """Run or resume the demo; returns what `summary.json` holds.
+
+    Raises:
+        AcademyError, GenomeError, MarketError, PersonaError, OSError: With one line to show.
+    """
+    settings.evolution.check()
+    summary_path = settings.out / "summary.json"
+    folder = RunFolder(settings.out)
+    config = {**settings.identity(), "skills": list(SKILL_NAMES)}
+    with folder.claimed(config):
+        if summary_path.exists():
+            show.note(f"{settings.out} holds this run, finished: nothing to do")
+            return folder.read(summary_path)
+        torch.set_num_threads(THREADS)
+        base = BaseModel.load(settings.base_path or embedded_base_path())
+        summary = _Demo(settings, show, folder, base).run()
+        write_json(summary_path, summary)
+        folder.write_status(
+            "done", summary["generations"], summary["interactions"], settings.interactions
+        )
+    return summary
+
+
+class _Demo:
+    """The parts of one demo, sharing a base model and a folder."""
+
+    def __init__(
+        self, settings: DemoSettings, show: Show, folder: RunFolder, base: BaseModel
+    ) -> None:
+        self.settings = settings
+        self.show = show
+        self.folder = folder
+        self.base = base
+
+    def run(self) -> dict[str, Any]:
+        """All parts in order."""
+        run, tokens = self._evolve("evolving", "checkpoint", self.settings.evolution)
+        specialists = examine_species(self.base, run, self.settings, self.folder, self.show)
+        self._status("controls", run)
+        controls = compare(
+            self.base, run, tokens, specialists, self.settings, self.folder, self.show, self._evolve
+        )
+        self._status("market", run)
+        market = sell_champions(self.base, specialists, self.settings, self.folder, self.show)
+        summary = self._summary(run, tokens, specialists, controls, market)
+        write_report(self.settings.out / "report.html", summary, self.folder.generations())
+        return summary
+
+    def _evolve(
+        self, phase: str, checkpoint: str, config: EvolutionConfig
+    ) -> tuple[Evolution, TokenMeter]:
+        """Run or resume one evolution until its budget is spent, saving every generation."""
+        evaluator = LocalEvaluator(self.base)
+        academy = Academy(self.base, evaluator)
+        path = self.folder.path / f"{checkpoint}.safetensors"
+        main = checkpoint == "checkpoint"
+        if path.exists():
+            run, evaluator.tokens = load_checkpoint(path, self.base.fingerprint)
+            self.show.note(f"{phase}: resumed after generation {run.generation}")
+        else:
+            self.show.phase(phase, 0, config.interactions)
+            run, generation = academy.found(config, self.settings.seed)
+            self._keep(run, evaluator.tokens, record_of(run, generation), path, main)
+        while not academy.finished(run):
+            self.show.phase(phase, run.interactions, config.interactions)
+            generation = academy.advance(run)
+            self._keep(run, evaluator.tokens, record_of(run, generation), path, main)
+        self.show.phase(phase, config.interactions, config.interactions)
+        return run, evaluator.tokens
+
+    def _keep(
+        self, run: Evolution, tokens: TokenMeter, record: dict[str, Any], path: Any, main: bool
+    ) -> None:
+        record["tokens"] = asdict(tokens)
+        if main:
+            self.folder.write_generation(record)
+        save_checkpoint(path, run, tokens)
+        if main:
+            self._status("evolving", run)
+            self.show.generation(record)
+
+    def _status(self, phase: str, run: Evolution) -> None:
+        total = self.settings.interactions
+        self.folder.write_status(phase, run.generation, run.interactions, total)
+
+    def _summary(
+        self,
+        run: Evolution,
+        tokens: TokenMeter,
+        specialists: Specialists,
+        controls: dict[str, Any],
+        market: dict[str, Any],
+    ) -> dict[str, Any]:
+        return {
+            "seed": self.settings.seed,
+            "personas": self.settings.personas,
+            "interactions": run.interactions,
+            "generations": run.generation,
+            "wall_s": round(self.folder.elapsed_s, 1),
+            "skills": list(SKILL_NAMES),
+            "base_accuracy": specialists.base_by_skill,
+            "species": [
+                {**species.facts(), **market["by_species"].get(species.name, {})}
+                for species in specialists.species
+            ],
+            "extinct_lines": extinct_lines(self.settings.personas, run.population),
+            "extinct_species": len(run.extinctions),
+            "controls": controls["methods"],
+            "tokens": {**asdict(tokens), "equivalents": tokens.equivalents},
+            "market": market["totals"],
+            "purchase": market["purchase"],
+            "throughput": controls["throughput"],
+            "threads": THREADS,
+            "base_model": self.base.fingerprint,
+        }

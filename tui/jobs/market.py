@@ -1,0 +1,136 @@
+"""Champions go on sale, a second account finds one by a question, buys it and uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from academy.evaluator import LocalEvaluator
+from academy.exam import ExamResult, exam_sheet, sit_exam
+from academy.run_folder import RunFolder
+from academy.skills import skill_named
+from genome.base_model import BaseModel
+from genome.genome import Genome
+from genome.library import Library
+from marketplace.market import NANOS_PER_CREDIT, Market, ReceiptFacts
+from persona.persona import Persona, PersonaStore
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Show
+from tui.jobs.specialists import Specialist, Specialists
+
+SELLER, BUYER = "academy", "ada"
+ASK_NANOS = NANOS_PER_CREDIT // 10
+FIRST_EPOCH = 0
+WALLET_NANOS = 5 * NANOS_PER_CREDIT
+
+
+def market_url(home: Any) -> str:
+    """The address of a home's market."""
+    return f"sqlite:///{home}/market.db"
+
+
+def sell_champions(
+    base: BaseModel,
+    specialists: Specialists,
+    settings: DemoSettings,
+    folder: RunFolder,
+    show: Show,
+) -> dict[str, Any]:
+    """Publish every champion, make one sale, close the epoch, audit the books."""
+    show.phase("market", 0, 3)
+    with Market.open(market_url(settings.out.resolve())) as market:
+        market.open_account(SELLER)
+        market.open_account(BUYER)
+        market.fund(BUYER, WALLET_NANOS, key=f"demo-{settings.seed}-wallet")
+        for specialist in specialists.species:
+            _publish(market, base, specialist, settings)
+        show.phase("market", 1, 3)
+        purchase = folder.step("purchase", lambda: _purchase(market, base, specialists, settings))
+        show.phase("market", 2, 3)
+        market.close_epoch(FIRST_EPOCH)
+        listings = {listing.name: listing for listing in market.listings()}
+        problems = market.verify()
+        show.phase("market", 3, 3)
+        return {
+            "by_species": {
+                s.name: {
+                    "price_nanos": listings[s.name].price_nanos,
+                    "reputation": round(listings[s.name].reputation, 4),
+                    "sales": listings[s.name].sales,
+                    "price_history": [
+                        {"epoch": p.epoch, "price_nanos": p.price_nanos, "sales": p.sales}
+                        for p in market.price_history(s.name)
+                    ],
+                }
+                for s in specialists.species
+            },
+            "totals": {
+                "listings": len(listings),
+                "sales": sum(listing.sales for listing in listings.values()),
+                "ledger_ok": not problems,
+                "problems": problems,
+            },
+            "purchase": purchase,
+        }
+
+
+def _publish(
+    market: Market, base: BaseModel, specialist: Specialist, settings: DemoSettings
+) -> None:
+    market.publish(
+        owner=SELLER,
+        name=specialist.name,
+        digest=specialist.layer.digest,
+        base_model=base.fingerprint,
+        niche=specialist.niche,
+        ask_nanos=ASK_NANOS,
+        receipt=ReceiptFacts(
+            skill=specialist.niche,
+            n_questions=specialist.result.n_questions,
+            n_correct=specialist.result.n_correct,
+            n_base_correct=specialist.base_result.n_correct,
+        ),
+        description=skill_named(specialist.niche).description,
+        key=f"demo-{settings.seed}-publish-{specialist.name}",
+    )
+
+
+def _purchase(
+    market: Market, base: BaseModel, specialists: Specialists, settings: DemoSettings
+) -> dict[str, Any]:
+    """The buyer asks a question nobody has seen, buys what search finds, and checks the gain."""
+    if not specialists.species:
+        return {}
+    wanted = max(specialists.species, key=lambda s: (s.lift, s.name)).niche
+    sheet = exam_sheet(wanted, settings.niche_exam + settings.buyer_exam)[settings.niche_exam :]
+    question = sheet[0]
+    library = Library.open(settings.out)
+    found = library.search(
+        question.prompt, encoder=specialists.encoder, base_model=base.fingerprint, k=1
+    )[0]
+    bought = market.buy(
+        buyer=BUYER, listing=found.manifest.name, key=f"demo-{settings.seed}-purchase"
+    )
+    persona = Persona(
+        f"{BUYER}-helper", base.fingerprint, (bought.digest,), f"helper with {bought.listing}"
+    )
+    PersonaStore(settings.out).save(persona)
+    after, before = _sit(base, persona.genome(library), sheet)
+    return {
+        "buyer": BUYER,
+        "question": question.prompt,
+        "found": found.manifest.name,
+        "similarity": round(found.similarity, 4),
+        "price_nanos": bought.price_nanos,
+        "fee_nanos": bought.fee_nanos,
+        "persona": persona.name,
+        "skill": wanted,
+        "n_questions": len(sheet),
+        "accuracy_before": round(before.accuracy, 4),
+        "accuracy_after": round(after.accuracy, 4),
+        "balance_nanos": market.account(BUYER).balance_nanos,
+    }
+
+
+def _sit(base: BaseModel, genome: Genome, sheet: Any) -> tuple[ExamResult, ExamResult]:
+    results = sit_exam(LocalEvaluator(base), [genome, Genome(base.fingerprint)], sheet)
+    return results[0], results[1]

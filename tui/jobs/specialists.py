@@ -1,0 +1,145 @@
+"""The champion of every living species: examined, stored, exported, made a persona."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from academy.candidate import Candidate
+from academy.evaluator import LocalEvaluator
+from academy.evolution import Evolution
+from academy.exam import ExamResult, exam_sheet, general_accuracy, sit_exam
+from academy.mutation import draw_attempts
+from academy.routing import ability_vectors
+from academy.run_folder import RunFolder
+from academy.skills import SKILLS, skill_named
+from academy.species import Species, champion
+from genome.base_model import BaseModel
+from genome.embedding import QuestionEncoder
+from genome.files import write_folder_once
+from genome.genome import Genome
+from genome.layer import Layer
+from genome.library import Library, Manifest
+from persona.persona import Persona, PersonaStore
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Show
+
+SAMPLE_PROMPTS = 600
+"""Train questions that the encoder is whitened over."""
+
+
+@dataclass(frozen=True)
+class Specialist:
+    """A living species' champion and how it did on unseen questions of its niche."""
+
+    name: str
+    niche: str
+    population: int
+    born: int
+    result: ExamResult
+    base_result: ExamResult
+    layer: Layer
+    vector: np.ndarray
+
+    @property
+    def lift(self) -> float:
+        return self.result.accuracy - self.base_result.accuracy
+
+    def facts(self) -> dict[str, Any]:
+        """What the summary says of it."""
+        return {
+            "name": self.name,
+            "niche": self.niche,
+            "population": self.population,
+            "born": self.born,
+            "test_accuracy": round(self.result.accuracy, 4),
+            "test_interval": [round(bound, 4) for bound in self.result.interval],
+            "base_accuracy": round(self.base_result.accuracy, 4),
+            "base_interval": [round(bound, 4) for bound in self.base_result.interval],
+            "n_questions": self.result.n_questions,
+            "layer": self.layer.digest,
+        }
+
+
+@dataclass(frozen=True)
+class Specialists:
+    """All of them, with what is needed to search among them."""
+
+    species: list[Specialist]
+    encoder: QuestionEncoder
+    base_by_skill: list[float]
+    """The base's accuracy on the general test exam, (n_skills,)."""
+
+
+def examine_species(
+    base: BaseModel, run: Evolution, settings: DemoSettings, folder: RunFolder, show: Show
+) -> Specialists:
+    """Open the test split for every species with a niche, and put its champion on the shelf."""
+    encoder = fit_encoder(base, settings.seed)
+    evaluator = LocalEvaluator(base)
+    heads = champions(run)
+    vectors = ability_vectors(
+        evaluator, encoder, [head.genome for _, head in heads], settings.vector_questions
+    )
+    species = []
+    for i, ((kind, head), vector) in enumerate(zip(heads, vectors, strict=True)):
+        show.phase("exams", i, len(heads))
+        assert kind.niche is not None
+        sheet = exam_sheet(kind.niche, settings.niche_exam)
+        result, base_result = sit_exam(evaluator, [head.genome, Genome(base.fingerprint)], sheet)
+        members = sum(c.species == kind.id for c in run.population)
+        species.append(
+            Specialist(
+                kind.name, kind.niche, members, kind.born, result, base_result, head.layer, vector
+            )
+        )
+    show.phase("exams", len(heads), len(heads))
+    species.sort(key=lambda s: (-s.result.accuracy, s.name))
+    general = general_accuracy(evaluator, Genome(base.fingerprint), settings.general_exam)
+    shelf = Specialists(species, encoder, [round(x, 4) for x in general.by_skill])
+    _store(base, shelf, settings)
+    return shelf
+
+
+def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
+    """Every living species that has a niche, with its best member by select results."""
+    return [
+        (species, champion([c for c in run.population if c.species == species.id], species.niche))
+        for species in run.taxonomy.living
+        if species.niche is not None
+    ]
+
+
+def fit_encoder(base: BaseModel, seed: int) -> QuestionEncoder:
+    """An encoder whitened over unlabelled train questions."""
+    rng = np.random.default_rng([seed, SAMPLE_PROMPTS])
+    even = np.full(len(SKILLS), 1 / len(SKILLS))
+    sample = draw_attempts(even, SAMPLE_PROMPTS, (), rng)
+    return QuestionEncoder.fit(base, [c.prompt for c in sample])
+
+
+def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
+    """Library, PEFT folders by name, and personas; doing it twice changes nothing."""
+    library = Library.open(settings.out)
+    library.save_encoder(shelf.encoder)
+    store = PersonaStore(settings.out)
+    store.save(Persona("helper", base.fingerprint, (), "the base alone, mediocre at everything"))
+    for specialist in shelf.species:
+        description = skill_named(specialist.niche).description
+        manifest = Manifest(
+            name=specialist.name,
+            base_model=base.fingerprint,
+            niche=specialist.niche,
+            description=description,
+            accuracy=round(specialist.result.accuracy, 4),
+            base_accuracy=round(specialist.base_result.accuracy, 4),
+            n_questions=specialist.result.n_questions,
+            vector=tuple(float(x) for x in specialist.vector),
+        )
+        digest = library.add(specialist.layer, manifest, base_model_path=base.path)
+        export = settings.out / "layers" / specialist.name
+        write_folder_once(export, partial(specialist.layer.to_peft, base_model_path=base.path))
+        store.save(Persona(specialist.name, base.fingerprint, (digest,), description))

@@ -1,0 +1,1 @@
+"""The four views and the help."""

@@ -1,0 +1,1 @@
+"""Tables, charts and texts that the views are made of."""

@@ -1,0 +1,63 @@
+"""How far the run has come, in a few lines of numbers."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tui.snapshot import RunSnapshot
+from tui.widgets.top_bar import phase_text
+from tui.widgets.wording import BRIGHT, LIVING, QUIET, bar, clock, count, percent
+
+LABEL_WIDTH = 13
+
+
+class RunFacts(Widget):
+    """Phase, what was asked for, interactions so far, and the newest generation."""
+
+    run: reactive[RunSnapshot | None] = reactive(None, layout=True)
+
+    def render(self) -> Text:
+        """Three lines, or fewer where a file is missing."""
+        if self.run is None:
+            return Text("")
+        found = (self._phase(self.run), self._progress(self.run), self._newest(self.run))
+        return Text("\n", no_wrap=True).join(line for line in found if line)
+
+    def _phase(self, run: RunSnapshot) -> Text:
+        parts = [phase_text(run)]
+        if run.config:
+            parts.append(Text(f"seed {run.config.seed}", QUIET))
+            parts.append(Text(f"{count(run.config.personas)} personas", QUIET))
+            parts.append(Text(f"{len(run.config.skills)} skills", QUIET))
+        if run.status:
+            word = "updated" if run.live or run.status.phase == "done" else "last heard of"
+            parts.append(Text(f"{word} {clock(run.status.updated_s)}", QUIET))
+        return Text(" · ", QUIET, no_wrap=True).join(parts)
+
+    def _progress(self, run: RunSnapshot) -> Text | None:
+        if run.status is None or run.status.interactions_total <= 0:
+            return None
+        done, total = run.status.interactions, run.status.interactions_total
+        share = min(1.0, done / total)
+        numbers = f" {count(done)} / {count(total)} {percent(share):>4}"
+        width = max(4, self.size.width - LABEL_WIDTH - len(numbers))
+        text = Text(f"{'interactions':<{LABEL_WIDTH}}", QUIET, no_wrap=True)
+        return text.append_text(bar(share, width, LIVING)).append(numbers, BRIGHT)
+
+    def _newest(self, run: RunSnapshot) -> Text | None:
+        if not run.generations:
+            return None
+        record = run.generations[-1]
+        living = sum(line.living for line in run.species)
+        pairs = {
+            "living lines": str(record.living_lines),
+            "births": str(record.births),
+            "deaths": str(record.deaths),
+            "best": f"{record.fitness.best:.2f}",
+            "mean": f"{record.fitness.mean:.2f}",
+            "species": f"{living} of {len(run.species)}",
+        }
+        parts = (Text.assemble((f"{k} ", QUIET), (v, BRIGHT)) for k, v in pairs.items())
+        return Text("  ", no_wrap=True).join(parts)
