@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check test-slow format clean
+.PHONY: setup demo test check test-slow bench format clean
 
 setup: $(READY)
 
@@ -27,6 +27,13 @@ check: test
 
 test-slow: setup
 	$(BIN)/pytest -m slow
+
+# Some minutes on two cores with nothing else running; the extra brings a peer to compare with.
+bench: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python tests/benchmarks/bench_population.py
+	$(BIN)/python tests/benchmarks/bench_pager.py --large
+	$(BIN)/python tests/benchmarks/bench_index.py
 
 format: setup
 	$(BIN)/ruff format .

@@ -19,6 +19,7 @@ from academy.challenge import Challenge
 from genome.base_model import IGNORED, BaseModel, Rows
 from genome.genome import Genome
 from genome.population import PopulationModel
+from genome.running.stack import check_fit
 
 BATCH_ROWS = 512
 """Rows per forward pass: large enough to keep two cores busy, small enough for a laptop."""
@@ -56,6 +57,14 @@ class LocalEvaluator:
     def __post_init__(self) -> None:
         self._population = PopulationModel(self.base.model)
 
+    def check(self, genome: Genome) -> None:
+        """Refuse a genome that this base cannot run.
+
+        Raises:
+            GenomeError: It changes what the model does not have, or of another size.
+        """
+        check_fit(genome, self._population.sites)
+
     def scores(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
         """Every genome on every challenge, (n_genomes, n_challenges) float."""
         return self.scores_each(genomes, [challenges] * len(genomes))
@@ -89,6 +98,8 @@ class LocalEvaluator:
 
 def exact_hits(base: BaseModel, rows: Rows) -> np.ndarray:
     """1.0 for every row whose answer greedy decoding would give exactly, (n_rows,) float."""
-    best = base.model(input_ids=rows.input_ids, use_cache=False).logits.argmax(-1)
-    right = ((best == rows.labels) | (rows.labels == IGNORED)).all(-1)
+    asked = (rows.labels != IGNORED).any(0).nonzero().flatten()  # columns with an answer token
+    output = base.model(input_ids=rows.input_ids, use_cache=False, logits_to_keep=asked)
+    labels = rows.labels[:, asked]
+    right = ((output.logits.argmax(-1) == labels) | (labels == IGNORED)).all(-1)
     return np.asarray(right.numpy(), dtype=np.float64)

@@ -11,12 +11,16 @@ from academy.candidate import Candidate
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.evolution import Evolution
-from academy.exam import SkillAccuracies, general_sheet
+from academy.exam import SkillAccuracies, exam_sheet, general_sheet
 from academy.selection import profiles
 from academy.skills import SKILL_NAMES
-from genome.embedding import QuestionEncoder, ability_vector
+from genome.embedding import Encoder, ability_vector, layer_vector
 from genome.genome import Genome
 from genome.index import Index
+from genome.search.advice import Calibration, calibrate
+
+ADVICE_QUESTIONS = 20
+"""Select questions per skill that the advice is calibrated on."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +43,32 @@ def skill_leaders(run: Evolution) -> list[tuple[str, Candidate]]:
 
 def ability_vectors(
     evaluator: LocalEvaluator,
-    encoder: QuestionEncoder,
+    encoder: Encoder,
     genomes: Sequence[Genome],
+    texts: Sequence[str],
     n_per_skill: int,
 ) -> np.ndarray:
-    """A search vector per genome from general select questions, (n_genomes, width)."""
+    """A search vector per genome from general select questions, (n_genomes, width).
+
+    Args:
+        texts: What every genome says of itself (`genome.embedding.searchable_text`).
+    """
     sheet = general_sheet(n_per_skill, "select")
     base = Genome(evaluator.base.fingerprint)
     scores = evaluator.scores([base, *genomes], sheet)
-    questions = encoder.encode([c.prompt for c in sheet])
-    return np.stack([ability_vector(questions, row - scores[0]) for row in scores[1:]])
+    evidence = encoder.evidence([c.prompt for c in sheet])
+    exams = [c.skill for c in sheet]
+    return np.stack(
+        [
+            layer_vector(ability_vector(evidence, row - scores[0], exams), words, n_per_skill)
+            for row, words in zip(scores[1:], encoder.describe(texts), strict=True)
+        ]
+    )
 
 
 def routed_accuracy(
     evaluator: LocalEvaluator,
-    encoder: QuestionEncoder,
+    encoder: Encoder,
     genomes: Sequence[Genome],
     niches: Sequence[str],
     vectors: np.ndarray,
@@ -82,3 +97,25 @@ def _right_specialist(
         if challenge.skill in covered
     ]
     return float(np.mean(right)) if right else 0.0
+
+
+def calibrate_advice(
+    encoder: Encoder, encoder_id: str, vectors: np.ndarray, niches: Sequence[str], n_seen: int
+) -> Calibration | None:
+    """Thresholds for reuse, fork and mint from select questions that made none of the vectors.
+
+    Args:
+        niches: The skill each layer is known for, (n_layers,).
+        n_seen: Questions per skill that the vectors were made from; the next ones are asked.
+
+    Returns:
+        None with fewer than two different niches: then nothing tells near from far.
+    """
+    if len(set(niches)) < 2:
+        return None
+    sheets = [
+        exam_sheet(name, n_seen + ADVICE_QUESTIONS, "select")[n_seen:] for name in SKILL_NAMES
+    ]
+    asked = [c for sheet in sheets for c in sheet]
+    questions = encoder.encode([c.prompt for c in asked])
+    return calibrate(encoder_id, vectors, niches, questions, [c.skill for c in asked])

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from academy.candidate import Candidate
 from academy.selection import profiles
 from academy.skills import SKILLS, skill_index
-from genome import compose
+from genome import geometry
 from genome.layer import Layer
 
 UPDATE_WEIGHT = 0.2
@@ -131,9 +130,7 @@ def _distances(
     if not species:
         return np.zeros((len(layers), 0))
     representatives = [s.representative for s in species]
-    products = compose.gram(layers, representatives)
-    norms = compose.norms(layers)[:, None] * compose.norms(representatives)[None, :]
-    cosine = torch.where(norms > 0, products / norms.clamp_min(1e-30), 0.0).numpy()
+    cosine = geometry.cosine(layers, representatives).numpy()
     theirs = np.stack([s.niche_shares for s in species])  # (n_species, n_skills)
     variation = 0.5 * np.abs(shares[:, None, :] - theirs[None, :, :]).sum(-1)
     return np.asarray(UPDATE_WEIGHT * (1 - cosine) + variation)

@@ -14,7 +14,7 @@ import torch
 from academy.evaluator import TokenMeter
 from genome.base_model import IGNORED, BaseModel, Rows
 from genome.genome import Genome
-from genome.layer import Factors, Layer
+from genome.layer import Layer
 from genome.population import PopulationModel
 
 BETAS = (0.9, 0.99)
@@ -112,12 +112,10 @@ def _slot_losses(logits: torch.Tensor, labels: torch.Tensor, n_slots: int) -> to
 
 def _unstack(template: Layer, population: PopulationModel, slot: int) -> Layer:
     """One slot's factors as a layer; padding beyond the layer's own rank is dropped."""
-    factors = {}
-    for module, old in template.factors.items():
-        rank = old.a.shape[0]
-        a = population.a[module].detach()[slot, :, :rank].T.contiguous()
-        b = population.b[module].detach()[slot, :rank].T.contiguous()
-        factors[module] = Factors(a, b)
+    factors = {
+        module: population.factors(module, slot, old.a.shape[0])
+        for module, old in template.factors.items()
+    }
     return Layer(template.base_model, factors)
 
 

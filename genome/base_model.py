@@ -45,8 +45,10 @@ class Rows:
 class BaseModel:
     """A causal LM, its tokenizer, and the fingerprint that layers are bound to."""
 
-    def __init__(self, path: str, model: Any, tokenizer: Any) -> None:
+    def __init__(self, path: str, model: Any, tokenizer: Any, revision: str = "") -> None:
         self.path = path
+        self.revision = revision
+        """Commit of the hub, or hash of the folder's weight files; empty = made in memory."""
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self._rendered = functools.lru_cache(maxsize=65536)(self._render)
@@ -67,14 +69,18 @@ class BaseModel:
             tokenizer = AutoTokenizer.from_pretrained(path)
         except Exception as error:  # transformers raises OSError, ValueError, SafetensorError, ...
             raise BaseModelError(str(path), error) from error
-        return cls(str(path), model, tokenizer)
+        revision = getattr(model.config, "_commit_hash", None) or _weights_hash(Path(path))
+        return cls(str(path), model, tokenizer, revision)
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over architecture shapes and the tokenizer's vocabulary."""
+        """16 hex digits over architecture shapes, the tokenizer's vocabulary and the revision.
+
+        A layer fits the weights it was trained on, not merely their shapes.
+        """
         shapes = sorted((n, tuple(p.shape)) for n, p in self.model.state_dict().items())
         vocabulary = sorted(self.tokenizer.get_vocab().items())
-        text = json.dumps([self.model.config.model_type, shapes, vocabulary])
+        text = json.dumps([self.model.config.model_type, shapes, vocabulary, self.revision])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @functools.cached_property
@@ -113,3 +119,12 @@ class BaseModel:
             input_ids[row, : len(whole) - 1] = whole[:-1]
             labels[row, len(question) - 1 : len(whole) - 1] = whole[len(question) :]
         return Rows(input_ids, labels)
+
+
+def _weights_hash(folder: Path) -> str:
+    """sha256 over a folder's weight files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".bin")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

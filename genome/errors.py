@@ -5,7 +5,14 @@ GenomeError
 ├── BaseModelMismatchError
 ├── LayerRejected
 ├── WeightCountError
+├── CompositionError
+├── PagerError
+│   └── PagerFull
+├── IndexInputError
+├── IndexDamagedError
 ├── LibraryError
+│   └── LibraryBusyError
+├── SigningKeyError
 └── LayerNotFoundError
 """
 
@@ -55,8 +62,48 @@ class WeightCountError(GenomeError):
         )
 
 
+class IndexInputError(GenomeError, ValueError):
+    """The search index was given something it cannot hold or look for."""
+
+
+class IndexDamagedError(GenomeError):
+    """A saved search index cannot be used; it holds nothing that the library cannot rebuild."""
+
+    def __init__(self, path: object, cause: str) -> None:
+        super().__init__(
+            f"the search index {str(path)!r} is damaged ({cause}): delete that folder and build "
+            "the index again from the library's layers"
+        )
+
+
+class CompositionError(GenomeError):
+    """Layers cannot be composed in the way asked for."""
+
+
+class PagerError(GenomeError):
+    """A pager cannot work within its budgets."""
+
+
+class PagerFull(PagerError):  # noqa: N818 - the field's word
+    """Every slot is leased or pinned by somebody else."""
+
+    def __init__(self, wanted: int, slots: int, leased: int, pinned: int) -> None:
+        super().__init__(
+            f"{wanted} genomes were asked for, the pager has {slots} slots, of which {leased} are "
+            f"leased and {pinned} pinned: release some, wait longer, or raise hot_bytes"
+        )
+
+
 class LibraryError(GenomeError):
     """The library's folder cannot be read or written."""
+
+
+class LibraryBusyError(LibraryError):
+    """Other processes kept the library busy for longer than this one would wait."""
+
+
+class SigningKeyError(GenomeError):
+    """A private key file cannot be used."""
 
 
 class LayerNotFoundError(GenomeError):

@@ -8,35 +8,36 @@ code has to know about it.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from genome.errors import BaseModelMismatchError, LayerRejected
-from genome.tensors import save_tensors
+from genome.adapter.adapter_config import CONFIG_FILE, MAX_RANK
+from genome.adapter.card import CardFacts
+from genome.adapter.layer_files import WEIGHTS_FILE
+from genome.adapter.lora_pairs import PEFT_PREFIX
+from genome.adapter.peft_folder import write_folder
+from genome.adapter.refusals import refused, shown
+from genome.adapter.stored import read_stored
+from genome.adapter.tensor_values import CanonicalDigest
+from genome.errors import BaseModelMismatchError
+from genome.validate import BASE_KEY, CheckedFolder, check_folder
 
-CONFIG_FILE = "adapter_config.json"
-WEIGHTS_FILE = "adapter_model.safetensors"
-PEFT_PREFIX = "base_model.model."
-MAX_RANK = 256
-BASE_KEY = "continuum_base_fingerprint"
-"""Key of our base fingerprint in the safetensors metadata; PEFT ignores it."""
+__all__ = [
+    "BASE_KEY", "CONFIG_FILE", "MAX_RANK", "PEFT_PREFIX", "WEIGHTS_FILE", "Factors", "Layer",
+]  # fmt: skip
 
 
 class Factors(NamedTuple):
     """One module's low-rank update, delta = b @ a."""
 
     a: torch.Tensor
-    """(rank, in) float."""
+    """(rank, in) float32."""
     b: torch.Tensor
-    """(out, rank) float, scaling included."""
+    """(out, rank) float32, scaling included."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,29 +54,34 @@ class Layer:
 
     def __post_init__(self) -> None:
         if not self.factors:
-            raise LayerRejected("no_tensors", "the layer changes no module")
+            raise refused("no_tensors", "a layer changes at least one module, this one none")
         for module, (a, b) in self.factors.items():
             if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
-                raise LayerRejected(
-                    "rank_mismatch",
-                    f"module {module!r} pairs A {tuple(a.shape)} with B {tuple(b.shape)}: "
-                    "A must be (rank, in) and B (out, rank)",
-                )
+                raise refused(
+                    "rank_mismatch", f"module {shown(module)} pairs A {tuple(a.shape)} with B "
+                    f"{tuple(b.shape)}: A must be (rank, in) and B (out, rank)"
+                )  # fmt: skip
 
     @property
     def rank(self) -> int:
         """The largest rank of any module."""
         return max(a.shape[0] for a, _ in self.factors.values())
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all factors."""
+        return sum(a.nbytes + b.nbytes for a, b in self.factors.values())
+
     @functools.cached_property
     def digest(self) -> str:
-        """sha256 over sorted (module, factor, dtype, shape, bytes); metadata excluded."""
-        digest = hashlib.sha256()
+        """sha256 over sorted (module, factor, dtype, shape, bytes); metadata excluded.
+
+        Always of the float32 numbers, so that a layer read from half precision has one name.
+        """
+        digest = CanonicalDigest()
         for module in sorted(self.factors):
-            for factor, tensor in zip("AB", self.factors[module], strict=True):
-                head = f"{module}\n{factor}\n{tensor.dtype}\n{tuple(tensor.shape)}\n"
-                digest.update(head.encode())
-                digest.update(tensor.detach().contiguous().numpy().tobytes())
+            a, b = (factor.detach().cpu().float().numpy() for factor in self.factors[module])
+            digest.update(module, a, b)
         return digest.hexdigest()
 
     def bound_to(self, base_model: str) -> Layer:
@@ -96,126 +102,62 @@ class Layer:
         """Read a PEFT LoRA folder.
 
         Raises:
-            LayerRejected: A file is missing or damaged, or the adapter is of a kind that is
-                not supported (DoRA, bias, modules_to_save, patterns, other PEFT types).
+            LayerRejected: A file is missing, damaged or hostile, or the adapter is of a kind that
+                is not supported (DoRA, bias, modules_to_save, other PEFT types); the codes are
+                in `genome.adapter.refusals.REFUSALS`.
         """
-        folder = Path(path)
-        config = _read_config(folder)
-        scale = _scaling(config)
-        tensors, fingerprint = _read_tensors(folder)
-        return cls(fingerprint, _pair(tensors, scale))
+        with check_folder(path) as checked:
+            return cls.from_checked(checked)
 
-    def to_peft(self, path: str | Path, *, base_model_path: str = "") -> None:
-        """Write a folder that `peft.PeftModel.from_pretrained` loads with the same logits."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {}
-        for module, (a, b) in self.factors.items():
-            tensors[f"{PEFT_PREFIX}{module}.lora_A.weight"] = a.detach().contiguous()
-            tensors[f"{PEFT_PREFIX}{module}.lora_B.weight"] = b.detach().contiguous()
-        metadata = {"format": "pt", BASE_KEY: self.base_model}
-        save_tensors(tensors, folder / WEIGHTS_FILE, metadata)
-        ranks = {module: a.shape[0] for module, (a, _) in self.factors.items()}
-        config = {
-            "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
-            "base_model_name_or_path": base_model_path,
-            "r": self.rank,
-            "lora_alpha": self.rank,
-            "rank_pattern": {m: r for m, r in ranks.items() if r != self.rank},
-            "alpha_pattern": {m: r for m, r in ranks.items() if r != self.rank},
-            "target_modules": sorted({module.rsplit(".", 1)[-1] for module in self.factors}),
-            "lora_dropout": 0.0,
-            "bias": "none",
-            "inference_mode": True,
+    @classmethod
+    def from_checked(cls, checked: CheckedFolder) -> Layer:
+        """Read a folder that `check_folder` accepted, from the file it has open.
+
+        Factors become float32 whatever they were saved in: half precision loses nothing by it,
+        and layers of mixed origin can be composed.
+
+        Raises:
+            LayerRejected: file_changed, if the weights are no longer the bytes that were checked.
+        """
+        factors = {
+            module: Factors(torch.from_numpy(a), torch.from_numpy(b))
+            for module, a, b in checked.factors()
         }
-        (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+        return cls(checked.base_model, factors)
 
+    @classmethod
+    def from_store(cls, path: str | Path, digest: str) -> Layer:
+        """Read a folder of the library, and check that it still has its digest.
 
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_FILE
-    try:
-        config = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise LayerRejected(
-            "config_missing", f"{path} does not exist: give the folder PEFT's save_pretrained wrote"
-        ) from None
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise LayerRejected("config_unreadable", f"{path} is no readable JSON ({error})") from None
-    if not isinstance(config, dict):
-        raise LayerRejected("config_unreadable", f"{path} must hold one JSON object")
-    return config
+        Raises:
+            LayerRejected: digest, if it has another; or what is wrong with its files.
+        """
+        base_model, stored = read_stored(Path(path), digest)
+        factors = {m: Factors(torch.from_numpy(a), torch.from_numpy(b)) for m, a, b in stored}
+        layer = cls(base_model, factors)
+        layer.__dict__["digest"] = digest  # just computed
+        return layer
 
+    def to_peft(
+        self,
+        path: str | Path,
+        *,
+        base_model_path: str = "",
+        card: CardFacts | None = None,
+        fan_in_fan_out: bool = False,
+    ) -> None:
+        """Write a folder that `peft.PeftModel.from_pretrained` loads with the same logits.
 
-def _scaling(config: dict[str, Any]) -> float:
-    """alpha / r (or alpha / sqrt(r) with rslora), after refusing what is not supported."""
-    kind = config.get("peft_type")
-    if kind != "LORA":
-        raise LayerRejected("peft_type", f"peft_type is {kind!r}: only 'LORA' is supported")
-    for key in (
-        "use_dora",
-        "modules_to_save",
-        "fan_in_fan_out",
-        "auto_map",
-        "trainable_token_indices",
-    ):
-        if config.get(key):
-            raise LayerRejected(
-                "unsupported", f"{key}={config[key]!r} is not supported: train plain LoRA"
-            )
-    if config.get("bias", "none") != "none":
-        raise LayerRejected("unsupported", f"bias={config['bias']!r} is not supported: use 'none'")
-    rank, alpha = config.get("r"), config.get("lora_alpha")
-    if not isinstance(rank, int) or isinstance(rank, bool) or not 1 <= rank <= MAX_RANK:
-        raise LayerRejected(
-            "rank", f"r is {rank!r}: it must be a whole number from 1 to {MAX_RANK}"
-        )
-    if not isinstance(alpha, int | float) or isinstance(alpha, bool):
-        raise LayerRejected("alpha", f"lora_alpha is {alpha!r}: it must be a number")
-    if config.get("rank_pattern") != config.get("alpha_pattern"):
-        raise LayerRejected(
-            "unsupported", "rank_pattern without the same alpha_pattern is not supported"
-        )
-    return float(alpha) / (rank**0.5 if config.get("use_rslora") else rank)
+        Args:
+            base_model_path: Folder or hub id of the base model, for people and tools.
+            card: What to say in README.md; None writes none.
+            fan_in_fan_out: True for bases of Conv1D modules (GPT-2). PEFT puts a wrong value
+                right by itself, with a warning; the logits are the same.
 
-
-def _read_tensors(folder: Path) -> tuple[dict[str, torch.Tensor], str]:
-    path = folder / WEIGHTS_FILE
-    if not path.is_file():
-        raise LayerRejected(
-            "weights_missing", f"{path} does not exist: save the adapter as safetensors"
-        )
-    try:
-        tensors = load_file(path)
-        metadata = _metadata(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise LayerRejected(
-            "weights_unreadable", f"{path} is no valid safetensors file ({error})"
-        ) from None
-    for key, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise LayerRejected("not_finite", f"tensor {key!r} in {path} holds NaN or infinity")
-    return tensors, metadata.get(BASE_KEY, "")
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
-
-
-def _pair(tensors: dict[str, torch.Tensor], scale: float) -> dict[str, Factors]:
-    """Match every A with its B and fold the scaling into B."""
-    halves: dict[str, dict[str, torch.Tensor]] = {}
-    for key, tensor in tensors.items():
-        module, found, factor = key.removeprefix(PEFT_PREFIX).rpartition(".lora_")
-        if not found or factor not in ("A.weight", "B.weight"):
-            raise LayerRejected("unknown_tensor", f"tensor {key!r} is no LoRA factor")
-        halves.setdefault(module, {})[factor[0]] = tensor.float()
-    for module, pair in halves.items():
-        if len(pair) != 2:
-            raise LayerRejected(
-                "pair_missing", f"module {module!r} has only {min(pair)!r} of A and B"
-            )
-    return {module: Factors(p["A"], p["B"] * scale) for module, p in sorted(halves.items())}
+        Raises:
+            OSError: The disk is full or refuses.
+        """
+        write_folder(
+            Path(path), self.factors, {BASE_KEY: self.base_model},
+            base_model_path=base_model_path, card=card, fan_in_fan_out=fan_in_fan_out,
+        )  # fmt: skip

@@ -1,175 +1,227 @@
 """A folder of layers, each stored once under its digest and found by what it can do.
 
-HOME/library/layers/<digest>/    a PEFT folder plus manifest.json
+HOME/library/layers/<digest>/    a PEFT folder plus manifest.json: the truth
+HOME/library/catalogue.db        what is known of them, for fast answers; rebuilt from the folders
+HOME/library/pins/<label>        layers that must stay
 HOME/library/encoder.safetensors the whitening all vectors were made with
+HOME/library/encoder.json        instead of it: the sentence model in use
+HOME/library/advice.json         thresholds of `advise`
+HOME/library/index/<encoder>/    the search index of a large library; made again when missing
+
+Nothing here loads torch before a layer's weights are asked for.
 """
 
 from __future__ import annotations
 
-import difflib
-import json
-from dataclasses import asdict, dataclass, field
+import zipfile
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from genome.embedding import QuestionEncoder
-from genome.errors import LayerNotFoundError, LayerRejected, LibraryError
+from genome.adapter.layer_files import MANIFEST_FILE
+from genome.errors import LibraryError
 from genome.files import write_atomically, write_folder_once
-from genome.index import Index
-from genome.layer import Layer
+from genome.shelf import upkeep
+from genome.shelf.intake import Intake, is_sound
+from genome.shelf.layer_rows import LayerRow
+from genome.shelf.library_refusals import denied
+from genome.shelf.manifest import Manifest, Parent, Receipt
+from genome.shelf.pins import Pins
+from genome.shelf.search_shelf import Found, SearchShelf
+from genome.shelf.signing import SigningKey, TrustPolicy
+from genome.shelf.store import copy_files
+from genome.shelf.upkeep import Cleanup, Finding
 
-MANIFEST_FILE = "manifest.json"
+if TYPE_CHECKING:
+    from genome.layer import Layer
 
-
-@dataclass(frozen=True)
-class Manifest:
-    """What is known about a layer besides its weights."""
-
-    name: str
-    base_model: str
-    niche: str
-    """Skill it was found to be best at."""
-    description: str
-    accuracy: float
-    """Exact-match accuracy on unseen questions of its niche."""
-    base_accuracy: float
-    """The base model's accuracy on the same questions."""
-    n_questions: int
-    parents: tuple[str, ...] = ()
-    """Digests of the layers it was bred from, where known."""
-    vector: tuple[float, ...] = field(default=(), repr=False)
-    """Unit vector in the library's encoder; empty = not searchable."""
+__all__ = [
+    "MANIFEST_FILE", "Cleanup", "Finding", "Found", "LayerRow", "Library", "Manifest", "Parent",
+    "Receipt", "TrustPolicy",
+]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Found:
-    """One search result."""
+class Library(SearchShelf):
+    """The layers of one home; open it once and use it often, from any thread."""
 
-    digest: str
-    manifest: Manifest
-    similarity: float
-    """Cosine of question and layer vector."""
-
-
-class Library:
-    """The layers of one home; open it once and search it often."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._manifests: dict[str, Manifest] = {}
+    def __init__(self, folder: Path, policy: TrustPolicy | None = None) -> None:
+        super().__init__(folder)
+        self.policy = policy or TrustPolicy()
+        self.pins = Pins(folder / "pins")
+        self.unreadable: dict[str, str] = {}
+        """Why a layer's folder could not be catalogued, by digest."""
+        self._intake = Intake(self._store, self._catalogue)
         self.refresh()
 
     @classmethod
-    def open(cls, home: str | Path) -> Library:
-        """The library of a home; empty if it has none yet.
+    def open(cls, home: str | Path, *, policy: TrustPolicy | None = None) -> Library:
+        """The library of a home; a new one if it has none yet.
+
+        Args:
+            policy: Whose layers are let in; default all whose signature, if any, holds.
 
         Raises:
-            LibraryError: A manifest cannot be read.
+            LibraryError: The catalogue cannot be used.
         """
-        return cls(Path(home) / "library")
+        return cls(Path(home) / "library", policy)
 
     def refresh(self) -> None:
-        """Read the manifests again."""
-        found = sorted((self.folder / "layers").glob(f"[!.]*/{MANIFEST_FILE}"))
-        self._manifests = {path.parent.name: _read_manifest(path) for path in found}
+        """Catalogue folders that others added and forget those that are gone."""
+        self.unreadable = upkeep.reconcile(self._store, self._catalogue)
 
-    @property
-    def manifests(self) -> dict[str, Manifest]:
-        """Everything in the library by digest."""
-        return dict(self._manifests)
+    # -- in, out and change ----------------------------------------------------------------
 
-    def add(self, layer: Layer, manifest: Manifest, *, base_model_path: str = "") -> str:
-        """Store a layer under its digest; adding it again changes nothing."""
-        digest = layer.digest
+    def add(
+        self, layer: Layer, manifest: Manifest, *, base_model_path: str = "",
+        key: SigningKey | None = None, policy: TrustPolicy | None = None,
+    ) -> str:  # fmt: skip
+        """Store a layer under its digest; adding it again changes nothing.
 
-        def fill(folder: Path) -> None:
-            layer.to_peft(folder, base_model_path=base_model_path)
-            text = json.dumps(asdict(manifest), indent=1)
-            (folder / MANIFEST_FILE).write_text(text + "\n")
+        Args:
+            base_model_path: Folder or hub id of the base model, for people and tools.
+            key: Signs the manifest.
+            policy: Instead of the library's.
 
-        write_folder_once(self.folder / "layers" / digest, fill)
-        self._manifests[digest] = _read_manifest(self.path(digest) / MANIFEST_FILE)
-        return digest
+        Raises:
+            LayerRejected: Its numbers or its manifest are not acceptable, or the library has the
+                same weights under another manifest.
+            OSError: The disk is full or refuses.
+        """
+        return self._intake.take_layer(
+            layer, manifest, policy or self.policy, base_model_path=base_model_path, key=key
+        )
 
-    def path(self, digest: str) -> Path:
-        """The PEFT folder of a layer."""
-        return self.folder / "layers" / digest
+    def import_folder(
+        self, path: str | Path, manifest: Manifest | None = None,
+        *, policy: TrustPolicy | None = None, key: SigningKey | None = None, **changes: Any,
+    ) -> str:  # fmt: skip
+        """Store a copy of a PEFT folder, zip, tar or tar.gz; importing it again changes nothing.
 
-    def get(self, digest: str) -> Layer:
-        """Load a layer and check that it still has its digest.
+        The files are kept byte for byte. Without a manifest in the folder or as an argument, a
+        bare one is made, named after the folder.
+
+        Args:
+            manifest: Instead of the one in the folder.
+            policy: Instead of the library's.
+            key: Signs the manifest.
+            changes: Fields of the manifest to set, such as name, licence, description.
+
+        Returns:
+            The layer's digest.
+
+        Raises:
+            LayerRejected: It is not acceptable; the code says why.
+            OSError: The disk is full or refuses.
+        """
+        return self._intake.take_folder(
+            Path(path), manifest, changes, policy or self.policy, key=key
+        )
+
+    def export(self, digest: str, path: str | Path) -> Path:
+        """Write a layer's folder, or a zip if the path ends in .zip; never over another file.
 
         Raises:
             LayerNotFoundError: There is no such layer.
-            LayerRejected: Its files are damaged.
+            LibraryError: The path is taken.
         """
-        if digest not in self._manifests:
-            raise LayerNotFoundError(f"the library {self.folder} has no layer {digest[:12]!r}")
-        layer = Layer.from_peft(self.path(digest))
-        if layer.digest != digest:
-            raise LayerRejected(
-                "digest", f"{self.path(digest)} no longer matches its digest: its weights were "
-                "changed; delete the folder and add the layer again"
-            )  # fmt: skip
-        return layer
+        self._check_there(digest)
+        target, source = Path(path), self.path(digest)
+        if target.exists():
+            raise LibraryError(f"{target} is there already: choose another path")
+        if target.suffix == ".zip":
+            write_atomically(target, lambda temporary: _zip(source, temporary))
+        elif not write_folder_once(target, lambda folder: _copy(source, folder)):
+            raise LibraryError(f"{target} is there already: choose another path")
+        return target
 
-    def named(self, name: str) -> tuple[str, Manifest]:
-        """Digest and manifest of the layer of that name.
+    def sign(self, digest: str, key: SigningKey) -> Manifest:
+        """Sign a stored layer's manifest, or sign it again after a change.
 
         Raises:
-            LayerNotFoundError: There is none; the message suggests the nearest names.
+            LayerRejected: manifest_signed, if another key signed it; digest, if its files are
+                no longer what its manifest says.
         """
-        for digest, manifest in self._manifests.items():
-            if manifest.name == name:
-                return digest, manifest
-        names = [manifest.name for manifest in self._manifests.values()]
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(close)}?" if close else "`continuum layer list` shows all"
-        raise LayerNotFoundError(f"there is no layer {name!r} in {self.folder}: {hint}")
+        self._check_there(digest)
+        if not is_sound(self.path(digest), digest):
+            raise denied(
+                "digest", f"{self.path(digest)} no longer holds what its manifest says: run "
+                "`continuum layer verify`"
+            )  # fmt: skip
+        return self._intake.amend(digest, key.signed)
 
-    # -- search ----------------------------------------------------------------------------
+    def add_receipt(
+        self, digest: str, receipt: Receipt, *, key: SigningKey | None = None
+    ) -> Manifest:
+        """Append an exam result to a layer's manifest, unless it is there already.
 
-    def save_encoder(self, encoder: QuestionEncoder) -> None:
-        """Keep the encoder that this library's vectors are made with."""
-        write_atomically(self.folder / "encoder.safetensors", encoder.save)
+        Args:
+            key: Needed if the manifest is signed.
 
-    def encoder(self, base: Any) -> QuestionEncoder:
-        """The library's encoder on a loaded base model."""
-        return QuestionEncoder.load(base, self.folder / "encoder.safetensors")
+        Raises:
+            LayerRejected: manifest_signed.
+        """
+        present = self.manifest(digest)
+        if receipt in present.receipts:
+            return present
 
-    def search_vectors(
-        self, vectors: np.ndarray, *, base_model: str | None = None, k: int = 10
-    ) -> list[list[Found]]:
-        """The k layers nearest to each question vector, best first."""
-        usable = {
-            digest: manifest
-            for digest, manifest in self._manifests.items()
-            if manifest.vector and base_model in (None, manifest.base_model)
-        }
-        if not usable:
-            return [[] for _ in vectors]
-        index = Index(list(usable), np.array([m.vector for m in usable.values()], np.float32))
-        return [
-            [Found(digest, usable[digest], similarity) for digest, similarity in hits]
-            for hits in index.nearest(vectors, k)
-        ]
+        def change(manifest: Manifest) -> Manifest:
+            grown = replace(manifest, receipts=(*manifest.receipts, receipt))
+            return key.signed(grown) if key else grown
 
-    def search(
-        self, query: str, *, encoder: QuestionEncoder, base_model: str | None = None, k: int = 10
-    ) -> list[Found]:
-        """The k layers most able to answer a question like this, best first."""
-        return self.search_vectors(encoder.encode([query]), base_model=base_model, k=k)[0]
+        return self._intake.amend(digest, change)
+
+    def remove(self, digest: str) -> None:
+        """Delete a layer, its rows and its vectors, whoever refers to it.
+
+        Raises:
+            LayerNotFoundError: There is no such layer.
+            LibraryBusyError: Others kept importing.
+        """
+        self._check_there(digest)
+        with self._store.alone(), self._catalogue.write() as connection:
+            upkeep.remove(self._store, connection, digest)
+        self._manifests.pop(digest, None)
+
+    # -- upkeep ----------------------------------------------------------------------------
+
+    def verify(self) -> list[Finding]:
+        """Everything that is wrong, after reading every byte again; empty when all is well."""
+        return upkeep.verify(self._store, self._catalogue, self.policy)
+
+    def gc(
+        self, keep: Iterable[str] = (), *, keep_newest: bool = True, keep_ancestors: bool = True,
+        dry_run: bool = True, wait_s: float = 10.0,
+    ) -> Cleanup:  # fmt: skip
+        """Remove layers that nothing refers to, and what killed imports left behind.
+
+        A layer is referred to by a pin, by `keep`, by its name if it is the newest version, and
+        by descendants that stay.
+
+        Args:
+            keep: Digests in use elsewhere: the layers of every persona and listing.
+            dry_run: Only say what would go.
+            wait_s: How long to wait for imports of other processes to end.
+
+        Raises:
+            LibraryBusyError: They did not end.
+        """
+        cleanup = upkeep.collect(
+            self._store, self._catalogue, keep={*keep, *self.pins.all().values()},
+            keep_newest=keep_newest, keep_ancestors=keep_ancestors, dry_run=dry_run, wait_s=wait_s,
+        )  # fmt: skip
+        if not dry_run:
+            for row in cleanup.layers:
+                self._manifests.pop(row.digest, None)
+        return cleanup
 
 
-def _read_manifest(path: Path) -> Manifest:
-    try:
-        data = json.loads(path.read_text())
-        data["vector"] = tuple(data.get("vector", ()))
-        data["parents"] = tuple(data.get("parents", ()))
-        return Manifest(**data)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise LibraryError(
-            f"the manifest {path} cannot be read ({error}): delete its folder and add the layer "
-            "again"
-        ) from None
+def _copy(source: Path, folder: Path) -> None:
+    copy_files(source, folder)
+
+
+def _zip(source: Path, target: Path) -> None:
+    """Stored, not deflated: trained weights do not shrink, and fresh ones look like a bomb."""
+    with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED) as archive:
+        for path in sorted(source.iterdir()):
+            archive.write(path, path.name)

@@ -1,15 +1,17 @@
 """A whole population in one forward pass: every row of a batch runs its own genome.
 
-The base model's matrices are multiplied once for all rows; each row adds its own low-rank
-update, `y = W x + B_s (A_s x)` with s the row's slot. Rows of one genome that stand together
-in equal groups share one batched product; any other order gathers factors row by row.
-The base weights are never copied or changed, and outside `rows` the model is what it was.
+The base model's matrices are multiplied for all rows at once; each row adds its own low-rank
+update, `y = W x + B_s (A_s x)` with s the row's slot. While `rows` is open, the linear maps
+that some genome changes compute that instead of the base's product; the base weights are never
+copied or changed, and afterwards the model is what it was. How the product is done is in
+`genome.running.update`, how rows are grouped in `genome.running.arrangement`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,24 +19,25 @@ from torch import nn
 
 from genome.errors import GenomeError
 from genome.genome import Genome
-from genome.layer import Layer
+from genome.layer import Factors
+from genome.running.arrangement import Arrangement, as_they_stand, in_order
+from genome.running.linear import LinearSite, linear_sites
+from genome.running.stack import Stack, check_fit, rank_of, reserve, stack_genomes
+from genome.running.update import Family, Update
+
+ROW_INPUTS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids", "labels")
+"""What a causal LM takes by row; with anything else by row in the call, rows stay in place."""
+ROW_OUTPUTS = ("logits", "hidden_states", "attentions", "last_hidden_state")
 
 
 class PopulationModel:
-    """Any Hugging Face causal LM, with the layers of many genomes at hand.
-
-    `a[module]` is (n_slots, in, rank) and `b[module]` (n_slots, rank, out), both float32;
-    give them gradients (`train(True)`) and one backward pass serves every slot.
-    """
+    """Any Hugging Face causal LM, with the layers of many genomes at hand."""
 
     def __init__(self, model: Any) -> None:
         self.model = model
         self.n_slots = 0
-        self.a: dict[str, torch.Tensor] = {}
-        self.b: dict[str, torch.Tensor] = {}
-        self._linears: dict[str, nn.Linear] = {
-            name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)
-        }
+        self.sites: dict[str, LinearSite] = linear_sites(model)
+        self._stacks: list[Stack] = []
 
     def load(self, genomes: Sequence[Genome]) -> list[int]:
         """Stack the layers of these genomes, replacing what was loaded; returns their slots.
@@ -45,116 +48,173 @@ class PopulationModel:
         Raises:
             GenomeError: A layer changes a module that the model does not have.
         """
-        modules = sorted({m for g in genomes for layer in g.layers for m in layer.factors})
-        for module in modules:
-            self._check(module, [g.layers for g in genomes])
+        self._stacks = stack_genomes(genomes, self.sites)
         self.n_slots = len(genomes)
-        stacked = {module: self._stack(genomes, module) for module in modules}
-        self.a = {module: a for module, (a, _) in stacked.items()}
-        self.b = {module: b for module, (_, b) in stacked.items()}
         return list(range(self.n_slots))
 
-    def _check(self, module: str, stacks: Sequence[Sequence[Layer]]) -> None:
-        """Refuse a module that the model lacks, or factors of another size."""
-        linear = self._linears.get(module)
-        if linear is None:
-            raise GenomeError(
-                f"the base model has no linear module {module!r}: "
-                "the layer was made for another architecture"
-            )
-        wanted = (linear.in_features, linear.out_features)
-        for layer in (layer for stack in stacks for layer in stack if module in layer.factors):
-            a, b = layer.factors[module]
-            if (a.shape[1], b.shape[0]) != wanted:
-                raise GenomeError(
-                    f"module {module!r} maps {wanted[0]} to {wanted[1]} numbers, the update "
-                    f"{a.shape[1]} to {b.shape[0]}: it was made for another architecture"
-                )
+    def reserve(self, n_slots: int, rank: int, modules: Sequence[str] | None = None) -> int:
+        """Make room for genomes that come and go (`put`), replacing what was loaded.
 
-    def _stack(self, genomes: Sequence[Genome], module: str) -> tuple[torch.Tensor, torch.Tensor]:
-        linear = self._linears[module]
-        ranks = [
-            sum(layer.factors[module].a.shape[0] for layer in g.layers if module in layer.factors)
-            for g in genomes
-        ]
-        a = torch.zeros(len(genomes), linear.in_features, max(ranks))
-        b = torch.zeros(len(genomes), max(ranks), linear.out_features)
-        for slot, genome in enumerate(genomes):
-            start = 0
-            for layer, weight in zip(genome.layers, genome.weights, strict=True):
-                if module not in layer.factors:
-                    continue
-                factors = layer.factors[module]
-                stop = start + factors.a.shape[0]
-                a[slot, :, start:stop] = factors.a.T
-                b[slot, start:stop] = factors.b.T * weight
-                start = stop
-        return a, b
+        Args:
+            rank: Of a genome's layers together, at any module.
+            modules: Paths of the maps they may change; without them all but the output head.
+
+        Returns:
+            Bytes of one slot.
+        """
+        if modules is None:
+            modules = [name for name in self.sites if not name.endswith("lm_head")]
+        self._stacks = reserve(self.sites, dict.fromkeys(sorted(modules), rank), n_slots)
+        self.n_slots = n_slots
+        return sum(stack.n_bytes for stack in self._stacks) // n_slots
+
+    def put(self, slot: int, genome: Genome) -> None:
+        """Give a reserved slot to a genome; other slots may be running meanwhile.
+
+        Raises:
+            GenomeError: The genome does not fit the model or the room reserved; the slot is
+                as it was.
+        """
+        check_fit(genome, self.sites)
+        room = {m: b.shape[1] for stack in self._stacks for m, b in stack.b.items()}
+        for module in {module for layer in genome.layers for module in layer.factors}:
+            if (rank := rank_of(genome, module)) > room.get(module, 0):
+                raise GenomeError(
+                    f"the genome has rank {rank} at {module!r}, the slots have room for "
+                    f"{room.get(module, 0)}: reserve more, or merge its layers to a lower rank"
+                )
+        for stack in self._stacks:
+            stack.put(slot, genome)
 
     def parameters(self) -> list[torch.Tensor]:
-        """All stacked factors, module by module, A before B."""
-        return [tensor for module in self.a for tensor in (self.a[module], self.b[module])]
+        """All stacked factors, (n_slots, ...) float32 each; leaves for one's own optimiser."""
+        return [t for stack in self._stacks for t in (stack.a, *stack.b.values())]
 
     def train(self, on: bool = True) -> None:
-        """Let the stacked factors collect gradients, or stop it."""
+        """Let the stacked factors collect gradients, or stop it.
+
+        The backward pass has to run within `rows` too where gradient checkpointing computes
+        activations again.
+        """
         for tensor in self.parameters():
             tensor.requires_grad_(on)
+
+    def factors(self, module: str, slot: int, rank: int) -> Factors:
+        """One slot's factors of a module as they are now, padding beyond `rank` dropped."""
+        stack = next(stack for stack in self._stacks if module in stack.columns)
+        return stack.factors(module, slot, rank)
 
     @contextmanager
     def rows(self, slots: Sequence[int]) -> Iterator[None]:
         """Within: row i of every batch given to the model runs the genome in `slots[i]`.
 
+        A batch of k times as many rows (`num_return_sequences`, beams) is taken as k
+        neighbours for each row, as `generate` makes it.
+
         Raises:
-            GenomeError: A slot is not loaded.
+            GenomeError: A slot is not loaded, or a batch has another number of rows.
         """
         if not slots or min(slots) < 0 or max(slots) >= self.n_slots:
             raise GenomeError(
                 f"a row's slot must be 0 to {self.n_slots - 1}, not one of {sorted(set(slots))}: "
                 "load the genomes first"
             )
-        plan = _plan(slots)
-        hooks = [
-            self._linears[module].register_forward_hook(self._hook(module, plan))
-            for module in self.a
-        ]
+        running = _Running(list(slots), self._stacks)
+        before = self.model.register_forward_pre_hook(running.enter, with_kwargs=True)
+        after = self.model.register_forward_hook(running.leave, always_call=True, with_kwargs=True)
+        replaced = []
         try:
+            for family in running.families:
+                for name in family.stack.columns:
+                    module = self.sites[name].module
+                    replaced.append((module, module.__dict__.get("forward")))
+                    module.__dict__["forward"] = Update(self.sites[name], family)
             yield
         finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _hook(self, module: str, plan: _Plan) -> Any:
-        a, b = plan.select(self.a[module]), plan.select(self.b[module])
-
-        def add_update(
-            _: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
-        ) -> torch.Tensor:
-            x = inputs[0].reshape(plan.n_groups, -1, inputs[0].shape[-1])
-            y = output.reshape(plan.n_groups, -1, output.shape[-1])
-            if torch.is_grad_enabled():
-                return torch.baddbmm(y, torch.bmm(x, a), b).reshape(output.shape)
-            return y.baddbmm_(torch.bmm(x, a), b).reshape(output.shape)  # y is ours alone
-
-        return add_update
+            before.remove()
+            after.remove()
+            for changed, own in replaced:
+                del changed.__dict__["forward"]
+                if own is not None:
+                    changed.__dict__["forward"] = own
 
 
-class _Plan:
-    """How rows map to groups of one genome each: (n_groups, equal rows) or one row a group."""
+class _Running:
+    """What the replaced maps share while `rows` is open."""
 
-    def __init__(self, slots: list[int], n_groups: int) -> None:
+    def __init__(self, slots: list[int], stacks: Sequence[Stack]) -> None:
         self.slots = slots
-        self.n_groups = n_groups
+        self._standing = as_they_stand(slots)
+        chosen = set(slots)
+        self.families = [Family(stack, self._standing) for stack in stacks if stack.used & chosen]
+        self._inverse: torch.Tensor | None = None
 
-    def select(self, stacked: torch.Tensor) -> torch.Tensor:
-        if self.slots == list(range(stacked.shape[0])):
-            return stacked
-        return stacked[torch.tensor(self.slots)]
+    @cached_property
+    def _sorted(self) -> tuple[torch.Tensor, Arrangement]:
+        order, rows = in_order(self.slots)
+        return torch.tensor(order), rows
+
+    def _arrange(self, rows: Arrangement) -> None:
+        for family in self.families:
+            family.arrange(rows)
+
+    def enter(
+        self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Before the model's forward pass: put the rows in order where that pays."""
+        if len(args) == 1:
+            kwargs, args = {"input_ids": args[0], **kwargs}, ()
+        ids = kwargs.get("input_ids", kwargs.get("inputs_embeds"))
+        if args or ids is None:
+            return None
+        recomputes = torch.is_grad_enabled() and getattr(
+            model, "is_activation_checkpointing", False
+        )
+        if recomputes or not self._may_reorder(ids, kwargs):
+            return args, kwargs  # (activations computed again find the rows as they stand)
+        order, rows = self._sorted
+        self._arrange(rows)
+        order = order.to(ids.device)
+        self._inverse = order.argsort()
+        return args, {
+            name: value[order] if _is_by_row(value, len(order)) else value
+            for name, value in kwargs.items()
+        }
+
+    def _may_reorder(self, ids: torch.Tensor, kwargs: dict[str, Any]) -> bool:
+        """Worth it, and every input and output is known to be put back in place."""
+        if not self._standing.one_row_a_group or len(set(self.slots)) == len(self.slots):
+            return False
+        if ids.shape[0] != len(self.slots) or ids.shape[1] == 1:
+            return False
+        cache = kwargs.get("past_key_values")
+        if cache is not None and not (
+            hasattr(cache, "reorder_cache") and not cache.get_seq_length()
+        ):
+            return False
+        if kwargs.get("return_dict") is False:
+            return False
+        others = (value for name, value in kwargs.items() if name not in ROW_INPUTS)
+        return not any(_is_by_row(value, len(self.slots)) for value in others)
+
+    def leave(self, _: nn.Module, __: tuple[Any, ...], ___: dict[str, Any], output: Any) -> Any:
+        """After the pass, also a failed one: every row back in its place."""
+        inverse, self._inverse = self._inverse, None
+        if inverse is None:
+            return output
+        self._arrange(self._standing)
+        if output is None:  # the pass failed
+            return output
+        for name in ROW_OUTPUTS:
+            value = output.get(name)
+            if isinstance(value, torch.Tensor):
+                output[name] = value[inverse]
+            elif value is not None:
+                output[name] = tuple(None if v is None else v[inverse] for v in value)
+        if output.get("past_key_values") is not None:
+            output.past_key_values.reorder_cache(inverse)
+        return output
 
 
-def _plan(slots: Sequence[int]) -> _Plan:
-    """Equal consecutive groups if the rows stand so, else every row a group of its own."""
-    heads = [slot for i, slot in enumerate(slots) if i == 0 or slot != slots[i - 1]]
-    size = len(slots) // len(heads)
-    if size * len(heads) == len(slots) and list(slots) == [s for s in heads for _ in range(size)]:
-        return _Plan(heads, len(heads))
-    return _Plan(list(slots), len(slots))
+def _is_by_row(value: Any, n_rows: int) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim > 1 and value.shape[0] == n_rows

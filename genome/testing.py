@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from genome.base_model import BaseModel
+from genome.genome import Genome
 from genome.layer import Factors, Layer
+from genome.running.linear import linear_sites
+
+_SIZES: Mapping[str, Any] = {
+    "vocab_size": 264,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "bos_token_id": None,
+    "eos_token_id": 257,
+    "pad_token_id": 256,
+}
+ARCHITECTURES: Mapping[str, dict[str, Any]] = {
+    "llama": {"tie_word_embeddings": True},
+    "qwen2": {},
+    "qwen3": {"head_dim": 8},
+    "gemma": {"head_dim": 8},
+    "phi3": {},
+    "mistral": {"sliding_window": None},
+    "gpt2": {"n_positions": 128, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 64},
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
+}
+"""Model types of Hugging Face that are tried, with what each needs besides the sizes."""
+
+
+def tiny_model(model_type: str, seed: int = 0, **extra: Any) -> Any:
+    """A two-block causal LM of an architecture, random weights, vocabulary of the embedded base."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    config = AutoConfig.for_model(model_type, **_SIZES, **ARCHITECTURES[model_type], **extra)
+    return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
 
 
 def tiny_llama(seed: int = 0) -> Any:
@@ -15,11 +51,7 @@ def tiny_llama(seed: int = 0) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=264, hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128,
-        bos_token_id=None, eos_token_id=257, pad_token_id=256,
-    )  # fmt: skip
+    config = LlamaConfig(**_SIZES)
     config._attn_implementation = "eager"
     return LlamaForCausalLM(config).eval()
 
@@ -35,9 +67,19 @@ def random_layer(
     """A layer on every linear module but the head, large enough to change the logits."""
     generator = torch.Generator().manual_seed(seed)
     factors = {}
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head"):
-            a = torch.randn(rank, module.in_features, generator=generator) * scale
-            b = torch.randn(module.out_features, rank, generator=generator) * scale
+    for name, site in linear_sites(model).items():
+        if not name.endswith("lm_head"):
+            a = torch.randn(rank, site.n_in, generator=generator) * scale
+            b = torch.randn(site.n_out, rank, generator=generator) * scale
             factors[name] = Factors(a, b)
     return Layer(base_model, factors)
+
+
+def dense_updates(genome: Genome) -> dict[str, torch.Tensor]:
+    """What a genome adds to each weight, (out, in) by module: slow, and obviously right."""
+    updates: dict[str, torch.Tensor] = {}
+    for layer, weight in zip(genome.layers, genome.weights, strict=True):
+        for module, (a, b) in layer.factors.items():
+            delta = weight * (b @ a)
+            updates[module] = updates[module] + delta if module in updates else delta
+    return updates

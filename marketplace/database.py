@@ -7,17 +7,17 @@ BEGIN IMMEDIATE, which takes the write lock before anything is read.
 """
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
+from genome.sqlite import failure, open_engine, use_wal
 from marketplace import schema
 from marketplace.errors import (
     MarketBusyError,
@@ -29,7 +29,6 @@ from marketplace.errors import (
 from marketplace.place import check_usable, find_place, fingerprint
 
 BUSY_TIMEOUT_S = 30.0
-_WAL_ATTEMPT_S = 0.05
 
 
 class Database:
@@ -92,19 +91,13 @@ class Database:
         pool: dict[str, Any] = {}
         if self.place.path is None:  # one shared connection: a second one would see an empty market
             pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
-        engine = create_engine(
+        return open_engine(
             self.place.url,
+            _set_pragmas,
+            busy_timeout_s=self._busy_timeout_s,
             pool_timeout=self._busy_timeout_s,
-            connect_args={
-                "isolation_level": None,
-                "timeout": self._busy_timeout_s,
-                "check_same_thread": False,
-            },
             **pool,
         )
-        event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _begin)
-        return engine
 
     def _prepare(self, *, create: bool, at: float) -> None:
         with self._failures_named():
@@ -118,20 +111,8 @@ class Database:
                 with self._engine.begin() as connection:
                     if not schema.holds_market(connection, str(self.place)):  # someone was faster
                         schema.create_market(connection, at)
-            if self.place.path is not None:
-                self._use_wal()
-
-    def _use_wal(self) -> None:
-        """Switch to write-ahead logging, which lasts; SQLite does not wait for others here."""
-        deadline = time.monotonic() + self._busy_timeout_s
-        raw = self._engine.raw_connection()
-        try:
-            while not _switched_to_wal(raw.cursor()):
-                if time.monotonic() > deadline:
-                    raise MarketBusyError(f"{self.place} is in use by others: try again later")
-                time.sleep(_WAL_ATTEMPT_S)
-        finally:
-            raw.close()
+            if self.place.path is not None and not use_wal(self._engine, self._busy_timeout_s):
+                raise MarketBusyError(f"{self.place} is in use by others: try again later")
 
     @contextmanager
     def _failures_named(self) -> Iterator[None]:
@@ -152,8 +133,7 @@ class Database:
 
     def _named(self, error: BaseException | None) -> MarketError:
         """The failure in the market's words; SQLite's own follow in brackets."""
-        code = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").partition("_")[0]
-        detail = " ".join(str(error).split())
+        code, detail = failure(error)
         if code in ("BUSY", "LOCKED"):
             return self._busy()
         if code in ("CORRUPT", "NOTADB"):
@@ -178,18 +158,3 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")  # NORMAL may lose paid trades on power loss
     cursor.execute("PRAGMA recursive_triggers = ON")  # else REPLACE deletes past the triggers
     cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))
-
-
-def _switched_to_wal(cursor: Any) -> bool:
-    try:
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
-            return True
-        return bool(cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
-            return False
-        raise

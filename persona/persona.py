@@ -10,16 +10,19 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genome.files import write_json
-from genome.genome import Genome
-from genome.library import Library
 from persona.errors import (
     PersonaExistsError,
     PersonaFileError,
     PersonaNameError,
     PersonaNotFoundError,
 )
+
+if TYPE_CHECKING:  # listing personas needs no torch
+    from genome.genome import Genome
+    from genome.library import Library
 
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -45,6 +48,8 @@ class Persona:
 
     def genome(self, library: Library) -> Genome:
         """The persona's genome, its layers loaded from the library."""
+        from genome.genome import Genome
+
         layers = tuple(library.get(digest) for digest in self.layers)
         return Genome(self.base_model, layers, (1.0,) * len(layers))
 

@@ -96,6 +96,13 @@ def test_a_finished_home_can_be_searched_asked_bought_from_and_audited(home: Pat
     """The commands of the README, in their order."""
     found = continuum("layer", "search", "sort these numbers", home=home)
     assert found.returncode == 0, found.stderr
+    cheap = continuum("layer", "search", "sort: cba", "--max-price", "0.000001", home=home)
+    assert cheap.returncode == 0
+    assert "meets these conditions" in cheap.stdout  # nothing is that cheap
+    assert "above 0" in refused(continuum("layer", "search", "x", "--max-price", "0", home=home))
+    advice = continuum("layer", "advise", "sort: cba", home=home)
+    assert advice.stdout.split(":")[0] in ("reuse", "fork", "mint") or "reindex" in advice.stderr
+    assert "0 layers examined" in continuum("layer", "reindex", home=home).stdout
     names = continuum("persona", "list", home=home).stdout
     assert "helper" in names
     answer = continuum("persona", "ask", "helper", "sort: cbda", home=home)

@@ -1,36 +1,34 @@
-"""Questions are told apart by what they ask, whatever the wording."""
+"""A layer stands where its lift is, and by its description until that is known."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 
-from academy.exam import exam_sheet
-from academy.skills import SKILL_NAMES
-from genome.base_model import BaseModel
-from genome.embedding import QuestionEncoder, unit
-from genome.errors import LibraryError
+from genome.embedding import ability_vector, layer_vector, unit
 
-
-def test_unseen_questions_are_nearest_to_the_mean_of_their_own_skill(embedded: BaseModel) -> None:
-    """At least 90 % of 240; chance is 8 %."""
-    known = [exam_sheet(name, 30, "select") for name in SKILL_NAMES]
-    encoder = QuestionEncoder.fit(embedded, [c.prompt for sheet in known for c in sheet])
-    means = unit(np.stack([encoder.encode([c.prompt for c in s]).mean(0) for s in known]))
-    unseen = [c for name in SKILL_NAMES for c in exam_sheet(name, 20)]
-    nearest = (encoder.encode([c.prompt for c in unseen]) @ means.T).argmax(1)
-    right = np.mean([SKILL_NAMES[i] == c.skill for i, c in zip(nearest, unseen, strict=True)])
-    assert right >= 0.9
+EVIDENCE = np.eye(4, dtype=np.float32)[[0, 0, 1, 1, 2, 2]]
+EXAMS = ["a", "a", "b", "b", "c", "c"]
+WORDS = np.eye(4, dtype=np.float32)[3]
 
 
-def test_an_encoder_is_the_same_after_saving_and_a_missing_one_is_named(
-    embedded: BaseModel, tmp_path: Path
-) -> None:
-    encoder = QuestionEncoder.fit(embedded, [c.prompt for c in exam_sheet("sort", 30)])
-    encoder.save(tmp_path / "encoder.safetensors")
-    again = QuestionEncoder.load(embedded, tmp_path / "encoder.safetensors")
-    np.testing.assert_array_equal(encoder.encode(["sort: cba"]), again.encode(["sort: cba"]))
-    with pytest.raises(LibraryError, match=r"nowhere\.safetensors"):
-        QuestionEncoder.load(embedded, tmp_path / "nowhere.safetensors")
+def test_ability_points_to_the_exams_with_lift_in_proportion() -> None:
+    """Losses elsewhere do not push it away."""
+    found = ability_vector(EVIDENCE, np.array([1, 0, 1, 1, -1, -1]), EXAMS)
+    np.testing.assert_allclose(found, unit(np.array([[0.5, 1.0, 0, 0]]))[0], atol=1e-6)
+    assert not ability_vector(EVIDENCE, np.array([0, 0, 1, -1, -1, 0]), EXAMS).any()
+
+
+def test_chance_answers_cancel_within_an_exam() -> None:
+    """One gained and one lost says nothing; two gained do."""
+    found = ability_vector(EVIDENCE, np.array([1, -1, 1, 1, 0, 0]), EXAMS)
+    np.testing.assert_allclose(found, [0, 1, 0, 0], atol=1e-6)
+
+
+def test_the_description_fades_as_results_come_in_but_never_out() -> None:
+    ability = np.eye(4, dtype=np.float32)[0]
+    shares = [float(layer_vector(ability, WORDS, n)[3]) for n in (0, 5, 10, 40, 10_000)]
+    assert shares[0] == 1.0
+    assert shares == sorted(shares, reverse=True)
+    assert abs(shares[2] - 0.5**0.5) < 1e-6
+    assert shares[-1] > 0.3
+    assert float(layer_vector(np.zeros(4, np.float32), WORDS, 400)[3]) == 1.0

@@ -36,6 +36,20 @@ def test_a_layer_is_listed_with_what_it_really_does(
     assert Library.open(home).named("mine")[0] == layer.digest == listing.digest
 
 
+def test_a_layer_that_is_in_the_library_already_keeps_its_name_and_gains_the_exam(
+    home: Path, embedded: BaseModel, tmp_path: Path
+) -> None:
+    layer = random_layer(embedded.model, embedded.fingerprint, scale=0.01)
+    layer.to_peft(tmp_path / "peft")
+    library = Library.open(home)
+    digest = library.import_folder(tmp_path / "peft", name="found-on-a-stick")
+    assert library.manifest(digest).receipts == ()
+    publish(home, tmp_path / "peft")
+    stored = library.manifest(digest)
+    assert (stored.name, stored.niche, stored.n_questions) == ("found-on-a-stick", "sort", 400)
+    assert library.verify() == []
+
+
 def test_refusals_name_the_rule_and_store_nothing(
     home: Path, embedded: BaseModel, tmp_path: Path
 ) -> None:
@@ -58,8 +72,13 @@ def test_refusals_name_the_rule_and_store_nothing(
     layer.to_peft(folder)
     with pytest.raises(UnknownSkillError):
         publish(home, folder, skill="juggling")
-    with pytest.raises(MarketError):
+    with pytest.raises(LayerRejected, match="a layer's name must be"):
         publish(home, folder, name="No Such Name!")
+    taken = next(iter(Library.open(home).find())).name
+    with pytest.raises(LayerRejected, match="give this one a higher version"):
+        publish(home, folder, name=taken)
+    with pytest.raises(MarketError):
+        publish_folder(home, folder, name="mine", skill="sort", ask_nanos=-1, owner="me")
     assert set(Library.open(home).manifests) == before
     with Market.open(market_url(home), create=False) as market:
         assert "mine" not in {listing.name for listing in market.listings()}

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.errors import OptionError
+from tui.cli.amounts import nanos_of
 from tui.cli.home import HomeOption, existing_home, market_url
 from tui.cli.quiet import quiet_libraries
-from tui.cli.tables import NANOS_PER_CREDIT, credit_text, percent, print_table
+from tui.cli.tables import credit_text, percent, print_table
 
 if TYPE_CHECKING:
     from marketplace.market import Market
@@ -62,7 +62,7 @@ def publish(
     """Examine a layer on unseen questions and put it up for sale."""
     from tui.jobs.publish import publish_folder
 
-    ask_nanos = _nanos(ask)
+    ask_nanos = nanos_of(ask)
     path = existing_home(home, "market.db")
     quiet_libraries()
     listing = publish_folder(
@@ -84,7 +84,7 @@ def buy(
     home: HomeOption = None,
 ) -> None:
     """Buy a layer; it is yours for good."""
-    limit = None if max_price is None else _nanos(max_price)
+    limit = None if max_price is None else nanos_of(max_price)
     with _open(home) as market:
         market.listing(name)  # an unknown name is refused before an unknown account
         bought = market.buy(
@@ -111,7 +111,7 @@ def fund(
     """Grant play credits to an account, opening it if it is new."""
     with _open(home) as market:
         market.open_account(account)
-        market.fund(account, _nanos(credits_), key=key)
+        market.fund(account, nanos_of(credits_), key=key)
         print(f"{account} has {credit_text(market.account(account).balance_nanos)} credits")
 
 
@@ -146,14 +146,3 @@ def verify(home: HomeOption = None) -> None:
         print("\n".join(problems))
         raise typer.Exit(1)
     print(f"the books balance: {accounts} accounts, every balance is the sum of its postings")
-
-
-def _nanos(amount: float) -> int:
-    """Credits as whole nano-credits.
-
-    Raises:
-        OptionError: Not a positive finite amount below a billion credits.
-    """
-    if not 0 < amount < 1e9:
-        raise OptionError(f"an amount must be above 0 and below a billion credits, not {amount}")
-    return round(amount * NANOS_PER_CREDIT)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, existing_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import print_table
@@ -50,7 +51,10 @@ def ask(
 def create(
     name: NameArgument,
     layers: Annotated[
-        list[str], typer.Option("--layer", "-l", help="Name of a layer; first applied first.")
+        list[str],
+        typer.Option(
+            "--layer", "-l", help="Name, NAME@VERSION or digest of a layer; first applied first."
+        ),
     ],
     home: HomeOption = None,
 ) -> None:
@@ -60,9 +64,14 @@ def create(
 
     folder = existing_home(home, "library")
     library = Library.open(folder)
-    named = [library.named(layer) for layer in layers]
-    digests = tuple(digest for digest, _ in named)
-    persona = Persona(name, named[0][1].base_model, digests, "helper with " + ", ".join(layers))
+    digests = tuple(library.resolve(layer) for layer in layers)
+    base_model = library.manifest(digests[0]).base_model
+    if not base_model:
+        raise OptionError(
+            f"layer {layers[0]!r} does not say which base model it was trained for: import it "
+            "again with --base"
+        )
+    persona = Persona(name, base_model, digests, "helper with " + ", ".join(layers))
     persona.genome(library)
     PersonaStore(folder).create(persona)
     print(f"{name} is ready: continuum persona ask {name} QUESTION")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 NANOS_PER_CREDIT = 1_000_000_000
 
@@ -19,10 +19,24 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     """First column left, the rest right; wide enough to be piped."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))  # a stranger's text is no markup
     Console().print(table)
+
+
+def megabytes(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.2f} MB"
+
+
+def print_facts(title: str, facts: Mapping[str, str]) -> None:
+    """One fact per line; empty ones are left out."""
+    print(title)
+    width = max(len(key) for key in facts)
+    for key, value in facts.items():
+        if value:
+            print(f"  {key:<{width}}  {value}")

@@ -14,9 +14,10 @@ from academy.evolution import Evolution
 from academy.exam import SkillAccuracies, general_accuracy, general_sheet
 from academy.routing import ability_vectors, routed_accuracy, skill_leaders
 from academy.run_folder import RunFolder
+from academy.skills import skill_named
 from academy.throughput import measure_throughput
 from genome.base_model import BaseModel
-from genome.embedding import QuestionEncoder
+from genome.embedding import Encoder, searchable_text
 from genome.genome import Genome
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
@@ -123,14 +124,15 @@ def _joint_rank(base: BaseModel, rank: int, budget: int, settings: DemoSettings)
 def _routed(
     evaluator: LocalEvaluator,
     shelf: Sequence[tuple[str, Candidate]],
-    encoder: QuestionEncoder,
+    encoder: Encoder,
     equivalents: int,
     settings: DemoSettings,
 ) -> dict[str, Any]:
     """A population's leaders as one helper, each question sent where search finds it best."""
     genomes = [candidate.genome for _, candidate in shelf]
-    vectors = ability_vectors(evaluator, encoder, genomes, settings.vector_questions)
     niches = [skill for skill, _ in shelf]
+    texts = [searchable_text("", niche, skill_named(niche).description) for niche in niches]
+    vectors = ability_vectors(evaluator, encoder, genomes, texts, settings.vector_questions)
     result = routed_accuracy(evaluator, encoder, genomes, niches, vectors, settings.general_exam)
     return {
         **_facts(result.accuracies, equivalents),

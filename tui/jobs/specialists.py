@@ -13,16 +13,17 @@ from academy.evaluator import LocalEvaluator
 from academy.evolution import Evolution
 from academy.exam import ExamResult, exam_sheet, general_accuracy, sit_exam
 from academy.mutation import draw_attempts
-from academy.routing import ability_vectors
+from academy.routing import ability_vectors, calibrate_advice
 from academy.run_folder import RunFolder
 from academy.skills import SKILLS, skill_named
 from academy.species import Species, champion
 from genome.base_model import BaseModel
-from genome.embedding import QuestionEncoder
+from genome.embedding import searchable_text
 from genome.files import write_folder_once
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.library import Library, Manifest
+from genome.library import Library, Manifest, Receipt
+from genome.search.question_encoder import QuestionEncoder
 from persona.persona import Persona, PersonaStore
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
@@ -81,8 +82,12 @@ def examine_species(
     encoder = fit_encoder(base, settings.seed)
     evaluator = LocalEvaluator(base)
     heads = champions(run)
+    texts = [
+        searchable_text(kind.name, str(kind.niche), skill_named(str(kind.niche)).description)
+        for kind, _ in heads
+    ]
     vectors = ability_vectors(
-        evaluator, encoder, [head.genome for _, head in heads], settings.vector_questions
+        evaluator, encoder, [head.genome for _, head in heads], texts, settings.vector_questions
     )
     species = []
     for i, ((kind, head), vector) in enumerate(zip(heads, vectors, strict=True)):
@@ -129,17 +134,26 @@ def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
     store.save(Persona("helper", base.fingerprint, (), "the base alone, mediocre at everything"))
     for specialist in shelf.species:
         description = skill_named(specialist.niche).description
+        result, base_result = specialist.result, specialist.base_result
+        receipt = Receipt(
+            specialist.niche, result.n_questions, n_correct=result.n_correct,
+            n_base_correct=base_result.n_correct,
+        )  # fmt: skip
         manifest = Manifest(
             name=specialist.name,
             base_model=base.fingerprint,
-            niche=specialist.niche,
             description=description,
-            accuracy=round(specialist.result.accuracy, 4),
-            base_accuracy=round(specialist.base_result.accuracy, 4),
-            n_questions=specialist.result.n_questions,
-            vector=tuple(float(x) for x in specialist.vector),
+            receipts=(receipt,),
         )
         digest = library.add(specialist.layer, manifest, base_model_path=base.path)
+        library.set_vector(digest, specialist.vector, n_results=settings.vector_questions)
         export = settings.out / "layers" / specialist.name
         write_folder_once(export, partial(specialist.layer.to_peft, base_model_path=base.path))
         store.save(Persona(specialist.name, base.fingerprint, (digest,), description))
+    if shelf.species:
+        advice = calibrate_advice(
+            shelf.encoder, library.encoder_id, np.stack([s.vector for s in shelf.species]),
+            [s.niche for s in shelf.species], settings.vector_questions,
+        )  # fmt: skip
+        if advice:
+            library.save_calibration(advice)

@@ -1,0 +1,1 @@
+"""PEFT adapter folders: checked byte by byte, read, written, unpacked."""

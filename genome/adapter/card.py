@@ -1,0 +1,128 @@
+"""The model card: README.md as the Hugging Face hub reads it.
+
+A YAML header says which base model the adapter belongs to, under which licence it may be used and
+what it scored (the hub's `model-index` form); the text below says the same to people.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+MAX_LINE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class CardMetric:
+    """One measured number, as the hub's leaderboards list it."""
+
+    task: str
+    """What was asked, e.g. "roman"."""
+    dataset: str
+    """Questions it was measured on, e.g. "roman-test"."""
+    metric: str
+    """What was counted, e.g. "exact_match"."""
+    value: float
+    """In the metric's own unit; an accuracy is a share from 0 to 1."""
+    base_value: float | None = None
+    """The same for the base model alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What a model card says."""
+
+    name: str
+    description: str = ""
+    licence: str = ""
+    """SPDX identifier in the hub's lower-case spelling, e.g. "apache-2.0"; empty = not stated."""
+    base_model: str = ""
+    """Hub id of the base model; empty = the path given to `to_peft`."""
+    tags: tuple[str, ...] = ()
+    metrics: tuple[CardMetric, ...] = ()
+    parents: tuple[str, ...] = ()
+    """Digests of the layers this one was made from."""
+
+
+def model_card(facts: CardFacts, base_model_path: str = "") -> str:
+    """The text of README.md.
+
+    Everything stated by an author goes through JSON, which is YAML as well, so that no value can
+    end its line and add a field of its own.
+    """
+    return f"---\n{_header(facts, base_model_path)}---\n\n{_body(facts, base_model_path)}"
+
+
+def _header(facts: CardFacts, base_model_path: str) -> str:
+    base = facts.base_model or base_model_path
+    lines = []
+    if base:
+        lines += [f"base_model: {_quoted(base)}", "base_model_relation: adapter"]
+    if facts.licence:
+        lines.append(f"license: {_quoted(facts.licence)}")
+    lines += ["library_name: peft", "pipeline_tag: text-generation", "tags:"]
+    lines += [f"- {_quoted(tag)}" for tag in dict.fromkeys(("lora", "continuum", *facts.tags))]
+    if facts.parents:
+        lines.append("parents:")
+        lines += [f"- {_quoted(parent)}" for parent in facts.parents]
+    if facts.metrics:
+        lines += ["model-index:", f"- name: {_quoted(facts.name)}", "  results:"]
+        for metric in facts.metrics:
+            lines += _result(metric)
+    return "\n".join(lines) + "\n"
+
+
+def _result(metric: CardMetric) -> list[str]:
+    return [
+        "  - task:",
+        "      type: text-generation",
+        f"      name: {_quoted(metric.task)}",
+        "    dataset:",
+        f"      type: {_quoted(metric.dataset)}",
+        f"      name: {_quoted(metric.dataset)}",
+        "    metrics:",
+        f"    - type: {_quoted(metric.metric)}",
+        f"      value: {json.dumps(float(metric.value))}",
+    ]
+
+
+def _body(facts: CardFacts, base_model_path: str) -> str:
+    base = facts.base_model or base_model_path
+    parts = [f"# {_line(facts.name)}"]
+    if facts.description:
+        parts.append(_line(facts.description))
+    parts.append(
+        f"A LoRA adapter for {_code(base) if base else 'the base model named in its manifest'}. "
+        "Load it with `peft.PeftModel.from_pretrained`."
+    )
+    if facts.metrics:
+        rows = ["| task | questions | metric | base model | this layer |", "|---|---|---|---|---|"]
+        for m in facts.metrics:
+            base_value = "" if m.base_value is None else f"{m.base_value:.4g}"
+            cells = (_cell(m.task), _cell(m.dataset), _cell(m.metric), base_value, f"{m.value:.4g}")
+            rows.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(rows))
+    if facts.parents:
+        parts.append("Made from: " + ", ".join(_code(parent) for parent in facts.parents) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A YAML string: JSON on one line, without control characters or halves of characters."""
+    printable = "".join(char if char.isprintable() else " " for char in text[:MAX_LINE])
+    return json.dumps(printable, ensure_ascii=False)
+
+
+def _line(text: str) -> str:
+    """Words on one line, without what Markdown or HTML would run."""
+    words = " ".join(text[:2000].split())
+    printable = "".join(char for char in words if char.isprintable())
+    return printable.replace("<", "&lt;").replace("`", "'")
+
+
+def _code(text: str) -> str:
+    return f"`{_line(text)[:MAX_LINE]}`"
+
+
+def _cell(text: str) -> str:
+    return _line(text).replace("|", "/")

@@ -1,0 +1,1 @@
+"""Populations in one pass: how rows are grouped, factors stacked, updates added."""

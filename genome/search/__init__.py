@@ -1,0 +1,1 @@
+"""Finding layers: encoders of questions, the parts of the vector index, advice."""

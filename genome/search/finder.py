@@ -1,0 +1,133 @@
+"""Search over a library's vectors: an index that keeps up with the catalogue.
+
+The catalogue is the truth, for all processes; the index is made from it and caught up before a
+search if anything has changed. From `SAVE_FROM` layers on it is kept on disk as well, so that a
+large library does not read every vector when it is opened.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Connection
+
+from genome.errors import IndexDamagedError
+from genome.files import locked, write_json
+from genome.index import Attributes, AttributeTable, Filter, Index
+from genome.shelf.layer_vectors import (
+    VectorRow,
+    changed_vectors,
+    vector_digests,
+    vector_state,
+)
+
+SAVE_FROM = 5_000
+"""Layers from which on the index is kept on disk; below, it is made anew in milliseconds."""
+SAVE_EVERY = 1_000
+"""Changes after which a kept index is saved again."""
+
+
+@dataclass
+class _Kept:
+    """An index in memory, and what of the catalogue it holds."""
+
+    index: Index
+    changed: int
+    n: int
+    saved: int
+    """Change up to which it is on disk."""
+
+
+class Finder:
+    """Nearest layers by vector, for one library."""
+
+    def __init__(
+        self, read: Callable[[], AbstractContextManager[Connection]], folder: Path
+    ) -> None:
+        self._read = read
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._kept: dict[str, _Kept] = {}
+
+    def nearest(
+        self, encoder: str, queries: np.ndarray, k: int, where: Filter | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """The k nearest (digest, cosine) to every query among those a filter allows, best first.
+
+        Args:
+            encoder: Identity of the encoder that made the queries, (n_queries, width).
+        """
+        with self._lock:
+            index = self._caught_up(encoder)
+        return index.nearest(queries, k, where=where) if index else [[] for _ in queries]
+
+    def _caught_up(self, encoder: str) -> Index | None:
+        with self._read() as connection:
+            state = vector_state(connection, encoder)
+            kept = self._kept.get(encoder)
+            if kept and (kept.changed, kept.n) == state:
+                return kept.index
+            if not state[1]:
+                self._kept.pop(encoder, None)
+                return None
+            if kept is None and state[1] >= SAVE_FROM:
+                kept = self._open(encoder)
+            if kept is None:
+                kept = _made_of(changed_vectors(connection, encoder, 0))
+            else:
+                _catch_up(kept.index, connection, encoder, kept.changed)
+            kept.changed, kept.n = state
+        self._kept[encoder] = kept
+        if kept.n >= SAVE_FROM and kept.changed - kept.saved >= SAVE_EVERY:
+            self._save(encoder, kept)
+        return kept.index
+
+    def _open(self, encoder: str) -> _Kept | None:
+        """The saved index; None if there is none or it is damaged, since it can be made again."""
+        folder = self._folder / encoder
+        try:
+            changed = int(json.loads((folder / "changed.json").read_text()))
+            index = Index.open(folder)
+        except (OSError, ValueError, TypeError, IndexDamagedError):
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        return _Kept(index, changed, len(index), changed)
+
+    def _save(self, encoder: str, kept: _Kept) -> None:
+        """Index first, then how far it goes: changes applied twice do no harm."""
+        kept.index.settle()
+        kept.saved = kept.changed
+        # A disk that is full or read-only costs time, not the search.
+        with suppress(OSError), locked(self._folder / f"{encoder}.lock"):
+            kept.index.save(self._folder / encoder)
+            write_json(self._folder / encoder / "changed.json", kept.changed)
+
+
+def _made_of(rows: list[VectorRow]) -> _Kept:
+    table = AttributeTable(
+        [row.base_model for row in rows],
+        [row.licence for row in rows],
+        [row.n_bytes for row in rows],
+        [0] * len(rows),
+    )
+    vectors = np.stack([row.vector for row in rows])
+    return _Kept(Index([row.digest for row in rows], vectors, table), 0, 0, 0)
+
+
+def _catch_up(index: Index, connection: Connection, encoder: str, since: int) -> None:
+    present, known = vector_digests(connection, encoder), index.keys()
+    for row in changed_vectors(connection, encoder, since, present - known):
+        attributes = Attributes(row.base_model, row.licence, row.n_bytes)
+        if row.digest in known:
+            index.update(row.digest, row.vector, attributes)
+        else:
+            index.add(row.digest, row.vector, attributes)
+    for digest in known - present:
+        index.delete(digest)

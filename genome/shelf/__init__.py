@@ -1,0 +1,1 @@
+"""Keeping layers: manifests, signatures, folders, catalogue, lineage, upkeep."""

@@ -1,0 +1,185 @@
+"""Keeping a library sound: the catalogue in step with the folders, every byte checked, old
+layers cleared away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from genome.errors import LayerRejected, LibraryBusyError, LibraryError
+from genome.shelf.ancestry import circular, closure
+from genome.shelf.catalogue import Catalogue
+from genome.shelf.intake import bind, entry_of, read_manifest
+from genome.shelf.layer_rows import (
+    Entry,
+    LayerRow,
+    digests,
+    drop_layer,
+    manifest_hashes,
+    newest_digests,
+    put_layers,
+    rows_of,
+)
+from genome.shelf.signing import TrustPolicy
+from genome.shelf.store import LayerStore
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a library."""
+
+    digest: str
+    problem: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleanup:
+    """What `gc` removed, or would remove."""
+
+    layers: tuple[LayerRow, ...]
+    n_leftovers: int
+    """Folders that killed imports left behind."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the layers."""
+        return sum(row.n_bytes for row in self.layers)
+
+
+def reconcile(store: LayerStore, catalogue: Catalogue) -> dict[str, str]:
+    """Bring the catalogue in step with the folders; no weights are read.
+
+    Returns:
+        Why each folder that could not be catalogued was left out, by digest.
+    """
+    if store.leftovers():
+        with suppress(LibraryBusyError), store.alone(wait_s=0):
+            _clear_leftovers(store, catalogue)
+    with catalogue.read() as connection:
+        known = digests(connection)
+    on_disk = store.digests()
+    if known == on_disk:
+        return {}
+    entries, unreadable = _read_entries(store, on_disk - known)
+    if entries or known - on_disk:
+        with catalogue.write() as connection:  # others may have been faster
+            known = digests(connection)
+            new = [
+                entry
+                for entry in entries
+                if entry.manifest.digest not in known and store.has(entry.manifest.digest)
+            ]
+            put_layers(connection, new, replace=False)
+            for digest in known - store.digests():
+                drop_layer(connection, digest)
+    return unreadable
+
+
+def verify(store: LayerStore, catalogue: Catalogue, policy: TrustPolicy) -> list[Finding]:
+    """Hash every file and every layer again, check signatures and rows; changes nothing."""
+    from genome.validate import check_folder
+
+    found = []
+    with store.sharing():
+        with catalogue.read() as connection:
+            rows = manifest_hashes(connection)
+            circle = circular(connection)
+        for digest in sorted(store.digests() | rows.keys()):
+            folder = store.path(digest)
+            again = f"delete {folder} and add the layer again"
+            if not store.has(digest):
+                found.append(Finding(digest, "its folder is missing", "add the layer again"))
+                continue
+            try:
+                manifest = read_manifest(folder)
+                with check_folder(folder) as checked:
+                    bind(manifest, checked)
+            except (LayerRejected, LibraryError) as error:
+                found.append(Finding(digest, str(error), again))
+                continue
+            try:
+                policy.check(manifest)
+            except LayerRejected as error:
+                found.append(Finding(digest, str(error), "remove it if you do not trust it"))
+            if rows.get(digest) != entry_of(store, digest).sha256:
+                problem = "the catalogue does not say what its manifest says"
+                found.append(Finding(digest, problem, f"move {catalogue.path} away: it is rebuilt"))
+    found += [
+        Finding(digest, "it is, or descends from, its own ancestor", "remove it")
+        for digest in circle
+    ]
+    return found
+
+
+def collect(
+    store: LayerStore, catalogue: Catalogue, *, keep: Iterable[str], keep_newest: bool,
+    keep_ancestors: bool, dry_run: bool, wait_s: float,
+) -> Cleanup:  # fmt: skip
+    """Remove layers that nothing refers to, and leftovers.
+
+    Args:
+        keep: Digests that are in use.
+        keep_newest: The newest version of every name stays as well.
+        keep_ancestors: What stays keeps its ancestors.
+        dry_run: Only say what would go.
+        wait_s: How long to wait for imports to end.
+
+    Raises:
+        LibraryBusyError: Imports went on for longer.
+    """
+    if dry_run:
+        with catalogue.read() as connection:
+            rows = _unused(connection, set(keep), keep_newest, keep_ancestors)
+        return Cleanup(tuple(rows), len(store.leftovers()))
+    with store.alone(wait_s):
+        n_leftovers = _clear_leftovers(store, catalogue)
+        with catalogue.write() as connection:
+            rows = _unused(connection, set(keep), keep_newest, keep_ancestors)
+            for row in rows:
+                remove(store, connection, row.digest)
+    return Cleanup(tuple(rows), n_leftovers)
+
+
+def remove(store: LayerStore, connection: Connection, digest: str) -> None:
+    """Take a layer and all its rows away; call it while holding the store and a transaction.
+
+    Killed after the folder went, the row goes on the next open.
+    """
+    if store.has(digest):
+        store.withdraw(digest)
+    drop_layer(connection, digest, vectors=True)
+
+
+def _unused(
+    connection: Connection, kept: set[str], keep_newest: bool, keep_ancestors: bool
+) -> list[LayerRow]:
+    if keep_newest:
+        kept = kept | newest_digests(connection)
+    if keep_ancestors:
+        kept = closure(connection, kept)
+    return rows_of(connection, digests(connection) - kept)
+
+
+def _clear_leftovers(store: LayerStore, catalogue: Catalogue) -> int:
+    """Delete what is in staging, after reading again the manifests that were being changed."""
+    names = store.leftovers()
+    entries, _ = _read_entries(store, store.marks())
+    if entries:
+        with catalogue.write() as connection:
+            put_layers(connection, entries)
+    store.clear()
+    return len(names)
+
+
+def _read_entries(store: LayerStore, wanted: Iterable[str]) -> tuple[list[Entry], dict[str, str]]:
+    entries, unreadable = [], {}
+    for digest in sorted(wanted):
+        try:
+            entries.append(entry_of(store, digest))
+        except LibraryError as error:
+            unreadable[digest] = str(error)
+    return entries, unreadable

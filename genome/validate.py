@@ -1,0 +1,263 @@
+"""The validator: whether a folder is a LoRA layer that may be read.
+
+It runs before any tensor is read and without torch, and reads every byte at most twice: the
+header, then the values as a stream. Order: names, configuration, header, pairs, text, values;
+cheap checks first. The cases are those of `reference/market.md`, section 4; each refusal is a
+`LayerRejected` with a code of `genome.adapter.refusals.REFUSALS`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+import numpy as np
+
+from genome.adapter.adapter_config import CONFIG_FILE, AdapterConfig, ModuleUpdate, parse_config
+from genome.adapter.layer_files import (
+    MAX_TEXT_BYTES,
+    MAX_WEIGHTS_BYTES,
+    WEIGHTS_FILE,
+    FileFacts,
+    check_secrets,
+    check_text,
+    list_files,
+    open_file,
+    read_small,
+)
+from genome.adapter.lora_pairs import Pair, pair_up
+from genome.adapter.refusals import refused, shown
+from genome.adapter.safetensors_header import (
+    LENGTH_BYTES,
+    Header,
+    header_length,
+    parse_header,
+)
+from genome.adapter.tensor_values import (
+    CanonicalDigest,
+    check_update_norm,
+    check_values,
+    read_exactly,
+    read_tensor,
+    read_values,
+)
+
+BASE_KEY = "continuum_base_fingerprint"
+"""Key of our base fingerprint in the safetensors metadata; PEFT ignores it."""
+_FINGERPRINT = re.compile(r"[A-Za-z0-9_.:\-]{0,128}")
+_PREFIX_BYTES = 512
+
+
+@dataclass(frozen=True)
+class CheckedFolder:
+    """A folder that passed every check; its weights stay open until `close`.
+
+    Use it in a `with` statement. What is read through it comes from the very file that was
+    checked, and is refused if its bytes have changed since.
+    """
+
+    path: Path
+    config: AdapterConfig
+    header: Header
+    pairs: Mapping[str, Pair]
+    """Module path -> its two tensors; sorted by path."""
+    updates: Mapping[str, ModuleUpdate]
+    """Module path -> rank and scaling."""
+    files: Mapping[str, FileFacts]
+    """Every file of the folder -> size and sha256."""
+    _descriptor: list[int] = field(repr=False, compare=False)
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The safetensors metadata as the author wrote it: print it with `refusals.shown`."""
+        return self.header.metadata
+
+    @property
+    def base_model(self) -> str:
+        """Fingerprint of the base model the layer was trained for; empty = unknown."""
+        return self.metadata.get(BASE_KEY, "")
+
+    @functools.cached_property
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Module path -> (out, in)."""
+        return {m: (p.b.shape[0], p.a.shape[1]) for m, p in self.pairs.items()}
+
+    @functools.cached_property
+    def ranks(self) -> dict[str, int]:
+        """Module path -> rank."""
+        return {module: pair.a.shape[0] for module, pair in self.pairs.items()}
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """`Layer.digest` of what is in the folder, computed tensor by tensor without torch.
+
+        Raises:
+            LayerRejected: file_changed, file_unreadable.
+        """
+        digest = CanonicalDigest()
+        for module in sorted(self.pairs):
+            pair = self.pairs[module]
+            b = read_tensor(self.descriptor, pair.b) * np.float32(self.updates[module].scaling)
+            digest.update(module, read_tensor(self.descriptor, pair.a), b)
+        for _ in read_values(self.descriptor, self.header, self.files[WEIGHTS_FILE].sha256):
+            pass  # the bytes are still those that were checked
+        return digest.hexdigest()
+
+    @property
+    def descriptor(self) -> int:
+        """The open weights file."""
+        if not self._descriptor:
+            raise ValueError("this CheckedFolder is closed: use it inside its `with` statement")
+        return self._descriptor[0]
+
+    def factors(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """(module, A (rank, in), B (out, rank) with the scaling), float32, sorted by module.
+
+        Raises:
+            LayerRejected: file_changed, file_unreadable.
+        """
+        sha256 = self.files[WEIGHTS_FILE].sha256
+        values = {
+            entry.name: array for entry, array in read_values(self.descriptor, self.header, sha256)
+        }
+        for module, pair in self.pairs.items():
+            b = values.pop(pair.b.name)
+            b *= np.float32(self.updates[module].scaling)
+            yield module, values.pop(pair.a.name), b
+
+    def check_against(
+        self, shapes: Mapping[str, tuple[int, int]], fingerprint: str = ""
+    ) -> CheckedFolder:
+        """Refuse a layer that does not fit a base model.
+
+        Args:
+            shapes: (out, in) of every module of the base that a layer may change.
+            fingerprint: Of the base; empty = do not compare.
+
+        Returns:
+            This folder.
+
+        Raises:
+            LayerRejected: base_mismatch, module_unknown, module_shape.
+        """
+        if fingerprint and self.base_model not in ("", fingerprint):
+            raise refused(
+                "base_mismatch", f"the layer was trained for base model {shown(self.base_model)}, "
+                f"not for {shown(fingerprint)}: retrain it or use that base"
+            )  # fmt: skip
+        for module, shape in self.shapes.items():
+            if module not in shapes:
+                raise refused(
+                    "module_unknown", f"the base model has no module {shown(module)}: the layer "
+                    "was trained for another architecture, change the base"
+                )  # fmt: skip
+            if tuple(shapes[module]) != shape:
+                raise refused(
+                    "module_shape", f"module {shown(module)} is {tuple(shapes[module])} (out, in) "
+                    f"in the base model and {shape} in the layer: change the base"
+                )  # fmt: skip
+        return self
+
+    def close(self) -> None:
+        """Close the weights file; closing twice is allowed."""
+        while self._descriptor:
+            os.close(self._descriptor.pop())
+
+    def __enter__(self) -> CheckedFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def check_folder(
+    path: str | Path,
+    also_allowed: Collection[str] = (),
+    *,
+    max_weights_bytes: int = MAX_WEIGHTS_BYTES,
+) -> CheckedFolder:
+    """Check a PEFT LoRA folder completely.
+
+    Args:
+        also_allowed: Names of further text files that may be there.
+        max_weights_bytes: Largest weights file accepted.
+
+    Raises:
+        LayerRejected: It is not acceptable; the code says why.
+    """
+    folder = Path(path)
+    names = list_files(folder, also_allowed)
+    data, facts = read_small(folder, CONFIG_FILE)
+    files = {CONFIG_FILE: facts}
+    config = parse_config(data)
+    check_secrets(CONFIG_FILE, data.decode("utf-8"))
+    descriptor, size = open_file(folder, WEIGHTS_FILE, max_weights_bytes)
+    held = [descriptor]
+    try:
+        header = read_header(descriptor, size)
+        pairs = pair_up(header.entries)
+        updates = check_pairs(pairs, config)
+        for name in names:
+            if name not in (CONFIG_FILE, WEIGHTS_FILE):
+                text, files[name] = read_small(folder, name, MAX_TEXT_BYTES)
+                check_text(name, text)
+        scaling = {pair.b.name: updates[module].scaling for module, pair in pairs.items()}
+        sha256, norms = check_values(descriptor, header, scaling)
+        files[WEIGHTS_FILE] = FileFacts(size, sha256)
+        for module, pair in pairs.items():
+            check_update_norm(module, norms[pair.a.name], norms[pair.b.name])
+    except BaseException:
+        os.close(held.pop())
+        raise
+    return CheckedFolder(
+        folder, config, header, MappingProxyType(pairs), MappingProxyType(updates),
+        MappingProxyType(files), held,
+    )  # fmt: skip
+
+
+def read_header(descriptor: int, size: int) -> Header:
+    prefix = read_exactly(descriptor, 0, min(size, _PREFIX_BYTES))
+    length = header_length(prefix, size)
+    header = parse_header(
+        read_exactly(descriptor, LENGTH_BYTES, length), size - LENGTH_BYTES - length
+    )
+    for key, value in header.metadata.items():
+        check_secrets("the metadata", key)
+        check_secrets("the metadata", value)
+    fingerprint = header.metadata.get(BASE_KEY, "")
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        raise refused(
+            "metadata_value", f"{BASE_KEY} must be at most 128 letters and digits, not "
+            f"{shown(fingerprint)}: delete it or save the layer again"
+        )  # fmt: skip
+    return header
+
+
+def check_pairs(pairs: Mapping[str, Pair], config: AdapterConfig) -> dict[str, ModuleUpdate]:
+    """Rank and scaling of every module, if the tensors are what the configuration says."""
+    updates = config.updates(pairs)
+    for module, pair in pairs.items():
+        if module not in updates:
+            raise refused(
+                "not_targeted", f"module {shown(module)} has factors, but target_modules does not "
+                f"name it, so PEFT would ignore them: correct {CONFIG_FILE}"
+            )  # fmt: skip
+        if pair.a.shape[0] != updates[module].rank:
+            raise refused(
+                "rank_config", f"module {shown(module)} has rank {pair.a.shape[0]}, but "
+                f"{CONFIG_FILE} says {updates[module].rank}: correct r or rank_pattern"
+            )  # fmt: skip
+    return updates
