@@ -34,6 +34,7 @@ bench: setup
 	$(BIN)/python tests/benchmarks/bench_population.py
 	$(BIN)/python tests/benchmarks/bench_pager.py --large
 	$(BIN)/python tests/benchmarks/bench_index.py
+	$(BIN)/python tests/benchmarks/bench_library.py
 
 format: setup
 	$(BIN)/ruff format .

@@ -20,10 +20,10 @@ from genome.adapter.card import CardFacts
 from genome.adapter.layer_files import WEIGHTS_FILE
 from genome.adapter.lora_pairs import PEFT_PREFIX
 from genome.adapter.peft_folder import write_folder
-from genome.adapter.refusals import refused, shown
 from genome.adapter.stored import read_stored
 from genome.adapter.tensor_values import CanonicalDigest
 from genome.errors import BaseModelMismatchError
+from genome.refusals import refused, shown
 from genome.validate import BASE_KEY, CheckedFolder, check_folder
 
 __all__ = [
@@ -104,7 +104,7 @@ class Layer:
         Raises:
             LayerRejected: A file is missing, damaged or hostile, or the adapter is of a kind that
                 is not supported (DoRA, bias, modules_to_save, other PEFT types); the codes are
-                in `genome.adapter.refusals.REFUSALS`.
+                in `genome.refusals.REFUSALS`.
         """
         with check_folder(path) as checked:
             return cls.from_checked(checked)

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 from genome.adapter.layer_files import MANIFEST_FILE
 from genome.errors import LibraryError
 from genome.files import write_atomically, write_folder_once
+from genome.refusals import refused
 from genome.shelf import upkeep
 from genome.shelf.intake import Intake, is_sound
 from genome.shelf.layer_rows import LayerRow
-from genome.shelf.library_refusals import denied
 from genome.shelf.manifest import Manifest, Parent, Receipt
 from genome.shelf.pins import Pins
 from genome.shelf.search_shelf import Found, SearchShelf
@@ -144,7 +144,7 @@ class Library(SearchShelf):
         """
         self._check_there(digest)
         if not is_sound(self.path(digest), digest):
-            raise denied(
+            raise refused(
                 "digest", f"{self.path(digest)} no longer holds what its manifest says: run "
                 "`continuum layer verify`"
             )  # fmt: skip

@@ -3,7 +3,7 @@
 It runs before any tensor is read and without torch, and reads every byte at most twice: the
 header, then the values as a stream. Order: names, configuration, header, pairs, text, values;
 cheap checks first. The cases are those of `reference/market.md`, section 4; each refusal is a
-`LayerRejected` with a code of `genome.adapter.refusals.REFUSALS`.
+`LayerRejected` with a code of `genome.refusals.REFUSALS`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from genome.adapter.layer_files import (
     read_small,
 )
 from genome.adapter.lora_pairs import Pair, pair_up
-from genome.adapter.refusals import refused, shown
 from genome.adapter.safetensors_header import (
     LENGTH_BYTES,
     Header,
@@ -46,6 +45,7 @@ from genome.adapter.tensor_values import (
     read_tensor,
     read_values,
 )
+from genome.refusals import refused, shown
 
 BASE_KEY = "continuum_base_fingerprint"
 """Key of our base fingerprint in the safetensors metadata; PEFT ignores it."""

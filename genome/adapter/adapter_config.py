@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from genome.adapter.name_pattern import NameMatcher, check_patterns
-from genome.adapter.refusals import refused, shown
 from genome.adapter.strict_json import strict_json
 from genome.errors import LayerRejected
+from genome.refusals import refused, shown
 
 CONFIG_FILE = "adapter_config.json"
 MAX_RANK = 256

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from genome.adapter.layer_files import MAX_ENTRIES, MAX_WEIGHTS_BYTES, check_name
-from genome.adapter.refusals import refused, shown
 from genome.adapter.tar_reader import tar_entries
+from genome.refusals import refused, shown
 
 CHUNK_BYTES = 1 << 16
 RATIO_FREE_BYTES = 1 << 20

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]  # reads one JSON string
 from types import MappingProxyType
 
-from genome.adapter.refusals import refused, shown
 from genome.errors import LayerRejected
+from genome.refusals import refused, shown
 
 MAX_METADATA_BYTES = 1 << 16
 MAX_TENSORS = 8192

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genome.adapter.adapter_config import CONFIG_FILE
-from genome.adapter.refusals import refused, shown
 from genome.adapter.strict_json import MAX_BYTES as MAX_JSON_BYTES
+from genome.refusals import refused, shown
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CARD_FILE = "README.md"

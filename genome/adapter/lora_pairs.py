@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from genome.adapter.header_scanner import TensorEntry
-from genome.adapter.refusals import refused, shown
+from genome.refusals import refused, shown
 
 PEFT_PREFIX = "base_model.model."
 _FACTOR = re.compile(r"(.+)\.lora_([AB])(?:\.([A-Za-z0-9_\-]+))?\.weight")

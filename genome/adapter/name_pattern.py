@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 
 from genome.adapter.name_tree import Name, Parser, Step, Steps
-from genome.adapter.refusals import refused
+from genome.refusals import refused
 
 MAX_PATTERN = 2048
 MAX_EXPRESSIONS = 32

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from genome.adapter.refusals import refused, shown
+from genome.refusals import refused, shown
 
 MAX_DEPTH = 16
 MAX_REPEAT = 64

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from genome.adapter.header_scanner import HeaderScanner, TensorEntry, grammar_error
-from genome.adapter.refusals import refused, shown
+from genome.refusals import refused, shown
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 1 << 20

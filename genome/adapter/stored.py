@@ -17,7 +17,7 @@ from genome.adapter.adapter_config import CONFIG_FILE, parse_config
 from genome.adapter.layer_files import MAX_WEIGHTS_BYTES, WEIGHTS_FILE, open_file, read_small
 from genome.adapter.lora_pairs import pair_up
 from genome.adapter.tensor_values import CanonicalDigest, read_tensor
-from genome.shelf.library_refusals import denied
+from genome.refusals import refused
 from genome.validate import BASE_KEY, check_pairs, read_header
 
 
@@ -44,7 +44,7 @@ def read_stored(folder: Path, digest: str) -> tuple[str, list[tuple[str, np.ndar
     finally:
         os.close(descriptor)
     if canonical.hexdigest() != digest:
-        raise denied(
+        raise refused(
             "digest", f"{folder} no longer matches its digest: its weights were changed; delete "
             "the folder and add the layer again"
         )  # fmt: skip

@@ -11,8 +11,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from genome.adapter.refusals import shown
 from genome.errors import LayerRejected
+from genome.refusals import shown
 
 MAX_BYTES = 1 << 20
 MAX_BRACKETS = 512

@@ -11,7 +11,7 @@ import gzip
 from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
-from genome.adapter.refusals import refused, shown
+from genome.refusals import refused, shown
 
 BLOCK = 512
 MAX_PAX_BYTES = 8192

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from genome.adapter.header_scanner import ITEM_BYTES, TensorEntry
-from genome.adapter.refusals import refused, shown
 from genome.adapter.safetensors_header import Header
+from genome.refusals import refused, shown
 
 CHUNK_VALUES = 1 << 18
 """Numbers read at a time: the same in every format, so that sums come out the same."""

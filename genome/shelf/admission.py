@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from genome.refusals import refused
 from genome.shelf.ancestry import closure, is_named_as_parent
 from genome.shelf.layer_rows import row_of, seen_version, versions
-from genome.shelf.library_refusals import denied
 from genome.shelf.manifest import Manifest, version_order
 from genome.shelf.signing import TrustPolicy
 
@@ -33,13 +33,13 @@ def _check_version(connection: Connection, manifest: Manifest, policy: TrustPoli
     name, version = manifest.name, manifest.version
     others = [row for row in versions(connection, name) if row.digest != manifest.digest]
     if others and others[0].creator != manifest.creator:
-        raise denied(
+        raise refused(
             "name_taken", f"the name {name!r} belongs to {_who(others[0].creator)} here, not to "
             f"{_who(manifest.creator)}: choose another name, or remove theirs first"
         )  # fmt: skip
     for row in others:
         if row.version == version:
-            raise denied(
+            raise refused(
                 "version_taken", f"there is a {name!r} {version} with other weights "
                 f"({row.digest[:12]}): give this one a higher version than {others[0].version}"
             )  # fmt: skip
@@ -47,7 +47,7 @@ def _check_version(connection: Connection, manifest: Manifest, policy: TrustPoli
     if manifest.creator:
         highest = max(highest, seen_version(connection, name, manifest.creator) or -1)
     if version_order(version) < highest and not policy.allow_rollback:
-        raise denied(
+        raise refused(
             "version_rollback", f"{name!r} {version} is older than {_spelled(highest)}, which this "
             "library has seen: get the newest version, or allow a rollback explicitly"
         )  # fmt: skip
@@ -57,7 +57,7 @@ def _check_lineage(connection: Connection, manifest: Manifest, policy: TrustPoli
     parents = [parent.digest for parent in manifest.parents]
     circle_possible = is_named_as_parent(connection, manifest.digest)
     if manifest.digest in (closure(connection, parents) if circle_possible else parents):
-        raise denied(
+        raise refused(
             "lineage_cycle", f"{manifest.name!r} would be its own ancestor: correct the parents in "
             "its manifest"
         )  # fmt: skip
@@ -65,7 +65,7 @@ def _check_lineage(connection: Connection, manifest: Manifest, policy: TrustPoli
         return
     for parent in parents:
         if row_of(connection, parent) is None:
-            raise denied(
+            raise refused(
                 "parent_missing", f"{manifest.name!r} has the parent {parent[:12]}, which is not "
                 "in the library: import it first, or allow missing parents explicitly"
             )  # fmt: skip

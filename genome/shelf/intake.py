@@ -20,13 +20,12 @@ from sqlalchemy import Connection
 
 from genome.adapter.card import CardFacts, CardMetric
 from genome.adapter.layer_files import MANIFEST_FILE, MAX_TEXT_BYTES, read_small
-from genome.adapter.refusals import shown
 from genome.errors import LayerRejected, LibraryError
 from genome.files import sync
+from genome.refusals import refused, shown
 from genome.shelf.admission import admit
 from genome.shelf.catalogue import Catalogue
 from genome.shelf.layer_rows import Entry, put_layers, row_of
-from genome.shelf.library_refusals import denied
 from genome.shelf.manifest import Manifest
 from genome.shelf.signing import SigningKey, TrustPolicy
 from genome.shelf.store import LayerStore, copy_files
@@ -94,7 +93,7 @@ class Intake:
             old = read_manifest(self.store.path(digest))
             new = change(old)
             if old.signature and (new.creator != old.creator or new.signature == old.signature):
-                raise denied(
+                raise refused(
                     "manifest_signed", f"layer {old.name!r} is signed by {old.creator[:16]}: only "
                     "its key can sign another manifest"
                 )  # fmt: skip
@@ -114,7 +113,7 @@ class Intake:
         with check_folder(stage) as checked:
             for name, sha256 in copied.items():
                 if checked.files[name].sha256 != sha256:
-                    raise denied(
+                    raise refused(
                         "copy_changed", f"{shown(name)} is not what was read from its source: "
                         "check the disk"
                     )  # fmt: skip
@@ -161,7 +160,7 @@ class Intake:
         except LibraryError:
             return False
         if not same_facts(old, manifest):
-            raise denied(
+            raise refused(
                 "duplicate_layer", f"these weights are in the library already, as {old.name!r} "
                 f"{old.version} ({digest[:12]}): use that one, or remove it first"
             )  # fmt: skip
@@ -178,10 +177,12 @@ def _chosen_manifest(
     if MANIFEST_FILE in checked.files:
         data, facts = read_small(checked.path, MANIFEST_FILE, MAX_TEXT_BYTES)
         if facts != checked.files[MANIFEST_FILE]:
-            raise denied("copy_changed", f"{MANIFEST_FILE} changed after its check: check the disk")
+            raise refused(
+                "copy_changed", f"{MANIFEST_FILE} changed after its check: check the disk"
+            )
         found = Manifest.from_json(data)
     if found is not None and found.signature and (changes or given not in (None, found)):
-        raise denied(
+        raise refused(
             "manifest_signed", f"layer {found.name!r} is signed by {found.creator[:16]}: import it "
             "as it is, its name and terms cannot be changed"
         )  # fmt: skip
@@ -200,12 +201,12 @@ def bind(manifest: Manifest, checked: CheckedFolder) -> Manifest:
     """
     label = f"the manifest of {manifest.name!r}"
     if manifest.digest not in ("", checked.digest):
-        raise denied(
+        raise refused(
             "manifest_digest", f"{label} was written for weights {manifest.digest[:12]}, these are "
             f"{checked.digest[:12]}: get the folder again, or delete {MANIFEST_FILE}"
         )  # fmt: skip
     if checked.base_model and manifest.base_model not in ("", checked.base_model):
-        raise denied(
+        raise refused(
             "manifest_base", f"{label} says base model {shown(manifest.base_model)}, the weights "
             f"say {shown(checked.base_model)}: correct the manifest"
         )  # fmt: skip
@@ -220,12 +221,12 @@ def bind(manifest: Manifest, checked: CheckedFolder) -> Manifest:
 
 def _check_files(label: str, listed: Mapping[str, str], found: Mapping[str, str]) -> None:
     for name in sorted(found.keys() - listed.keys()):
-        raise denied("file_unlisted", f"{label} does not list {shown(name)}: delete that file")
+        raise refused("file_unlisted", f"{label} does not list {shown(name)}: delete that file")
     for name in sorted(listed.keys() - found.keys()):
-        raise denied("file_absent", f"{label} lists {shown(name)}, which is missing: get it again")
+        raise refused("file_absent", f"{label} lists {shown(name)}, which is missing: get it again")
     for name in sorted(listed):
         if listed[name] != found[name]:
-            raise denied(
+            raise refused(
                 "file_hash", f"{label} lists {shown(name)} with sha256 {listed[name][:12]}, the "
                 f"file has {found[name][:12]}: get the folder again"
             )  # fmt: skip
@@ -253,7 +254,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         manifest = Manifest.from_json(read_small(folder, MANIFEST_FILE, MAX_TEXT_BYTES)[0])
         if manifest.digest != folder.name:
-            raise denied("manifest_digest", f"it is of layer {manifest.digest[:12]}")
+            raise refused("manifest_digest", f"it is of layer {manifest.digest[:12]}")
     except LayerRejected as error:
         raise LibraryError(
             f"the manifest {path} cannot be read ({error}): delete its folder and add the layer "

@@ -17,9 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from genome.adapter.layer_files import MANIFEST_FILE
-from genome.adapter.refusals import shown
 from genome.adapter.strict_json import strict_json
-from genome.shelf.library_refusals import denied
+from genome.refusals import refused, shown
 
 FORMAT = 1
 """Number of the manifest's format; another one is refused, never guessed at."""
@@ -59,7 +58,7 @@ class Receipt:
     def __post_init__(self) -> None:
         for what in ("skill", "split"):
             if not _matches(_NAME, getattr(self, what)):
-                raise denied(
+                raise refused(
                     "manifest_receipt", f"a receipt's {what} must be 1-64 characters of a-z 0-9 "
                     f". _ -, not {shown(getattr(self, what))}: name it so"
                 )  # fmt: skip
@@ -72,7 +71,7 @@ class Receipt:
         for what, low, high in bounds:
             value = getattr(self, what)
             if type(value) is not int or not low <= value <= high:
-                raise denied(
+                raise refused(
                     "manifest_receipt", f"a receipt's {what} must be a whole number from {low} to "
                     f"{shown(high)}, not {shown(value)}: sit the exam again"
                 )  # fmt: skip
@@ -101,13 +100,13 @@ class Parent:
 
     def __post_init__(self) -> None:
         if not _matches(_SHA256, self.digest):
-            raise denied(
+            raise refused(
                 "manifest_parent", f"a parent is named by 64 hex digits, not {shown(self.digest)}: "
                 "give its layer.digest"
             )  # fmt: skip
         weight = self.weight
         if type(weight) not in (int, float) or not abs(weight) <= sys.float_info.max:
-            raise denied(
+            raise refused(
                 "manifest_parent", f"a parent's weight must be a finite number, not "
                 f"{shown(weight)}: correct the recipe"
             )  # fmt: skip
@@ -155,7 +154,7 @@ class Manifest:
         _check_text("base_model", self.base_model, 128)
         _check_text("description", self.description, 2000)
         if self.kind not in KINDS:
-            raise denied(
+            raise refused(
                 "manifest_kind", f"kind must be one of {', '.join(KINDS)}, not {shown(self.kind)}: "
                 "choose one"
             )  # fmt: skip
@@ -170,18 +169,18 @@ class Manifest:
         if self.licence != "" and not (
             _matches(_LICENCE, self.licence) and len(self.licence) <= 200
         ):
-            raise denied(
+            raise refused(
                 "manifest_licence", f"licence must be an SPDX expression such as Apache-2.0, not "
                 f"{shown(self.licence)}: see spdx.org/licenses, or use LicenseRef-NAME"
             )  # fmt: skip
         for tag in self.tags:
             if not _matches(_NAME, tag):
-                raise denied(
+                raise refused(
                     "manifest_text", f"a tag must be 1-64 characters of a-z 0-9 . _ -, not "
                     f"{shown(tag)}: spell it so"
                 )  # fmt: skip
         if len(self.tags) > MAX_TAGS or len(set(self.tags)) != len(self.tags):
-            raise denied(
+            raise refused(
                 "manifest_text", f"tags must be at most {MAX_TAGS} different words, not "
                 f"{shown(list(self.tags))}: choose fewer"
             )  # fmt: skip
@@ -189,12 +188,12 @@ class Manifest:
     def _check_lists(self) -> None:
         digests = {parent.digest for parent in self.parents}
         if len(self.parents) > MAX_PARENTS or len(digests) != len(self.parents):
-            raise denied(
+            raise refused(
                 "manifest_parent", f"there may be at most {MAX_PARENTS} parents, each once, not "
                 f"{len(self.parents)} of {len(digests)} digests: add up their weights"
             )  # fmt: skip
         if len(self.receipts) > MAX_RECEIPTS:
-            raise denied(
+            raise refused(
                 "manifest_receipt", f"there may be at most {MAX_RECEIPTS} receipts, not "
                 f"{len(self.receipts)}: keep the newest of each exam"
             )  # fmt: skip
@@ -204,7 +203,7 @@ class Manifest:
         except (TypeError, ValueError, RecursionError):
             recipe, plain = "", False
         if not plain or not isinstance(self.recipe, dict) or len(recipe) > MAX_RECIPE_BYTES:
-            raise denied(
+            raise refused(
                 "manifest_recipe", f"recipe must be a dict of plain JSON of at most "
                 f"{MAX_RECIPE_BYTES} bytes, not {shown(self.recipe)}: use str, int, finite float, "
                 "bool, None, list and dict only"
@@ -213,17 +212,19 @@ class Manifest:
     def _check_binding(self) -> None:
         hashes = [self.digest or "0" * 64, *self.files.values()]
         if not all(_matches(_SHA256, value) for value in hashes):
-            raise denied("manifest_unreadable", "digests are 64 hex digits: write the file again")
+            raise refused("manifest_unreadable", "digests are 64 hex digits: write the file again")
         if MANIFEST_FILE in self.files:
-            raise denied("manifest_unreadable", f"{MANIFEST_FILE} cannot list itself: leave it out")
+            raise refused(
+                "manifest_unreadable", f"{MANIFEST_FILE} cannot list itself: leave it out"
+            )
         well_formed = _matches(_KEY, self.creator) and _matches(_SIGNATURE, self.signature)
         if (self.creator or self.signature) and not well_formed:
-            raise denied(
+            raise refused(
                 "manifest_key", f"creator must be 64 and signature 128 hex digits, or both empty, "
                 f"not {shown(self.creator)} and {shown(self.signature)}: sign it again"
             )  # fmt: skip
         if self.signature and not (self.digest and self.files):
-            raise denied(
+            raise refused(
                 "manifest_key", "a signed manifest must name its weights and files: sign it with "
                 "`continuum layer sign`"
             )  # fmt: skip
@@ -282,7 +283,7 @@ class Manifest:
             data, code="manifest_unreadable", what=MANIFEST_FILE, max_brackets=MAX_BRACKETS
         )
         if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
-            raise denied(
+            raise refused(
                 "manifest_unreadable", f"{MANIFEST_FILE} must be an object of format {FORMAT}: use "
                 "the version of continuum that wrote it, or delete it and import the folder again"
             )  # fmt: skip
@@ -310,7 +311,7 @@ def check_name(name: object) -> str:
     """
     if isinstance(name, str) and _matches(_NAME, name):
         return name
-    raise denied(
+    raise refused(
         "manifest_name", f"a layer's name must be 1-64 characters of a-z 0-9 . _ - and begin with "
         f"a letter or digit, not {shown(name)}: choose another"
     )  # fmt: skip
@@ -323,7 +324,7 @@ def version_order(version: object) -> int:
         LayerRejected: manifest_version.
     """
     if not isinstance(version, str) or not _matches(_VERSION, version):
-        raise denied(
+        raise refused(
             "manifest_version", f"a version must be three whole numbers below 1000000 such as "
             f"1.0.0, not {shown(version)}: number it so"
         )  # fmt: skip
@@ -342,7 +343,7 @@ def parse_time(text: object) -> datetime:
             return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
     except ValueError:
         pass
-    raise denied(
+    raise refused(
         "manifest_date", f"a time must look like 2026-01-31T12:00:00Z, not {shown(text)}: write "
         "it in UTC"
     )  # fmt: skip
@@ -353,14 +354,14 @@ def _check_types(facts: dict[str, Any]) -> None:
     known = {f.name for f in fields(Manifest)}
     if not facts.keys() <= known or "name" not in facts:
         odd: Iterable[str] = sorted(facts.keys() - known) or ["name"]
-        raise denied(
+        raise refused(
             "manifest_field", f"{MANIFEST_FILE} must have a name and no field but "
             f"{', '.join(sorted(known))}; wrong: {shown(list(odd))}: correct it"
         )  # fmt: skip
     wanted = {"parents": list, "receipts": list, "tags": list, "recipe": dict, "files": dict}
     for key, value in facts.items():
         if not isinstance(value, wanted.get(key, str)):
-            raise denied(
+            raise refused(
                 "manifest_field", f"{key} must be a {wanted.get(key, str).__name__}, not "
                 f"{shown(value)}: correct {MANIFEST_FILE}"
             )  # fmt: skip
@@ -372,7 +373,7 @@ def _built(kind: type[Any], item: object) -> Any:
         return kind(**item)  # type: ignore[arg-type]
     except TypeError:
         names = ", ".join(f.name for f in fields(kind))
-        raise denied(
+        raise refused(
             "manifest_field", f"a {kind.__name__.lower()} is an object of {names}, not "
             f"{shown(item)}: correct {MANIFEST_FILE}"
         ) from None  # fmt: skip
@@ -380,7 +381,7 @@ def _built(kind: type[Any], item: object) -> Any:
 
 def _check_text(what: str, value: object, max_chars: int) -> None:
     if not isinstance(value, str) or len(value) > max_chars or not (value + " ").isprintable():
-        raise denied(
+        raise refused(
             "manifest_text", f"{what} must be at most {max_chars} printable characters on one "
             f"line, not {shown(value)}: shorten or clean it"
         )  # fmt: skip

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genome.adapter.refusals import shown
 from genome.errors import SigningKeyError
-from genome.shelf.library_refusals import denied
+from genome.refusals import refused, shown
 from genome.shelf.manifest import Manifest, parse_time
 
 if TYPE_CHECKING:
@@ -156,30 +155,30 @@ class TrustPolicy:
         if manifest.signature:
             self._check_key(manifest, label)
         elif not self.allow_unsigned:
-            raise denied(
+            raise refused(
                 "unsigned", f"{label} is not signed and this policy wants a signature: ask its "
                 "author for a signed one"
             )  # fmt: skip
         moment = now if now is not None else datetime.now(UTC)
         if manifest.expires and parse_time(manifest.expires) <= moment:
-            raise denied(
+            raise refused(
                 "signature_expired", f"{label} expired on {manifest.expires}: get a newer version"
             )
 
     def _check_key(self, manifest: Manifest, label: str) -> None:
         creator = manifest.creator
         if not signature_holds(manifest):
-            raise denied(
+            raise refused(
                 "signature_bad", f"the signature of {label} is not one of {creator[:16]} over this "
                 "manifest: it was changed or forged, get it again from its author"
             )  # fmt: skip
         if creator in self.revoked:
-            raise denied(
+            raise refused(
                 "signature_revoked", f"{label} is signed by {creator[:16]}, whose key was revoked "
                 f"({shown(self.revoked[creator])}): get one signed with its new key"
             )  # fmt: skip
         if self.known is not None and creator not in self.known:
-            raise denied(
+            raise refused(
                 "signature_unknown", f"{label} is signed by {creator[:16]}, who is not among the "
                 f"{len(self.known)} known creators: add the key if you trust it"
             )  # fmt: skip

@@ -33,6 +33,7 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from measure import Board
 
 from genome.index import Attributes, AttributeTable, Filter, Index
 
@@ -98,23 +99,6 @@ class Data:
         return [{self.keys[rows[i]] for i in hits} for hits in found]
 
 
-class Table:
-    """Measures beside their bars."""
-
-    def __init__(self) -> None:
-        self.measures: dict[str, dict[str, float | bool | None]] = {}
-
-    def add(self, name: str, value: float, bar: float | None = None, *, least: bool = False
-            ) -> None:  # fmt: skip
-        """Print one measure; `bar` is the most it may be, or the least."""
-        passed = None if bar is None else (value >= bar if least else value <= bar)
-        self.measures[name] = {"value": value, "bar": bar, "pass": passed}
-        verdict = "" if bar is None else f"{'>=' if least else '<='} {bar:<8g}" + (
-            "pass" if passed else "MISS"
-        )  # fmt: skip
-        print(f"{name:<52}{value:>12.4g}   {verdict}", flush=True)
-
-
 def milliseconds(action: Callable[[int], object], n: int) -> np.ndarray:
     """How long each of n calls took."""
     taken = np.empty(n)
@@ -133,7 +117,7 @@ def resident_mb(kind: str = "VmRSS") -> float:
     return float("nan")
 
 
-def measure_search(index: Index, data: Data, table: Table, prefix: str, *, barred: bool) -> None:
+def measure_search(index: Index, data: Data, table: Board, prefix: str, *, barred: bool) -> None:
     """Recall and latency under each filter; bars on the first two."""
     for name, where in FILTERS.items():
         has_bar = barred and name in ("no filter", "tenth")
@@ -151,14 +135,14 @@ def measure_search(index: Index, data: Data, table: Table, prefix: str, *, barre
         )
         recall = found / sum(map(len, data.truth[name]))
         label = f"{prefix}{name}: "
-        table.add(label + "recall@10", recall, 0.95 if has_bar else None, least=True)
+        table.add(label + "recall@10", recall, ">= 0.95" if has_bar else "")
         table.add(label + "p50 ms", float(np.percentile(taken, 50)))
-        table.add(label + "p99 ms", float(np.percentile(taken, 99)), 1.0 if has_bar else None)
+        table.add(label + "p99 ms", float(np.percentile(taken, 99)), "<= 1" if has_bar else "")
         if where is not None:
             table.add(label + "first use ms", first)
 
 
-def measure_plain(index: Index, data: Data, table: Table) -> None:
+def measure_plain(index: Index, data: Data, table: Board) -> None:
     """FAISS's own IVF4096,Flat and exact search, in turn with ours."""
     start = time.perf_counter()
     n_lists = 4096 if len(data.keys) >= 500_000 else 1024
@@ -186,7 +170,7 @@ def measure_plain(index: Index, data: Data, table: Table) -> None:
         table.add(f"in turn, {name}: p99 ms", float(np.percentile(values, 99)))
 
 
-def measure_writes(index: Index, data: Data, table: Table, rng: np.random.Generator) -> None:
+def measure_writes(index: Index, data: Data, table: Board, rng: np.random.Generator) -> None:
     """One layer at a time, then the readers' latency while everything is merged."""
     n = 500
     extra = clustered(n, "none", rng)
@@ -201,14 +185,14 @@ def measure_writes(index: Index, data: Data, table: Table, rng: np.random.Genera
     for name, action in actions.items():
         taken = milliseconds(action, n)
         table.add(f"{name} one layer: p50 ms", float(np.percentile(taken, 50)))
-        table.add(f"{name} one layer: p99 ms", float(np.percentile(taken, 99)), 10.0)
+        table.add(f"{name} one layer: p99 ms", float(np.percentile(taken, 99)), "<= 10")
     taken = milliseconds(lambda i: index.nearest(data.queries[i : i + 1], K), N_QUERIES)
-    table.add("after these writes, no filter: p99 ms", float(np.percentile(taken, 99)), 1.0)
+    table.add("after these writes, no filter: p99 ms", float(np.percentile(taken, 99)), "<= 1")
     where = FILTERS["tenth"]
     taken = milliseconds(
         lambda i: index.nearest(data.queries[i : i + 1], K, where=where), N_QUERIES
     )
-    table.add("after these writes, tenth: p99 ms", float(np.percentile(taken, 99)), 1.0)
+    table.add("after these writes, tenth: p99 ms", float(np.percentile(taken, 99)), "<= 1")
 
     more = clustered(index.limits.fresh_rows, "none", rng)
     index.add_many([digest(-1 - n - i) for i in range(len(more))], more)  # starts the merge
@@ -268,12 +252,12 @@ def main() -> None:
         print(json.dumps(measure_saved(arguments.opened, queries)))
         return
 
-    table = Table()
+    table = Board("index")
     data = Data(arguments.n, "main", arguments.seed)
     before = resident_mb()
     start = time.perf_counter()
     index = Index(data.keys, data.vectors, data.table, seed=arguments.seed)
-    table.add("build: s", time.perf_counter() - start, 60.0)
+    table.add("build: s", time.perf_counter() - start, "<= 60")
     table.add("built: memory MB", resident_mb() - before)
     measure_search(index, data, table, "", barred=True)
     start = time.perf_counter()
@@ -292,9 +276,11 @@ def main() -> None:
         command = [sys.executable, __file__, "--opened", str(folder), "--threads",
                    str(arguments.threads)]  # fmt: skip
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        bars = {"open a saved index: s": 1.0, "opened: second thousand searches p99 ms": 1.0}
+        bars = dict.fromkeys(
+            ("open a saved index: s", "opened: second thousand searches p99 ms"), "<= 1"
+        )
         for name, value in json.loads(output.splitlines()[-1]).items():
-            table.add(name, value, bars.get(name))
+            table.add(name, value, bars.get(name, ""))
         measure_writes(index, data, table, np.random.default_rng(arguments.seed + 1))
         start = time.perf_counter()
         index.save(folder)
@@ -312,7 +298,7 @@ def main() -> None:
             table.add(f"{variant}: build s", time.perf_counter() - start)
             measure_search(index, data, table, f"{variant}, ", barred=False)
     facts = {"n": arguments.n, "seed": arguments.seed, "threads": arguments.threads}
-    print(json.dumps(facts | {"measures": table.measures}))
+    table.close(**facts)
 
 
 if __name__ == "__main__":

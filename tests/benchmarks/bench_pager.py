@@ -20,38 +20,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from bases import RANK, TARGETS, billion, llama
 from measure import Board
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from genome.library import Library
 from genome.pager import GenomeRef, Pager, PagerLimits
 from genome.population import PopulationModel
 from genome.shelf.manifest import Manifest
 from genome.testing import random_layer
-
-RANK = 8
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-def small_base() -> Any:
-    """128 wide, 4 blocks: the embedded base's shape."""
-    return _llama(128, 320, 4, 4, 4)
-
-
-def large_base() -> Any:
-    """2,048 wide, 22 blocks, 1.1 billion parameters: TinyLlama's shape."""
-    return _llama(2048, 5632, 22, 32, 4, vocabulary=32_000)
-
-
-def _llama(width: int, mlp: int, depth: int, heads: int, kv: int, vocabulary: int = 264) -> Any:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=width, intermediate_size=mlp, num_hidden_layers=depth,
-        num_attention_heads=heads, num_key_value_heads=kv, bos_token_id=None, eos_token_id=None,
-        pad_token_id=0,
-    )  # fmt: skip
-    return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 def measure(board: Board, name: str, model: Any, home: Path, *, rounds: int, n_layers: int) -> None:
@@ -133,13 +110,13 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     board = Board("pager")
     with tempfile.TemporaryDirectory() as home:
-        measure(board, "128 wide", small_base(), Path(home), rounds=args.rounds, n_layers=8)
+        measure(board, "128 wide", llama(128, 320), Path(home), rounds=args.rounds, n_layers=8)
     if args.large:
         with tempfile.TemporaryDirectory() as home:
             measure(
                 board,
                 "1.1 B",
-                large_base(),
+                billion(),
                 Path(home),
                 rounds=max(20, args.rounds // 10),
                 n_layers=3,

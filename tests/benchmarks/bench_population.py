@@ -18,29 +18,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from bases import RANK, TARGETS, llama
 from measure import Board, interleaved
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import DynamicCache
 
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.population import PopulationModel
 from genome.testing import random_layer
-
-RANK = 8
-TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-def llama(width: int, mlp: int, depth: int = 4) -> Any:
-    """A byte-level Llama of the embedded base's shape, random weights."""
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=264, hidden_size=width, intermediate_size=mlp, num_hidden_layers=depth,
-        num_attention_heads=max(4, width // 64), num_key_value_heads=max(4, width // 64),
-        max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=None, pad_token_id=256, attn_implementation="eager",
-    )  # fmt: skip
-    return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 
 class Setting:

@@ -9,9 +9,8 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
-
-import torch
 
 
 def interleaved(cases: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -34,7 +33,7 @@ class Board:
     title: str
     rows: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, name: str, value: float, bar: str, unit: str = "") -> None:
+    def add(self, name: str, value: float, bar: str = "", unit: str = "") -> None:
         """Note a measure; `bar` is like '<= 1.18', '>= 6', or '' for a number without one."""
         met = None
         if bar:
@@ -47,5 +46,5 @@ class Board:
     def close(self, **facts: Any) -> None:
         """The whole board as one JSON line."""
         machine = {"cpus": os.cpu_count(), "python": platform.python_version()}
-        machine["torch"] = torch.__version__
+        machine["torch"] = version("torch")
         print(json.dumps({"title": self.title, **machine, **facts, "rows": self.rows}))

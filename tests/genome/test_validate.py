@@ -24,9 +24,9 @@ from genome.adapter.hostile import (
     write_valid,
 )
 from genome.adapter.layer_files import ALLOWED_FILES, CONFIG_FILE, WEIGHTS_FILE
-from genome.adapter.refusals import REFUSALS, shown
 from genome.errors import LayerRejected
 from genome.layer import Layer
+from genome.refusals import REFUSALS, shown
 from genome.validate import BASE_KEY, CheckedFolder, check_folder
 
 ELSEWHERE = {

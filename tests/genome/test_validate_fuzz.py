@@ -29,8 +29,8 @@ from genome.adapter.hostile import (
     write_valid,
 )
 from genome.adapter.layer_files import CONFIG_FILE, WEIGHTS_FILE
-from genome.adapter.refusals import REFUSALS
 from genome.errors import LayerRejected
+from genome.refusals import REFUSALS
 from genome.validate import check_folder
 
 MAX_EXTRA_MIB = 64

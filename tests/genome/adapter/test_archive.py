@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from genome.adapter.archive import UnpackLimits, unpack
 from genome.adapter.hostile import write_valid
 from genome.adapter.layer_files import CONFIG_FILE, WEIGHTS_FILE
-from genome.adapter.refusals import REFUSALS
 from genome.errors import LayerRejected
+from genome.refusals import REFUSALS
 from genome.validate import check_folder
 
 Pack = Callable[[Path, list[tuple[str, bytes]]], None]

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from genome.adapter.refusals import REFUSALS
 from genome.errors import LayerRejected
-from genome.shelf.library_refusals import LIBRARY_REFUSALS
+from genome.refusals import LIBRARY_REFUSALS, REFUSALS
 from genome.shelf.manifest import Manifest, Parent, Receipt, version_order
 
 FULL = Manifest(

@@ -1,4 +1,7 @@
-"""Every reason for which the validator refuses a layer: one stable code, one meaning.
+"""Every reason for which a layer is refused: one stable code, one meaning.
+
+`REFUSALS` are the validator's, for files; `LIBRARY_REFUSALS` the library's, for what it knows of
+layers whose files are in order.
 
 Tests and documentation iterate over this table. A code never changes its meaning; a new reason
 gets a new code. What strangers wrote (names, values) reaches a message only through `shown`.
@@ -85,12 +88,50 @@ REFUSALS: dict[str, str] = {
 }
 """Code -> what it means, in one line."""
 
+LIBRARY_REFUSALS: dict[str, str] = {
+    # the manifest as text
+    "manifest_unreadable": "manifest.json is no strict JSON object of the present format",
+    "manifest_field": "manifest.json has an unknown field, or lacks one",
+    "manifest_text": "a text is too long, or holds control characters",
+    "manifest_name": "the name is not 1-64 characters of a-z 0-9 . _ -",
+    "manifest_version": "the version is not three whole numbers, like 1.0.0",
+    "manifest_kind": "the kind is not domain, project, personality or learning",
+    "manifest_licence": "the licence is no SPDX expression",
+    "manifest_parent": "a parent is named twice, or its digest or weight is none",
+    "manifest_recipe": "the recipe is not plain JSON, or too large",
+    "manifest_receipt": "an exam result cannot be true",
+    "manifest_key": "the creator or the signature has the wrong form",
+    "manifest_date": "a time is not of the form 2026-01-31T12:00:00Z",
+    # the manifest against the files
+    "manifest_digest": "the manifest was written for other weights",
+    "manifest_base": "the manifest names another base model than the weights do",
+    "file_unlisted": "a file is there that the manifest does not list",
+    "file_absent": "a file is missing that the manifest lists",
+    "file_hash": "a file is not the one the manifest lists",
+    "digest": "stored weights no longer match their digest",
+    "copy_changed": "what was written to the library's disk is not what was read",
+    # who vouches for it
+    "unsigned": "the manifest is not signed, and the policy wants a signature",
+    "signature_bad": "the signature does not belong to this manifest and key",
+    "signature_expired": "the manifest's last day is over",
+    "signature_revoked": "the creator's key was revoked",
+    "signature_unknown": "the creator's key is not among the known ones",
+    "manifest_signed": "a signed manifest cannot be changed without its key",
+    # against what the library has
+    "duplicate_layer": "the same weights are there under another manifest",
+    "name_taken": "the name belongs to another creator",
+    "version_taken": "the name has this version already, with other weights",
+    "version_rollback": "a higher version of the name was seen before",
+    "parent_missing": "a parent is not in the library",
+    "lineage_cycle": "a layer would be its own ancestor",
+}
+
 SHOWN_CHARACTERS = 80
 
 
 def refused(code: str, detail: str) -> LayerRejected:
     """The error to raise for a refusal; `detail` says rule, value and remedy in one line."""
-    assert code in REFUSALS, code
+    assert code in REFUSALS or code in LIBRARY_REFUSALS, code
     return LayerRejected(code, detail)
 
 
