@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.challenge import Challenge, prompts_and_answers
-from academy.config import EvolutionConfig
 from academy.evaluator import LocalEvaluator, TokenMeter
 from academy.exam import general_sheet
-from academy.mutation import random_layer
+from academy.operators.random_layer import random_layer
 from academy.skills import SKILLS, questions
 from academy.training import StudyPlan, train_litter
 from genome.base_model import BaseModel, Rows
@@ -70,7 +70,7 @@ def best_joint(results: Sequence[JointResult]) -> JointResult:
     return max(results, key=lambda result: result.select_mean)
 
 
-def random_search_config(config: EvolutionConfig) -> EvolutionConfig:
+def random_search_config(config: ApprenticeshipConfig) -> ApprenticeshipConfig:
     """The same operators, births and budget, with chance in place of both selections."""
     return replace(config, selection="random")
 

@@ -10,7 +10,7 @@ import numpy as np
 from academy.challenge import Challenge, Split
 from academy.evaluator import LocalEvaluator
 from academy.skills import SKILLS, skill_named, unique_questions
-from academy.statistics import wilson_interval
+from academy.statistics.intervals import wilson_interval
 from genome.genome import Genome
 
 EXAM_SEED = 20_000

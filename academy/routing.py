@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from academy.candidate import Candidate
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.apprenticeship import Apprenticeship
+from academy.apprenticeship.selection import profiles
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
-from academy.evolution import Evolution
 from academy.exam import SkillAccuracies, exam_sheet, general_sheet
-from academy.selection import profiles
 from academy.skills import SKILL_NAMES
 from genome.embedding import Encoder, ability_vector, layer_vector
 from genome.genome import Genome
@@ -32,10 +32,10 @@ class RoutedResult:
     """Share of questions, among skills some layer specialises in, sent to such a layer."""
 
 
-def skill_leaders(run: Evolution) -> list[tuple[str, Candidate]]:
+def skill_leaders(run: Apprenticeship) -> list[tuple[str, Apprentice]]:
     """The candidate with the best estimate for each skill, nobody twice, (skill, candidate)."""
     best = profiles(run.population).argmax(0)  # (n_skills,)
-    leaders: dict[int, tuple[str, Candidate]] = {}
+    leaders: dict[int, tuple[str, Apprentice]] = {}
     for name, i in zip(SKILL_NAMES, best, strict=True):
         leaders.setdefault(int(i), (name, run.population[i]))
     return list(leaders.values())

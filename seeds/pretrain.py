@@ -24,7 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from academy.challenge import Split
 from academy.evaluator import LocalEvaluator
 from academy.skills import SKILLS, STANDARD_LEVEL, questions, unique_questions
-from academy.statistics import wilson_interval
+from academy.statistics.intervals import wilson_interval
 from genome.base_model import IGNORED, BaseModel
 from genome.genome import Genome
 from seeds.card import base_card

@@ -7,7 +7,7 @@ import pytest
 
 from academy.exam import ExamResult, SkillAccuracies, exam_sheet, general_sheet
 from academy.skills import SKILL_NAMES, SKILLS
-from academy.statistics import wilson_interval
+from academy.statistics.intervals import wilson_interval
 
 
 def test_a_longer_exam_begins_with_the_shorter_one() -> None:

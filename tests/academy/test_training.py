@@ -9,7 +9,7 @@ import torch
 from academy.challenge import prompts_and_answers
 from academy.evaluator import LocalEvaluator, TokenMeter
 from academy.exam import exam_sheet
-from academy.mutation import random_layer
+from academy.operators.random_layer import random_layer
 from academy.skills import skill_named, unique_questions
 from academy.training import StudyPlan, train_litter
 from genome.base_model import BaseModel, Rows

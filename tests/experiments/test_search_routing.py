@@ -8,7 +8,7 @@ import pytest
 
 from academy.evaluator import LocalEvaluator, TokenMeter
 from academy.exam import general_sheet
-from academy.mutation import random_layer
+from academy.operators.random_layer import random_layer
 from academy.routing import ability_vectors
 from academy.skills import SKILL_NAMES, SKILLS, unique_questions
 from academy.training import StudyPlan, train_litter

@@ -8,7 +8,7 @@ import numpy as np
 
 from academy.evaluator import TokenMeter
 from academy.exam import exam_sheet
-from academy.mutation import random_layer
+from academy.operators.random_layer import random_layer
 from academy.skills import SKILL_NAMES, skill_named, unique_questions
 from academy.training import StudyPlan, train_litter
 from genome.base_model import BaseModel

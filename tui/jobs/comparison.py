@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from academy.candidate import Candidate
-from academy.config import EvolutionConfig
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.apprenticeship import Apprenticeship
+from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.controls import best_joint, random_search_config, train_joint
 from academy.evaluator import LocalEvaluator, TokenMeter
-from academy.evolution import Evolution
 from academy.exam import SkillAccuracies, general_accuracy, general_sheet
 from academy.routing import ability_vectors, routed_accuracy, skill_leaders
 from academy.run_folder import RunFolder
@@ -23,12 +23,12 @@ from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
 from tui.jobs.specialists import Specialists
 
-Evolve = Callable[[str, str, EvolutionConfig], tuple[Evolution, TokenMeter]]
+Evolve = Callable[[str, str, ApprenticeshipConfig], tuple[Apprenticeship, TokenMeter]]
 
 
 def compare(
     base: BaseModel,
-    run: Evolution,
+    run: Apprenticeship,
     tokens: TokenMeter,
     specialists: Specialists,
     settings: DemoSettings,
@@ -123,7 +123,7 @@ def _joint_rank(base: BaseModel, rank: int, budget: int, settings: DemoSettings)
 
 def _routed(
     evaluator: LocalEvaluator,
-    shelf: Sequence[tuple[str, Candidate]],
+    shelf: Sequence[tuple[str, Apprentice]],
     encoder: Encoder,
     equivalents: int,
     settings: DemoSettings,

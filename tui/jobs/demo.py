@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from academy.checkpoint import load_checkpoint, save_checkpoint
-from academy.config import EvolutionConfig
+from academy.apprenticeship.apprenticeship import Apprenticeship, Workshop
+from academy.apprenticeship.checkpoint import load_checkpoint, save_checkpoint
+from academy.apprenticeship.config import ApprenticeshipConfig
+from academy.apprenticeship.lineage import extinct_lines
+from academy.apprenticeship.record import record_of
 from academy.evaluator import LocalEvaluator, TokenMeter
-from academy.evolution import Academy, Evolution
-from academy.lineage import extinct_lines
-from academy.record import record_of
 from academy.report import write_report
 from academy.run_folder import RunFolder
 from academy.skills import SKILL_NAMES
@@ -84,11 +84,11 @@ class _Demo:
         return summary
 
     def _evolve(
-        self, phase: str, checkpoint: str, config: EvolutionConfig
-    ) -> tuple[Evolution, TokenMeter]:
+        self, phase: str, checkpoint: str, config: ApprenticeshipConfig
+    ) -> tuple[Apprenticeship, TokenMeter]:
         """Run or resume one evolution until its budget is spent, saving every generation."""
         evaluator = LocalEvaluator(self.base)
-        academy = Academy(self.base, evaluator)
+        academy = Workshop(self.base, evaluator)
         path = self.folder.path / f"{checkpoint}.safetensors"
         main = checkpoint == "checkpoint"
         if path.exists():
@@ -106,7 +106,7 @@ class _Demo:
         return run, evaluator.tokens
 
     def _keep(
-        self, run: Evolution, tokens: TokenMeter, record: dict[str, Any], path: Any, main: bool
+        self, run: Apprenticeship, tokens: TokenMeter, record: dict[str, Any], path: Any, main: bool
     ) -> None:
         record["tokens"] = asdict(tokens)
         if main:
@@ -116,13 +116,13 @@ class _Demo:
             self._status("evolving", run)
             self.show.generation(record)
 
-    def _status(self, phase: str, run: Evolution) -> None:
+    def _status(self, phase: str, run: Apprenticeship) -> None:
         total = self.settings.interactions
         self.folder.write_status(phase, run.generation, run.interactions, total)
 
     def _summary(
         self,
-        run: Evolution,
+        run: Apprenticeship,
         tokens: TokenMeter,
         specialists: Specialists,
         controls: dict[str, Any],

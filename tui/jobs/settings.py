@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from academy.config import EvolutionConfig
+from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.controls import JOINT_RATES
 
 
@@ -24,10 +24,10 @@ class DemoSettings:
     """Base model folder; None = the embedded one."""
 
     @property
-    def evolution(self) -> EvolutionConfig:
+    def evolution(self) -> ApprenticeshipConfig:
         if not self.tiny:
-            return EvolutionConfig(personas=self.personas, interactions=self.interactions)
-        return EvolutionConfig(
+            return ApprenticeshipConfig(personas=self.personas, interactions=self.interactions)
+        return ApprenticeshipConfig(
             personas=self.personas, interactions=self.interactions, births=10, attempts=16,
             niche_questions=4, audition=100, steps=10, rows_per_step=8, base_questions=20,
         )  # fmt: skip

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from academy.candidate import Candidate
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.apprenticeship import Apprenticeship
+from academy.apprenticeship.mutation import draw_attempts
+from academy.apprenticeship.species import Species, champion
 from academy.evaluator import LocalEvaluator
-from academy.evolution import Evolution
 from academy.exam import ExamResult, exam_sheet, general_accuracy, sit_exam
-from academy.mutation import draw_attempts
 from academy.routing import ability_vectors, calibrate_advice
 from academy.run_folder import RunFolder
 from academy.skills import SKILLS, skill_named
-from academy.species import Species, champion
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
 from genome.files import write_folder_once
@@ -76,7 +76,7 @@ class Specialists:
 
 
 def examine_species(
-    base: BaseModel, run: Evolution, settings: DemoSettings, folder: RunFolder, show: Show
+    base: BaseModel, run: Apprenticeship, settings: DemoSettings, folder: RunFolder, show: Show
 ) -> Specialists:
     """Open the test split for every species with a niche, and put its champion on the shelf."""
     encoder = fit_encoder(base, settings.seed)
@@ -109,7 +109,7 @@ def examine_species(
     return shelf
 
 
-def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
+def champions(run: Apprenticeship) -> list[tuple[Species, Apprentice]]:
     """Every living species that has a niche, with its best member by select results."""
     return [
         (species, champion([c for c in run.population if c.species == species.id], species.niche))

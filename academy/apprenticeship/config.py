@@ -10,7 +10,7 @@ from academy.skills import SKILLS
 
 
 @dataclass(frozen=True)
-class EvolutionConfig:
+class ApprenticeshipConfig:
     """How large the population is, what a child costs, and what may be spent in all."""
 
     personas: int = 100

@@ -16,19 +16,19 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from academy.candidate import Candidate
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.apprenticeship import Apprenticeship
+from academy.apprenticeship.config import ApprenticeshipConfig
+from academy.apprenticeship.species import Extinction, Species, Taxonomy
 from academy.challenge import Challenge
-from academy.config import EvolutionConfig
 from academy.errors import RunCorruptError
 from academy.evaluator import TokenMeter
-from academy.evolution import Evolution
-from academy.species import Extinction, Species, Taxonomy
 from genome.files import write_atomically
 from genome.layer import Factors, Layer
 from genome.tensors import save_tensors
 
 
-def save_checkpoint(path: Path, run: Evolution, tokens: TokenMeter) -> None:
+def save_checkpoint(path: Path, run: Apprenticeship, tokens: TokenMeter) -> None:
     """Write the run's state atomically; raises OSError if the disk will not take it."""
     tensors = {}
     for module in run.population[0].layer.factors:
@@ -38,7 +38,7 @@ def save_checkpoint(path: Path, run: Evolution, tokens: TokenMeter) -> None:
     write_atomically(path, lambda temporary: save_tensors(tensors, temporary, state))
 
 
-def load_checkpoint(path: Path, base_model: str) -> tuple[Evolution, TokenMeter]:
+def load_checkpoint(path: Path, base_model: str) -> tuple[Apprenticeship, TokenMeter]:
     """Read what `save_checkpoint` wrote.
 
     Raises:
@@ -56,7 +56,7 @@ def load_checkpoint(path: Path, base_model: str) -> tuple[Evolution, TokenMeter]
         ) from None
 
 
-def _state(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
+def _state(run: Apprenticeship, tokens: TokenMeter) -> dict[str, Any]:
     table: dict[str, int] = {}
     challenges: list[list[str]] = []
 
@@ -114,7 +114,7 @@ def _species_fields(species: Species, layers: Sequence[Layer] | None) -> dict[st
 
 def _restore(
     state: dict[str, Any], tensors: dict[str, torch.Tensor], base_model: str
-) -> tuple[Evolution, TokenMeter]:
+) -> tuple[Apprenticeship, TokenMeter]:
     modules = sorted(key.removesuffix(".A") for key in tensors if key.endswith(".A"))
     challenges = [Challenge(*fields) for fields in state["challenges"]]
     layers = [
@@ -132,8 +132,8 @@ def _restore(
     taxonomy = Taxonomy(
         [_species(data, layers) for data in state["living"]], state["named"], state["n_species"]
     )
-    run = Evolution(
-        config=EvolutionConfig(**state["config"]),
+    run = Apprenticeship(
+        config=ApprenticeshipConfig(**state["config"]),
         seed=state["seed"],
         base_accuracy=np.array(state["base_accuracy"]),
         population=population,
@@ -149,8 +149,8 @@ def _restore(
     return run, TokenMeter(**state["tokens"])
 
 
-def _candidate(data: dict[str, Any], layer: Layer, challenges: Sequence[Challenge]) -> Candidate:
-    candidate = Candidate(
+def _candidate(data: dict[str, Any], layer: Layer, challenges: Sequence[Challenge]) -> Apprentice:
+    candidate = Apprentice(
         id=data["id"], line=data["line"], parents=tuple(data["parents"]), born=data["born"],
         operator=data["operator"], layer=layer, prior=np.array(data["prior"]),
         notebook=tuple(challenges[i] for i in data["notebook"]), hits=np.array(data["hits"]),

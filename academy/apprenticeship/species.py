@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from academy.candidate import Candidate
-from academy.selection import profiles
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.selection import profiles
 from academy.skills import SKILLS, skill_index
 from genome import geometry
 from genome.layer import Layer
@@ -70,7 +70,7 @@ def niche_shares(accuracy: np.ndarray, base_accuracy: np.ndarray) -> np.ndarray:
 
 
 def classify(
-    population: Sequence[Candidate],
+    population: Sequence[Apprentice],
     taxonomy: Taxonomy,
     base_accuracy: np.ndarray,
     generation: int,
@@ -89,7 +89,7 @@ def classify(
     return extinctions
 
 
-def champion(members: Sequence[Candidate], niche: str | None) -> Candidate:
+def champion(members: Sequence[Apprentice], niche: str | None) -> Apprentice:
     """The member with the best estimate on the niche (on average without one), older first."""
     index = skill_index(niche)
     return max(
@@ -99,7 +99,7 @@ def champion(members: Sequence[Candidate], niche: str | None) -> Candidate:
 
 
 def _assign(
-    population: Sequence[Candidate],
+    population: Sequence[Apprentice],
     taxonomy: Taxonomy,
     shares: np.ndarray,
     lift: np.ndarray,
@@ -137,7 +137,7 @@ def _distances(
 
 
 def _bury(
-    population: Sequence[Candidate],
+    population: Sequence[Apprentice],
     taxonomy: Taxonomy,
     before: dict[int, int],
     generation: int,
@@ -153,7 +153,7 @@ def _bury(
 
 
 def _renew(
-    population: Sequence[Candidate], taxonomy: Taxonomy, shares: np.ndarray, lift: np.ndarray
+    population: Sequence[Apprentice], taxonomy: Taxonomy, shares: np.ndarray, lift: np.ndarray
 ) -> None:
     """Move every representative to the current champion, and name the species by its niche."""
     renewed = []

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from academy.candidate import Candidate
-from academy.selection import (
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.selection import (
     demand_shares,
     draw_customers,
     select_parents,
@@ -22,11 +22,11 @@ EVEN = np.full(N, 1 / N)
 LAYER = random_layer(tiny_llama(), rank=1)
 
 
-def candidate(number: int, accuracy: Any) -> Candidate:
-    return Candidate(number, number, (), 0, "founder", LAYER, np.asarray(accuracy, dtype=float))
+def candidate(number: int, accuracy: Any) -> Apprentice:
+    return Apprentice(number, number, (), 0, "founder", LAYER, np.asarray(accuracy, dtype=float))
 
 
-def specialist(number: int, skill: int) -> Candidate:
+def specialist(number: int, skill: int) -> Apprentice:
     accuracy = np.full(N, 0.1)
     accuracy[skill] = 0.95
     return candidate(number, accuracy)

@@ -23,7 +23,7 @@ class Score(base.Fitness):  # type: ignore[misc]
 
 
 @dataclass(eq=False)
-class Candidate:
+class Apprentice:
     """A persona in the making. An ordinary class, so that it is typed and can be copied."""
 
     id: int

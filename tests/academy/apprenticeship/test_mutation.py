@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from academy.mutation import EXPLORE, asked_shares, draw_attempts, study_rows
+from academy.apprenticeship.mutation import EXPLORE, asked_shares, draw_attempts, study_rows
 from academy.skills import SKILL_NAMES, SKILLS
 
 N = len(SKILLS)

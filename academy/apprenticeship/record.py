@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from academy.evolution import EVEN_DEMAND, Evolution, Generation
-from academy.lineage import living_lines
-from academy.selection import demand_shares, profiles
+from academy.apprenticeship.apprenticeship import EVEN_DEMAND, Apprenticeship, Generation
+from academy.apprenticeship.lineage import living_lines
+from academy.apprenticeship.selection import demand_shares, profiles
+from academy.apprenticeship.species import champion
 from academy.skills import skill_index
-from academy.species import champion
 
 
-def record_of(run: Evolution, generation: Generation) -> dict[str, Any]:
+def record_of(run: Apprenticeship, generation: Generation) -> dict[str, Any]:
     """A generation as plain data, ready for JSON."""
     accuracy = profiles(run.population)
     shares = demand_shares(accuracy, EVEN_DEMAND) * len(run.population)
@@ -47,7 +47,7 @@ def record_of(run: Evolution, generation: Generation) -> dict[str, Any]:
     }
 
 
-def _species_record(run: Evolution, species_id: int) -> dict[str, Any]:
+def _species_record(run: Apprenticeship, species_id: int) -> dict[str, Any]:
     species = next(s for s in run.taxonomy.living if s.id == species_id)
     members = [c for c in run.population if c.species == species_id]
     head = champion(members, species.niche)

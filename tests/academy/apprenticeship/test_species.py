@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from academy.candidate import Candidate
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.species import Taxonomy, champion, classify
 from academy.skills import SKILL_NAMES, SKILLS
-from academy.species import Taxonomy, champion, classify
 from genome.testing import random_layer, tiny_llama
 
 N = len(SKILLS)
@@ -14,13 +14,13 @@ BASE = np.full(N, 0.4)
 MODEL = tiny_llama()
 
 
-def candidate(number: int, skill: int | None, *, lift: float = 0.5, layer: int = 0) -> Candidate:
+def candidate(number: int, skill: int | None, *, lift: float = 0.5, layer: int = 0) -> Apprentice:
     accuracy = BASE.copy()
     if skill is not None:
         accuracy -= 0.2
         accuracy[skill] = 0.4 + lift
     chosen = random_layer(MODEL, rank=2, seed=layer)
-    return Candidate(number, number, (), 0, "founder", chosen, accuracy)
+    return Apprentice(number, number, (), 0, "founder", chosen, accuracy)
 
 
 def test_helpers_are_one_species_whatever_their_random_updates() -> None:

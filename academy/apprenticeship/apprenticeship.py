@@ -20,19 +20,20 @@ import numpy as np
 from deap import base as deap_base
 from deap import tools
 
-from academy.candidate import Candidate
-from academy.challenge import Challenge, prompts_and_answers
-from academy.config import EvolutionConfig
-from academy.crossover import choose_mate, merge_crossover
-from academy.evaluator import LocalEvaluator
-from academy.mutation import asked_shares, draw_attempts, random_layer, study_rows
-from academy.selection import (
+from academy.apprenticeship.apprentice import Apprentice
+from academy.apprenticeship.config import ApprenticeshipConfig
+from academy.apprenticeship.crossover import choose_mate, merge_crossover
+from academy.apprenticeship.mutation import asked_shares, draw_attempts, study_rows
+from academy.apprenticeship.selection import (
     draw_customers,
     select_parents,
     select_survivors,
 )
+from academy.apprenticeship.species import Extinction, Taxonomy, classify
+from academy.challenge import Challenge, prompts_and_answers
+from academy.evaluator import LocalEvaluator
+from academy.operators.random_layer import random_layer
 from academy.skills import SKILL_NAMES, SKILLS, skill_index, unique_questions
-from academy.species import Extinction, Taxonomy, classify
 from academy.training import StudyPlan, train_litter
 from genome.base_model import BaseModel
 from genome.genome import Genome
@@ -51,14 +52,14 @@ def _no_tick(_what: str, _done: int, _total: int) -> None:
 
 
 @dataclass
-class Evolution:
+class Apprenticeship:
     """One run in progress: everything that has to be saved to go on with it later."""
 
-    config: EvolutionConfig
+    config: ApprenticeshipConfig
     seed: int
     base_accuracy: np.ndarray
     """The base's accuracy per skill on select questions, (n_skills,)."""
-    population: list[Candidate] = field(default_factory=list)
+    population: list[Apprentice] = field(default_factory=list)
     taxonomy: Taxonomy = field(default_factory=Taxonomy)
     generation: int = -1
     interactions: int = 0
@@ -90,7 +91,7 @@ class Generation:
     extinctions: list[Extinction]
 
 
-class Academy:
+class Workshop:
     """Evolves populations on one base model with one evaluator."""
 
     def __init__(self, base: BaseModel, evaluator: LocalEvaluator, tick: Tick = _no_tick) -> None:
@@ -100,10 +101,10 @@ class Academy:
 
     # -- starting and finishing ------------------------------------------------------------
 
-    def found(self, config: EvolutionConfig, seed: int) -> tuple[Evolution, Generation]:
+    def found(self, config: ApprenticeshipConfig, seed: int) -> tuple[Apprenticeship, Generation]:
         """Generation 0: random variations of one helper, each examined once per skill."""
         config.check()
-        run = Evolution(config, seed, np.zeros(N_SKILLS))
+        run = Apprenticeship(config, seed, np.zeros(N_SKILLS))
         run.base_accuracy = self._measure_base(run)
         shapes = self.base.linear_shapes
         for number in range(config.personas):
@@ -111,7 +112,7 @@ class Academy:
                 self.base.fingerprint, shapes, config.rank, config.sigma, run.rng("founder", number)
             )
             run.population.append(
-                Candidate(number, number, (), 0, "founder", layer, run.base_accuracy.copy())
+                Apprentice(number, number, (), 0, "founder", layer, run.base_accuracy.copy())
             )
         run.n_born = config.personas
         run.generation = 0
@@ -119,11 +120,11 @@ class Academy:
         extinctions = classify(run.population, run.taxonomy, run.base_accuracy, 0)
         return run, Generation(0, run.interactions, config.personas, 0, 0, 0.0, extinctions)
 
-    def finished(self, run: Evolution) -> bool:
+    def finished(self, run: Apprenticeship) -> bool:
         """Whether the budget is spent to the last interaction."""
         return run.left <= 0
 
-    def advance(self, run: Evolution) -> Generation:
+    def advance(self, run: Apprenticeship) -> Generation:
         """Run one more generation in place; the last one auditions champions with what is left."""
         run.generation += 1
         config = run.config
@@ -143,7 +144,7 @@ class Academy:
             run.generation, run.interactions, births, deaths, crossovers, accuracy, extinctions
         )
 
-    def toolbox(self, run: Evolution) -> deap_base.Toolbox:
+    def toolbox(self, run: Apprenticeship) -> deap_base.Toolbox:
         """The run's operators by their DEAP names; random search swaps two of them."""
         config = run.config
         toolbox = deap_base.Toolbox()
@@ -164,8 +165,8 @@ class Academy:
     # -- steps of a generation -------------------------------------------------------------
 
     def _breed(
-        self, run: Evolution, toolbox: deap_base.Toolbox, births: int
-    ) -> tuple[list[Candidate], int, float]:
+        self, run: Apprenticeship, toolbox: deap_base.Toolbox, births: int
+    ) -> tuple[list[Apprentice], int, float]:
         rng = run.rng("breed", run.generation)
         customers = draw_customers(births, EVEN_DEMAND, rng)
         with _seeded_global_random(run.seed, run.generation):
@@ -178,30 +179,30 @@ class Academy:
 
     def _conceive(
         self,
-        run: Evolution,
+        run: Apprenticeship,
         toolbox: deap_base.Toolbox,
-        mother: Candidate,
+        mother: Apprentice,
         rng: np.random.Generator,
-    ) -> Candidate:
+    ) -> Apprentice:
         """A copy of the mother, or her exact mix with a mate of her species; not yet studied."""
         number = run.n_born
         run.n_born += 1
         cross = rng.random() < run.config.crossover_rate
         father = choose_mate(mother, run.population, rng=rng) if cross else None
         if father is None:
-            return Candidate(
+            return Apprentice(
                 number, mother.line, (mother.id,), run.generation, "mutation", mother.layer,
                 mother.profile, mother.notebook, species=mother.species,
             )  # fmt: skip
         layer, w = toolbox.mate(mother, father)
         notes = {c.id: c for c in (*father.notebook, *mother.notebook)}
-        return Candidate(
+        return Apprentice(
             number, mother.line, (mother.id, father.id), run.generation, "crossover", layer,
             w * mother.profile + (1 - w) * father.profile, tuple(notes.values()),
             species=mother.species,
         )  # fmt: skip
 
-    def _study(self, run: Evolution, children: Sequence[Candidate]) -> float:
+    def _study(self, run: Apprenticeship, children: Sequence[Apprentice]) -> float:
         """Memetic mutation of all children in place; returns the accuracy of their attempts."""
         config = run.config
         plan = StudyPlan(config.steps, config.rows_per_step, config.learning_rate)
@@ -237,7 +238,7 @@ class Academy:
                 child.layer = layer
         return float(scores.mean())
 
-    def _examine(self, run: Evolution, candidates: Sequence[Candidate]) -> None:
+    def _examine(self, run: Apprenticeship, candidates: Sequence[Apprentice]) -> None:
         """Common select questions: founders one per skill, children mostly of their own kind."""
         self.tick("exam", 0, len(candidates))
         config = run.config
@@ -257,8 +258,8 @@ class Academy:
 
     def _score(
         self,
-        run: Evolution,
-        candidates: Sequence[Candidate],
+        run: Apprenticeship,
+        candidates: Sequence[Apprentice],
         sheets: Sequence[Sequence[Challenge]],
         indexes: Sequence[np.ndarray],
     ) -> None:
@@ -267,7 +268,7 @@ class Academy:
         for candidate, skills, hits in zip(candidates, indexes, scores, strict=True):
             candidate.record(skills, hits)
 
-    def _audition(self, run: Evolution) -> Generation:
+    def _audition(self, run: Apprenticeship) -> Generation:
         """Spend what is left on fresh niche questions for the best few of every species.
 
         The best of many noisy estimates is partly luck; a re-test on new select questions
@@ -295,7 +296,7 @@ class Academy:
         run.extinctions += extinctions
         return Generation(run.generation, run.interactions, 0, 0, 0, 0.0, extinctions)
 
-    def _measure_base(self, run: Evolution) -> np.ndarray:
+    def _measure_base(self, run: Apprenticeship) -> np.ndarray:
         rng = run.rng("base")
         n = run.config.base_questions
         sheet = [c for skill in SKILLS for c in unique_questions(skill, "select", n, rng)]
@@ -304,8 +305,8 @@ class Academy:
 
 
 def _best(
-    population: Sequence[Candidate], species: int, niche: str | None, n: int
-) -> list[Candidate]:
+    population: Sequence[Apprentice], species: int, niche: str | None, n: int
+) -> list[Apprentice]:
     index = skill_index(niche)
     members = [c for c in population if c.species == species]
     members.sort(
@@ -314,14 +315,14 @@ def _best(
     return members[:n]
 
 
-def _select_random(population: Sequence[Candidate], customers: Sequence[int]) -> list[Candidate]:
-    chosen: list[Candidate] = tools.selRandom(population, len(customers))
+def _select_random(population: Sequence[Apprentice], customers: Sequence[int]) -> list[Apprentice]:
+    chosen: list[Apprentice] = tools.selRandom(population, len(customers))
     return chosen
 
 
 def _survive_random(
-    population: Sequence[Candidate], *, capacity: int, rng: np.random.Generator
-) -> list[Candidate]:
+    population: Sequence[Apprentice], *, capacity: int, rng: np.random.Generator
+) -> list[Apprentice]:
     kept = rng.permutation(len(population))[:capacity]
     return [population[i] for i in sorted(kept)]
 

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from academy.candidate import Candidate
+from academy.apprenticeship.apprentice import Apprentice
 
 SHARPNESS = 6.0
 """How strongly customers prefer the better answerer (1 = in proportion to accuracy)."""
 
 
-def profiles(population: Sequence[Candidate]) -> np.ndarray:
+def profiles(population: Sequence[Apprentice]) -> np.ndarray:
     """Estimated accuracies, (n_candidates, n_skills)."""
     return np.stack([candidate.profile for candidate in population])
 
@@ -46,7 +46,7 @@ def draw_customers(n: int, demand: np.ndarray, rng: np.random.Generator) -> list
     return [int(skill) for skill in rng.permutation(drawn)]
 
 
-def select_parents(population: Sequence[Candidate], customers: Sequence[int]) -> list[Candidate]:
+def select_parents(population: Sequence[Apprentice], customers: Sequence[int]) -> list[Apprentice]:
     """For every customer the candidate with the best estimate for its skill, older first."""
     accuracy = profiles(population)
     ids = np.array([candidate.id for candidate in population])
@@ -54,8 +54,8 @@ def select_parents(population: Sequence[Candidate], customers: Sequence[int]) ->
 
 
 def select_survivors(
-    population: Sequence[Candidate], capacity: int, demand: np.ndarray
-) -> list[Candidate]:
+    population: Sequence[Apprentice], capacity: int, demand: np.ndarray
+) -> list[Apprentice]:
     """The `capacity` candidates that serve most demand, older first among equals."""
     shares = demand_shares(profiles(population), demand).round(12)  # equals stay equal
     order = sorted(range(len(population)), key=lambda i: (-shares[i], population[i].id))

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from academy.checkpoint import load_checkpoint, save_checkpoint
+from academy.apprenticeship.apprenticeship import Apprenticeship, Workshop
+from academy.apprenticeship.checkpoint import load_checkpoint, save_checkpoint
+from academy.apprenticeship.record import record_of
 from academy.errors import RunCorruptError, RunSettingsError
-from academy.evolution import Academy, Evolution
-from academy.record import record_of
 from academy.testing import small_academy, small_config
 
 
-def play(academy: Academy, seed: int, **changes: Any) -> tuple[Evolution, list[dict[str, Any]]]:
+def play(
+    academy: Workshop, seed: int, **changes: Any
+) -> tuple[Apprenticeship, list[dict[str, Any]]]:
     run, generation = academy.found(small_config(**changes), seed)
     records = [record_of(run, generation)]
     while not academy.finished(run):
@@ -23,7 +25,7 @@ def play(academy: Academy, seed: int, **changes: Any) -> tuple[Evolution, list[d
     return run, records
 
 
-def fingerprint(run: Evolution) -> str:
+def fingerprint(run: Apprenticeship) -> str:
     facts = [
         [c.id, c.line, c.layer.digest, c.hits.tolist(), c.asked.tolist(), len(c.notebook)]
         for c in run.population

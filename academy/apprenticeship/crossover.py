@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from academy.candidate import Candidate
+from academy.apprenticeship.apprentice import Apprentice
 from genome import compose
 from genome.layer import Layer
 
 
 def merge_crossover(
-    mother: Candidate, father: Candidate, *, rng: np.random.Generator
+    mother: Apprentice, father: Apprentice, *, rng: np.random.Generator
 ) -> tuple[Layer, float]:
     """Best rank-r approximation of `w * mother + (1 - w) * father`, w uniform in [0.3, 0.7].
 
@@ -25,8 +25,8 @@ def merge_crossover(
 
 
 def choose_mate(
-    mother: Candidate, population: Sequence[Candidate], *, rng: np.random.Generator
-) -> Candidate | None:
+    mother: Apprentice, population: Sequence[Apprentice], *, rng: np.random.Generator
+) -> Apprentice | None:
     """A random other member of the mother's species, or None if she is alone."""
     others = [c for c in population if c.species == mother.species and c.id != mother.id]
     return others[int(rng.integers(len(others)))] if others else None

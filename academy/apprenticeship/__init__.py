@@ -1,0 +1,1 @@
+"""The demo's loop: helpers apprenticed to customers, counted in scored interactions."""

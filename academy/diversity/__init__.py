@@ -1,0 +1,1 @@
+"""What keeps a population from becoming one thing: archive, species, islands."""

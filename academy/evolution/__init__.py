@@ -1,0 +1,1 @@
+"""The Academy: populations of genomes under a token budget, saved after every generation."""

@@ -1,0 +1,1 @@
+"""Small pure functions that make a new genome from old ones."""

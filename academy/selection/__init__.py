@@ -1,0 +1,1 @@
+"""Who reproduces and who stays."""

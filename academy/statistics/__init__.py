@@ -1,0 +1,1 @@
+"""Intervals, tests and summaries that claims are made with."""

@@ -1,0 +1,1 @@
+"""One persona against another, and what may be concluded from it."""
