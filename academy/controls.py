@@ -15,11 +15,11 @@ import numpy as np
 
 from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.challenge import Challenge, prompts_and_answers
-from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
 from academy.operators.random_layer import random_layer
 from academy.skills import SKILLS, questions
-from academy.training import StudyPlan, train_litter
+from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer

@@ -8,7 +8,7 @@ generation.) So one forward pass scores a whole batch of questions, for many gen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,8 +16,10 @@ import numpy as np
 import torch
 
 from academy.challenge import Challenge
+from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import IGNORED, BaseModel, Rows
 from genome.genome import Genome
+from genome.layer import Layer
 from genome.population import PopulationModel
 from genome.running.stack import check_fit
 
@@ -25,25 +27,33 @@ BATCH_ROWS = 512
 """Rows per forward pass: large enough to keep two cores busy, small enough for a laptop."""
 
 
-@dataclass(slots=True)
-class TokenMeter:
-    """Tokens computed so far, padding included: the budget every method is compared under."""
-
-    forward: int = 0
-    backward: int = 0
-    """Tokens that went forward and backward (counted here only, not in `forward`)."""
-
-    @property
-    def equivalents(self) -> int:
-        """Forward passes' worth of work: forward 1, forward + backward 3."""
-        return self.forward + 3 * self.backward
+Measure = Callable[[BaseModel, Rows], np.ndarray]
+"""(base, n rows) -> (n,) float64, while the population's rows are open."""
 
 
 class Evaluator(Protocol):
-    """Anything that can score genomes on challenges."""
+    """Anything that can score genomes on challenges, and train layers."""
+
+    tokens: TokenMeter
 
     def scores(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
         """1.0 where a genome answers a challenge exactly, (n_genomes, n_challenges) float."""
+        ...
+
+    def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
+        """Mean negative log-likelihood per token of each right answer, in nats."""
+        ...
+
+    def train(
+        self,
+        layers: Sequence[Layer],
+        studies: Sequence[Rows],
+        plan: StudyPlan,
+        *,
+        rates: Sequence[float] | None = None,
+        below: Sequence[Genome] | None = None,
+    ) -> list[Layer]:
+        """Train a litter side by side; see `academy.training.train_litter`."""
         ...
 
 
@@ -69,31 +79,58 @@ class LocalEvaluator:
         """Every genome on every challenge, (n_genomes, n_challenges) float."""
         return self.scores_each(genomes, [challenges] * len(genomes))
 
+    def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
+        """Mean negative log-likelihood per answer token, (n_genomes, n_challenges), in nats."""
+        return self._in_batches(genomes, [challenges] * len(genomes), answer_losses)
+
+    def train(
+        self,
+        layers: Sequence[Layer],
+        studies: Sequence[Rows],
+        plan: StudyPlan,
+        *,
+        rates: Sequence[float] | None = None,
+        below: Sequence[Genome] | None = None,
+    ) -> list[Layer]:
+        """Train a litter side by side, charged to `tokens`."""
+        return train_litter(self.base, layers, studies, plan, self.tokens, rates=rates, below=below)
+
     def scores_each(
         self, genomes: Sequence[Genome], challenges: Sequence[Sequence[Challenge]]
     ) -> np.ndarray:
         """Genome i on its own list of challenges i, all lists equally long."""
+        return self._in_batches(genomes, challenges, exact_hits)
+
+    def _in_batches(
+        self,
+        genomes: Sequence[Genome],
+        challenges: Sequence[Sequence[Challenge]],
+        measure: Measure,
+    ) -> np.ndarray:
         n_each = len(challenges[0]) if challenges else 0
         if not n_each:
             return np.zeros((len(genomes), 0))
         at_once = max(1, BATCH_ROWS // n_each)
         parts = [
-            self._score_batch(genomes[i : i + at_once], challenges[i : i + at_once])
+            self._measure_batch(genomes[i : i + at_once], challenges[i : i + at_once], measure)
             for i in range(0, len(genomes), at_once)
         ]
         return np.concatenate(parts)
 
-    def _score_batch(
-        self, genomes: Sequence[Genome], challenges: Sequence[Sequence[Challenge]]
+    def _measure_batch(
+        self,
+        genomes: Sequence[Genome],
+        challenges: Sequence[Sequence[Challenge]],
+        measure: Measure,
     ) -> np.ndarray:
         flat = [challenge for one in challenges for challenge in one]
         rows = self.base.rows([c.prompt for c in flat], [c.answer for c in flat])
         slots = self._population.load(genomes)
         n_each = len(challenges[0])
         with torch.no_grad(), self._population.rows([s for s in slots for _ in range(n_each)]):
-            hits = exact_hits(self.base, rows)
+            values = measure(self.base, rows)
         self.tokens.forward += rows.n_tokens
-        return np.asarray(hits.reshape(len(genomes), n_each))
+        return np.asarray(values.reshape(len(genomes), n_each))
 
 
 def exact_hits(base: BaseModel, rows: Rows) -> np.ndarray:
@@ -103,3 +140,16 @@ def exact_hits(base: BaseModel, rows: Rows) -> np.ndarray:
     labels = rows.labels[:, asked]
     right = ((output.logits.argmax(-1) == labels) | (labels == IGNORED)).all(-1)
     return np.asarray(right.numpy(), dtype=np.float64)
+
+
+def answer_losses(base: BaseModel, rows: Rows) -> np.ndarray:
+    """Mean negative log-likelihood per answer token of every row, in nats, (n_rows,) float."""
+    asked = (rows.labels != IGNORED).any(0).nonzero().flatten()
+    output = base.model(input_ids=rows.input_ids, use_cache=False, logits_to_keep=asked)
+    labels = rows.labels[:, asked]
+    losses = torch.nn.functional.cross_entropy(
+        output.logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED,
+        reduction="none",
+    ).view(labels.shape)  # fmt: skip
+    n_tokens = (labels != IGNORED).sum(1)
+    return np.asarray((losses.sum(1) / n_tokens).numpy(), dtype=np.float64)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 
-from academy.evaluator import TokenMeter
 from genome.base_model import IGNORED, BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
@@ -21,6 +20,20 @@ BETAS = (0.9, 0.99)
 CLIP_NORM = 1.0
 
 
+@dataclass(slots=True)
+class TokenMeter:
+    """Tokens computed so far, padding included: the budget every method is compared under."""
+
+    forward: int = 0
+    backward: int = 0
+    """Tokens that went forward and backward (counted here only, not in `forward`)."""
+
+    @property
+    def equivalents(self) -> int:
+        """Forward passes' worth of work: forward 1, forward + backward 3."""
+        return self.forward + 3 * self.backward
+
+
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
     """How a layer is trained: the rate falls linearly to zero over the steps."""
@@ -28,6 +41,8 @@ class StudyPlan:
     steps: int
     rows_per_step: int
     learning_rate: float
+    pull: float = 0.0
+    """Weight of the squared distance to the update a layer starts from; 0 lets it go anywhere."""
 
     @property
     def n_rows(self) -> int:
@@ -43,21 +58,28 @@ def train_litter(
     tokens: TokenMeter,
     *,
     rates: Sequence[float] | None = None,
+    below: Sequence[Genome] | None = None,
 ) -> list[Layer]:
     """Train every layer on its own rows, all in one batch; the inputs are left unchanged.
 
     Args:
         studies: For each layer, (plan.n_rows, n_positions) rows in the order of study.
         rates: A learning rate for each layer instead of the plan's.
+        below: A genome under each layer that runs with it and is not trained.
         tokens: Is charged with every position that goes forward and backward.
 
     Returns:
         The trained layers, in the order given.
     """
     population = PopulationModel(base.model)
-    slots = population.load([Genome.of(layer) for layer in layers])
+    under = below or [Genome(base.fingerprint)] * len(layers)
+    slots = population.load(
+        [_on_top(layer, genome) for layer, genome in zip(layers, under, strict=True)]
+    )
     population.train(True)
     parameters = population.parameters()
+    trained = population.own_parts([_ranks(layer) for layer in layers])
+    tether = Tether(population, trained, plan.pull) if plan.pull else None
     optimizer = torch.optim.AdamW(parameters, 1.0, betas=BETAS, weight_decay=0.0)
     slot_rates = torch.tensor(rates or [plan.learning_rate] * len(layers))[:, None, None]
     input_ids, labels = _pad_together(base, studies)
@@ -70,12 +92,64 @@ def train_litter(
         x, y = x[:, :width], y[:, :width]
         with half_precision(), population.rows(row_slots):
             logits = base.model(input_ids=x, use_cache=False).logits
-        _slot_losses(logits.float(), y, len(slots)).sum().backward()
+        loss = _slot_losses(logits.float(), y, len(slots)).sum()
+        (loss if tether is None else loss + tether.penalty()).backward()
+        if below is not None:
+            _keep_below(parameters, trained)
         _clip_slots(parameters)
         _step(optimizer, parameters, slot_rates * (1 - step / plan.steps))
         tokens.backward += x.numel()
     population.train(False)
     return [_unstack(layer, population, slot) for slot, layer in enumerate(layers)]
+
+
+class Tether:
+    """Pulls every slot's update back to where it began: `pull * ||delta - delta_0||^2`.
+
+    Squared Frobenius norms of differences come from Gram products of the factors, so that no
+    dense matrix is formed: `<AB, CD> = sum((A'C) * (B D'))`.
+    """
+
+    def __init__(
+        self, population: PopulationModel, trained: Sequence[torch.Tensor], pull: float
+    ) -> None:
+        self.pull = pull
+        parts = iter(zip(population.parameters(), trained, strict=True))
+        self._pairs = []
+        for columns in population.siblings():
+            a, a_own = next(parts)
+            for column in columns:
+                b, b_own = next(parts)
+                mask = a_own[..., column]
+                start = (a.detach()[..., column] * mask).clone(), (b.detach() * b_own).clone()
+                self._pairs.append((a, column, mask, b, b_own, start))
+
+    def penalty(self) -> torch.Tensor:
+        """The sum over slots, a scalar with gradient."""
+        total = torch.zeros(())
+        for a, column, mask, b, b_own, (a0, b0) in self._pairs:
+            a1, b1 = a[..., column] * mask, b * b_own
+            own = ((a1.mT @ a1) * (b1 @ b1.mT)).sum()
+            both = ((a1.mT @ a0) * (b1 @ b0.mT)).sum()
+            first = ((a0.mT @ a0) * (b0 @ b0.mT)).sum()
+            total = total + own - 2 * both + first
+        return self.pull * total
+
+
+def _on_top(layer: Layer, below: Genome) -> Genome:
+    """The trained layer and what lies under it; its factors come first in the slot."""
+    return Genome(layer.base_model, (layer, *below.layers), (1.0, *below.weights))
+
+
+def _ranks(layer: Layer) -> dict[str, int]:
+    return {module: factors.a.shape[0] for module, factors in layer.factors.items()}
+
+
+def _keep_below(parameters: Sequence[torch.Tensor], trained: Sequence[torch.Tensor]) -> None:
+    """No gradient for what is not trained; AdamW without decay then leaves it as it is."""
+    for parameter, own in zip(parameters, trained, strict=True):
+        if parameter.grad is not None:
+            parameter.grad.mul_(own)
 
 
 def half_precision() -> torch.autocast:

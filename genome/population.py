@@ -9,7 +9,7 @@ copied or changed, and afterwards the model is what it was. How the product is d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -98,6 +98,18 @@ class PopulationModel:
         """
         for tensor in self.parameters():
             tensor.requires_grad_(on)
+
+    def siblings(self) -> list[list[slice]]:
+        """For each stack of `parameters()` (one A, then its Bs): each B's columns of A."""
+        return [list(stack.columns.values()) for stack in self._stacks]
+
+    def own_parts(self, ranks: Sequence[Mapping[str, int]]) -> list[torch.Tensor]:
+        """1 where a parameter belongs to a slot's first ranks, else 0; as `parameters()`.
+
+        Args:
+            ranks: For each slot, the ranks counted by module; 0 for modules not named.
+        """
+        return [mask for stack in self._stacks for mask in stack.own_parts(ranks)]
 
     def factors(self, module: str, slot: int, rank: int) -> Factors:
         """One slot's factors of a module as they are now, padding beyond `rank` dropped."""

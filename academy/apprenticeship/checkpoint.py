@@ -22,7 +22,7 @@ from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.apprenticeship.species import Extinction, Species, Taxonomy
 from academy.challenge import Challenge
 from academy.errors import RunCorruptError
-from academy.evaluator import TokenMeter
+from academy.training import TokenMeter
 from genome.files import write_atomically
 from genome.layer import Factors, Layer
 from genome.tensors import save_tensors

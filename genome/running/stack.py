@@ -70,6 +70,18 @@ class Stack:
             if start < self.b[module].shape[1]:
                 self.b[module][slot, start:] = 0
 
+    def own_parts(self, ranks: Sequence[Mapping[str, int]]) -> list[torch.Tensor]:
+        """Masks of A and of every B: 1 for a slot's first `ranks[slot][module]` ranks."""
+        of_a = torch.zeros(len(ranks), 1, self.a.shape[2], device=self.a.device)
+        of_b = []
+        for module, columns in self.columns.items():
+            mask = torch.zeros(len(ranks), self.b[module].shape[1], 1, device=self.a.device)
+            for slot, named in enumerate(ranks):
+                mask[slot, : named.get(module, 0)] = 1
+            of_a[:, 0, columns] = mask[:, :, 0]
+            of_b.append(mask)
+        return [of_a, *of_b]
+
     def factors(self, module: str, slot: int, rank: int) -> Factors:
         """One slot's own copy of a module's factors, padding beyond `rank` dropped."""
         a = self.a.detach()[slot, :, self.columns[module]]

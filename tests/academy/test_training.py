@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from academy.challenge import prompts_and_answers
-from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.evaluator import LocalEvaluator
 from academy.exam import exam_sheet
 from academy.operators.random_layer import random_layer
 from academy.skills import skill_named, unique_questions
-from academy.training import StudyPlan, train_litter
+from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer

@@ -6,12 +6,12 @@ import bm25s
 import numpy as np
 import pytest
 
-from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
 from academy.operators.random_layer import random_layer
 from academy.routing import ability_vectors
 from academy.skills import SKILL_NAMES, SKILLS, unique_questions
-from academy.training import StudyPlan, train_litter
+from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
 from genome.genome import Genome

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from academy.evaluator import TokenMeter
 from academy.exam import exam_sheet
 from academy.operators.random_layer import random_layer
 from academy.skills import SKILL_NAMES, skill_named, unique_questions
-from academy.training import StudyPlan, train_litter
+from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.library import Library
 from genome.testing import random_layer as foreign_layer

@@ -10,12 +10,13 @@ from academy.apprenticeship.apprentice import Apprentice
 from academy.apprenticeship.apprenticeship import Apprenticeship
 from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.controls import best_joint, random_search_config, train_joint
-from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.evaluator import LocalEvaluator
 from academy.exam import SkillAccuracies, general_accuracy, general_sheet
 from academy.routing import ability_vectors, routed_accuracy, skill_leaders
 from academy.run_folder import RunFolder
 from academy.skills import skill_named
 from academy.throughput import measure_throughput
+from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.embedding import Encoder, searchable_text
 from genome.genome import Genome

@@ -17,10 +17,11 @@ from academy.apprenticeship.checkpoint import load_checkpoint, save_checkpoint
 from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.apprenticeship.lineage import extinct_lines
 from academy.apprenticeship.record import record_of
-from academy.evaluator import LocalEvaluator, TokenMeter
+from academy.evaluator import LocalEvaluator
 from academy.report import write_report
 from academy.run_folder import RunFolder
 from academy.skills import SKILL_NAMES
+from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.files import write_json
 from seeds.load import embedded_base_path
