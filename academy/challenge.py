@@ -3,13 +3,14 @@
 Splits are decided by the question itself, never by a seed: procedural tasks drawn from
 different seeds overlap up to 100 %, so "another seed" is no held-out set.
 An id is two hashes side by side: `question` (skill and argument, shared by every phrasing)
-and `wording` (the prompt). The split reads the first half, so that `sort: cbda` and
-`put cbda in order` can never stand on two sides of a split.
+and `wording` (the prompt, and what else decides the score). The split reads the first half, so
+that `sort: cbda` and `put cbda in order` can never stand on two sides of a split.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -38,20 +39,42 @@ def split_of(challenge_id: str) -> Split:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """One question: what is asked, the only right answer, and what it is a test of."""
+    """One question: what is asked, what is right, and what it is a test of.
+
+    How an answer is scored follows from what is given (`academy.scoring.scorer.kind_of`).
+    """
 
     prompt: str
     answer: str
+    """The right answer; where there are `tests`, one right answer or empty."""
     skill: str
     domain: str
     argument: str = ""
     """What the question is about, without its phrasing; empty = the prompt itself."""
+    choices: tuple[str, ...] = ()
+    """Options of a multiple-choice question, `answer` among them."""
+    tests: tuple[str, ...] = ()
+    """Hidden unit tests that an answer written in Python has to pass."""
+    tolerance: float | None = None
+    """How far a number may be from `answer`: absolute below 1 in size, relative above."""
+    licence: str = ""
     id: str = field(init=False)
     """Hash of the question (split, 16 hex digits), then hash of the wording (16)."""
 
     def __post_init__(self) -> None:
         question = f"{self.skill}\n{self.argument}" if self.argument else self.prompt
-        object.__setattr__(self, "id", _hash(question) + _hash(self.prompt))
+        object.__setattr__(self, "id", _hash(question) + _hash(self._wording()))
+
+    def _wording(self) -> str:
+        """The prompt alone where the answer is exact: those ids are in checkpoints."""
+        if not self.choices and not self.tests and self.tolerance is None:
+            return self.prompt
+        return json.dumps([self.prompt, self.choices, self.tests, self.tolerance])
+
+    @property
+    def question(self) -> str:
+        """Hash of the question alone, 16 hex digits: the same for all its phrasings."""
+        return self.id[:_HALF]
 
     @property
     def split(self) -> Split:

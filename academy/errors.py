@@ -2,6 +2,8 @@
 
 AcademyError
 ├── UnknownSkillError
+├── ConfigError
+├── EmptyChallengesError
 └── RunError
     ├── RunSettingsError
     ├── RunBusyError
@@ -25,6 +27,14 @@ class UnknownSkillError(AcademyError):
         super().__init__(f"there is no skill {name!r}: choose one of {', '.join(known)}")
         self.name = name
         self.known = tuple(known)
+
+
+class ConfigError(AcademyError):
+    """A configuration has an unknown key or an impossible value."""
+
+
+class EmptyChallengesError(AcademyError):
+    """A skill has no question where one is needed."""
 
 
 class RunError(AcademyError):

@@ -1,23 +1,27 @@
-"""Exact scoring of whole populations, without generating anything.
+"""Scoring of whole populations, where possible without generating anything.
 
 Greedy decoding gives the right answer exactly when the right token is the arg-max at every
 answer position under teacher forcing: up to the first wrong token both see the same prefix,
 and after it both have failed. (`tests/academy/test_evaluator.py` proves it against real
-generation.) So one forward pass scores a whole batch of questions, for many genomes at once.
+generation.) So one forward pass scores a whole batch of exact questions, for many genomes at
+once. Multiple choice goes by likelihood; numbers and code are generated, all genomes together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from academy.challenge import Challenge
+from academy.scoring.bench import Asked, Bench
+from academy.scoring.code import CodeScorer
+from academy.scoring.numeric import numeric_score
+from academy.scoring.scorer import Failures, Kind, Scorer
 from academy.training import StudyPlan, TokenMeter, train_litter
-from genome.base_model import IGNORED, BaseModel, Rows
+from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.population import PopulationModel
@@ -25,10 +29,8 @@ from genome.running.stack import check_fit
 
 BATCH_ROWS = 512
 """Rows per forward pass: large enough to keep two cores busy, small enough for a laptop."""
-
-
-Measure = Callable[[BaseModel, Rows], np.ndarray]
-"""(base, n rows) -> (n,) float64, while the population's rows are open."""
+MAX_NEW_TOKENS: Mapping[Kind, int] = {"exact": 64, "numeric": 64, "choice": 64, "tests": 256}
+"""Longest written answer by kind of challenge."""
 
 
 class Evaluator(Protocol):
@@ -36,8 +38,13 @@ class Evaluator(Protocol):
 
     tokens: TokenMeter
 
+    @property
+    def failures(self) -> int:
+        """Scorings that went wrong so far and counted as 0."""
+        ...
+
     def scores(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
-        """1.0 where a genome answers a challenge exactly, (n_genomes, n_challenges) float."""
+        """The worth in [0, 1] of each answer, 1.0 = right, (n_genomes, n_challenges) float."""
         ...
 
     def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
@@ -57,15 +64,38 @@ class Evaluator(Protocol):
         ...
 
 
+def batches(n_genomes: int, n_each: int) -> list[slice]:
+    """Which genomes go through the model together, each with `n_each` questions.
+
+    Whoever splits work between processes splits it here: a row's last bits depend on its batch.
+    """
+    at_once = max(1, BATCH_ROWS // max(1, n_each))
+    return [slice(i, min(i + at_once, n_genomes)) for i in range(0, n_genomes, at_once)]
+
+
+def _standard_scorers() -> dict[Kind, Scorer]:
+    return {"numeric": numeric_score, "tests": CodeScorer()}
+
+
 @dataclass
 class LocalEvaluator:
     """Scores in this process, in population batches."""
 
     base: BaseModel
     tokens: TokenMeter = field(default_factory=TokenMeter)
+    scorers: Mapping[Kind, Scorer] = field(default_factory=_standard_scorers)
+    """Kinds of challenge that are answered in writing, with the scorer of the answer."""
+    max_new_tokens: Mapping[Kind, int] = field(default_factory=lambda: dict(MAX_NEW_TOKENS))
+    failed: Failures = field(default_factory=Failures)
+    """What could not be scored: it counted as 0 and the run went on."""
 
     def __post_init__(self) -> None:
         self._population = PopulationModel(self.base.model)
+
+    @property
+    def failures(self) -> int:
+        """Scorings that went wrong so far; `failed.causes` says how."""
+        return self.failed.count
 
     def check(self, genome: Genome) -> None:
         """Refuse a genome that this base cannot run.
@@ -79,9 +109,19 @@ class LocalEvaluator:
         """Every genome on every challenge, (n_genomes, n_challenges) float."""
         return self.scores_each(genomes, [challenges] * len(genomes))
 
+    def scores_each(
+        self, genomes: Sequence[Genome], challenges: Sequence[Sequence[Challenge]]
+    ) -> np.ndarray:
+        """Genome i on its own list of challenges i, all lists equally long, of any kinds.
+
+        Raises:
+            ScoringRefusedError: There are code questions and no sandbox to run answers in.
+        """
+        return self._in_batches(genomes, challenges, Bench.scores)
+
     def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
         """Mean negative log-likelihood per answer token, (n_genomes, n_challenges), in nats."""
-        return self._in_batches(genomes, [challenges] * len(genomes), answer_losses)
+        return self._in_batches(genomes, [challenges] * len(genomes), Bench.losses)
 
     def train(
         self,
@@ -95,61 +135,25 @@ class LocalEvaluator:
         """Train a litter side by side, charged to `tokens`."""
         return train_litter(self.base, layers, studies, plan, self.tokens, rates=rates, below=below)
 
-    def scores_each(
-        self, genomes: Sequence[Genome], challenges: Sequence[Sequence[Challenge]]
-    ) -> np.ndarray:
-        """Genome i on its own list of challenges i, all lists equally long."""
-        return self._in_batches(genomes, challenges, exact_hits)
-
     def _in_batches(
         self,
         genomes: Sequence[Genome],
         challenges: Sequence[Sequence[Challenge]],
-        measure: Measure,
+        measure: Callable[[Bench, Sequence[Asked]], np.ndarray],
     ) -> np.ndarray:
         n_each = len(challenges[0]) if challenges else 0
+        values = np.zeros((len(genomes), n_each))
         if not n_each:
-            return np.zeros((len(genomes), 0))
-        at_once = max(1, BATCH_ROWS // n_each)
-        parts = [
-            self._measure_batch(genomes[i : i + at_once], challenges[i : i + at_once], measure)
-            for i in range(0, len(genomes), at_once)
-        ]
-        return np.concatenate(parts)
-
-    def _measure_batch(
-        self,
-        genomes: Sequence[Genome],
-        challenges: Sequence[Sequence[Challenge]],
-        measure: Measure,
-    ) -> np.ndarray:
-        flat = [challenge for one in challenges for challenge in one]
-        rows = self.base.rows([c.prompt for c in flat], [c.answer for c in flat])
-        slots = self._population.load(genomes)
-        n_each = len(challenges[0])
-        with torch.no_grad(), self._population.rows([s for s in slots for _ in range(n_each)]):
-            values = measure(self.base, rows)
-        self.tokens.forward += rows.n_tokens
-        return np.asarray(values.reshape(len(genomes), n_each))
-
-
-def exact_hits(base: BaseModel, rows: Rows) -> np.ndarray:
-    """1.0 for every row whose answer greedy decoding would give exactly, (n_rows,) float."""
-    asked = (rows.labels != IGNORED).any(0).nonzero().flatten()  # columns with an answer token
-    output = base.model(input_ids=rows.input_ids, use_cache=False, logits_to_keep=asked)
-    labels = rows.labels[:, asked]
-    right = ((output.logits.argmax(-1) == labels) | (labels == IGNORED)).all(-1)
-    return np.asarray(right.numpy(), dtype=np.float64)
-
-
-def answer_losses(base: BaseModel, rows: Rows) -> np.ndarray:
-    """Mean negative log-likelihood per answer token of every row, in nats, (n_rows,) float."""
-    asked = (rows.labels != IGNORED).any(0).nonzero().flatten()
-    output = base.model(input_ids=rows.input_ids, use_cache=False, logits_to_keep=asked)
-    labels = rows.labels[:, asked]
-    losses = torch.nn.functional.cross_entropy(
-        output.logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED,
-        reduction="none",
-    ).view(labels.shape)  # fmt: skip
-    n_tokens = (labels != IGNORED).sum(1)
-    return np.asarray((losses.sum(1) / n_tokens).numpy(), dtype=np.float64)
+            return values
+        bench = Bench(
+            self.base, self._population, self.tokens, self.failed, self.scorers, self.max_new_tokens
+        )
+        for part in batches(len(genomes), n_each):
+            slots = self._population.load(genomes[part])
+            asked = [
+                Asked(slot, challenge)
+                for slot, one in zip(slots, challenges[part], strict=True)
+                for challenge in one
+            ]
+            values[part] = measure(bench, asked).reshape(len(slots), n_each)
+        return values

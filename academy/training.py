@@ -36,13 +36,15 @@ class TokenMeter:
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """How a layer is trained: the rate falls linearly to zero over the steps."""
+    """How a layer is trained: the rate goes linearly from one value to another over the steps."""
 
     steps: int
     rows_per_step: int
     learning_rate: float
     pull: float = 0.0
     """Weight of the squared distance to the update a layer starts from; 0 lets it go anywhere."""
+    final_rate: float = 0.0
+    """The rate after the last step; above 0 in a study that goes on later."""
 
     @property
     def n_rows(self) -> int:
@@ -97,7 +99,8 @@ def train_litter(
         if below is not None:
             _keep_below(parameters, trained)
         _clip_slots(parameters)
-        _step(optimizer, parameters, slot_rates * (1 - step / plan.steps))
+        done = step / plan.steps
+        _step(optimizer, parameters, slot_rates * (1 - done) + plan.final_rate * done)
         tokens.backward += x.numel()
     population.train(False)
     return [_unstack(layer, population, slot) for slot, layer in enumerate(layers)]

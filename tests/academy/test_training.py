@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from academy import training
 from academy.challenge import prompts_and_answers
 from academy.evaluator import LocalEvaluator
 from academy.exam import exam_sheet
 from academy.operators.random_layer import random_layer
 from academy.skills import skill_named, unique_questions
-from academy.training import StudyPlan, TokenMeter, train_litter
+from academy.training import StudyPlan, Tether, TokenMeter, train_litter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
+from genome.geometry import norms
 from genome.layer import Layer
+from genome.population import PopulationModel
+from genome.testing import dense_updates, tiny_base
+from genome.testing import random_layer as noisy_layer
 
 PLAN = StudyPlan(steps=3, rows_per_step=8, learning_rate=0.005)
 
@@ -60,6 +67,170 @@ def test_tokens_trained_are_counted(embedded: BaseModel) -> None:
     train_litter(embedded, [founder(embedded, 1)], [rows], PLAN, tokens)
     assert 0 < tokens.backward <= rows.n_tokens
     assert tokens.equivalents == 3 * tokens.backward
+
+
+# -- on top of frozen layers, tied to the parent ----------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(tokenizer: Any) -> BaseModel:
+    return tiny_base(tokenizer)
+
+
+def noisy(base: BaseModel, seed: int, rank: int = 2) -> Layer:
+    return noisy_layer(base.model, base.fingerprint, rank=rank, seed=seed)
+
+
+def moved(before: Layer, after: Layer) -> float:
+    """Length of the way an update has gone."""
+    old, new = (dense_updates(Genome.of(layer)) for layer in (before, after))
+    return float(sum((new[m] - old[m]).square().sum() for m in old)) ** 0.5
+
+
+def test_layers_below_stay_bit_identical(tiny: BaseModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside the model that was trained too, though they share its parameters; weights included.
+
+    Ranks differ between slots, so that one slot's own ranks lie beside another's frozen ones.
+    """
+    seen: list[PopulationModel] = []
+
+    class Seen(PopulationModel):
+        def __init__(self, model: Any) -> None:
+            super().__init__(model)
+            seen.append(self)
+
+    monkeypatch.setattr(training, "PopulationModel", Seen)
+    layers = [noisy(tiny, 1, rank=1), noisy(tiny, 2, rank=3)]
+    first, second = noisy(tiny, 3), noisy(tiny, 4, rank=4)
+    below = [
+        Genome(tiny.fingerprint, (first, second), (0.5, -1.0)),
+        Genome(tiny.fingerprint, (first,), (1.0,)),
+    ]
+    plan = StudyPlan(steps=3, rows_per_step=4, learning_rate=0.05, pull=0.01)
+    studies = [study(tiny, "case", plan, s) for s in (1, 2)]
+    trained = train_litter(tiny, layers, studies, plan, TokenMeter(), below=below)
+    for slot, (layer, genome) in enumerate(zip(layers, below, strict=True)):
+        assert moved(layer, trained[slot]) > 0.1
+        for module in layer.factors:
+            own = layer.factors[module].a.shape[0]
+            a, b = seen[0].factors(module, slot, own + sum(one.rank for one in genome.layers))
+            stood_a = [one.factors[module].a for one in genome.layers]
+            stood_b = [
+                one.factors[module].b * weight
+                for one, weight in zip(genome.layers, genome.weights, strict=True)
+            ]
+            assert torch.equal(a[own:], torch.cat(stood_a))
+            assert torch.equal(b[:, own:], torch.cat(stood_b, dim=1))
+
+
+def test_what_lies_below_changes_what_is_learned(tiny: BaseModel) -> None:
+    """Another ancestor, another update; at weight 0 the same as none."""
+    layers = [noisy(tiny, 1)]
+    rows = [study(tiny, "case", PLAN, 1)]
+
+    def on(weight: float | None) -> Layer:
+        genome = Genome(tiny.fingerprint, (noisy(tiny, 3),), (weight or 0.0,))
+        below = None if weight is None else [genome]
+        return train_litter(tiny, layers, rows, PLAN, TokenMeter(), below=below)[0]
+
+    none, nothing, something = on(None), on(0.0), on(3.0)
+    way = moved(layers[0], none)
+    assert moved(none, nothing) < 0.1 * way
+    assert moved(none, something) > 0.3 * way
+
+
+def test_a_layer_learns_for_the_stack_it_is_part_of(tiny: BaseModel) -> None:
+    """The stack's loss on what was studied falls by more than that of the layer put elsewhere."""
+    below = Genome(tiny.fingerprint, (noisy(tiny, 3),), (2.0,))
+    layer, plan = noisy(tiny, 1), StudyPlan(steps=12, rows_per_step=16, learning_rate=0.03)
+    rng = np.random.default_rng(0)
+    asked = unique_questions(skill_named("case"), "train", plan.n_rows, rng)
+    rows = [tiny.rows(*prompts_and_answers(asked))]
+    (here,) = train_litter(tiny, [layer], rows, plan, TokenMeter(), below=[below])
+    (elsewhere,) = train_litter(tiny, [layer], rows, plan, TokenMeter())
+    stacks = [
+        Genome(tiny.fingerprint, (one, *below.layers), (1.0, *below.weights))
+        for one in (layer, here, elsewhere)
+    ]
+    before, on_it, off_it = LocalEvaluator(tiny).losses(stacks, asked[:48]).mean(1)
+    assert on_it < before - 0.1
+    assert on_it < off_it
+
+
+def test_pull_keeps_a_layer_near_where_it_began(tiny: BaseModel) -> None:
+    """The stronger, the nearer; with a huge one it hardly leaves."""
+    layer = noisy(tiny, 1)
+    ways = []
+    for pull in (0.0, 1.0, 100.0):
+        plan = StudyPlan(steps=16, rows_per_step=4, learning_rate=0.005, pull=pull)
+        rows = [study(tiny, "case", plan, 1)]
+        ways.append(moved(layer, train_litter(tiny, [layer], rows, plan, TokenMeter())[0]))
+    assert ways[0] > 1.2 * ways[1] > 1.5 * ways[2]
+    assert ways[2] < 0.5 * ways[0]
+    assert ways[2] < 0.5 * float(norms([layer]))
+
+
+def test_pull_is_the_dense_formula_and_so_is_its_gradient(tiny: BaseModel) -> None:
+    """pull * ||BA - B0 A0||^2 by autograd on dense updates, with frozen layers beside them."""
+    layers = [noisy(tiny, 1, rank=1), noisy(tiny, 2, rank=3)]
+    below = noisy(tiny, 9)
+    population = PopulationModel(tiny.model)
+    population.load([Genome(tiny.fingerprint, (one, below), (1.0, 0.7)) for one in layers])
+    population.train(True)
+    ranks = [{m: f.a.shape[0] for m, f in one.factors.items()} for one in layers]
+    masks = population.own_parts(ranks)
+    tether = Tether(population, masks, 0.3)
+    assert float(tether.penalty().detach()) == pytest.approx(0.0, abs=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter, mask in zip(population.parameters(), masks, strict=True):
+            step = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(0.05 * mask * step)
+    tether.penalty().backward()
+    expected = torch.zeros(())
+    dense: dict[tuple[int, str], tuple[torch.Tensor, torch.Tensor]] = {}
+    for slot, layer in enumerate(layers):
+        for module, (a0, b0) in layer.factors.items():
+            a, b = (x.requires_grad_() for x in population.factors(module, slot, a0.shape[0]))
+            dense[slot, module] = a, b
+            expected = expected + 0.3 * (b @ a - b0 @ a0).square().sum()
+    expected.backward()
+    assert float(tether.penalty().detach()) == pytest.approx(float(expected.detach()), rel=1e-3)
+    gradients = iter(zip(population.parameters(), masks, strict=True))
+    for stack in population._stacks:
+        of_a = next(gradients)[0].grad
+        for module, columns in stack.columns.items():
+            of_b = next(gradients)[0].grad
+            assert of_a is not None and of_b is not None
+            for slot in range(2):
+                a, b = dense[slot, module]
+                n = a.shape[0]
+                ours_a, ours_b = of_a[slot, :, columns].T, of_b[slot].T
+                torch.testing.assert_close(ours_a[:n], a.grad, atol=1e-4, rtol=1e-3)
+                torch.testing.assert_close(ours_b[:, :n], b.grad, atol=1e-4, rtol=1e-3)
+                assert not ours_a[n:].any() and not ours_b[:, n:].any()
+
+
+def test_mates_that_cannot_learn_leave_the_others_alone(tiny: BaseModel) -> None:
+    """Bit for bit, with frozen layers and pull: NaN in a mate's factors, or no answer in its rows.
+
+    The first comes out as NaN, the second does not.
+    """
+    plan = StudyPlan(steps=2, rows_per_step=4, learning_rate=0.01, pull=0.1)
+    layer, mate, below = noisy(tiny, 1), noisy(tiny, 2), [Genome.of(noisy(tiny, 3))] * 2
+    broken = Layer(
+        mate.base_model,
+        {m: f._replace(a=f.a.clone().fill_(torch.nan)) for m, f in mate.factors.items()},
+    )
+    good = study(tiny, "case", plan, 1)
+    silent = Rows(good.input_ids, torch.full_like(good.labels, -100))  # mean over no token
+    well, lost, idle = (
+        train_litter(tiny, [layer, other], [good, rows], plan, TokenMeter(), below=below)
+        for other, rows in ((mate, good), (broken, good), (mate, silent))
+    )
+    assert well[0].digest == lost[0].digest == idle[0].digest
+    assert all(f.b.isnan().any() for f in lost[1].factors.values())
+    assert all(f.b.isfinite().all() for f in idle[1].factors.values())
 
 
 @pytest.mark.slow

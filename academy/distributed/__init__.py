@@ -1,0 +1,1 @@
+"""Scoring and training on the workers of a Ray cluster, with the results of one process."""

@@ -1,0 +1,108 @@
+"""Radiation, first part: a common ancestor learns all skills together before species part.
+
+Isolated specialists lose what skills teach each other; a jointly trained ancestor keeps it, and
+species stacked on it late win where niches differ. Questions follow the teacher-student
+rule p(1-p): what is solved or hopeless is asked little. The ancestor is trained in stretches
+with the rate falling linearly over all of them, so that every stretch is a generation that can
+be saved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from academy.challenge import Challenge, prompts_and_answers
+from academy.evolution.budget import TRAINED, width
+from academy.evolution.candidate import Candidate, Genes
+from academy.evolution.events import AncestorTrained
+from academy.evolution.state import Evolution
+from academy.evolution.workbench import Workbench
+from academy.operators.random_layer import random_layer
+from academy.training import StudyPlan
+
+STRETCH = 24
+"""Steps between two looks at what is learned: a look costs two hundredths of a stretch."""
+FADING = 0.5
+"""What is left of older counts after every look."""
+FLOOR = 0.03
+"""Least sampling weight of a skill before scaling: a solved one is still seen now and then."""
+
+
+def teacher_weights(run: Evolution, bench: Workbench) -> np.ndarray:
+    """How often each skill is asked, (n_skills,), summing to 1: demand x learnability."""
+    p = (run.skill_hits + 1) / (run.skill_asked + 2)
+    rule = run.config.ancestor.teacher
+    if rule == "learnable":
+        weight = np.maximum(p * (1 - p), FLOOR)
+    elif rule == "hard":
+        weight = np.maximum(1 - p, FLOOR)
+    else:
+        weight = np.ones(len(p))
+    weight = weight * bench.demand.shares
+    return np.asarray(weight / weight.sum())
+
+
+def look(run: Evolution, item_skills: np.ndarray, results: np.ndarray) -> None:
+    """Move the fading estimate of what can be done per skill."""
+    n = len(run.skills)
+    asked = np.bincount(item_skills, minlength=n)
+    hits = np.bincount(item_skills, weights=results, minlength=n)
+    run.skill_hits = run.skill_hits * FADING + hits
+    run.skill_asked = run.skill_asked * FADING + asked
+
+
+def advance_ancestor(run: Evolution, bench: Workbench) -> bool:
+    """One stretch; returns whether the ancestor's share of the budget is spent."""
+    settings = run.config.ancestor
+    limit = int(settings.share * bench.budget.limit)
+    rng = run.rng("ancestor", run.generation)
+    if not run.ancestor:
+        layer = random_layer(
+            bench.base.fingerprint, bench.base.linear_shapes, settings.rank, 0.0, rng
+        )
+        run.ancestor = bench.pool.add(layer)
+    items, item_skills = bench.items("select", run.config.population.items, rng)
+    if bench.budget.spent + bench.scoring_cost(1, items) > limit:
+        return True
+    results = bench.scores([_alone(run)], items)[0]
+    look(run, item_skills, results)
+    questions = _questions(run, bench, STRETCH * settings.rows, rng)
+    per_step = TRAINED * settings.rows * width(bench.base, questions)
+    steps = min(STRETCH, (limit - bench.budget.spent) // per_step)
+    if steps < 1:
+        return True
+    progress = bench.budget.spent / limit
+    after = min(1.0, (bench.budget.spent + steps * per_step) / limit)
+    plan = StudyPlan(
+        steps, settings.rows, settings.learning_rate * (1 - progress),
+        final_rate=settings.learning_rate * (1 - after),
+    )  # fmt: skip
+    rows = bench.base.rows(*prompts_and_answers(questions[: plan.n_rows]))
+    trained = bench.evaluator.train([bench.pool.get(run.ancestor)], [rows], plan)[0]
+    run.ancestor = bench.pool.add(trained)
+    bench.observe(AncestorTrained(run.generation, bench.budget.spent, steps, float(results.mean())))
+    return False
+
+
+def _alone(run: Evolution) -> Candidate:
+    n = len(run.skills)
+    return Candidate(
+        -1, Genes((run.ancestor,), (1.0,)), (), 0, "ancestor", -1, -1,
+        np.zeros(n), np.zeros(n), np.zeros(n),
+    )  # fmt: skip
+
+
+def _questions(
+    run: Evolution, bench: Workbench, n: int, rng: np.random.Generator
+) -> list[Challenge]:
+    """Train questions in the teacher's shares, in random order; repeated if the source is small."""
+    shares = teacher_weights(run, bench)
+    counts = np.floor(shares * n).astype(int)
+    short = np.argsort(-(shares * n - counts), kind="stable")[: n - counts.sum()]
+    counts[short] += 1
+    drawn: list[Challenge] = []
+    for skill, count in zip(bench.skills, counts, strict=True):
+        if count:
+            some = bench.source.draw(skill, "train", int(count), rng)
+            drawn += [some[i % len(some)] for i in range(count)]
+    return [drawn[i] for i in rng.permutation(len(drawn))]

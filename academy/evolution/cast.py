@@ -1,0 +1,129 @@
+"""The end of a run: who answers for the population.
+
+The best of many noisy estimates is partly luck, so the leaders of every skill are asked fresh
+select questions with what is left of the budget, and the best after that are cast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from academy.challenge import Challenge
+from academy.evolution.candidate import Candidate, Genes
+from academy.evolution.state import Evolution
+from academy.evolution.workbench import Workbench
+from academy.statistics.intervals import wilson_interval
+
+FINALISTS = 3
+"""Leaders of each skill that are asked again."""
+MOST = 96
+"""More fresh questions a skill than this change nothing."""
+ROUTER_TOKENS = 3
+"""Kept for the router: so many times its sample's tokens."""
+
+
+@dataclass(frozen=True)
+class CastMember:
+    """A persona that answers for some skills."""
+
+    candidate: int
+    genes: Genes
+    niches: tuple[str, ...]
+    """Skills it is the best at, in the order of the source."""
+    accuracy: tuple[float, ...]
+    """Estimated on select questions, one for each niche."""
+    proven: tuple[float, ...]
+    """Lower 95 % Wilson bound of the same."""
+
+
+def audition(run: Evolution, bench: Workbench, reserve: int = 0) -> list[CastMember]:
+    """Ask every skill's leaders fresh questions, then cast the best; fills `run.cast`.
+
+    Args:
+        reserve: Token-equivalents to leave, for what comes after.
+    """
+    everyone = run.population
+    finalists = {
+        k: _leaders(everyone, k, FINALISTS) for k in range(len(run.skills))
+    }  # skill -> candidates
+    pools = _fresh(run, bench)
+    n_each = _affordable(bench, finalists, pools, reserve)
+    for k, leaders in finalists.items():
+        sheet = pools[k][:n_each]
+        if sheet:
+            rows = bench.scores(leaders, sheet)
+            for candidate, row in zip(leaders, rows, strict=True):
+                candidate.record(np.full(len(sheet), k), row)
+    best = {k: _leaders(leaders, k, 1)[0] for k, leaders in finalists.items()}
+    best = _at_most(best, run.config.routing.cast, run.skills)
+    members = list(dict.fromkeys(c.id for c in best.values()))
+    run.cast = members
+    by_id = {c.id: c for c in everyone}
+    return [_member(run, by_id[i], [k for k, c in best.items() if c.id == i]) for i in members]
+
+
+def table_of(run: Evolution, members: Sequence[CastMember]) -> list[int]:
+    """Member of the cast for each skill, (n_skills,)."""
+    return [
+        next(i for i, member in enumerate(members) if skill in member.niches)
+        for skill in run.skills
+    ]
+
+
+def _leaders(candidates: Sequence[Candidate], skill: int, n: int) -> list[Candidate]:
+    """The best estimates at a skill, each genome once, older first among equals."""
+    ranked = sorted(candidates, key=lambda c: (-float(c.profile[skill]), c.id))
+    chosen: list[Candidate] = []
+    for candidate in ranked:
+        if not any(candidate.genes.same_update(c.genes) for c in chosen):
+            chosen.append(candidate)
+        if len(chosen) == n:
+            break
+    return chosen
+
+
+def _fresh(run: Evolution, bench: Workbench) -> list[list[Challenge]]:
+    rng = run.rng("audition")
+    return [bench.source.draw(skill, "select", MOST, rng) for skill in bench.skills]
+
+
+def _affordable(
+    bench: Workbench,
+    finalists: dict[int, list[Candidate]],
+    pools: Sequence[Sequence[Challenge]],
+    reserve: int,
+) -> int:
+    """Questions per finalist that the budget allows."""
+    cost_of_one = sum(
+        bench.scoring_cost(len(leaders), pools[k]) / max(len(pools[k]), 1)
+        for k, leaders in finalists.items()
+    )
+    return int(max(0, min(MOST, (bench.budget.left - reserve) // max(cost_of_one, 1))))
+
+
+def _at_most(best: dict[int, Candidate], n: int, skills: Sequence[str]) -> dict[int, Candidate]:
+    """With a limit: only the members who cover most skills, others' skills to the best of them."""
+    members = list(dict.fromkeys(c.id for c in best.values()))
+    if not n or len(members) <= n:
+        return best
+    counts = {i: sum(c.id == i for c in best.values()) for i in members}
+    kept = sorted(members, key=lambda i: (-counts[i], i))[:n]
+    stay = [c for c in dict.fromkeys(best.values()) if c.id in kept]
+    return {
+        k: c if c.id in kept else max(stay, key=lambda s: float(s.profile[k]))
+        for k, c in best.items()
+    }
+
+
+def _member(run: Evolution, candidate: Candidate, skills: Sequence[int]) -> CastMember:
+    bounds = [wilson_interval(int(candidate.hits[k]), int(candidate.asked[k]))[0] for k in skills]
+    return CastMember(
+        candidate.id,
+        candidate.genes,
+        tuple(run.skills[k] for k in skills),
+        tuple(round(float(candidate.profile[k]), 4) for k in skills),
+        tuple(round(bound, 4) for bound in bounds),
+    )

@@ -1,0 +1,209 @@
+"""The run from first to last generation.
+
+    ancestor -> species -> audition -> finished
+One call of `advance` is one generation, after which the state can be saved. Nothing in here
+knows of files or screens: observers hear events, `academy.evolution.run` saves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from academy.diversity.archive import Archive
+from academy.errors import RunSettingsError
+from academy.evolution import ancestor, cast, generation, society
+from academy.evolution.budget import Budget, width
+from academy.evolution.candidate import Candidate, Genes
+from academy.evolution.cast import CastMember
+from academy.evolution.config import OperatorSection, RunConfig
+from academy.evolution.events import GenerationEnded
+from academy.evolution.router import SAMPLE
+from academy.evolution.state import Evolution, Island
+from academy.evolution.workbench import Workbench
+from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
+from academy.operators.memetic import checked
+from academy.operators.random_layer import random_layer
+from genome.layer import Layer
+
+FOUNDER_SIGMA = 0.02
+"""Size of the founders' random updates where there is no ancestor."""
+
+
+def begin(config: RunConfig, bench: Workbench, given: Layer | None = None) -> Evolution:
+    """A run before its first generation; the base's accuracy is measured and charged.
+
+    Args:
+        given: A layer to take as the common ancestor instead of training one.
+    """
+    n = len(bench.skills)
+    run = Evolution(config, bench.skills, np.zeros(n))
+    run.skill_hits, run.skill_asked = np.zeros(n), np.zeros(n)
+    rng = run.rng("base")
+    items, skills = bench.items("select", config.population.items, rng)
+    least = bench.scoring_cost(1, items) * (config.population.size * config.islands.count + 4)
+    if least + _reserve(run, bench) > config.run.tokens:
+        raise RunSettingsError(
+            f"run.tokens is {config.run.tokens}: asking {config.population.size} candidates "
+            f"{len(items)} questions, once, and keeping the audition's share takes "
+            f"{least + _reserve(run, bench)} token-equivalents: raise it, or lower "
+            "population.size or population.items"
+        )
+    results = bench.evaluator.scores([bench.bare()], items)[0]
+    run.base_accuracy = _by_skill(skills, results, n)
+    run.reference = run.base_accuracy
+    if given is not None:
+        run.ancestor = bench.pool.add(given)
+        _found(run, bench)
+    elif config.ancestor.share == 0:
+        _found(run, bench)
+    return run
+
+
+def advance(run: Evolution, bench: Workbench) -> list[CastMember]:
+    """One generation; returns the cast once the run is finished, nothing before."""
+    run.generation += 1
+    failures = _failures(bench)
+    members: list[CastMember] = []
+    if run.phase == "ancestor":
+        if ancestor.advance_ancestor(run, bench):
+            _found(run, bench)
+        elif (cause := checked(bench.pool.get(run.ancestor)).cause) != "":
+            raise RunSettingsError(
+                f"the ancestor's training diverged ({cause}): lower ancestor.learning_rate"
+            )
+    elif run.phase == "species":
+        if not _live(run, bench):
+            run.phase = "audition"
+    elif run.phase == "audition":
+        members = cast.audition(run, bench, _router_cost(run, bench))
+        run.phase = "finished"
+    run.failures += _failures(bench) - failures
+    bench.forget_scores()
+    _announce(run, bench)
+    return members
+
+
+def _live(run: Evolution, bench: Workbench) -> bool:
+    """One generation of all islands; False if the budget does not allow another."""
+    whole = bench.budget
+    bench.budget = Budget(whole.limit - _reserve(run, bench), whole.meter)
+    try:
+        sheets = [generation.draw_sheet(run, bench, i) for i in range(len(run.islands))]
+        cost = sum(
+            bench.scoring_cost(len(island.candidates) + 1, sheet.items)
+            for island, sheet in zip(run.islands, sheets, strict=True)
+        )
+        if not bench.budget.affords(2 * cost):
+            return False
+        for number, (island, sheet) in enumerate(zip(run.islands, sheets, strict=True)):
+            _live_on(run, bench, number, island, sheet)
+        society.migrate(run, bench)
+        society.speciate(run, bench)
+        best = society.profiles(run.population).max(0)
+        run.skill_hits, run.skill_asked = best * 16, np.full(len(best), 16.0)
+        return True
+    finally:
+        bench.budget = whole
+
+
+def _live_on(
+    run: Evolution, bench: Workbench, number: int, island: Island, sheet: generation.Sheet
+) -> None:
+    generation.examine(bench, sheet, island.candidates)
+    generation.refresh_archive(island, sheet)
+    children = generation.breed(run, bench, number, sheet)
+    for child in children:
+        society.record_birth(run, child.candidate)
+    generation.remember(run, bench, island, children, sheet)
+    island.candidates = [*island.candidates, *(child.candidate for child in children)]
+    society.survive(run, bench, number)
+
+
+def _found(run: Evolution, bench: Workbench) -> None:
+    """The first candidates: the ancestor itself, or random variations of the base."""
+    config = run.config
+    run.phase = "species"
+    if run.ancestor:
+        known = (run.skill_hits + run.base_accuracy) / (run.skill_asked + 1)
+        run.reference = known
+    for number in range(config.islands.count):
+        if run.ancestor:
+            founders = [Genes((run.ancestor,), (1.0,))]
+        else:
+            founders = [
+                _random_founder(run, bench, number * config.population.size + i)
+                for i in range(config.population.size)
+            ]
+        archive = Archive(max(1, config.selection.archive))
+        island = Island([], archive, _operators(config, number))
+        for genes in founders:
+            candidate = _founder(run, genes)
+            island.candidates.append(candidate)
+            society.record_birth(run, candidate)
+        run.islands.append(island)
+
+
+def _founder(run: Evolution, genes: Genes) -> Candidate:
+    n = len(run.skills)
+    number = run.n_born
+    run.n_born += 1
+    return Candidate(
+        number, genes, (), max(run.generation, 0), "founder", -1, number,
+        run.reference.copy(), np.zeros(n), np.zeros(n),
+    )  # fmt: skip
+
+
+def _random_founder(run: Evolution, bench: Workbench, number: int) -> Genes:
+    rng = run.rng("founder", number)
+    layer = random_layer(
+        bench.base.fingerprint, bench.base.linear_shapes, run.config.operators.rank,
+        FOUNDER_SIGMA, rng,
+    )  # fmt: skip
+    return Genes((bench.pool.add(layer),), (1.0,))
+
+
+def _operators(config: RunConfig, number: int) -> OperatorChoice:
+    settings: OperatorSection = config.operators
+    names = settings.names
+    if config.islands.operators:
+        names = tuple(n for n in config.islands.operators[number].split(",") if n) or names
+    if settings.rates:
+        return FixedRates(settings.rates)
+    return OperatorBandit(names, decay=0.98)
+
+
+def _reserve(run: Evolution, bench: Workbench) -> int:
+    """What the audition and the router need at the end."""
+    return int(run.config.population.audition * run.config.run.tokens) + _router_cost(run, bench)
+
+
+def _router_cost(run: Evolution, bench: Workbench) -> int:
+    if not run.config.routing.enabled:
+        return 0
+    rng = run.rng("widths")
+    some = [c for skill in bench.skills for c in bench.source.draw(skill, "train", 4, rng)]
+    return 2 * SAMPLE * len(bench.skills) * width(bench.base, some)
+
+
+def _failures(bench: Workbench) -> int:
+    return int(getattr(bench.evaluator, "failures", 0))
+
+
+def _by_skill(skills: np.ndarray, results: np.ndarray, n: int) -> np.ndarray:
+    asked = np.bincount(skills, minlength=n)
+    return np.asarray(np.bincount(skills, weights=results, minlength=n) / np.maximum(asked, 1))
+
+
+def _announce(run: Evolution, bench: Workbench) -> None:
+    everyone = run.population
+    best = society.profiles(everyone).max(0) if everyone else _ancestor_profile(run)
+    bench.observe(
+        GenerationEnded(
+            run.generation, bench.budget.spent, tuple(np.round(best, 4).tolist()),
+            len(everyone), len(run.taxonomy.species),
+        )
+    )  # fmt: skip
+
+
+def _ancestor_profile(run: Evolution) -> np.ndarray:
+    return np.asarray((run.skill_hits + run.base_accuracy) / (run.skill_asked + 1))

@@ -1,0 +1,320 @@
+"""One generation of an island: choose, cross, mutate, study, score, remember, make room.
+
+parents  <- lexicase on the common items of a niche that is asked for and learnable
+mates    <- attraction: whoever knows what the first parent does not
+operator <- bandit, paid in archive gain per token
+children <- examined on the generation's common items, hopeless ones only on a quarter
+survival <- sharing (or NSGA-III, or the best), archive members and newborns protected
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from academy.challenge import Challenge
+from academy.diversity.archive import Archive, Entry
+from academy.evolution.ancestor import teacher_weights
+from academy.evolution.budget import TRAINED, width
+from academy.evolution.candidate import Candidate, Genes
+from academy.evolution.config import RunConfig
+from academy.evolution.events import Born, Discarded
+from academy.evolution.offspring import Nursery
+from academy.evolution.state import Evolution, Island
+from academy.evolution.workbench import Workbench
+from academy.operators.memetic import litter
+from academy.selection import attraction, lexicase, tournament
+from academy.training import StudyPlan
+from genome.errors import GenomeError
+
+LITTER = 12
+"""Most children trained in one backward pass."""
+HOPELESS_PART = 4
+"""Children that no gradient made are judged on one item in so many first."""
+
+
+@dataclass
+class Child:
+    """A candidate on its way into the world."""
+
+    candidate: Candidate
+    operator: str
+    tokens: int = 0
+    """What making and scoring it has cost."""
+
+
+class _Teacher:
+    """An evaluator with its base, as `litter` wants it."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.base = bench.base
+        self.train = bench.evaluator.train
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What everybody is asked in one generation."""
+
+    items: list[Challenge]
+    skills: np.ndarray
+    """Skill index of each item, (n_items,)."""
+    name: str
+    """Names the items for the archive."""
+
+
+def draw_sheet(run: Evolution, bench: Workbench, island: int) -> Sheet:
+    """Fresh select questions, common to all of an island in this generation."""
+    number = run.generation * 1000 + island
+    items, skills = bench.items("select", run.config.population.items, run.rng("sheet", number))
+    return Sheet(items, skills, f"generation {run.generation}, island {island}")
+
+
+def examine(bench: Workbench, sheet: Sheet, candidates: Sequence[Candidate]) -> None:
+    """Score candidates on the sheet and add it to what is known of them."""
+    for candidate, results in zip(candidates, bench.scores(candidates, sheet.items), strict=True):
+        candidate.results = results
+        candidate.record(sheet.skills, results)
+
+
+def refresh_archive(island: Island, sheet: Sheet) -> None:
+    """The archive on this generation's items; who has died is forgotten."""
+    alive = {str(c.id): tuple(c.results.tolist()) for c in island.candidates}
+    kept = tuple(e for e in island.archive.entries if e.key in alive)
+    archive = Archive(
+        island.archive.capacity, island.archive.k, island.archive.z, island.archive.items, kept
+    )
+    island.archive = archive.rescore({e.key: alive[e.key] for e in kept}, sheet.name)
+
+
+def breed(run: Evolution, bench: Workbench, number: int, sheet: Sheet) -> list[Child]:
+    """Children of one island: conceived, studied and scored; the discarded are left out."""
+    island = run.islands[number]
+    rng = run.rng("breed", run.generation * 1000 + number)
+    births = run.config.population.births
+    niches = choose_niches(run, bench, island, births, rng, number)
+    operators = island.operators.choose(births, rng)
+    children = _conceive(run, bench, island, list(zip(operators, niches, strict=True)), sheet, rng)
+    children = _study(run, bench, children, rng)
+    return _score_children(run, bench, children, sheet)
+
+
+def choose_niches(
+    run: Evolution,
+    bench: Workbench,
+    island: Island,
+    n: int,
+    rng: np.random.Generator,
+    number: int = 0,
+) -> list[int]:
+    """Skills that children are made for: demand x p(1-p) of the best alive, (n,).
+
+    Systematic resampling (Baker 1987): one random offset, equal steps through the weights.
+    """
+    weight = teacher_weights(run, bench)
+    asked = run.config.islands.skills
+    if asked and asked[number]:
+        mine = {name.strip() for name in asked[number].split(",")}
+        weight = weight * np.array([skill in mine for skill in run.skills])
+    points = (rng.random() + np.arange(n)) / n
+    drawn = np.searchsorted(np.cumsum(weight) / weight.sum(), points).clip(0, len(weight) - 1)
+    return [int(k) for k in rng.permutation(drawn)]
+
+
+def choose_parent(
+    config: RunConfig, candidates: Sequence[Candidate], niche: int, sheet: Sheet,
+    rng: np.random.Generator,
+) -> int:  # fmt: skip
+    """Index of the first parent of a child made for a niche.
+
+    Lexicase looks at the niche's items, at what is known of the niche from before, and at a
+    random quarter of all others.
+    """
+    rule = config.selection.parents
+    if rule == "random":
+        return int(rng.integers(len(candidates)))
+    results = np.stack([c.results for c in candidates])
+    known = np.array([c.profile[niche] for c in candidates])
+    if rule == "tournament":
+        return int(tournament.select_parents(known, 1, rng)[0])
+    own = np.flatnonzero(sheet.skills == niche)
+    others = np.flatnonzero(sheet.skills != niche)
+    some = rng.choice(others, len(others) // 4, replace=False) if len(others) >= 4 else others[:0]
+    columns = [results[:, own], np.repeat(known[:, None], max(len(own), 1), 1), results[:, some]]
+    weighted = np.concatenate(columns, axis=1)
+    return int(lexicase.select_parents(weighted, 1, rng, tau=1.0)[0])
+
+
+def _conceive(
+    run: Evolution,
+    bench: Workbench,
+    island: Island,
+    orders: Sequence[tuple[str, int]],
+    sheet: Sheet,
+    rng: np.random.Generator,
+) -> list[Child]:
+    nursery = Nursery(
+        bench.pool, run.config.operators, bench.base.linear_shapes, run.ancestor, bench.find
+    )
+    results = np.stack([c.results for c in island.candidates])
+    children = []
+    for operator, niche in orders:
+        first = choose_parent(run.config, island.candidates, niche, sheet, rng)
+        mother = island.candidates[first]
+        father = _mate(run.config, island, results, first, rng)
+        genes = None
+        try:
+            genes = nursery.conceive(operator, mother, father, rng)
+        except GenomeError as error:
+            bench.observe(Discarded(run.generation, run.n_born, operator, str(error)))
+        if genes is None:  # nothing to work on yet: study instead
+            operator = "memetic-16"
+            genes = nursery.conceive(operator, mother, father, rng)
+            assert genes is not None
+        children.append(Child(_newborn(run, genes, operator, niche, mother, father), operator))
+    return children
+
+
+def _mate(
+    config: RunConfig, island: Island, results: np.ndarray, first: int, rng: np.random.Generator
+) -> Candidate | None:
+    if len(island.candidates) < 2:
+        return None
+    if config.selection.mates == "random":
+        others = [i for i in range(len(island.candidates)) if i != first]
+        return island.candidates[others[int(rng.integers(len(others)))]]
+    pull = attraction.attraction(results, first)
+    return island.candidates[int(rng.choice(len(pull), p=pull))]
+
+
+def _newborn(
+    run: Evolution,
+    genes: Genes,
+    operator: str,
+    niche: int,
+    mother: Candidate,
+    father: Candidate | None,
+) -> Candidate:
+    number = run.n_born
+    run.n_born += 1
+    crossed = father is not None and operator in ("merge", "extrapolate", "split", "ties", "dare")
+    parents = (mother.id, father.id) if crossed and father is not None else (mother.id,)
+    prior = mother.profile
+    if crossed and father is not None:
+        prior = (prior + father.profile) / 2
+    n = len(run.skills)
+    return Candidate(
+        number, genes, parents, run.generation, operator, niche, mother.line, prior,
+        np.zeros(n), np.zeros(n), mother.species,
+    )  # fmt: skip
+
+
+def _study(
+    run: Evolution, bench: Workbench, children: list[Child], rng: np.random.Generator
+) -> list[Child]:
+    """Train all that study, litter by litter; those with numbers that are not finite are lost."""
+    settings = run.config.operators
+    lost = set()
+    for operator in dict.fromkeys(c.operator for c in children):
+        if not operator.startswith("memetic-"):
+            continue
+        steps = int(operator.removeprefix("memetic-"))
+        plan = StudyPlan(steps, settings.rows, settings.learning_rate, settings.pull)
+        group = [c for c in children if c.operator == operator]
+        for start in range(0, len(group), LITTER):
+            lost |= _study_together(run, bench, group[start : start + LITTER], plan)
+    return [c for c in children if c.candidate.id not in lost]
+
+
+def _study_together(
+    run: Evolution, bench: Workbench, group: Sequence[Child], plan: StudyPlan
+) -> set[int]:
+    """Train a litter; the ids of those that did not survive it or that nothing was left for."""
+    studies = [
+        bench.source.draw(
+            bench.skills[c.candidate.niche], "train", plan.n_rows, run.rng("study", c.candidate.id)
+        )
+        for c in group
+    ]
+    widest = max(width(bench.base, study) for study in studies)
+    each = TRAINED * plan.n_rows * widest
+    able = max(0, bench.budget.left // each)
+    lost = {c.candidate.id for c in group[able:]}
+    group, studies = group[:able], studies[:able]
+    if not group:
+        return lost
+    layers = [bench.pool.get(c.candidate.genes.layers[-1]) for c in group]
+    below = [c.candidate.genes.genome(bench.pool) for c in group]
+    below = [type(g)(g.base_model, g.layers[:-1], g.weights[:-1]) for g in below]
+    before = bench.budget.spent
+    raised = litter(_Teacher(bench), layers, below, studies, plan)
+    cost = (bench.budget.spent - before) // len(group)
+    for child, one in zip(group, raised, strict=True):
+        child.tokens += cost
+        if one.layer is None:
+            bench.observe(Discarded(run.generation, child.candidate.id, child.operator, one.cause))
+            lost.add(child.candidate.id)
+        else:
+            genes = child.candidate.genes
+            child.candidate.genes = genes.topped(bench.pool.add(one.layer))
+    return lost
+
+
+def _score_children(
+    run: Evolution, bench: Workbench, children: list[Child], sheet: Sheet
+) -> list[Child]:
+    """Score on the sheet; of those no gradient made, the worse half after a quarter is dropped."""
+    if run.config.population.halving:
+        children = _halve(run, bench, children, sheet)
+    each = bench.scoring_cost(1, sheet.items)
+    able = bench.budget.left // each
+    children = children[:able]
+    if children:
+        examine(bench, sheet, [c.candidate for c in children])
+    for child in children:
+        child.tokens += each
+    return children
+
+
+def _halve(run: Evolution, bench: Workbench, children: list[Child], sheet: Sheet) -> list[Child]:
+    cheap = [c for c in children if not c.operator.startswith("memetic")]
+    part = sheet.items[::HOPELESS_PART]
+    if len(cheap) < 4 or not bench.budget.affords(bench.scoring_cost(len(cheap), part)):
+        return children
+    skills = sheet.skills[::HOPELESS_PART]
+    results = bench.scores([c.candidate for c in cheap], part)
+    each = bench.scoring_cost(1, part)
+    promise = []
+    for child, row in zip(cheap, results, strict=True):
+        child.tokens += each
+        expected = child.candidate.prior[skills]
+        promise.append(float((row - expected).mean()))
+    order = np.argsort(-np.array(promise), kind="stable")
+    hopeless = {cheap[i].candidate.id for i in order[(len(cheap) + 1) // 2 :]}
+    for child in cheap:
+        if child.candidate.id in hopeless:
+            bench.observe(Discarded(run.generation, child.candidate.id, child.operator, "hopeless"))
+    return [c for c in children if c.candidate.id not in hopeless]
+
+
+def remember(
+    run: Evolution, bench: Workbench, island: Island, children: Sequence[Child], sheet: Sheet
+) -> None:
+    """Offer children to the archive, pay the bandit its gain, tell observers."""
+    entries = [
+        Entry(
+            str(c.candidate.id), int(c.candidate.hits.sum()), int(c.candidate.asked.sum()),
+            tuple(c.candidate.results.tolist()),
+        )
+        for c in children
+    ]  # fmt: skip
+    island.archive, change = island.archive.update(entries, sheet.name)
+    for child in children:
+        gain = change.gains.get(str(child.candidate.id), 0.0)
+        if child.operator in island.operators.names:
+            island.operators.credit(child.operator, gain, child.tokens)
+        c = child.candidate
+        bench.observe(
+            Born(run.generation, c.id, c.parents, c.operator, run.skills[c.niche], round(gain, 6))
+        )

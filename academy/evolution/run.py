@@ -1,0 +1,245 @@
+"""`evolve`: a run in a folder (or in memory), saved after every generation, resumable.
+
+RUN/config.json, status.json, generations/, lock    as every run's (`academy.run_folder`)
+RUN/events.jsonl                                    every event, one line each
+RUN/state.json, layers/                             `academy.evolution.checkpoint`
+RUN/result.json                                     the cast, once the run is finished
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from academy.challenge import Challenge
+from academy.evaluator import Evaluator, LocalEvaluator
+from academy.evolution import engine
+from academy.evolution.budget import Budget
+from academy.evolution.cast import CastMember, table_of
+from academy.evolution.checkpoint import Checkpoints
+from academy.evolution.config import RunConfig
+from academy.evolution.events import Event, EventLog, Notice, Observer, silent
+from academy.evolution.pool import LayerPool
+from academy.evolution.record import record_of
+from academy.evolution.router import Router, fit_router
+from academy.evolution.state import Evolution
+from academy.evolution.workbench import Workbench
+from academy.operators.stacking import Find
+from academy.run_folder import RunFolder
+from academy.selection import demand, demand_files
+from academy.selection.demand import Demand
+from academy.sources.source import ChallengeSource, open_source
+from academy.training import StudyPlan, TokenMeter
+from genome.base_model import BaseModel, Rows
+from genome.errors import BaseModelMismatchError
+from genome.files import write_json
+from genome.genome import Genome
+from genome.layer import Layer
+
+Measured = TypeVar("Measured")
+
+
+@dataclass
+class RunResult:
+    """What a finished run came to."""
+
+    config: RunConfig
+    run: Evolution
+    cast: list[CastMember]
+    genomes: list[Genome]
+    """One for each member of the cast."""
+    router: Router | None
+    tokens: TokenMeter
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time by phase: `model` (forward and backward passes) and `other`."""
+
+    def answers(self, prompts: list[str]) -> list[Genome]:
+        """The genome that answers each question."""
+        if self.router is None:
+            return [self.genomes[0]] * len(prompts)
+        return [self.genomes[i] for i in self.router.members(prompts)]
+
+
+def evolve(
+    config: RunConfig,
+    *,
+    base: BaseModel,
+    evaluator: Evaluator | None = None,
+    source: ChallengeSource | None = None,
+    folder: RunFolder | None = None,
+    observer: Observer = silent,
+    ancestor: Layer | None = None,
+    find: Find | None = None,
+    wanted: Demand | None = None,
+) -> RunResult:
+    """Run, or go on with, an evolution until its budget is spent.
+
+    With a folder every generation is saved; the same call then resumes, and the result is
+    bit-identical to an uninterrupted run's.
+
+    Raises:
+        RunError, ConfigError, SourceError, DemandError: With one line to show.
+        OSError: The disk refused; the run can be resumed.
+    """
+    if config.run.base_fingerprint not in ("", base.fingerprint):
+        raise BaseModelMismatchError("run", config.run.base_fingerprint, base.fingerprint)
+    timed = _Timed(evaluator or LocalEvaluator(base))
+    source = source or open_source(config.run.source)
+    pool = LayerPool(base.fingerprint, folder.path / "layers" if folder else None)
+    bench = Workbench(
+        base, timed, source, pool, Budget(config.run.tokens, timed.tokens),
+        wanted or _demand(config, source), observer, find,
+    )  # fmt: skip
+    if folder is None:
+        return _finish(_generations(config, bench, None, observer, ancestor), bench)
+    with folder.claimed({**config.plain(), **_summary_fields(config, source)}):
+        return _finish(_generations(config, bench, folder, observer, ancestor), bench, folder)
+
+
+def _generations(
+    config: RunConfig,
+    bench: Workbench,
+    folder: RunFolder | None,
+    observer: Observer,
+    ancestor: Layer | None,
+) -> tuple[Evolution, list[CastMember]]:
+    checkpoints = Checkpoints(folder.path) if folder else None
+    notes: list[str] = []
+    if checkpoints and checkpoints.exists():
+        run, tokens = checkpoints.load(bench.pool, notes.append)
+        meter = bench.evaluator.tokens
+        meter.forward, meter.backward = tokens.forward, tokens.backward
+    else:
+        run = engine.begin(config, bench, ancestor)
+    log = EventLog(folder.path / "events.jsonl", run.generation) if folder else None
+    bench.observe = _both(observer, log)
+    try:
+        for note in notes:
+            bench.observe(Notice(run.generation, note))
+        if checkpoints and folder and run.generation < 0:
+            checkpoints.save(run, bench.pool, bench.evaluator.tokens)
+        members: list[CastMember] = []
+        while run.phase != "finished":
+            members = engine.advance(run, bench)
+            if checkpoints and folder and not members:
+                _save(run, bench, folder, checkpoints)
+        return run, members
+    finally:
+        if log:
+            log.close()
+
+
+def _save(run: Evolution, bench: Workbench, folder: RunFolder, checkpoints: Checkpoints) -> None:
+    folder.write_generation(record_of(run, bench.evaluator.tokens))
+    checkpoints.save(run, bench.pool, bench.evaluator.tokens)
+    limit = run.config.run.tokens
+    folder.write_status(run.phase, run.generation, bench.budget.spent, limit)
+
+
+def _finish(
+    ended: tuple[Evolution, list[CastMember]], bench: Workbench, folder: RunFolder | None = None
+) -> RunResult:
+    """Fit the router, write the result; a finished run is read back instead."""
+    run, members = ended
+    tokens = bench.evaluator.tokens
+    router = _router(run, members, bench) if run.config.routing.enabled else None
+    genomes = [member.genes.genome(bench.pool) for member in members]
+    timed = bench.evaluator
+    assert isinstance(timed, _Timed)
+    if folder:
+        result = {
+            "cast": [asdict(member) for member in members],
+            "table": table_of(run, members),
+            "skills": run.skills,
+            "generations": run.generation,
+            "tokens": {**asdict(tokens), "equivalents": tokens.equivalents},
+            "failures": run.failures,
+            "base_accuracy": run.base_accuracy.tolist(),
+            "estimates": [c.profile.tolist() for c in run.population],
+        }
+        write_json(folder.path / "result.json", result)
+        bench.pool.save({d for member in members for d in member.genes.layers})
+        folder.write_generation(record_of(run, tokens))
+        folder.write_status("done", run.generation, tokens.equivalents, run.config.run.tokens)
+    return RunResult(run.config, run, members, genomes, router, tokens, timed.seconds())
+
+
+def _router(run: Evolution, members: list[CastMember], bench: Workbench) -> Router:
+    return fit_router(
+        bench.base, bench.source, table_of(run, members), run.rng("router"),
+        bench.evaluator.tokens,
+    )  # fmt: skip
+
+
+def _demand(config: RunConfig, source: ChallengeSource) -> Demand:
+    wanted = config.selection.demand
+    if wanted == "even":
+        return demand.even(source.skills)
+    return demand_files.load(wanted, source.skills)
+
+
+def _summary_fields(config: RunConfig, source: ChallengeSource) -> dict[str, Any]:
+    """What the screens read of a run's settings."""
+    return {
+        "seed": config.run.seed,
+        "personas": config.population.size * config.islands.count,
+        "interactions": config.run.tokens,
+        "unit": "token-equivalents",
+        "skills": list(source.skills),
+    }
+
+
+def _both(observer: Observer, log: EventLog | None) -> Observer:
+    if log is None:
+        return observer
+
+    def observe(event: Event) -> None:
+        log(event)
+        observer(event)
+
+    return observe
+
+
+class _Timed:
+    """An evaluator that also knows how long its model was busy."""
+
+    def __init__(self, inner: Evaluator) -> None:
+        self.inner = inner
+        self.tokens = inner.tokens
+        self._began = time.perf_counter()
+        self._model = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def scores(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
+        return self._timed(self.inner.scores, genomes, challenges)
+
+    def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
+        return self._timed(self.inner.losses, genomes, challenges)
+
+    def train(
+        self,
+        layers: Sequence[Layer],
+        studies: Sequence[Rows],
+        plan: StudyPlan,
+        *,
+        rates: Sequence[float] | None = None,
+        below: Sequence[Genome] | None = None,
+    ) -> list[Layer]:
+        return self._timed(self.inner.train, layers, studies, plan, rates=rates, below=below)
+
+    def _timed(self, call: Callable[..., Measured], *args: Any, **kwargs: Any) -> Measured:
+        began = time.perf_counter()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self._model += time.perf_counter() - began
+
+    def seconds(self) -> dict[str, float]:
+        whole = time.perf_counter() - self._began
+        return {"model": self._model, "other": whole - self._model}

@@ -1,0 +1,189 @@
+"""Who stays and of what kind they are: survival, species and migration of a generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from academy.diversity import islands
+from academy.diversity.archive import novelty
+from academy.diversity.census import Census
+from academy.diversity.classification import classify
+from academy.diversity.phylogeny import Node
+from academy.diversity.species import SpeciesEvent, SpeciesSettings
+from academy.evolution.candidate import Candidate
+from academy.evolution.events import Died, Migrated, SpeciesBorn, SpeciesExtinct
+from academy.evolution.pool import LayerPool
+from academy.evolution.state import Evolution, Island
+from academy.evolution.workbench import Workbench
+from academy.selection.survival import Contest, survival_named
+from genome import geometry
+from genome.compose import stack
+from genome.layer import Layer
+
+SHARPNESS = 6.0
+"""How strongly demand prefers the better answerer (1 = in proportion to accuracy)."""
+NOTABLE = (0.12, 0.03)
+"""Lift that makes a niche: over the base, and over a trained ancestor."""
+
+
+def profiles(candidates: Sequence[Candidate]) -> np.ndarray:
+    """Estimated accuracies, (n_candidates, n_skills)."""
+    return np.stack([candidate.profile for candidate in candidates])
+
+
+def survive(run: Evolution, bench: Workbench, number: int) -> None:
+    """Cut an island back to its size: by the rule, holders of a niche protected."""
+    island = run.islands[number]
+    candidates, capacity = island.candidates, run.config.population.size
+    if len(candidates) <= capacity:
+        return
+    rule = run.config.selection.survival
+    if run.config.islands.survival:
+        rule = run.config.islands.survival[number]
+    rng = run.rng("survive", run.generation * 1000 + number)
+    if rule == "random":
+        kept = sorted(rng.permutation(len(candidates))[:capacity].tolist())
+    else:
+        contest = Contest(
+            profiles(candidates) ** SHARPNESS,
+            item_weights=bench.demand.shares,
+            token_cost=np.array([_rank(bench.pool, c) for c in candidates], dtype=float),
+            layer_bytes=np.array([_bytes(bench.pool, c) for c in candidates], dtype=float),
+            protected=_protected(run, island, capacity),
+        )
+        kept = survival_named("topk" if rule == "top" else rule)(contest, capacity, rng).tolist()
+    staying = set(kept)
+    for i, candidate in enumerate(candidates):
+        if i not in staying:
+            bench.observe(Died(run.generation, candidate.id, "outcompeted"))
+            run.phylogeny.end(f"c{candidate.id}", run.generation, "outcompeted")
+    island.candidates = [candidates[i] for i in kept]
+
+
+def _protected(run: Evolution, island: Island, capacity: int) -> np.ndarray:
+    """The best at each skill; then, while half the places are free, the archive's members."""
+    known = profiles(island.candidates)
+    shielded = np.zeros(len(island.candidates), bool)
+    shielded[list(dict.fromkeys(known.argmax(0).tolist()))[: capacity - 1]] = True
+    remembered = {entry.key for entry in island.archive.entries}
+    for i, candidate in enumerate(island.candidates):
+        young = run.generation - candidate.born < run.config.species.grace
+        if shielded.sum() >= capacity // 2:
+            break
+        if str(candidate.id) in remembered and young:
+            shielded[i] = True
+    return shielded
+
+
+def _rank(pool: LayerPool, candidate: Candidate) -> int:
+    return sum(pool.get(digest).rank for digest in candidate.genes.layers)
+
+
+def _bytes(pool: LayerPool, candidate: Candidate) -> int:
+    return sum(pool.get(digest).n_bytes for digest in candidate.genes.layers)
+
+
+# -- species -------------------------------------------------------------------------------
+
+
+def speciate(run: Evolution, bench: Workbench) -> list[SpeciesEvent]:
+    """Give everybody alive a species; events to observers and into the phylogeny."""
+    if run.config.species.target < 1:
+        return []
+    everyone = run.population
+    accuracy = profiles(everyone)
+    settings = SpeciesSettings(
+        target=run.config.species.target, grace=run.config.species.grace,
+        patience=run.config.species.stagnation,
+        notable_lift=NOTABLE[bool(run.ancestor)],
+    )  # fmt: skip
+    census = Census(
+        run.skills,
+        tuple(c.id for c in everyone),
+        tuple(c.parents for c in everyone),
+        np.array([run.generation - c.born for c in everyone]),
+        accuracy @ bench.demand.shares + accuracy.max(1),
+        accuracy,
+        run.reference,
+        np.array([_rank(bench.pool, c) for c in everyone]),
+        update_cosines([species_layer(run, bench.pool, c) for c in everyone]),
+    )
+    result = classify(run.taxonomy, census, run.generation, settings)
+    run.taxonomy = result.taxonomy
+    for candidate, label in zip(everyone, result.labels, strict=True):
+        candidate.species = int(label)
+    for event in result.events:
+        if event.kind in ("birth", "split"):
+            bench.observe(SpeciesBorn(run.generation, event.species, event.name, event.other))
+        elif event.kind == "extinction":
+            bench.observe(
+                SpeciesExtinct(run.generation, event.species, event.name, str(event.cause))
+            )
+    return list(result.events)
+
+
+def species_layer(run: Evolution, pool: LayerPool, candidate: Candidate) -> Layer | None:
+    """What a candidate has of its own, above the common ancestor; None = nothing."""
+    above = [
+        (pool.get(d), w)
+        for d, w in zip(candidate.genes.layers, candidate.genes.weights, strict=True)
+        if d != run.ancestor
+    ]
+    return stack([layer for layer, _ in above], [w for _, w in above]) if above else None
+
+
+def update_cosines(layers: Sequence[Layer | None]) -> np.ndarray:
+    """Pairwise cosines, (n, n); a candidate without a layer of its own is alike to nobody else."""
+    present = [i for i, layer in enumerate(layers) if layer is not None]
+    cosines = np.eye(len(layers))
+    if present:
+        own = [layer for layer in layers if layer is not None]
+        cosines[np.ix_(present, present)] = geometry.cosine(own).numpy()
+    return cosines
+
+
+# -- islands -------------------------------------------------------------------------------
+
+
+def migrate(run: Evolution, bench: Workbench) -> None:
+    """Every so many generations clones of each island's elite and oddities visit another one."""
+    settings = run.config.islands
+    topology: islands.Topology = "ring" if settings.topology == "ring" else "random"
+    plan = islands.MigrationSettings(settings.interval, settings.migrants, topology)
+    if settings.count < 2 or not islands.is_due(run.generation, plan):
+        return
+    travellers = [_travellers(bench, island, plan.emigrants) for island in run.islands]
+
+    def clone(candidate: Candidate) -> Candidate:
+        run.n_born += 1
+        copy = candidate.clone(run.n_born - 1)
+        record_birth(run, copy)
+        return copy
+
+    demes, journeys = islands.migrate(
+        [island.candidates for island in run.islands], travellers, clone, plan.topology,
+        run.rng("migrate", run.generation),
+    )  # fmt: skip
+    for island, deme in zip(run.islands, demes, strict=True):
+        island.candidates = deme
+    for journey in journeys:
+        original, copy = int(str(journey.original)), int(str(journey.clone))
+        bench.observe(Migrated(run.generation, original, copy, journey.origin, journey.target))
+
+
+def _travellers(bench: Workbench, island: Island, n: int) -> list[int]:
+    fitness = profiles(island.candidates) @ bench.demand.shares
+    results = np.stack([c.results for c in island.candidates])
+    return islands.emigrants(fitness.tolist(), novelty(results, fitness).tolist(), n)
+
+
+def record_birth(run: Evolution, candidate: Candidate) -> None:
+    """Write a candidate into the phylogeny."""
+    run.phylogeny.add(
+        Node(
+            f"c{candidate.id}", "candidate", tuple(f"c{parent}" for parent in candidate.parents),
+            candidate.operator, run.generation,
+        )
+    )  # fmt: skip

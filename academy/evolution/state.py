@@ -1,0 +1,120 @@
+"""Everything of a run that has to be saved to go on with it, and nothing else.
+
+All randomness comes from (seed, purpose, number), so a resumed run draws what the uninterrupted
+one would have drawn, and no generator has to be saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from academy.diversity.archive import Archive
+from academy.diversity.phylogeny import Phylogeny
+from academy.diversity.species import Taxonomy
+from academy.evolution.candidate import Candidate
+from academy.evolution.config import RunConfig, parse_config
+from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
+
+Phase = Literal["ancestor", "species", "audition", "finished"]
+
+
+@dataclass
+class Island:
+    """One deme: who lives there, what it remembers, how it makes children."""
+
+    candidates: list[Candidate]
+    archive: Archive
+    operators: OperatorChoice
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "candidates": [candidate.plain() for candidate in self.candidates],
+            "archive": self.archive.state(),
+            "operators": self.operators.state(),
+        }
+
+    @classmethod
+    def restore(cls, data: dict[str, Any]) -> Island:
+        operators = data["operators"]
+        return cls(
+            [Candidate.restore(one) for one in data["candidates"]],
+            Archive.restore(data["archive"]),
+            FixedRates.restore(operators)
+            if "rates" in operators
+            else OperatorBandit.restore(operators),
+        )
+
+
+@dataclass
+class Evolution:
+    """One run between two generations."""
+
+    config: RunConfig
+    skills: tuple[str, ...]
+    base_accuracy: np.ndarray
+    """The base's accuracy per skill on select questions, (n_skills,)."""
+    reference: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """What lift and niches are measured from: the ancestor's accuracy, or the base's."""
+    phase: Phase = "ancestor"
+    generation: int = -1
+    n_born: int = 0
+    ancestor: str = ""
+    """Digest of the common ancestor; empty = none (yet)."""
+    skill_hits: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """Fading count of right answers of the ancestor (then the best) per skill, (n_skills,)."""
+    skill_asked: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    islands: list[Island] = field(default_factory=list)
+    taxonomy: Taxonomy = field(default_factory=Taxonomy)
+    phylogeny: Phylogeny = field(default_factory=Phylogeny)
+    failures: int = 0
+    """Items whose scoring raised, so far."""
+    cast: list[int] = field(default_factory=list)
+    """Ids of those chosen to answer, once the audition is over."""
+
+    @property
+    def population(self) -> list[Candidate]:
+        """Everybody alive, island by island."""
+        return [candidate for island in self.islands for candidate in island.candidates]
+
+    @property
+    def digests(self) -> Iterator[str]:
+        """Every layer that something living needs."""
+        if self.ancestor:
+            yield self.ancestor
+        for candidate in self.population:
+            yield from candidate.genes.layers
+
+    def rng(self, purpose: str, number: int = 0) -> np.random.Generator:
+        """The generator for one purpose; independent of everything drawn before."""
+        tag = int.from_bytes(purpose.encode()[:8].ljust(8, b"\0"), "big")
+        return np.random.default_rng([self.config.run.seed, tag, number])
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "config": self.config.plain(), "skills": self.skills,
+            "base_accuracy": self.base_accuracy.tolist(), "reference": self.reference.tolist(),
+            "phase": self.phase,
+            "generation": self.generation, "n_born": self.n_born, "ancestor": self.ancestor,
+            "skill_hits": self.skill_hits.tolist(), "skill_asked": self.skill_asked.tolist(),
+            "islands": [island.plain() for island in self.islands],
+            "taxonomy": self.taxonomy.state(), "phylogeny": self.phylogeny.state(),
+            "failures": self.failures, "cast": self.cast,
+        }  # fmt: skip
+
+    @classmethod
+    def restore(cls, data: dict[str, Any]) -> Evolution:
+        """What `plain` wrote."""
+        return cls(
+            parse_config(data["config"], "the checkpoint"), tuple(data["skills"]),
+            np.array(data["base_accuracy"]), np.array(data["reference"]),
+            data["phase"], data["generation"], data["n_born"],
+            data["ancestor"], np.array(data["skill_hits"]), np.array(data["skill_asked"]),
+            [Island.restore(one) for one in data["islands"]],
+            Taxonomy.restore(data["taxonomy"]), Phylogeny.restore(data["phylogeny"]),
+            data["failures"], list(data["cast"]),
+        )  # fmt: skip

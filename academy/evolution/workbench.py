@@ -1,0 +1,98 @@
+"""What a run works with, as opposed to what it is: model, evaluator, questions, budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from academy.challenge import Challenge, Split
+from academy.errors import EmptyChallengesError
+from academy.evaluator import Evaluator
+from academy.evolution.budget import Budget, scoring_cost
+from academy.evolution.candidate import Candidate
+from academy.evolution.events import Observer, silent
+from academy.evolution.pool import LayerPool
+from academy.operators.stacking import Find
+from academy.selection.demand import Demand
+from academy.sources.source import ChallengeSource
+from genome.base_model import BaseModel
+from genome.genome import Genome
+
+
+@dataclass
+class Workbench:
+    """Held by the process, not by the checkpoint."""
+
+    base: BaseModel
+    evaluator: Evaluator
+    source: ChallengeSource
+    pool: LayerPool
+    budget: Budget
+    demand: Demand
+    observe: Observer = silent
+    find: Find | None = None
+    """Proposes layers from a library, for the operators that add and swap."""
+    _scores: dict[tuple[tuple[str, ...], tuple[float, ...], str], float] = field(
+        default_factory=dict
+    )
+
+    @property
+    def skills(self) -> tuple[str, ...]:
+        return self.source.skills
+
+    def items(
+        self, split: Split, n_per_skill: int, rng: np.random.Generator
+    ) -> tuple[list[Challenge], np.ndarray]:
+        """The same number of questions from every skill; their skill indices, (n_items,).
+
+        Raises:
+            EmptyChallengesError: A skill has no question in this split.
+        """
+        drawn: list[Challenge] = []
+        skills: list[int] = []
+        for index, skill in enumerate(self.skills):
+            some = self.source.draw(skill, split, n_per_skill, rng)
+            if not some:
+                raise EmptyChallengesError(
+                    f"skill {skill!r} of {self.source.name} has no question in split {split!r}: "
+                    "give it more questions (about one in five goes to select)"
+                )
+            drawn += some
+            skills += [index] * len(some)
+        return drawn, np.array(skills)
+
+    def scores(
+        self, candidates: Sequence[Candidate], challenges: Sequence[Challenge]
+    ) -> np.ndarray:
+        """Every candidate on every challenge; what runs alike is run once, (n, n_challenges).
+
+        The cache key is (layers, weights, item): a score never depends on who else is asked.
+        """
+        keys = [(c.genes.layers, c.genes.weights) for c in candidates]
+        unknown = [
+            key
+            for key in dict.fromkeys(keys)
+            if any((*key, item.id) not in self._scores for item in challenges)
+        ]
+        if unknown:
+            first = {key: keys.index(key) for key in unknown}
+            genomes = [candidates[first[key]].genes.genome(self.pool) for key in unknown]
+            rows = self.evaluator.scores(genomes, challenges)
+            for key, row in zip(unknown, rows, strict=True):
+                for item, score in zip(challenges, row, strict=True):
+                    self._scores[(*key, item.id)] = float(score)
+        return np.array([[self._scores[(*key, item.id)] for item in challenges] for key in keys])
+
+    def forget_scores(self) -> None:
+        """Empty the cache; the next generation asks other items."""
+        self._scores.clear()
+
+    def scoring_cost(self, n_candidates: int, challenges: Sequence[Challenge]) -> int:
+        """Most that scoring may cost, in token-equivalents."""
+        return scoring_cost(self.base, n_candidates, challenges)
+
+    def bare(self) -> Genome:
+        """The base alone."""
+        return Genome(self.base.fingerprint)

@@ -1,0 +1,51 @@
+"""Bubblewrap: an empty file system, own namespaces for everything, no rights, a filter.
+
+Inside there is only the interpreter and the system's shared libraries, read-only: no /proc, no
+/dev, no /tmp, no /etc, no home, nothing writable. The network namespace has no address.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from academy.sandbox.interpreter import NOBODY, Interpreter, moved
+from academy.sandbox.plan import FIXED_ENVIRONMENT, Plan
+
+_FIXED = (
+    "--unshare-all", "--unshare-user", "--disable-userns", "--clearenv", "--die-with-parent",
+    "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL", "--hostname", "sandbox",
+)  # fmt: skip
+
+
+def program() -> str | None:
+    """Where bubblewrap is installed, if it is."""
+    return shutil.which("bwrap")
+
+
+def _mounts(interpreter: Interpreter, shelter: Path | None) -> list[str]:
+    arguments: list[str] = []
+    for path in (interpreter.program, *interpreter.libraries):
+        if path.is_symlink():
+            arguments += ["--symlink", os.readlink(path), str(path)]
+        elif not any(
+            path.is_relative_to(other) for other in interpreter.libraries if other != path
+        ):
+            source = moved(path, interpreter.home, shelter)
+            arguments += ["--ro-bind", str(source), str(path)]
+    return arguments
+
+
+def plan(interpreter: Interpreter, shelter: Path | None, text: str, filter_fd: int) -> Plan:
+    """How to run `text` in a fresh bubblewrap.
+
+    Args:
+        shelter: Where the interpreter's home is to be seen from, if not at its own place.
+        filter_fd: An inherited descriptor that gives the system call filter.
+    """
+    command = [program() or "bwrap", *_FIXED, *_mounts(interpreter, shelter)]
+    for name, value in FIXED_ENVIRONMENT.items():
+        command += ["--setenv", name, value]
+    command += ["--remount-ro", "/", "--chdir", "/", "--seccomp", str(filter_fd), "--"]
+    return Plan((*command, *interpreter.command(text)))

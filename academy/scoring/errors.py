@@ -1,0 +1,28 @@
+"""What can go wrong with scoring.
+
+AcademyError
+└── ScoringError
+    ├── ScoringRefusedError
+    └── RatingsError
+        └── RatingsCorruptError
+"""
+
+from __future__ import annotations
+
+from academy.errors import AcademyError
+
+
+class ScoringError(AcademyError):
+    """Something cannot be scored as asked."""
+
+
+class ScoringRefusedError(ScoringError):
+    """A kind of challenge is not scored at all here; no score of 0 would be the truth."""
+
+
+class RatingsError(ScoringError):
+    """Ratings do not allow what was asked of them."""
+
+
+class RatingsCorruptError(RatingsError):
+    """A ratings file holds a line that cannot be read."""

@@ -1,0 +1,76 @@
+"""Which way a challenge is scored, and scorers of written answers that cannot stop a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from academy.challenge import Challenge
+from academy.scoring.errors import ScoringRefusedError
+from academy.scoring.exact import exact_score
+from academy.scoring.numeric import numeric_score
+
+Kind = Literal["exact", "choice", "numeric", "tests"]
+KINDS: tuple[Kind, ...] = ("exact", "choice", "numeric", "tests")
+Scorer = Callable[[Challenge, str], float]
+"""(challenge, response) -> worth in [0, 1]."""
+KEPT_CAUSES = 20
+
+
+def kind_of(challenge: Challenge) -> Kind:
+    """How a challenge is scored: by what it gives besides question and answer."""
+    if challenge.tests:
+        return "tests"
+    if challenge.choices:
+        return "choice"
+    return "exact" if challenge.tolerance is None else "numeric"
+
+
+@dataclass(slots=True)
+class Failures:
+    """Scorings that went wrong: how many, and what the first of them said."""
+
+    count: int = 0
+    causes: list[str] = field(default_factory=list)
+    """At most KEPT_CAUSES, each one line."""
+
+    def add(self, challenge: Challenge, error: BaseException) -> None:
+        """Count one challenge that could not be scored."""
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        self.merge(1, [f"{challenge.skill} {challenge.prompt[:60]!r}: {text[:200]}"])
+
+    def merge(self, count: int, causes: list[str]) -> None:
+        """Take over what another process counted."""
+        self.count += count
+        self.causes += causes[: KEPT_CAUSES - len(self.causes)]
+
+
+def guarded(scorer: Scorer, failures: Failures) -> Scorer:
+    """A scorer that gives 0.0, and counts it, where the one given raises or leaves [0, 1].
+
+    What refuses to score at all, such as code questions without a sandbox, still raises.
+    """
+
+    def score(challenge: Challenge, response: str) -> float:
+        try:
+            worth = float(scorer(challenge, response))
+            if not 0.0 <= worth <= 1.0:  # also true for nan
+                raise ValueError(f"a score of {worth} is outside [0, 1]")
+        except ScoringRefusedError:
+            raise
+        except Exception as error:
+            failures.add(challenge, error)
+            return 0.0
+        return worth
+
+    return score
+
+
+def response_scorers(tests: Scorer) -> Mapping[Kind, Scorer]:
+    """Scorers of written answers by kind; a choice is scored without writing anything.
+
+    Args:
+        tests: For code questions (`academy.scoring.code.CodeScorer`).
+    """
+    return {"exact": exact_score, "numeric": numeric_score, "tests": tests}

@@ -1,0 +1,121 @@
+"""Proof that a source keeps its splits apart, for any source and any sample of it.
+
+Procedural tasks are the reason: two seeds of one generator can overlap up to 100 %, so a
+source is checked by the questions it gives, never by how it says it made them.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from academy.challenge import SPLITS, Challenge, Split
+from academy.sources.errors import SplitOverlapError
+from academy.sources.source import ChallengeSource
+
+MAJORITY_FLAG = 0.5
+"""From this share of one answer on, a skill can be half passed without reading the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What a sample of a source showed."""
+
+    counts: Mapping[tuple[str, Split], int]
+    """Questions drawn by skill and split."""
+    majority: Mapping[str, float]
+    """By skill: the share of its commonest answer in the sample."""
+
+    @property
+    def flagged(self) -> tuple[str, ...]:
+        """Skills where one answer is right at least half the time."""
+        return tuple(s for s, share in self.majority.items() if share >= MAJORITY_FLAG)
+
+
+def plain(text: str) -> str:
+    """Text without what people vary by accident: case, spacing, width, final punctuation."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.split()).rstrip(" .?!:;")
+
+
+def same_question_keys(challenge: Challenge) -> list[Hashable]:
+    """Two challenges that share one of these ask the same thing, whatever their ids say.
+
+    The answer belongs to a key: `reverse: Ab` and `reverse: ab` differ only in case and are
+    two questions.
+    """
+    right = plain(challenge.answer), challenge.tests
+    keys: list[Hashable] = [("prompt", plain(challenge.prompt), *right)]
+    if challenge.argument:
+        keys.append(("argument", challenge.skill, plain(challenge.argument), *right))
+    return keys
+
+
+def find_overlap(challenges: Iterable[Challenge]) -> tuple[int, int] | None:
+    """Places of the first two challenges that ask the same thing on two sides of a split."""
+    first: dict[Hashable, tuple[int, Split]] = {}
+    for i, challenge in enumerate(challenges):
+        for key in same_question_keys(challenge):
+            place, split = first.setdefault(key, (i, challenge.split))
+            if split != challenge.split:
+                return place, i
+    return None
+
+
+def check_sample(challenges: Sequence[Challenge]) -> None:
+    """Refuse a sample that holds an id twice, or a question in two splits.
+
+    Raises:
+        SplitOverlapError: It does; the message shows the question.
+    """
+    twice = [id for id, n in Counter(c.id for c in challenges).items() if n > 1]
+    if twice:
+        prompt = next(c.prompt for c in challenges if c.id == twice[0])
+        raise SplitOverlapError(
+            f"the question {prompt[:60]!r} came twice in one sample: draw without repetition"
+        )
+    overlap = find_overlap(challenges)
+    if overlap is not None:
+        one, other = (challenges[i] for i in overlap)
+        raise SplitOverlapError(
+            f"{one.prompt[:60]!r} is in split {one.split!r} and {other.prompt[:60]!r} in split "
+            f"{other.split!r}, yet they ask the same: give both the same `argument`"
+        )
+
+
+def check_source(source: ChallengeSource, n: int, rng: np.random.Generator) -> SourceReport:
+    """Draw up to `n` questions of every skill and split, and prove the splits disjoint.
+
+    Raises:
+        SplitOverlapError: A question came twice, in two splits, or in a split not its own.
+    """
+    drawn = {
+        (skill, split): source.draw(skill, split, n, rng)
+        for skill in source.skills
+        for split in SPLITS
+    }
+    for (skill, split), part in drawn.items():
+        for challenge in part:
+            if challenge.split != split or challenge.skill != skill:
+                raise SplitOverlapError(
+                    f"{source.name} gave {challenge.prompt[:60]!r} ({challenge.skill}, "
+                    f"{challenge.split}) when asked for {skill} in {split!r}: repair its draw"
+                )
+    check_sample([challenge for part in drawn.values() for challenge in part])
+    by_skill = {
+        skill: [c for split in SPLITS for c in drawn[skill, split]] for skill in source.skills
+    }
+    return SourceReport(
+        {key: len(part) for key, part in drawn.items()},
+        {skill: majority_share(part) for skill, part in by_skill.items()},
+    )
+
+
+def majority_share(challenges: Sequence[Challenge]) -> float:
+    """The share of the commonest answer: what a constant answer would score. 0 for none."""
+    counts = Counter(c.answer for c in challenges if not c.tests)
+    return max(counts.values()) / counts.total() if counts else 0.0

@@ -1,0 +1,124 @@
+"""One interface for everything that asks questions, and how a source is named on a command line.
+
+A package brings its own challenge set with an entry point:
+
+    [project.entry-points."continuum.challenges"]
+    chess = "my_package.challenges:open_chess"      # called without arguments
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from academy.challenge import Challenge, Split
+from academy.sources.errors import SourceUnavailableError, UnknownSourceError
+
+GROUP = "continuum.challenges"
+
+
+@runtime_checkable
+class ChallengeSource(Protocol):
+    """Questions by skill and split. A source with a difficulty knob also has `levels`."""
+
+    name: str
+    skills: tuple[str, ...]
+    """Niche names, in a fixed order."""
+
+    def describe(self, skill: str) -> str:
+        """One line about a skill, for people and for search."""
+        ...
+
+    def draw(
+        self,
+        skill: str,
+        split: Split,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        level: int | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[Challenge]:
+        """Up to `n` different questions, none of whose ids is in `exclude`.
+
+        Fewer than `n` come only from a source that has no more. Without `level`, the source's
+        standard difficulty.
+        """
+        ...
+
+
+def levels_of(source: ChallengeSource) -> tuple[int | None, ...]:
+    """A source's difficulty levels, easiest first; (None,) where there is no knob."""
+    return tuple(getattr(source, "levels", ())) or (None,)
+
+
+def open_source(spec: str) -> ChallengeSource:
+    """The source a specification names.
+
+    `builtin`, `builtin:reverse,sort`, `jsonl:PATH`, `reasoning-gym:chain_sum,gcd`, or the name
+    of an entry point of the group `continuum.challenges`.
+
+    Raises:
+        SourceError: There is none of that name, or it cannot be opened.
+    """
+    kind, colon, rest = spec.partition(":")
+    openers = _openers()
+    if kind in openers:
+        return openers[kind](rest)
+    plugins = {point.name: point for point in entry_points(group=GROUP)}
+    if kind in plugins and not colon:
+        return _open_plugin(plugins[kind])
+    raise UnknownSourceError("challenge source", spec, [*openers, *plugins])
+
+
+def _openers() -> dict[str, Callable[[str], ChallengeSource]]:
+    """By the word before the colon: what makes a source of the rest."""
+    return {"builtin": _open_builtin, "jsonl": _open_jsonl, "reasoning-gym": _open_reasoning}
+
+
+def _names(rest: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in rest.split(",") if name.strip()))
+
+
+def _open_builtin(rest: str) -> ChallengeSource:
+    from academy.sources.builtin import BuiltinSource
+
+    return BuiltinSource(_names(rest))
+
+
+def _open_jsonl(rest: str) -> ChallengeSource:
+    from academy.sources.jsonl import JsonlSource
+
+    if not rest:
+        raise SourceUnavailableError("a challenge file needs its path: write jsonl:PATH")
+    return JsonlSource.read(rest)
+
+
+def _open_reasoning(rest: str) -> ChallengeSource:
+    from academy.sources.reasoning import ReasoningGymSource
+
+    if not _names(rest):
+        raise SourceUnavailableError(
+            "reasoning-gym needs the names of its datasets: write reasoning-gym:chain_sum,gcd"
+        )
+    return ReasoningGymSource(_names(rest))
+
+
+def _open_plugin(point: EntryPoint) -> ChallengeSource:
+    """A stranger's package: whatever it raises becomes one line."""
+    try:
+        source = point.load()()
+    except Exception as error:
+        raise SourceUnavailableError(
+            f"the challenge source {point.name!r} ({point.value}) failed to open "
+            f"({type(error).__name__}: {error}): repair or uninstall its package"
+        ) from error
+    if not isinstance(source, ChallengeSource) or not source.skills:
+        raise SourceUnavailableError(
+            f"{point.value} gave no challenge source: it needs name, skills (at least one), "
+            "describe and draw"
+        )
+    return source

@@ -1,0 +1,158 @@
+"""Summaries of a few runs over several tasks that one lucky run cannot carry.
+
+After Agarwal, Schwarzer, Castro, Courville, Bellemare: Deep Reinforcement Learning at the Edge
+of the Statistical Precipice (2021), and its library rliable: the interquartile mean over all
+runs and tasks together, with a bootstrap interval that redraws runs within each task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from academy.statistics.errors import StatisticsError, check_share, finite_array
+
+Statistic = Callable[[np.ndarray], float]
+"""Scores (n_runs, n_tasks) -> one number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and the interval it comes with."""
+
+    value: float
+    low: float
+    high: float
+
+
+def interquartile_mean(scores: Any) -> float:
+    """Mean of the middle half of all values, whatever their shape.
+
+    A quarter of the values is cut off at either end, rounded down, as `scipy.stats.trim_mean`
+    and rliable's `aggregate_iqm` do.
+
+    >>> interquartile_mean([[0, 10], [20, 90]])
+    15.0
+    """
+    values = np.sort(finite_array("scores", np.ravel(scores), 1))
+    cut = len(values) // 4
+    return float(values[cut : len(values) - cut].mean())
+
+
+def stratified_bootstrap(
+    scores: Any,
+    rng: np.random.Generator,
+    *,
+    statistic: Statistic = interquartile_mean,
+    confidence: float = 0.95,
+    n_resamples: int = 2000,
+) -> Estimate:
+    """A statistic with its percentile bootstrap interval.
+
+    Every resample draws, for each task by itself, as many runs as there are, with replacement
+    (Efron 1979; stratified as in rliable). With fewer than about five runs it is too narrow.
+
+    Args:
+        scores: (n_runs, n_tasks).
+    """
+    matrix = finite_array("scores", scores, 2)
+    return _percentiles(statistic(matrix), lambda rows, tasks: statistic(matrix[rows, tasks]),
+                        matrix.shape, rng, confidence, n_resamples)  # fmt: skip
+
+
+def paired_bootstrap(
+    ours: Any,
+    theirs: Any,
+    rng: np.random.Generator,
+    *,
+    statistic: Statistic = interquartile_mean,
+    confidence: float = 0.95,
+    n_resamples: int = 2000,
+) -> Estimate:
+    """How much higher a statistic is for `ours` than for `theirs`, with its interval.
+
+    Both sides keep the same runs in every resample, because run i of one is paired with run i of
+    the other (same seed, same questions).
+
+    Args:
+        ours: (n_runs, n_tasks).
+        theirs: (n_runs, n_tasks).
+    """
+    a, b = paired_matrices(ours, theirs)
+
+    def difference(rows: np.ndarray, tasks: np.ndarray) -> float:
+        return statistic(a[rows, tasks]) - statistic(b[rows, tasks])
+
+    point = statistic(a) - statistic(b)
+    return _percentiles(point, difference, a.shape, rng, confidence, n_resamples)
+
+
+def paired_matrices(ours: Any, theirs: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both as (n_runs, n_tasks) of the same shape.
+
+    Raises:
+        StatisticsError: Their shapes differ.
+    """
+    a, b = finite_array("our scores", ours, 2), finite_array("their scores", theirs, 2)
+    if a.shape != b.shape:
+        raise StatisticsError(
+            f"scores of shape {a.shape} cannot be paired with {b.shape}: give the same runs and "
+            "tasks"
+        )
+    return a, b
+
+
+def _percentiles(
+    point: float,
+    measure: Callable[[np.ndarray, np.ndarray], float],
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    confidence: float,
+    n_resamples: int,
+) -> Estimate:
+    check_share("confidence", confidence)
+    if n_resamples < 1:
+        raise StatisticsError(f"n_resamples is {n_resamples}: choose at least 1, better 2000")
+    n_runs, n_tasks = shape
+    tasks = np.arange(n_tasks)
+    draws = [measure(rng.integers(n_runs, size=shape), tasks) for _ in range(n_resamples)]
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(float(point), float(low), float(high))
+
+
+def performance_profile(scores: Any, thresholds: Any) -> np.ndarray:
+    """Share of all runs and tasks that score above each threshold (Agarwal et al. 2021, eq. 2).
+
+    Args:
+        scores: Any shape.
+        thresholds: (n_thresholds,).
+
+    Returns:
+        (n_thresholds,), falling from 1 to 0 for rising thresholds.
+    """
+    values = finite_array("scores", np.ravel(scores), 1)
+    bars = finite_array("thresholds", thresholds, 1)
+    return np.asarray((values[:, None] > bars).mean(0))
+
+
+def anytime_area(costs: Any, scores: Any, *, budget: float, start: float = 0.0) -> float:
+    """Mean score over the whole budget, when a run may be stopped at any moment.
+
+    A score holds from the cost at which it was measured until the next one; before the first it
+    is `start`, and what was measured beyond the budget does not count.
+
+    Args:
+        costs: (n,) spent so far at each measurement, rising.
+        scores: (n,).
+    """
+    at, values = finite_array("costs", costs, 1), finite_array("scores", scores, 1)
+    if budget <= 0 or at.shape != values.shape or at[0] < 0 or (np.diff(at) < 0).any():
+        raise StatisticsError(
+            f"{len(at)} costs with {len(values)} scores and a budget of {budget}: costs must rise "
+            "from 0 or more, one per score, and the budget be positive"
+        )
+    edges = np.minimum(np.concatenate([[0.0], at, [budget]]), budget)  # (n + 2,)
+    return float(np.diff(edges) @ np.concatenate([[start], values]) / budget)

@@ -1,0 +1,167 @@
+"""`continuum academy rate`: a person compares two personas' answers without knowing whose is whose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption, existing_home
+from tui.cli.quiet import quiet_libraries
+from tui.cli.tables import percent, print_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from academy.challenge import Challenge
+    from academy.scoring.ratings import Rating
+
+Choice = Literal["1", "2", "tie"]
+LOOKED_AT = 8
+"""Questions answered for each one asked: where both say the same there is nothing to rate."""
+LONGEST_ANSWER = 64
+
+
+def rate(
+    one: Annotated[str, typer.Argument(metavar="A", help="Name of a persona.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="Name of another persona.")],
+    questions: Annotated[int, typer.Option("--questions", "-n", min=1, max=1000)] = 10,
+    source: Annotated[
+        str, typer.Option(help="builtin[:skills], jsonl:PATH or reasoning-gym:names.")
+    ] = "builtin",
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="For the same questions in the same order.")
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Compare two personas' answers blindly; prints strengths with 95 % intervals."""
+    import numpy as np
+
+    from academy.scoring.ratings import append_rating, read_ratings
+
+    if one == other:
+        raise OptionError(f"{one} cannot be compared with itself: name two personas")
+    folder = existing_home(home, "personas")
+    path = folder / "academy" / "ratings.jsonl"
+    rng = np.random.default_rng(seed)
+    pairs = _different_answers(folder, (one, other), source, questions, read_ratings(path), rng)
+    if not pairs:
+        print(f"{one} and {other} gave the same answers to every question that is left: no ratings")
+    for rating in _asked(pairs, (one, other), rng):
+        append_rating(path, rating)
+    _print_ratings(read_ratings(path), one, other)
+
+
+def _different_answers(
+    home: Path,
+    names: tuple[str, str],
+    source: str,
+    n: int,
+    known: Sequence[Rating],
+    rng: np.random.Generator,
+) -> list[tuple[Challenge, tuple[str, str]]]:
+    """Up to `n` questions, not rated before, that the two answer differently."""
+    from academy.answering import greedy_answers
+    from academy.scoring.ratings import rated_questions
+    from academy.sources.source import open_source
+    from genome.base_model import BaseModel
+    from genome.library import Library
+    from genome.population import PopulationModel
+    from persona.persona import PersonaStore
+    from seeds.load import embedded_base_path
+
+    store, library = PersonaStore(home), Library.open(home)
+    personas = [store.load(name) for name in names]
+    opened = open_source(source)
+    each = -(-n * LOOKED_AT // len(opened.skills))
+    done = rated_questions(known, *names)
+    drawn = [
+        challenge
+        for skill in opened.skills
+        for challenge in opened.draw(skill, "select", each, rng, exclude=done)
+    ]
+    chosen = [drawn[i] for i in rng.permutation(len(drawn))]
+    quiet_libraries()
+    base = BaseModel.load(embedded_base_path())
+    population = PopulationModel(base.model)
+    slots = population.load([p.genome(library).on(base.fingerprint) for p in personas])
+    prompts = [challenge.prompt for challenge in chosen]
+    first, second = (
+        greedy_answers(base, population, [slot] * len(prompts), prompts, LONGEST_ANSWER)
+        for slot in slots
+    )
+    pairs = zip(chosen, zip(first, second, strict=True), strict=True)
+    return [(challenge, both) for challenge, both in pairs if both[0] != both[1]][:n]
+
+
+def _asked(
+    pairs: Sequence[tuple[Challenge, tuple[str, str]]],
+    names: tuple[str, str],
+    rng: np.random.Generator,
+) -> Iterator[Rating]:
+    """Ask about one pair after the other, in random order of answers, until told to stop."""
+    from academy.scoring.ratings import Rating
+
+    for number, (challenge, answers) in enumerate(pairs, 1):
+        shown_first = bool(rng.random() < 0.5)
+        shown = answers if shown_first else answers[::-1]
+        print(f"\n{number} of {len(pairs)}: {_printable(challenge.prompt)}")
+        for place, answer in enumerate(shown, 1):
+            print(f"  {place}: {_printable(answer)}")
+        choice = _choice()
+        if choice is None:
+            return
+        is_first = (choice == "1") == shown_first
+        yield Rating(
+            challenge.id, challenge.prompt, *names, *answers,
+            "tie" if choice == "tie" else "first" if is_first else "second", shown_first,
+        )  # fmt: skip
+
+
+def _choice() -> Choice | None:
+    """1, 2 or tie; None when there is nobody left to ask or they stop."""
+    while True:
+        try:
+            said = input("better: 1, 2 or tie (q stops)? ").strip().lower()
+        except EOFError:
+            print()
+            return None
+        if said in ("q", "quit"):
+            return None
+        if said in ("1", "2"):
+            return "1" if said == "1" else "2"
+        if said in ("t", "tie", "="):
+            return "tie"
+        print("  write 1, 2, tie or q")
+
+
+def _printable(text: str) -> str:
+    """A model's text without characters that could move the cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _print_ratings(ratings: Sequence[Rating], one: str, other: str) -> None:
+    """Everyone who can be put on one scale with the two, best first."""
+    from academy.scoring.bradley_terry import ELO, connected_to, rate_players
+
+    together = connected_to(one, [r.comparison for r in ratings])
+    if other not in together:
+        return
+    table = rate_players([r.comparison for r in ratings if r.first in together])
+    rows = [
+        (name, str(games), *(f"{ELO * x:+.0f}" for x in (strength, low, high)))
+        for name, games, strength, (low, high) in zip(
+            table.players, table.games, table.strengths, table.intervals, strict=True
+        )
+    ]
+    print()
+    print_table("ratings (Elo points)", ("persona", "compared", "strength", "from", "to"), rows)
+    p, low, high = table.beats(one, other)
+    print(f"{one} beats {other}: {percent(p)} (95 % interval {percent(low)} to {percent(high)})")
+    if table.regularised:
+        print("someone never lost: one imagined game against the mean keeps strengths finite")
+    if left_out := {name for r in ratings for name in (r.first, r.second)} - together:
+        print(f"not shown, never compared with these: {', '.join(sorted(left_out))}")
