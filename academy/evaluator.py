@@ -20,7 +20,7 @@ from academy.scoring.bench import Asked, Bench
 from academy.scoring.code import CodeScorer
 from academy.scoring.numeric import numeric_score
 from academy.scoring.scorer import Failures, Kind, Scorer
-from academy.training import StudyPlan, TokenMeter, train_litter
+from academy.training import Moments, StudyPlan, TokenMeter, train_litter, train_on
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
@@ -61,6 +61,12 @@ class Evaluator(Protocol):
         below: Sequence[Genome] | None = None,
     ) -> list[Layer]:
         """Train a litter side by side; see `academy.training.train_litter`."""
+        ...
+
+    def train_on(
+        self, layer: Layer, study: Rows, plan: StudyPlan, moments: Moments | None = None
+    ) -> tuple[Layer, Moments]:
+        """Train one layer in stretches; see `academy.training.train_on`."""
         ...
 
 
@@ -134,6 +140,12 @@ class LocalEvaluator:
     ) -> list[Layer]:
         """Train a litter side by side, charged to `tokens`."""
         return train_litter(self.base, layers, studies, plan, self.tokens, rates=rates, below=below)
+
+    def train_on(
+        self, layer: Layer, study: Rows, plan: StudyPlan, moments: Moments | None = None
+    ) -> tuple[Layer, Moments]:
+        """One stretch of a longer study, charged to `tokens`."""
+        return train_on(self.base, layer, study, plan, self.tokens, moments)
 
     def _in_batches(
         self,

@@ -73,37 +73,139 @@ def train_litter(
     Returns:
         The trained layers, in the order given.
     """
+    population, course = _course(base, layers, studies, plan, rates, below)
+    course.run(tokens)
+    return [_unstack(layer, population, slot) for slot, layer in enumerate(layers)]
+
+
+def train_on(
+    base: BaseModel,
+    layer: Layer,
+    study: Rows,
+    plan: StudyPlan,
+    tokens: TokenMeter,
+    moments: Moments | None = None,
+) -> tuple[Layer, Moments]:
+    """Train one layer and keep the optimiser's memory, so that the study can go on later.
+
+    A study in stretches, each with the moments of the one before, is the study in one piece.
+    """
+    population, course = _course(base, [layer], [study], plan, None, None)
+    steps = 0
+    if moments is not None:
+        steps = moments.steps
+        course.remember(_parameters_of(base, moments.mean), _parameters_of(base, moments.square),
+                        steps)  # fmt: skip
+    course.run(tokens)
+    mean, square = (_like(population, layer, part) for part in course.memory())
+    return _unstack(layer, population, 0), Moments(mean, square, steps + plan.steps)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """AdamW's running means of a layer's gradient and of its square, in the layer's own shape."""
+
+    mean: Layer
+    square: Layer
+    steps: int
+    """Steps taken so far, for the bias correction."""
+
+
+class _Course:
+    """The steps of one litter, with their optimiser."""
+
+    def __init__(
+        self,
+        base: BaseModel,
+        population: PopulationModel,
+        data: tuple[torch.Tensor, torch.Tensor],
+        plan: StudyPlan,
+        slot_rates: torch.Tensor,
+        trained: Sequence[torch.Tensor] | None,
+        tether: Tether | None,
+    ) -> None:
+        self.base, self.population, self.plan = base, population, plan
+        self.input_ids, self.labels = data
+        self.slot_rates, self.trained, self.tether = slot_rates, trained, tether
+        self.parameters = population.parameters()
+        self.optimizer = torch.optim.AdamW(self.parameters, 1.0, betas=BETAS, weight_decay=0.0)
+
+    def remember(
+        self, mean: Sequence[torch.Tensor], square: Sequence[torch.Tensor], steps: int
+    ) -> None:
+        """Give the optimiser the memory of an earlier course."""
+        for parameter, m, v in zip(self.parameters, mean, square, strict=True):
+            self.optimizer.state[parameter] = {
+                "step": torch.tensor(float(steps)), "exp_avg": m, "exp_avg_sq": v,
+            }  # fmt: skip
+
+    def memory(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The optimiser's memory, in the order of the parameters."""
+        states = [self.optimizer.state[parameter] for parameter in self.parameters]
+        return [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
+
+    def run(self, tokens: TokenMeter) -> None:
+        """All steps of the plan."""
+        plan = self.plan
+        n_slots = self.population.n_slots
+        row_slots = [slot for slot in range(n_slots) for _ in range(plan.rows_per_step)]
+        self.population.train(True)
+        for step in range(plan.steps):
+            part = slice(step * plan.rows_per_step, (step + 1) * plan.rows_per_step)
+            x, y = self.input_ids[:, part].flatten(0, 1), self.labels[:, part].flatten(0, 1)
+            width = int((y != IGNORED).any(0).nonzero().max()) + 1
+            x, y = x[:, :width], y[:, :width]
+            with half_precision(), self.population.rows(row_slots):
+                logits = self.base.model(input_ids=x, use_cache=False).logits
+            loss = _slot_losses(logits.float(), y, n_slots).sum()
+            (loss if self.tether is None else loss + self.tether.penalty()).backward()
+            if self.trained is not None:
+                _keep_below(self.parameters, self.trained)
+            _clip_slots(self.parameters)
+            done = step / plan.steps
+            rates = self.slot_rates * (1 - done) + plan.final_rate * done
+            _step(self.optimizer, self.parameters, rates)
+            tokens.backward += x.numel()
+        self.population.train(False)
+
+
+def _course(
+    base: BaseModel,
+    layers: Sequence[Layer],
+    studies: Sequence[Rows],
+    plan: StudyPlan,
+    rates: Sequence[float] | None,
+    below: Sequence[Genome] | None,
+) -> tuple[PopulationModel, _Course]:
     population = PopulationModel(base.model)
     under = below or [Genome(base.fingerprint)] * len(layers)
-    slots = population.load(
-        [_on_top(layer, genome) for layer, genome in zip(layers, under, strict=True)]
-    )
-    population.train(True)
-    parameters = population.parameters()
+    population.load([_on_top(layer, genome) for layer, genome in zip(layers, under, strict=True)])
     trained = population.own_parts([_ranks(layer) for layer in layers])
     tether = Tether(population, trained, plan.pull) if plan.pull else None
-    optimizer = torch.optim.AdamW(parameters, 1.0, betas=BETAS, weight_decay=0.0)
     slot_rates = torch.tensor(rates or [plan.learning_rate] * len(layers))[:, None, None]
-    input_ids, labels = _pad_together(base, studies)
-    per_step = plan.rows_per_step
-    row_slots = [slot for slot in slots for _ in range(per_step)]
-    for step in range(plan.steps):
-        part = slice(step * per_step, (step + 1) * per_step)
-        x, y = input_ids[:, part].flatten(0, 1), labels[:, part].flatten(0, 1)
-        width = int((y != IGNORED).any(0).nonzero().max()) + 1
-        x, y = x[:, :width], y[:, :width]
-        with half_precision(), population.rows(row_slots):
-            logits = base.model(input_ids=x, use_cache=False).logits
-        loss = _slot_losses(logits.float(), y, len(slots)).sum()
-        (loss if tether is None else loss + tether.penalty()).backward()
-        if below is not None:
-            _keep_below(parameters, trained)
-        _clip_slots(parameters)
-        done = step / plan.steps
-        _step(optimizer, parameters, slot_rates * (1 - done) + plan.final_rate * done)
-        tokens.backward += x.numel()
-    population.train(False)
-    return [_unstack(layer, population, slot) for slot, layer in enumerate(layers)]
+    data = _pad_together(base, studies)
+    frozen = trained if below is not None else None
+    return population, _Course(base, population, data, plan, slot_rates, frozen, tether)
+
+
+def _parameters_of(base: BaseModel, layer: Layer) -> list[torch.Tensor]:
+    """A layer's numbers stacked as a population's parameters are."""
+    population = PopulationModel(base.model)
+    population.load([Genome.of(layer)])
+    return population.parameters()
+
+
+def _like(population: PopulationModel, template: Layer, parts: Sequence[torch.Tensor]) -> Layer:
+    """Tensors in the order of the population's parameters, as a layer of the template's shape."""
+    own = population.parameters()
+    kept = [tensor.detach().clone() for tensor in own]
+    try:
+        for tensor, part in zip(own, parts, strict=True):
+            tensor.detach().copy_(part)
+        return _unstack(template, population, 0)
+    finally:
+        for tensor, old in zip(own, kept, strict=True):
+            tensor.detach().copy_(old)
 
 
 class Tether:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genome.errors import WeightCountError
 from genome.files import write_json
 from persona.errors import (
     PersonaExistsError,
@@ -41,17 +42,21 @@ class Persona:
     layers: tuple[str, ...] = ()
     """Digests, first applied first."""
     description: str = ""
+    weights: tuple[float, ...] = ()
+    """Scale of each layer's update, (n_layers,); empty = all as trained."""
 
     def __post_init__(self) -> None:
         if not NAME_RULE.fullmatch(self.name):
             raise PersonaNameError(self.name)
+        if self.weights and len(self.weights) != len(self.layers):
+            raise WeightCountError(len(self.layers), len(self.weights))
 
     def genome(self, library: Library) -> Genome:
         """The persona's genome, its layers loaded from the library."""
         from genome.genome import Genome
 
         layers = tuple(library.get(digest) for digest in self.layers)
-        return Genome(self.base_model, layers, (1.0,) * len(layers))
+        return Genome(self.base_model, layers, self.weights or (1.0,) * len(layers))
 
 
 class PersonaStore:
@@ -92,6 +97,7 @@ class PersonaStore:
         path = self.folder / f"{name}.json"
         try:
             data = json.loads(path.read_text())
-            return Persona(**{**data, "layers": tuple(data["layers"])})
+            weights = tuple(data.get("weights", ()))
+            return Persona(**{**data, "layers": tuple(data["layers"]), "weights": weights})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise PersonaFileError(path, error) from None

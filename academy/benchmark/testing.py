@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from academy.benchmark.problem import BudgetSpent
+from academy.operators.randomness import normal
 from genome.genome import Genome
 from genome.layer import Factors, Layer
 from genome.testing import dense_updates
@@ -114,13 +115,11 @@ def toy_problem(
 
 def toy_layer(rng: np.random.Generator, rank: int = 2) -> Layer:
     """A random update of both modules."""
-    import torch
 
     factors = {}
     for module in MODULES:
-        a = rng.normal(0, SIZE**-0.5, (rank, SIZE)).astype(np.float32)
-        b = rng.normal(0, SIZE**-0.5, (SIZE, rank)).astype(np.float32)
-        factors[module] = Factors(torch.from_numpy(a), torch.from_numpy(b))
+        a, b = normal(rng, rank, SIZE), normal(rng, SIZE, rank)
+        factors[module] = Factors(a * SIZE**-0.5, b * SIZE**-0.5)
     return Layer(BASE, factors)
 
 
@@ -149,6 +148,6 @@ def _blurred(layer: Layer, scale: float, rng: np.random.Generator) -> Layer:
     length = float(np.linalg.norm(flat_update(Genome.of(layer))))
     noisy = {}
     for module, (a, b) in layer.factors.items():
-        extra = [0.05 * rng.standard_normal(t.shape).astype(np.float32) for t in (a, b)]
-        noisy[module] = Factors(a + extra[0], (b + extra[1]) * (scale / length))
+        more_a, more_b = (0.05 * normal(rng, *t.shape) for t in (a, b))
+        noisy[module] = Factors(a + more_a, (b + more_b) * (scale / length))
     return Layer(layer.base_model, noisy)

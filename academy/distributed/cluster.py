@@ -60,9 +60,11 @@ def connect(address: str, cpus: int, *, store_bytes: int = OBJECT_STORE_BYTES) -
         if ray.is_initialized():
             return Connection(ray, lambda: None)
         folder = tempfile.mkdtemp(prefix="ray-") if private else None
+        unhush = _hush()
 
         def close() -> None:
             ray.shutdown()
+            unhush()
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -91,6 +93,28 @@ def _unreachable(address: str, error: Exception) -> ClusterUnreachableError:
         f"no Ray cluster answers at {address!r} ({cause}): start its head with `ray start --head`, "
         "or give the host:port that it printed"
     )
+
+
+def _hush() -> Callable[[], None]:
+    """Send Ray's notices to the log, and return what undoes it.
+
+    Ray prints twenty lines on standard output when a node dies, whatever its log settings; there
+    they would land in a summary meant for programs, or across a screen. It has no setting for
+    that, so its printing function is replaced; should it be gone in another version, Ray prints.
+    """
+    private = importlib.import_module("ray._private.worker")
+    printing = getattr(private, "print_to_stdstream", None)
+
+    def log(data: Mapping[str, Any], *_: Any, **__: Any) -> None:
+        logging.getLogger(__name__).info("Ray: %s", "\n".join(data["lines"]))
+
+    def undo() -> None:
+        if printing is not None:
+            setattr(private, "print_to_stdstream", printing)  # noqa: B010 (private to mypy too)
+
+    if printing is not None:
+        setattr(private, "print_to_stdstream", log)  # noqa: B010
+    return undo
 
 
 def _import_ray() -> Any:

@@ -8,6 +8,7 @@ those after it are not begun, so that what was spent does not depend on who was 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -82,13 +83,16 @@ class WorkerPool:
         self.settings = settings
         self.lost = 0
         """Tasks that went to another worker because theirs died."""
+        self.refused: list[WorkerMismatchError] = []
+        """Why workers were turned away; raised when no other is left."""
         self._actor = ray.remote(Worker).options(
             num_cpus=settings.threads, max_restarts=0, scheduling_strategy="SPREAD"
         )
         self._arguments = settings.threads, source, options, ray.get
         self._starting: dict[Any, Any] = {}  # reference of greet() -> worker
         self._loading: dict[Any, Any] = {}  # reference of open() -> worker
-        self._idle: list[Any] = []
+        self.idle: list[Any] = []
+        """Workers that are ready and have no task."""
         self._busy: dict[Any, tuple[Any, _Job, int]] = {}  # reference of run() -> whose, which
         self._seen = time.monotonic()
         self._last_loss = "none"
@@ -101,8 +105,8 @@ class WorkerPool:
         """
         self._seen = time.monotonic()
         self._fill()
-        while not self._idle and not self._busy:
-            self._step()
+        while not self.idle and not self._busy:
+            self.wait()
 
     def run(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Do all tasks; outcomes in their order, up to the first that holds an error.
@@ -117,46 +121,46 @@ class WorkerPool:
         self._seen = time.monotonic()
         self._fill()
         while not job.finished:
-            while self._idle and (index := job.next()) is not None:
-                worker = self._idle.pop()
-                self._busy[worker.run.remote(tasks[index])] = worker, job, index
-            self._step()
+            while self.idle and (index := job.next()) is not None:
+                reference = _sent(self.idle[-1], tasks[index])
+                self._busy[reference] = self.idle.pop(), job, index
+            self.wait()
         return job.in_order()
 
     def close(self) -> None:
         """Let all workers go."""
         busy = [worker for worker, _, _ in self._busy.values()]
-        for worker in [*self._starting.values(), *self._loading.values(), *self._idle, *busy]:
+        for worker in [*self._starting.values(), *self._loading.values(), *self.idle, *busy]:
             self.ray.kill(worker)
-        for held in (self._starting, self._loading, self._idle, self._busy):
+        for held in (self._starting, self._loading, self.idle, self._busy):
             held.clear()
+
+    @property
+    def waiting_for_start(self) -> int:
+        """Workers asked for that are not ready yet."""
+        return len(self._starting) + len(self._loading)
 
     def _fill(self) -> None:
         """Ask for as many workers as are missing."""
-        there = len(self._starting) + len(self._loading) + len(self._idle) + len(self._busy)
-        for _ in range(self.settings.workers - there):
+        there = self.waiting_for_start + len(self.idle) + len(self._busy)
+        for _ in range(self.settings.workers - len(self.refused) - there):
             self._greet(self._actor.remote(*self._arguments))
 
     def _greet(self, worker: Any) -> None:
         self._starting[worker.greet.remote()] = worker
 
-    def _step(self) -> None:
+    def wait(self) -> None:
         """Wait a little, and take in what has arrived."""
         references = [*self._starting, *self._loading, *self._busy]
-        if not references and not self._idle:
-            raise WorkerLostError(
-                f"every worker died before it had the base (last: {self._last_loss}): see whether "
-                "the nodes have the memory for it"
-            )
-        if not references:
-            return
+        if not references and not self.idle:
+            raise self.refused[-1] if self.refused else self._all_died()
         arrived, _ = self.ray.wait(references, timeout=TICK_S)
         for reference in arrived:
             self._take(reference)
-        if self._loading or self._idle or self._busy:
+        if self._loading or self.idle or self._busy:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > self.settings.patience:
-            raise self._full()
+            raise self.refused[-1] if self.refused else self._full()
 
     def _take(self, reference: Any) -> None:
         if reference in self._starting:
@@ -166,13 +170,11 @@ class WorkerPool:
         elif reference in self._loading:
             worker = self._loading.pop(reference)
             if (outcome := self._value(reference, worker)) is not None:
-                outcome.reraise()
-                self._check_alike(outcome.value)
-                self._idle.append(worker)
+                self._admit(worker, outcome)
         else:
             worker, job, index = self._busy.pop(reference)
             if (outcome := self._value(reference, worker)) is not None:
-                self._idle.append(worker)
+                self.idle.append(worker)
                 job.outcomes[index] = outcome
             elif not job.finished:  # (a job that has raised no longer cares)
                 self._return(job, index)
@@ -184,11 +186,8 @@ class WorkerPool:
             return self.ray.get(reference)
         except errors.RayTaskError as error:  # the call itself raised
             if not isinstance(error.cause, (MemoryError, errors.RayError)):
-                cause = error.cause or error
-                raise WorkerFailedError(
-                    f"a worker cannot do its task ({_line(cause)}): install the same version of "
-                    "everything on all nodes, and pass only what can be pickled"
-                ) from error
+                self.ray.kill(worker)
+                raise _unfit(error.cause or error) from error
             loss: BaseException = error.cause
         except errors.RayError as error:  # worker, node or result gone
             loss = error
@@ -206,10 +205,22 @@ class WorkerPool:
                 f"{self._last_loss}): give the nodes more memory, or allow more retries"
             )
         job.waiting.appendleft(index)
-        for worker in self._idle:  # those that died with it must not cost tasks their retries
+        for worker in self.idle:  # those that died with it must not cost tasks their retries
             self._greet(worker)
-        self._idle.clear()
+        self.idle.clear()
         self._fill()
+
+    def _admit(self, worker: Any, loaded: Outcome) -> None:
+        """Take a worker that computes what this process does, turn any other away."""
+        try:
+            loaded.reraise()
+            self._check_alike(loaded.value)
+        except WorkerMismatchError as error:
+            self.refused.append(error)
+            self.ray.kill(worker)
+            logging.getLogger(__name__).warning("A worker was turned away: %s", error)
+        else:
+            self.idle.append(worker)
 
     def _check_alike(self, theirs: str) -> None:
         if self.settings.alike and theirs != arithmetic():
@@ -218,14 +229,35 @@ class WorkerPool:
                 "would differ in the last bits: use equal machines, or allow it (alike=False)"
             )
 
+    def _all_died(self) -> WorkerLostError:
+        return WorkerLostError(
+            f"every worker died before it had the base (last: {self._last_loss}): see whether the "
+            "nodes have the memory for it"
+        )
+
     def _full(self) -> ClusterFullError:
         total = self.ray.cluster_resources().get("CPU", 0)
         free = self.ray.available_resources().get("CPU", 0)
         return ClusterFullError(
-            f"no worker got its {self.settings.threads} processors in {self.settings.patience:g} s "
-            f"(the cluster has {total:g}, free are {free:g}): free some, ask for fewer threads, or "
-            "have more patience"
+            f"no worker got its processors in {self.settings.patience:g} s (it needs "
+            f"{self.settings.threads}, the cluster has {total:g}, free are {free:g}): free some, "
+            "ask for fewer threads, or have more patience"
         )
+
+
+def _sent(worker: Any, task: Task) -> Any:
+    """Reference of the outcome to come."""
+    try:
+        return worker.run.remote(task)
+    except Exception as error:  # PicklingError, TypeError, AttributeError, ...
+        raise _unfit(error) from error
+
+
+def _unfit(error: BaseException) -> WorkerFailedError:
+    return WorkerFailedError(
+        f"a worker cannot do its task ({_line(error)}): install the same version of everything on "
+        "all nodes, and pass only what can be pickled"
+    )
 
 
 def _line(error: BaseException) -> str:

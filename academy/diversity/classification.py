@@ -4,7 +4,7 @@ As in NEAT (Stanley and Miikkulainen 2002): a candidate joins the nearest specie
 representative is within the threshold; a stranger to all founds a new one; and the threshold
 is steered, up when there are more species than wanted, down when there are fewer. Unlike
 NEAT, species that come close are merged, and only a candidate with a notable lift may found
-one: the random updates of beginners are all strangers to each other.
+one, beside one species for all beginners: their random updates are strangers to each other.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _assigned(
     order = np.lexsort((np.arange(len(fitness)), -fitness, ~notable))  # the notable, then the fit
     for i in order:  # found first, so that everybody can join the nearest of all
         far = not rows or apart[i, rows].min() > threshold
-        if far and (notable[i] or not rows):
+        if far and (notable[i] or notable[rows].all()):  # all([]) is true
             founders[next_id + len(founders)] = int(i)
             ids.append(next_id + len(founders) - 1)
             rows.append(int(i))
@@ -156,9 +156,15 @@ def _calibrated(
 
 
 def _steered(threshold: float, n_species: int, n_notable: int, settings: SpeciesSettings) -> float:
-    """One step towards the target; not down while nobody is left who could found a species."""
-    direction = (n_species > settings.target) - (n_species < min(settings.target, n_notable))
-    return min(settings.highest, max(settings.lowest, threshold * (1 + settings.step * direction)))
+    """A step towards the target, in proportion to what is missing (three steps at most).
+
+    Not down while nobody is left who could found a species.
+    """
+    missing = n_species - settings.target
+    if missing < 0 and n_species >= n_notable:
+        missing = 0
+    error = max(-3.0, min(3.0, missing / settings.target))
+    return min(settings.highest, max(settings.lowest, threshold * (1 + settings.step * error)))
 
 
 def _living(

@@ -37,14 +37,16 @@ class SpeciesSettings:
     soon as so many candidates are good at something."""
     start: float = 0.5
     """The threshold until then."""
-    step: float = 0.1
-    """The threshold changes by this part of itself a generation; 0 keeps it fixed."""
+    step: float = 0.2
+    """The threshold changes by this part of itself a generation if there are twice as many species
+    as wanted (or none), and in proportion otherwise; 0 keeps it fixed."""
     lowest: float = 0.05
     highest: float = 3.0
     merging: float = 0.7
     """Species whose representatives are nearer than this part of the threshold become one."""
     notable_lift: float = 0.12
-    """Accuracy over the base from which a candidate is good at a skill and may found a species."""
+    """Accuracy over the base from which a candidate is good at a skill and may found a species;
+    of the others one may, if there is no species of beginners yet."""
     renaming_lead: float = 0.02
     """A new niche must be ahead of the old one by this much accuracy."""
     grace: int = 2
@@ -59,7 +61,7 @@ class SpeciesSettings:
             "target": self.target >= 1,
             "threshold": self.threshold is None or self.threshold > 0,
             "start": self.start > 0,
-            "step": 0 <= self.step < 1,
+            "step": 0 <= self.step < 1 / 3,
             "lowest": 0 < self.lowest <= self.highest,
             "merging": 0 <= self.merging < 1,
             "grace": self.grace >= 0,

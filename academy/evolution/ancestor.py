@@ -18,7 +18,8 @@ from academy.evolution.events import AncestorTrained
 from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
 from academy.operators.random_layer import random_layer
-from academy.training import StudyPlan
+from academy.training import Moments, StudyPlan
+from genome.layer import Layer
 
 STRETCH = 24
 """Steps between two looks at what is learned: a look costs two hundredths of a stretch."""
@@ -78,10 +79,29 @@ def advance_ancestor(run: Evolution, bench: Workbench) -> bool:
         final_rate=settings.learning_rate * (1 - after),
     )  # fmt: skip
     rows = bench.base.rows(*prompts_and_answers(questions[: plan.n_rows]))
-    trained = bench.evaluator.train([bench.pool.get(run.ancestor)], [rows], plan)[0]
+    trained, moments = bench.evaluator.train_on(
+        bench.pool.get(run.ancestor), rows, plan, _moments(run, bench)
+    )
     run.ancestor = bench.pool.add(trained)
+    run.moments = bench.pool.add(moments.mean), bench.pool.add(moments.square), moments.steps
     bench.observe(AncestorTrained(run.generation, bench.budget.spent, steps, float(results.mean())))
     return False
+
+
+def raise_ancestor(run: Evolution, bench: Workbench) -> Layer:
+    """All stretches at once, without a run around them: only the ancestor is wanted."""
+    run.generation = 0
+    while not advance_ancestor(run, bench):
+        run.generation += 1
+        bench.forget_scores()
+    return bench.pool.get(run.ancestor)
+
+
+def _moments(run: Evolution, bench: Workbench) -> Moments | None:
+    if run.moments is None:
+        return None
+    mean, square, steps = run.moments
+    return Moments(bench.pool.get(mean), bench.pool.get(square), steps)
 
 
 def _alone(run: Evolution) -> Candidate:

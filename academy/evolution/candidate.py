@@ -16,7 +16,7 @@ import numpy as np
 from academy.evolution.pool import LayerPool
 from genome.genome import Genome
 
-PRIOR_QUESTIONS = 6.0
+PRIOR_QUESTIONS = 24.0
 """How many questions' worth the inherited expectation counts against own results."""
 
 

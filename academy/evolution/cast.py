@@ -19,7 +19,7 @@ from academy.statistics.intervals import wilson_interval
 
 FINALISTS = 3
 """Leaders of each skill that are asked again."""
-MOST = 96
+MOST = 200
 """More fresh questions a skill than this change nothing."""
 ROUTER_TOKENS = 3
 """Kept for the router: so many times its sample's tokens."""

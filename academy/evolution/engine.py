@@ -7,6 +7,8 @@ knows of files or screens: observers hear events, `academy.evolution.run` saves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from academy.diversity.archive import Archive
@@ -29,11 +31,17 @@ FOUNDER_SIGMA = 0.02
 """Size of the founders' random updates where there is no ancestor."""
 
 
-def begin(config: RunConfig, bench: Workbench, given: Layer | None = None) -> Evolution:
+def begin(
+    config: RunConfig,
+    bench: Workbench,
+    given: Layer | None = None,
+    founders: Sequence[Layer] = (),
+) -> Evolution:
     """A run before its first generation; the base's accuracy is measured and charged.
 
     Args:
         given: A layer to take as the common ancestor instead of training one.
+        founders: Layers to begin with instead of an ancestor or random ones.
     """
     n = len(bench.skills)
     run = Evolution(config, bench.skills, np.zeros(n))
@@ -53,9 +61,8 @@ def begin(config: RunConfig, bench: Workbench, given: Layer | None = None) -> Ev
     run.reference = run.base_accuracy
     if given is not None:
         run.ancestor = bench.pool.add(given)
-        _found(run, bench)
-    elif config.ancestor.share == 0:
-        _found(run, bench)
+    if given is not None or founders or config.ancestor.share == 0:
+        _found(run, bench, founders)
     return run
 
 
@@ -119,15 +126,18 @@ def _live_on(
     society.survive(run, bench, number)
 
 
-def _found(run: Evolution, bench: Workbench) -> None:
+def _found(run: Evolution, bench: Workbench, given: Sequence[Layer] = ()) -> None:
     """The first candidates: the ancestor itself, or random variations of the base."""
     config = run.config
     run.phase = "species"
+    run.moments = None
     if run.ancestor:
         known = (run.skill_hits + run.base_accuracy) / (run.skill_asked + 1)
         run.reference = known
     for number in range(config.islands.count):
-        if run.ancestor:
+        if given:
+            founders = [Genes((bench.pool.add(layer),), (1.0,)) for layer in given]
+        elif run.ancestor:
             founders = [Genes((run.ancestor,), (1.0,))]
         else:
             founders = [

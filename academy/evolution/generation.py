@@ -29,7 +29,7 @@ from academy.selection import attraction, lexicase, tournament
 from academy.training import StudyPlan
 from genome.errors import GenomeError
 
-LITTER = 12
+LITTER = 6
 """Most children trained in one backward pass."""
 HOPELESS_PART = 4
 """Children that no gradient made are judged on one item in so many first."""
@@ -67,8 +67,21 @@ class Sheet:
 def draw_sheet(run: Evolution, bench: Workbench, island: int) -> Sheet:
     """Fresh select questions, common to all of an island in this generation."""
     number = run.generation * 1000 + island
-    items, skills = bench.items("select", run.config.population.items, run.rng("sheet", number))
+    counts = item_counts(run, run.config.population.items)
+    items, skills = bench.items("select", counts, run.rng("sheet", number))
     return Sheet(items, skills, f"generation {run.generation}, island {island}")
+
+
+def item_counts(run: Evolution, mean: int) -> np.ndarray:
+    """Questions per skill, (n_skills,): in proportion to the spread sqrt(p(1-p)) of an answer.
+
+    That is the allocation with the least total variance (Neyman 1934); what everybody can or
+    nobody can is asked little.
+    """
+    p = (run.skill_hits + 1) / (run.skill_asked + 2)
+    spread = np.sqrt(p * (1 - p))
+    n = mean * len(p)
+    return np.asarray(np.maximum(1, np.round(n * spread / spread.sum())).astype(int))
 
 
 def examine(bench: Workbench, sheet: Sheet, candidates: Sequence[Candidate]) -> None:
@@ -169,11 +182,18 @@ def _conceive(
         except GenomeError as error:
             bench.observe(Discarded(run.generation, run.n_born, operator, str(error)))
         if genes is None:  # nothing to work on yet: study instead
-            operator = "memetic-16"
+            operator = _study_instead(island.operators.names)
             genes = nursery.conceive(operator, mother, father, rng)
-            assert genes is not None
+            if genes is None:
+                continue
         children.append(Child(_newborn(run, genes, operator, niche, mother, father), operator))
     return children
+
+
+def _study_instead(names: Sequence[str]) -> str:
+    """The longest study allowed; small noise where none is."""
+    studies = [name for name in names if name.startswith("memetic-")]
+    return max(studies, key=lambda n: int(n.removeprefix("memetic-"))) if studies else "noise"
 
 
 def _mate(
@@ -222,9 +242,16 @@ def _study(
         steps = int(operator.removeprefix("memetic-"))
         plan = StudyPlan(steps, settings.rows, settings.learning_rate, settings.pull)
         group = [c for c in children if c.operator == operator]
+        group.sort(key=lambda c: _row_width(bench, c))  # alike rows together: less padding
         for start in range(0, len(group), LITTER):
             lost |= _study_together(run, bench, group[start : start + LITTER], plan)
     return [c for c in children if c.candidate.id not in lost]
+
+
+def _row_width(bench: Workbench, child: Child) -> tuple[int, int]:
+    rng = np.random.default_rng(0)
+    some = bench.source.draw(bench.skills[child.candidate.niche], "train", 16, rng)
+    return width(bench.base, some), child.candidate.id
 
 
 def _study_together(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,7 +34,7 @@ from academy.run_folder import RunFolder
 from academy.selection import demand, demand_files
 from academy.selection.demand import Demand
 from academy.sources.source import ChallengeSource, open_source
-from academy.training import StudyPlan, TokenMeter
+from academy.training import Moments, StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows
 from genome.errors import BaseModelMismatchError
 from genome.files import write_json
@@ -73,10 +74,17 @@ def evolve(
     folder: RunFolder | None = None,
     observer: Observer = silent,
     ancestor: Layer | None = None,
+    founders: Sequence[Layer] = (),
     find: Find | None = None,
     wanted: Demand | None = None,
 ) -> RunResult:
     """Run, or go on with, an evolution until its budget is spent.
+
+    Args:
+        ancestor: A layer to take as the common ancestor instead of training one.
+        founders: Layers to begin with instead.
+        find: Proposes layers of a library to the operators `add` and `swap`.
+        wanted: Demand, instead of what the configuration names.
 
     With a folder every generation is saved; the same call then resumes, and the result is
     bit-identical to an uninterrupted run's.
@@ -94,10 +102,11 @@ def evolve(
         base, timed, source, pool, Budget(config.run.tokens, timed.tokens),
         wanted or _demand(config, source), observer, find,
     )  # fmt: skip
+    start = partial(engine.begin, config, bench, ancestor, founders)
     if folder is None:
-        return _finish(_generations(config, bench, None, observer, ancestor), bench)
+        return _finish(_generations(config, bench, None, observer, start), bench)
     with folder.claimed({**config.plain(), **_summary_fields(config, source)}):
-        return _finish(_generations(config, bench, folder, observer, ancestor), bench, folder)
+        return _finish(_generations(config, bench, folder, observer, start), bench, folder)
 
 
 def _generations(
@@ -105,7 +114,7 @@ def _generations(
     bench: Workbench,
     folder: RunFolder | None,
     observer: Observer,
-    ancestor: Layer | None,
+    start: Callable[[], Evolution],
 ) -> tuple[Evolution, list[CastMember]]:
     checkpoints = Checkpoints(folder.path) if folder else None
     notes: list[str] = []
@@ -114,7 +123,7 @@ def _generations(
         meter = bench.evaluator.tokens
         meter.forward, meter.backward = tokens.forward, tokens.backward
     else:
-        run = engine.begin(config, bench, ancestor)
+        run = start()
     log = EventLog(folder.path / "events.jsonl", run.generation) if folder else None
     bench.observe = _both(observer, log)
     try:
@@ -232,6 +241,11 @@ class _Timed:
         below: Sequence[Genome] | None = None,
     ) -> list[Layer]:
         return self._timed(self.inner.train, layers, studies, plan, rates=rates, below=below)
+
+    def train_on(
+        self, layer: Layer, study: Rows, plan: StudyPlan, moments: Moments | None = None
+    ) -> tuple[Layer, Moments]:
+        return self._timed(self.inner.train_on, layer, study, plan, moments)
 
     def _timed(self, call: Callable[..., Measured], *args: Any, **kwargs: Any) -> Measured:
         began = time.perf_counter()

@@ -64,6 +64,8 @@ class Evolution:
     n_born: int = 0
     ancestor: str = ""
     """Digest of the common ancestor; empty = none (yet)."""
+    moments: tuple[str, str, int] | None = None
+    """While the ancestor studies: its optimiser's memory, two digests and a number of steps."""
     skill_hits: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """Fading count of right answers of the ancestor (then the best) per skill, (n_skills,)."""
     skill_asked: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -85,6 +87,8 @@ class Evolution:
         """Every layer that something living needs."""
         if self.ancestor:
             yield self.ancestor
+        if self.moments:
+            yield from self.moments[:2]
         for candidate in self.population:
             yield from candidate.genes.layers
 
@@ -100,6 +104,7 @@ class Evolution:
             "base_accuracy": self.base_accuracy.tolist(), "reference": self.reference.tolist(),
             "phase": self.phase,
             "generation": self.generation, "n_born": self.n_born, "ancestor": self.ancestor,
+            "moments": self.moments,
             "skill_hits": self.skill_hits.tolist(), "skill_asked": self.skill_asked.tolist(),
             "islands": [island.plain() for island in self.islands],
             "taxonomy": self.taxonomy.state(), "phylogeny": self.phylogeny.state(),
@@ -113,7 +118,8 @@ class Evolution:
             parse_config(data["config"], "the checkpoint"), tuple(data["skills"]),
             np.array(data["base_accuracy"]), np.array(data["reference"]),
             data["phase"], data["generation"], data["n_born"],
-            data["ancestor"], np.array(data["skill_hits"]), np.array(data["skill_asked"]),
+            data["ancestor"], tuple(data["moments"]) if data["moments"] else None,
+            np.array(data["skill_hits"]), np.array(data["skill_asked"]),
             [Island.restore(one) for one in data["islands"]],
             Taxonomy.restore(data["taxonomy"]), Phylogeny.restore(data["phylogeny"]),
             data["failures"], list(data["cast"]),

@@ -43,17 +43,21 @@ class Workbench:
         return self.source.skills
 
     def items(
-        self, split: Split, n_per_skill: int, rng: np.random.Generator
+        self, split: Split, counts: int | np.ndarray, rng: np.random.Generator
     ) -> tuple[list[Challenge], np.ndarray]:
-        """The same number of questions from every skill; their skill indices, (n_items,).
+        """Questions of every skill; their skill indices, (n_items,).
+
+        Args:
+            counts: Questions per skill, one number or (n_skills,) of at least 1.
 
         Raises:
             EmptyChallengesError: A skill has no question in this split.
         """
         drawn: list[Challenge] = []
         skills: list[int] = []
+        each = np.broadcast_to(counts, len(self.skills))
         for index, skill in enumerate(self.skills):
-            some = self.source.draw(skill, split, n_per_skill, rng)
+            some = self.source.draw(skill, split, int(each[index]), rng)
             if not some:
                 raise EmptyChallengesError(
                     f"skill {skill!r} of {self.source.name} has no question in split {split!r}: "

@@ -46,7 +46,10 @@ def residual_noise(
     for module in sorted(layer.factors):
         whole = spectrum(layer.factors[module])
         noise = _outside(whole, n_directions, rng)
-        if noise is None:
+        if not len(whole.s):  # in canonical form a zero update could never learn again
+            a, b = layer.factors[module]
+            factors[module] = Factors(a[:rank].clone(), b[:, :rank].clone())
+        elif noise is None:
             factors[module] = whole.factors(rank)
         else:
             scale = strength * float(whole.s.norm())

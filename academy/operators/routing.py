@@ -157,7 +157,12 @@ def arrow_scores(
         prototypes: Of each layer; a module it does not change scores 0.
         inputs: What each module is given, {module: (n_inputs, in)}, for instance a question's
             mean over its tokens.
+
+    Raises:
+        OperatorError: There are no inputs.
     """
+    if not inputs:
+        raise OperatorError("arrow scores need the inputs of one module or more: give some")
     n_inputs = len(next(iter(inputs.values())))
     total = torch.zeros(n_inputs, len(prototypes))
     for module, x in inputs.items():
@@ -165,7 +170,7 @@ def arrow_scores(
         for i, own in enumerate(prototypes):
             if module in own:
                 total[:, i] += (unit @ own[module]).abs()
-    return np.asarray((total / max(len(inputs), 1)).numpy(), dtype=np.float64)
+    return np.asarray((total / len(inputs)).numpy(), dtype=np.float64)
 
 
 def _standardised(scores: np.ndarray) -> np.ndarray:

@@ -41,7 +41,8 @@ def spectral_mutation(
         outward: Angle by which left and right directions turn out of the present spans.
 
     Returns:
-        A layer of the same rank in canonical form; with all three 0, the same update.
+        A layer of the same rank in canonical form; with all three 0, the same update. Modules
+        whose update is zero stay as they are.
 
     Raises:
         OperatorError: tau, epsilon or outward is negative, or absurdly large.
@@ -52,12 +53,14 @@ def spectral_mutation(
     factors = {}
     for module in sorted(layer.factors):
         u, s, v = spectrum(layer.factors[module])
-        if len(s):
-            s = s * torch.exp(tau * normal(rng, len(s)))
-            u = turned(u, epsilon, outward, rng)
-            v = turned(v.T, 0.0, outward, rng).T
-            order = s.argsort(descending=True)
-            u, s, v = u[:, order], s[order], v[order]
+        if not len(s):  # written in canonical form, a zero update could never learn again
+            factors[module] = layer.factors[module]
+            continue
+        s = s * torch.exp(tau * normal(rng, len(s)))
+        u = turned(u, epsilon, outward, rng)
+        v = turned(v.T, 0.0, outward, rng).T
+        order = s.argsort(descending=True)
+        u, s, v = u[:, order], s[order], v[order]
         factors[module] = Spectrum(u, s, v).factors()
     return Layer(layer.base_model, factors)
 

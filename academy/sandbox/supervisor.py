@@ -17,6 +17,11 @@ import resource
 import select
 import time
 
+try:
+    import _json as quoting
+except ImportError:
+    import json.encoder as quoting  # type: ignore[no-redef]
+
 MYPY = False
 if MYPY:  # typing alone takes as long to import as the whole interpreter to start
     from typing import Any
@@ -42,10 +47,6 @@ def read_exactly(fd: int, size: int) -> bytes:
 
 def quoted(text: str) -> str:
     """A JSON string; the C function behind `json.dumps`, without the time to import json."""
-    try:
-        import _json as quoting
-    except ImportError:
-        import json.encoder as quoting  # type: ignore[no-redef]
     return str(quoting.encode_basestring_ascii(text))
 
 

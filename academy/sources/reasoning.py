@@ -32,7 +32,7 @@ LEVELS = (1, 2, 3, 4, 5)
 CHUNK = 100
 """Items generated under one seed."""
 MAJORITY_SEED = 10_000_019
-PATIENCE = 30
+PATIENCE = 10
 """Chunks in a row without a new question after which a dataset counts as used up."""
 REMEMBERED = 20_000
 """Entries kept for partial credit, the latest."""

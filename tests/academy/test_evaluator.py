@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from academy import evaluator as evaluator_module
-from academy.evaluator import LocalEvaluator
-from academy.exam import general_sheet
+from academy.challenge import Challenge
+from academy.evaluator import LocalEvaluator, batches
+from academy.exam import exam_sheet, general_sheet
+from academy.sandbox.errors import SandboxUnavailableError
+from academy.sandbox.sandbox import Sandbox
+from academy.scoring.choice import choice_hits
+from academy.scoring.cost import most_tokens
+from academy.scoring.errors import ScoringRefusedError
+from academy.scoring.numeric import numeric_score
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from genome.testing import random_layer
+from genome.testing import random_layer, tiny_base
 from persona.engine import Engine
 
 
@@ -62,3 +71,124 @@ def test_rows_label_the_answer_and_its_end_only(embedded: BaseModel) -> None:
     answered = rows.labels[rows.labels != -100]
     assert answered.tolist() == [ord("b"), ord("c"), embedded.tokenizer.eos_token_id]
     assert torch.equal(rows.input_ids[0, -2:], answered[:2])
+
+
+def _mixed() -> list[Challenge]:
+    return [
+        Challenge("sort: cb", "bc", "sort", "text"),
+        Challenge("add: 12 30", "42", "add", "sums", tolerance=0.5),
+        Challenge("upper: ab", "AB", "case", "text", choices=("AB", "ab", "BA")),
+        Challenge("reverse: abc", "cba", "reverse", "text"),
+        Challenge("def f", "", "code", "python", tests=("f(1) == 1",)),
+        Challenge("max: 10 20", "10", "max", "odd", choices=("20", "10")),
+    ]
+
+
+def _no_code(challenge: Challenge, response: str) -> float:
+    return 0.0
+
+
+def test_mixed_kinds_are_scored_each_in_its_way_and_put_back_in_place(
+    embedded: BaseModel,
+) -> None:
+    """Alone or among the others, in any order, a challenge scores the same."""
+    genomes = [
+        Genome(embedded.fingerprint),
+        Genome.of(random_layer(embedded.model, embedded.fingerprint, scale=0.02)),
+    ]
+    scorers = {"numeric": numeric_score, "tests": _no_code}
+    evaluator = LocalEvaluator(embedded, scorers=scorers)
+    mixed = _mixed()
+    together = evaluator.scores(genomes, mixed)
+    alone = np.stack([evaluator.scores(genomes, [c])[:, 0] for c in mixed], 1)
+    np.testing.assert_array_equal(together, alone)
+    each = evaluator.scores_each(genomes, [mixed, mixed[::-1]])
+    np.testing.assert_array_equal(each, np.stack([together[0], together[1][::-1]]))
+    assert together[0].tolist() == [1, 1, 1, 0, 0, 0]  # it cannot reverse, and 20 > 10
+    assert evaluator.failures == 0
+
+
+def test_numbers_are_scored_as_generation_and_tolerance_say(embedded: BaseModel) -> None:
+    genome, engine = Genome(embedded.fingerprint), Engine(embedded)
+    sheet = [replace(c, tolerance=0.1) for c in exam_sheet("add", 12, "audit")]
+    scores = LocalEvaluator(embedded).scores([genome], sheet)[0]
+    answers = [engine.answer(genome, c.prompt) for c in sheet]
+    assert scores.tolist() == [numeric_score(c, a) for c, a in zip(sheet, answers, strict=True)]
+    assert scores.mean() > 0
+
+
+def test_a_choice_is_the_option_of_least_loss_per_token(embedded: BaseModel) -> None:
+    genomes = [Genome(embedded.fingerprint)]
+    options = ("AB", "ab", "BA", "A")
+    evaluator = LocalEvaluator(embedded)
+    asked = [Challenge("upper: ab", o, "case", "text") for o in options]
+    losses = evaluator.losses(genomes, asked)[0]
+    best = options[int(losses.argmin())]
+    choices = [replace(c, choices=options) for c in asked]
+    assert evaluator.scores(genomes, choices)[0].tolist() == [float(o == best) for o in options]
+
+
+def test_a_tie_between_options_is_no_answer() -> None:
+    asked = [Challenge("q", "a", "s", "d", choices=("a", "b"))] * 3
+    losses = np.array([0.5, 0.5, 0.4, 0.5, np.nan, np.nan])
+    assert choice_hits(asked, losses).tolist() == [0, 1, 0]
+
+
+def test_what_cannot_be_scored_costs_itself_only_and_is_counted(tokenizer: Any) -> None:
+    """A lone surrogate cannot be encoded, a scorer raises, a prompt is too long: three zeros."""
+    base = tiny_base(tokenizer)
+
+    def broken(challenge: Challenge, response: str) -> float:
+        raise RuntimeError("scorer broke")
+
+    evaluator = LocalEvaluator(base, scorers={"numeric": numeric_score, "tests": broken})
+    poison = Challenge("fine", "fine", "s", "d")
+    object.__setattr__(poison, "prompt", "\ud800")
+    good = exam_sheet("reverse", 5, "audit")
+    bad = [
+        poison,
+        Challenge("code", "", "s", "d", tests=("f() == 1",)),
+        Challenge("9" * 200, "1", "s", "d", tolerance=1.0),
+    ]
+    genomes = [Genome(base.fingerprint)]
+    scores = evaluator.scores(genomes, [*good, *bad])
+    np.testing.assert_array_equal(scores[:, 5:], 0)
+    np.testing.assert_array_equal(scores[:, :5], LocalEvaluator(base).scores(genomes, good))
+    assert evaluator.failures == 3 == len(evaluator.failed.causes)
+    assert any("scorer broke" in cause for cause in evaluator.failed.causes)
+    losses = evaluator.losses(genomes, [*good, poison])
+    assert np.isfinite(losses).all() and losses[0, -1] == np.log(len(tokenizer))
+
+
+def test_without_a_sandbox_code_is_refused_and_not_scored_zero(
+    tokenizer: Any, monkeypatch: Any
+) -> None:
+    def none(cls: type) -> None:
+        raise SandboxUnavailableError("nothing works here")
+
+    monkeypatch.setattr(Sandbox, "available", classmethod(none))
+    base = tiny_base(tokenizer)
+    code = Challenge("f", "", "s", "d", tests=("f() == 1",))
+    with pytest.raises(ScoringRefusedError, match="nothing works here"):
+        LocalEvaluator(base).scores([Genome(base.fingerprint)], [code])
+
+
+def test_scoring_costs_no_more_than_announced(embedded: BaseModel) -> None:
+    mixed = _mixed()
+    evaluator = LocalEvaluator(embedded, scorers={"numeric": numeric_score, "tests": _no_code})
+    announced = most_tokens(embedded, mixed, evaluator.max_new_tokens)
+    evaluator.scores([Genome(embedded.fingerprint)] * 2, mixed)
+    assert 0 < evaluator.tokens.forward <= 2 * announced
+    exact = [c for c in mixed if not (c.choices or c.tests or c.tolerance)]
+    spent = evaluator.tokens.forward
+    evaluator.scores([Genome(embedded.fingerprint)], exact)
+    cost = most_tokens(embedded, exact, evaluator.max_new_tokens)
+    assert evaluator.tokens.forward - spent == cost
+
+
+def test_batch_borders_cover_every_genome_once(monkeypatch: Any) -> None:
+    assert batches(5, 200) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert batches(2, 10_000) == [slice(0, 1), slice(1, 2)]
+    assert batches(0, 3) == []
+    monkeypatch.setattr(evaluator_module, "BATCH_ROWS", 4)
+    assert batches(3, 2) == [slice(0, 2), slice(2, 3)]

@@ -7,11 +7,15 @@ all these scores, each stretched to [low, high].
     crossover  sum_i w_i delta_i / sum_i w_i,                w ~ N(1, 0.01^2)
     mutation   delta + u diag(rho s) vT of the task's expert,   rho ~ U(0, 0.1)
 
-The task's expert is the one that scores best on it (the paper has one expert for each task; on
-unseen tasks there is none). Updates stay in the span of the experts' singular terms, so they are kept exact (`expert_span`).
-As documented, not as coded: the sampler's bounds are .5 and .8 (the code's reach 1.3), and the
-shipped defaults (Gaussian noise, random parents) are not used. The archives' best are merged by
-softmax of their quality, the paper's last step, once a cycle and in competition with the rest.
+The task's expert is the one that scores best on it (the paper has one expert for each task; for
+unseen tasks there is none). Updates stay in the span of the experts' singular terms, so they are
+kept exact (`expert_span`). As documented, not as coded: the sampler's bounds are .5 and .8 (the
+code's reach 1.3), and the shipped defaults (Gaussian noise, random parents) are not used. The
+archives' best are merged by softmax of their quality, the paper's last step, once a cycle and in
+competition with the rest.
+
+With a single task there are no other tasks to make cells of: every archive would be one cell, and
+parents always the same. Its items are then dealt at random into groups that stand for tasks.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from academy.benchmark.methods.expert_span import ExpertSpan
+from academy.benchmark.methods.grouped import Grouped
 from academy.benchmark.methods.search import Search
 from academy.benchmark.problem import Answer, BudgetSpent, Problem, Routing
 from genome.genome import Genome
@@ -42,6 +47,8 @@ class CycleQD:
     mutation_max: float = 0.1
     low: float = 0.5
     high: float = 0.8
+    groups: int = 3
+    """Tasks made of a single one; the paper has three."""
     max_turns: int = 10_000
     gradient_free: bool = True
 
@@ -53,6 +60,8 @@ class CycleQD:
 
     def run(self, problem: Problem, rng: np.random.Generator) -> Answer:
         """Cycle through the tasks until the budget is spent."""
+        if len(problem.skills) == 1:
+            problem = Grouped.of(problem, self.groups, rng)
         search = Search(problem)
         span = ExpertSpan.of(problem.experts)
         archives = Archives(len(problem.skills), self.bins)
@@ -88,7 +97,7 @@ class CycleQD:
         experts = [member.scores[task] for member in archives.members[: span.n_experts]]
         rho = rng.uniform(0.0, self.mutation_max, children.shape[:1] + children.shape[2:])
         children[:, int(np.argmax(experts))] += rho
-        return children
+        return np.asarray(children)
 
 
 @dataclass(frozen=True)
@@ -141,7 +150,7 @@ class Archives:
     def champions(self) -> list[int]:
         """The best member of each task's archive, (n_tasks,)."""
         return [
-            max(cells.values(), key=lambda i: (self._quality(i, task), -i))  # noqa: B023
+            max(cells.values(), key=lambda i: (self._quality(i, task), -i))
             for task, cells in enumerate(self.cells)
         ]
 

@@ -58,7 +58,8 @@ class ExpertSpan:
 
     def mixed(self, weights: np.ndarray) -> np.ndarray:
         """Coefficients of weighted sums of experts, (n, n_experts) -> (n, n_experts, ...)."""
-        return np.asarray(weights, dtype=np.float32)[:, :, None, None] * self.ones()
+        scales = np.asarray(weights, dtype=np.float32)[:, :, None, None]
+        return np.asarray(scales * self.ones())
 
     def layers(self, coefficients: np.ndarray, rank: int | None = None) -> list[Layer]:
         """The candidates' layers: all terms, or their best approximation of a rank."""

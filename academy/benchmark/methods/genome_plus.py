@@ -23,6 +23,8 @@ from academy.benchmark.methods.swarm import Pulls, Swarm, towards_others
 from academy.benchmark.problem import Answer, BudgetSpent, Problem
 from genome.genome import Genome
 
+GENTLE = Pulls(0.2, 0.2, 0.2, 0.1)
+
 
 @dataclass(frozen=True)
 class GenomePlus:
@@ -40,7 +42,7 @@ class GenomePlus:
     sigma: float = 0.3
     """Of the noise, in root mean squares of the tensor."""
     elites: float = 0.1
-    pulls: Pulls = Pulls(0.2, 0.2, 0.2, 0.1)
+    pulls: Pulls = GENTLE
     step: float = 0.5
     decay: float = 0.95
     max_generations: int = 10_000
@@ -73,12 +75,12 @@ class GenomePlus:
                 swarm = swarm.chosen(self._survivors(swarm.value, rng))
         return search.answer()
 
-    def _offspring(
-        self, swarm: Swarm, space: FactorSpace, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _offspring(self, swarm: Swarm, space: FactorSpace, rng: np.random.Generator) -> np.ndarray:
         """Children of pairs, and mutated copies of anybody, (n, size)."""
         children = [
-            weighted_mean(swarm, rng.choice(len(swarm.x), 2, replace=False, p=roulette(swarm.value)))
+            weighted_mean(
+                swarm, rng.choice(len(swarm.x), 2, replace=False, p=roulette(swarm.value))
+            )
             for _ in range(len(swarm.x) // 2)
             if rng.random() < self.cross_rate
         ]
@@ -97,9 +99,7 @@ class GenomePlus:
         mutated[genes] += noise * scales[genes]
         return mutated
 
-    def _velocities(
-        self, new: np.ndarray, swarm: Swarm, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _velocities(self, new: np.ndarray, swarm: Swarm, rng: np.random.Generator) -> np.ndarray:
         if not self.succession:
             return np.zeros_like(new)
         return np.asarray(swarm.x[rng.integers(len(swarm.x), size=len(new))] - new)

@@ -82,6 +82,8 @@ class LoraHub:
         self, objective: Objective, start: np.ndarray, attempt: int, rng: np.random.Generator
     ) -> None:
         """One start; the population doubles from start to start (IPOP, Auger and Hansen 2005)."""
+        n = len(start)
+        start = np.resize(start, max(n, 2))  # CMA-ES refuses one dimension: the second is idle
         usual = 4 + int(3 * np.log(len(start)))
         search = WeightSearch(
             len(start), self.first_step, int(rng.integers(2**31)), start=start.tolist(),
@@ -89,7 +91,7 @@ class LoraHub:
         )  # fmt: skip
         asked = search.ask()
         while asked.std(0).max() > self.rest:
-            search.tell(-objective(asked))
+            search.tell(-objective(asked[:, :n]))
             asked = search.ask()
 
     def _by_cobyla(

@@ -18,6 +18,8 @@ from academy.benchmark.methods.search import Search
 from academy.benchmark.methods.swarm import Pulls, Swarm, towards_others
 from academy.benchmark.problem import Answer, BudgetSpent, Problem
 
+PUBLISHED = Pulls()
+
 
 @dataclass(frozen=True)
 class ModelSwarms:
@@ -28,7 +30,7 @@ class ModelSwarms:
     """For mixing 'exact': cut to this rank; None leaves the update whole."""
     particles: int = 20
     """At least; mixtures of two experts are added to the experts until there are so many."""
-    pulls: Pulls = Pulls()
+    pulls: Pulls = PUBLISHED
     step: float = 1.0
     decay: float = 0.95
     least_step: float = 0.1
@@ -75,4 +77,3 @@ def first_positions(n_experts: int, n: int, rng: np.random.Generator) -> np.ndar
         return experts
     t = rng.random((n_mixed, 1))
     return np.concatenate([experts, t * experts[pairs[:, 0]] + (1 - t) * experts[pairs[:, 1]]])
-

@@ -73,11 +73,15 @@ class Swarm:
     def joined(self, x: np.ndarray, v: np.ndarray, values: np.ndarray) -> Swarm:
         """This swarm with new, measured particles, which remember nothing yet."""
         new = Swarm.started(x, v, values)
-        both = {
-            name: np.concatenate([getattr(self, name), getattr(new, name)])
-            for name in ("x", "v", "value", "own", "own_value", "stale")
-        }
-        swarm = replace(self, **both)
+        swarm = replace(
+            self,
+            x=np.concatenate([self.x, new.x]),
+            v=np.concatenate([self.v, new.v]),
+            value=np.concatenate([self.value, new.value]),
+            own=np.concatenate([self.own, new.own]),
+            own_value=np.concatenate([self.own_value, new.own_value]),
+            stale=np.concatenate([self.stale, new.stale]),
+        )
         if new.best_value > self.best_value:
             swarm = replace(swarm, best=new.best, best_value=new.best_value)
         if new.worst_value < self.worst_value:

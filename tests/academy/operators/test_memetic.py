@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from academy.challenge import Challenge
+from academy.challenge import Challenge, prompts_and_answers
 from academy.evaluator import LocalEvaluator
 from academy.operators.errors import OperatorError
 from academy.operators.memetic import STEPS, MemeticPlan, checked, litter, weakest_niche
 from academy.skills import skill_named, unique_questions
-from academy.training import StudyPlan
+from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Factors, Layer
@@ -72,7 +72,7 @@ def test_between_equals_chance_decides_and_the_seed_decides_chance() -> None:
 
 def test_who_is_behind_nowhere_learns_where_most_is_left() -> None:
     rng = np.random.default_rng(0)
-    assert weakest_niche([0.9, 0.6, 0.8], [0.5, 0.5, 0.5], [1, 1, 1], rng) == 1
+    assert weakest_niche([0.9, 0.6, 0.8], [0.85, 0.1, 0.5], [1, 1, 1], rng) == 1
     assert weakest_niche([1.0, 1.0], [1.0, 1.0], [1, 1], rng) in (0, 1)
 
 
@@ -130,14 +130,23 @@ def test_a_litter_of_different_plans_comes_back_in_order(base: BaseModel) -> Non
 
 
 def test_few_challenges_are_studied_again_and_again(base: BaseModel) -> None:
-    """Two questions in a study of eight rows are the same as the two written out four times."""
+    """Two questions in a study of eight rows: trained on the two written out four times."""
     few = questions("sort", 2)
     layers = [child(base, 1)]
-    short, long = (
-        litter(LocalEvaluator(base), layers, None, [some], PLAN)[0].layer for some in (few, few * 4)
+    (short,) = litter(LocalEvaluator(base), layers, None, [few], PLAN)
+    rows = [base.rows(*prompts_and_answers(few * 4))]
+    (long,) = train_litter(base, layers, rows, PLAN, TokenMeter())
+    assert short.layer is not None
+    assert short.layer.digest == long.digest != layers[0].digest
+
+
+def test_more_challenges_than_a_study_holds_are_left_out(base: BaseModel) -> None:
+    many, layers = questions("sort", 12), [child(base, 1)]
+    some, first = (
+        litter(LocalEvaluator(base), layers, None, [x], PLAN)[0].layer for x in (many, many[:8])
     )
-    assert short is not None and long is not None
-    assert short.digest == long.digest != layers[0].digest
+    assert some is not None and first is not None
+    assert some.digest == first.digest
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

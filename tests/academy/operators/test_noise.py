@@ -63,6 +63,7 @@ def test_updates_that_are_zero_or_full_are_only_cut() -> None:
     before, after = (dense_updates(Genome.of(x)) for x in (layer, child))
     torch.testing.assert_close(after["full"], before["full"], atol=1e-5, rtol=1e-4)
     assert not after["zero"].any()
+    assert child.factors["zero"].a.any()  # or no gradient would ever reach it again
 
 
 @pytest.mark.parametrize("bad", [{"strength": 0.0}, {"strength": float("nan")}, {"n": 4}, {"n": 0}])

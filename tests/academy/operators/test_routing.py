@@ -105,6 +105,8 @@ def test_a_module_without_a_prototype_scores_nothing() -> None:
     zero = Layer("tiny", {"m": Factors(torch.ones(1, 3), torch.zeros(2, 1))})
     scores = arrow_scores([arrow_prototypes(zero), {}], {"m": torch.ones(2, 3)})
     assert scores.tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    with pytest.raises(OperatorError):
+        arrow_scores([{}], {})
 
 
 def test_the_prior_prefers_what_was_used_and_is_finite_for_what_never_was() -> None:

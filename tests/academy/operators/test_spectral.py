@@ -105,6 +105,7 @@ def test_same_seed_same_child_and_a_zero_update_survives() -> None:
     zero = Layer("tiny", {"m": Factors(torch.ones(2, 3), torch.zeros(4, 2))})
     child = spectral_mutation(zero, rng=np.random.default_rng(0), **settings)
     assert not (child.factors["m"].b @ child.factors["m"].a).any()
+    assert child.factors["m"].a.any()  # or no gradient would ever reach it again
 
 
 @pytest.mark.parametrize("bad", [{"tau": -0.1}, {"epsilon": 4.0}, {"outward": float("nan")}])

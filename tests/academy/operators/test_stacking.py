@@ -125,6 +125,8 @@ def test_the_library_proposes_what_search_ranks_first(library: Library) -> None:
     assert name(best) == "layer-2"
     by_vector = library_finder(library, "tiny", vector=encoder.encode(["1"])[0], k=1)
     assert name(by_vector) == "layer-1"
+    foreign = library_finder(library, "tiny", vector=encoder.encode(["4"])[0], k=9)
+    assert "layer-4" not in {name(foreign, seed) for seed in range(60)}
     wide = library_finder(library, "tiny", encoder=encoder, query="4", k=9)  # type: ignore[arg-type]
     assert {name(wide, seed) for seed in range(60)} == {f"layer-{i}" for i in range(4)}
     none = library_finder(library, "nobody's", encoder=encoder, query="1")  # type: ignore[arg-type]

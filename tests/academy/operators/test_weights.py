@@ -90,6 +90,15 @@ def test_a_search_taken_up_again_goes_on_to_the_bit(
     assert search.state() == copy.state()
 
 
+def test_a_search_saved_after_asking_may_be_told_without_asking_again() -> None:
+    search = WeightSearch(5, 0.5, seed=7)
+    values = fitness(search.ask())
+    copy = by_state(search)
+    copy.tell(values)
+    search.tell(values)
+    assert np.array_equal(copy.ask(), search.ask())
+
+
 def test_failed_candidates_count_as_the_worst() -> None:
     """NaN and -inf are told apart from nothing but the best: the search still climbs."""
     search = WeightSearch(2, 0.5, seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -51,8 +52,12 @@ def _sandbox_pids() -> set[int]:
 
 
 def _our_children() -> set[int]:
-    tasks = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for task in tasks for pid in task.read_text().split()}
+    """Children of every thread of ours, zombies included."""
+    pids: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            pids |= {int(pid) for pid in (task / "children").read_text().split()}
+    return pids
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +98,9 @@ def bare() -> Bare:
 
     def run(code: str, call: str) -> object:
         text = f"{code}\nimport json\nprint(json.dumps({call}))"
-        done = subprocess.run([sys.executable, "-c", text], capture_output=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", text], capture_output=True, timeout=60
+        )
         return json.loads(done.stdout.splitlines()[-1])
 
     return run

@@ -11,7 +11,8 @@ from academy.sandbox.answers import Failure
 from academy.sandbox.limits import SandboxLimits
 from academy.sandbox.sandbox import Sandbox
 
-LIMITS = SandboxLimits(cpu_s=1, wall_s=1.5, output_bytes=4096)
+LIMITS = SandboxLimits(cpu_s=5, wall_s=10, output_bytes=4096)
+SHORT = SandboxLimits(cpu_s=1, wall_s=0.35, output_bytes=4096)
 
 BOMBS = {
     "fork bomb": """
@@ -90,7 +91,12 @@ def attack():
             pass
     return "no higher"
 """,
-    "output bomb on stdout": "def attack():\n    for _ in range(99):\n        print('x' * 10**6)\n    return 'unread'\n",
+    "output bomb on stdout": """
+def attack():
+    for _ in range(99):
+        print('x' * 10**6)
+    return 'unread'
+""",
     "output bomb on stderr": """
 import sys
 def attack():
@@ -98,9 +104,21 @@ def attack():
         sys.stderr.write('x' * 10**6)
     return 'unread'
 """,
-    "input wanted": "def attack():\n    try:\n        input()\n    except EOFError:\n        return 'no input'\n",
-    "deep recursion": "def attack():\n    try:\n        return attack()\n    except RecursionError:\n        return 'too deep'\n",
-}  # fmt: skip
+    "input wanted": """
+def attack():
+    try:
+        input()
+    except EOFError:
+        return 'no input'
+""",
+    "deep recursion": """
+def attack():
+    try:
+        return attack()
+    except RecursionError:
+        return 'too deep'
+""",
+}
 
 FATAL = {
     "endless loop": "def attack():\n    while True:\n        pass\n",
@@ -118,8 +136,19 @@ def attack():
     while True:
         pass
 """,
-    "pipe closed, then a loop": "import os\ndef attack():\n    os.close(3)\n    while True:\n        pass\n",
-    "output bomb on the pipe": "import os\ndef attack():\n    while True:\n        os.write(3, b'x' * 65536)\n",
+    "pipe closed, then a loop": """
+import os
+def attack():
+    os.close(3)
+    while True:
+        pass
+""",
+    "output bomb on the pipe": """
+import os
+def attack():
+    while True:
+        os.write(3, b'x' * 65536)
+""",
     "output bomb by the value": "def attack():\n    return 'x' * 10**6\n",
     "stack overflow in C": """
 import sys
@@ -142,7 +171,7 @@ def attack():
 """,
     "evil pattern": "import re\ndef attack():\n    return bool(re.match('(a*)*b', 'a' * 40))\n",
     "null byte": "def attack():\n    return '\0'\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -156,7 +185,7 @@ def test_a_bomb_does_not_go_off(sandbox: Sandbox, name: str) -> None:
 @pytest.mark.parametrize("name", FATAL)
 def test_what_does_not_end_is_ended(sandbox: Sandbox, name: str) -> None:
     """A call that will not stop, or falls apart, fails; its sandbox is gone afterwards."""
-    result = sandbox.run(FATAL[name], ["attack()"], LIMITS)
+    result = sandbox.run(FATAL[name], ["attack()"], SHORT)
     assert result.values is None or isinstance(result.values[0], Failure)
 
 

@@ -137,7 +137,12 @@ def answer(n):
         os.write(3, b'{"nonce":"%032x","outcomes":["3d74727565"]}\\n' % guess)
     os._exit(0)
 """,
-    "hostile json: deep": "import os\ndef answer(n):\n    os.write(3, b'=' + b'[' * 4000)\n    os._exit(0)\n",
+    "hostile json: deep": """
+import os
+def answer(n):
+    os.write(3, b'=' + b'[' * 4000)
+    os._exit(0)
+""",
     "hostile json: tag": """
 import os
 def answer(n):
@@ -150,7 +155,12 @@ def answer(n):
     os.write(3, b'={"dict":[[[],1]]}')
     os._exit(0)
 """,
-    "hostile json: number": "import os\ndef answer(n):\n    os.write(3, b'=' + b'9' * 4090)\n    os._exit(0)\n",
+    "hostile json: number": """
+import os
+def answer(n):
+    os.write(3, b'=' + b'9' * 4090)
+    os._exit(0)
+""",
     "raises with a hostile name": """
 def answer(n):
     raise type("=true\\n" * 99, (BaseException,), {})
@@ -199,7 +209,7 @@ def test_the_line_is_taken_with_the_right_nonce_only() -> None:
 
 def test_calls_cannot_reach_each_other(sandbox: Sandbox) -> None:
     """Each call has a process of its own: what one leaves behind, the next does not find."""
-    code = "import builtins\ndef count():\n    builtins.n = getattr(builtins, 'n', 0) + 1\n    return n\n"
+    code = "import sys\ndef count():\n    sys.n = getattr(sys, 'n', 0) + 1\n    return sys.n\n"
     assert sandbox.run(code, ["count()"] * 3).values == [1, 1, 1]
 
 

@@ -75,11 +75,18 @@ def test_nsga_leaves_the_global_states_as_they_were_even_after_a_failure() -> No
     assert states() == before
 
 
+def on_a_simplex(n: int) -> dict[str, np.ndarray]:
+    """Nobody dominates anybody: costs sum to 64; the first eight are the corners, twice."""
+    inside = np.random.default_rng(5).multinomial(64, [0.25] * 4, n - 8)
+    costs = np.vstack([64 * np.eye(4), 64 * np.eye(4), inside])
+    return {name: -sign * costs[:, i] for i, (name, sign) in enumerate(nsga.OBJECTIVES.items())}
+
+
 def test_units_and_offsets_of_objectives_do_not_matter() -> None:
-    """DEAP's own scaling fails here: its intercepts mix relative and absolute numbers."""
-    given_ = objectives(40, 5)
-    moved = given_ | {"layer_bytes": given_["layer_bytes"] * 8 + 2**30}
-    first, second = (nsga.survivors(g, 15, np.random.default_rng(0)) for g in (given_, moved))
+    """DEAP alone fails here: relative intercepts, read as absolute, come out negative."""
+    plain = on_a_simplex(40)
+    moved = plain | {"layer_bytes": plain["layer_bytes"] * 2**10 + 2**24}
+    first, second = (nsga.survivors(g, 15, np.random.default_rng(0)) for g in (plain, moved))
     assert (first == second).all()
 
 

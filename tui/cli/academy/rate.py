@@ -1,16 +1,16 @@
-"""`continuum academy rate`: a person compares two personas' answers without knowing whose is whose."""
+"""`continuum academy rate`: a person compares answers without knowing whose is whose."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tui.cli.academy.entrants import BaseOption, load_entrant, load_evaluator
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, existing_home
-from tui.cli.quiet import quiet_libraries
+from tui.cli.home import HomeOption, resolve_home
 from tui.cli.tables import percent, print_table
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from academy.challenge import Challenge
     from academy.scoring.ratings import Rating
+    from genome.base_model import BaseModel
+    from genome.genome import Genome
 
 Choice = Literal["1", "2", "tie"]
 LOOKED_AT = 8
@@ -26,8 +28,8 @@ LONGEST_ANSWER = 64
 
 
 def rate(
-    one: Annotated[str, typer.Argument(metavar="A", help="Name of a persona.")],
-    other: Annotated[str, typer.Argument(metavar="B", help="Name of another persona.")],
+    one: Annotated[str, typer.Argument(metavar="A", help="A persona, a layer folder, or base.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
     questions: Annotated[int, typer.Option("--questions", "-n", min=1, max=1000)] = 10,
     source: Annotated[
         str, typer.Option(help="builtin[:skills], jsonl:PATH or reasoning-gym:names.")
@@ -35,69 +37,65 @@ def rate(
     seed: Annotated[
         int | None, typer.Option(min=0, help="For the same questions in the same order.")
     ] = None,
+    base: BaseOption = None,
     home: HomeOption = None,
 ) -> None:
     """Compare two personas' answers blindly; prints strengths with 95 % intervals."""
     import numpy as np
 
-    from academy.scoring.ratings import append_rating, read_ratings
+    from academy.scoring.ratings import append_rating, rated_questions, read_ratings
 
     if one == other:
         raise OptionError(f"{one} cannot be compared with itself: name two personas")
-    folder = existing_home(home, "personas")
-    path = folder / "academy" / "ratings.jsonl"
+    path = resolve_home(home) / "academy" / "ratings.jsonl"
     rng = np.random.default_rng(seed)
-    pairs = _different_answers(folder, (one, other), source, questions, read_ratings(path), rng)
-    if not pairs:
-        print(f"{one} and {other} gave the same answers to every question that is left: no ratings")
-    for rating in _asked(pairs, (one, other), rng):
+    done = rated_questions(read_ratings(path), one, other)
+    asked = _questions(source, questions * LOOKED_AT, done, rng)
+    evaluator = load_evaluator(base)
+    genomes = [load_entrant(name, home, evaluator).genome for name in (one, other)]
+    answers = _answers(evaluator.base, genomes, asked)
+    differ = [(c, both) for c, both in zip(asked, answers, strict=True) if both[0] != both[1]]
+    if not differ:
+        print(f"{one} and {other} answer all of {len(asked)} questions alike: nothing to rate")
+    for rating in _ratings(differ[:questions], (one, other), rng):
         append_rating(path, rating)
     _print_ratings(read_ratings(path), one, other)
 
 
-def _different_answers(
-    home: Path,
-    names: tuple[str, str],
-    source: str,
-    n: int,
-    known: Sequence[Rating],
-    rng: np.random.Generator,
-) -> list[tuple[Challenge, tuple[str, str]]]:
-    """Up to `n` questions, not rated before, that the two answer differently."""
-    from academy.answering import greedy_answers
-    from academy.scoring.ratings import rated_questions
+def _questions(
+    source: str, n: int, done: Collection[str], rng: np.random.Generator
+) -> list[Challenge]:
+    """About `n` questions of all skills, in random order, without those rated before."""
+    from academy.sources.errors import TooFewQuestionsError
     from academy.sources.source import open_source
-    from genome.base_model import BaseModel
-    from genome.library import Library
-    from genome.population import PopulationModel
-    from persona.persona import PersonaStore
-    from seeds.load import embedded_base_path
 
-    store, library = PersonaStore(home), Library.open(home)
-    personas = [store.load(name) for name in names]
     opened = open_source(source)
-    each = -(-n * LOOKED_AT // len(opened.skills))
-    done = rated_questions(known, *names)
-    drawn = [
-        challenge
-        for skill in opened.skills
-        for challenge in opened.draw(skill, "select", each, rng, exclude=done)
-    ]
-    chosen = [drawn[i] for i in rng.permutation(len(drawn))]
-    quiet_libraries()
-    base = BaseModel.load(embedded_base_path())
+    each = -(-n // len(opened.skills))
+    drawn: list[Challenge] = []
+    for skill in opened.skills:
+        with contextlib.suppress(TooFewQuestionsError):
+            drawn += opened.draw(skill, "select", each, rng, exclude=done)
+    return [drawn[i] for i in rng.permutation(len(drawn))]
+
+
+def _answers(
+    base: BaseModel, genomes: Sequence[Genome], questions: Sequence[Challenge]
+) -> list[tuple[str, str]]:
+    """What the two genomes answer to each question."""
+    from academy.answering import greedy_answers
+    from genome.population import PopulationModel
+
     population = PopulationModel(base.model)
-    slots = population.load([p.genome(library).on(base.fingerprint) for p in personas])
-    prompts = [challenge.prompt for challenge in chosen]
+    slots = population.load(genomes)
+    prompts = [challenge.prompt for challenge in questions]
     first, second = (
         greedy_answers(base, population, [slot] * len(prompts), prompts, LONGEST_ANSWER)
         for slot in slots
     )
-    pairs = zip(chosen, zip(first, second, strict=True), strict=True)
-    return [(challenge, both) for challenge, both in pairs if both[0] != both[1]][:n]
+    return list(zip(first, second, strict=True))
 
 
-def _asked(
+def _ratings(
     pairs: Sequence[tuple[Challenge, tuple[str, str]]],
     names: tuple[str, str],
     rng: np.random.Generator,

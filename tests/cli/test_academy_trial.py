@@ -1,0 +1,149 @@
+"""`continuum academy trial` and `exam`: verdicts with their numbers, refusals in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from genome.library import Library, Manifest
+from genome.testing import random_layer
+from persona.persona import Persona, PersonaStore
+from tui.cli.academy.exam import exam
+from tui.cli.academy.trial import trial
+from tui.cli.errors import explain, known_errors
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def home(tmp_path: Path, embedded: Any) -> Path:
+    """Two personas: `helper` hardly differs from the base, a loud random layer has ruined
+    `spoiled`; its layer stands in noise-folder too."""
+    folder = tmp_path / "home"
+    library, store = Library.open(folder), PersonaStore(folder)
+    for name, scale in (("helper", 0.001), ("spoiled", 3.0)):
+        layer = random_layer(embedded.model, embedded.fingerprint, scale=scale)
+        digest = library.add(layer, Manifest(name, layer.base_model))
+        store.save(Persona(name, layer.base_model, (digest,)))
+    layer.to_peft(folder / "noise-folder")
+    return folder
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch, embedded: Any) -> Run:
+    """Runs a command on this test's home with the base loaded once; output or refusal."""
+    monkeypatch.setenv("CONTINUUM_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "140")
+    app = typer.Typer()
+    app.command()(trial)
+    app.command()(exam)
+
+    def call(*words: object, reload: bool = False) -> str:
+        if not reload:
+            monkeypatch.setattr("genome.base_model.BaseModel.load", lambda path: embedded)
+        done = CliRunner().invoke(app, [str(word) for word in words])
+        if done.exception is None:
+            return done.stdout
+        assert isinstance(done.exception, known_errors()), done.exception
+        line = explain(done.exception)
+        assert "\n" not in line and ":" in line
+        return "refused: " + line
+
+    return call
+
+
+def test_a_trial_names_the_better_one_with_all_its_numbers(run: Run) -> None:
+    said = run("trial", "base", "spoiled", "--items", 120)
+    for part in ("A better (base)", "points", "95 %", "120 of 120", "McNemar", "select questions"):
+        assert part in said
+    assert run("trial", "base", "spoiled", "--items", 120) == said
+    assert "B better (base)" in run("trial", "spoiled", "base", "--items", 120)
+
+
+def test_an_online_trial_stops_early(run: Run) -> None:
+    said = run("trial", "base", "spoiled", "--online", "--items", 400, "--skill", "case")
+    assert "stopped early" in said and "always valid" in said and "A better" in said
+
+
+def test_several_skills_are_several_trials_under_holm(run: Run) -> None:
+    said = run("trial", "base", "spoiled", "-s", "case", "-s", "shift", "--items", 30)
+    assert "p (Holm)" in said
+    assert {"case", "shift"} <= {line.split(" ")[0] for line in said.splitlines()}
+
+
+def test_a_layer_folder_can_be_tried_without_a_home(run: Run, home: Path, tmp_path: Path) -> None:
+    said = run(
+        "trial", home / "noise-folder", "base", "--items", 60, "--home", tmp_path / "nowhere"
+    )
+    assert "noise-folder (A) against base (B)" in said and "B better" in said
+    refusal = run("trial", home / "noise-folder", "spoiled", "--items", 60)
+    assert "are the same genome" in refusal
+
+
+def test_questions_can_come_from_a_file(run: Run, tmp_path: Path) -> None:
+    """It has fewer select questions than asked for, and the trial says so."""
+    lines = [
+        f'{{"prompt": "upper: {w}", "answer": "{w.upper()}", "skill": "loud"}}'
+        for w in ("".join(p) for p in zip("abcdefghij" * 6, "klmnopq" * 9, "rstuv" * 12))  # noqa: B905
+    ]
+    path = tmp_path / "set.jsonl"
+    path.write_text("\n".join(dict.fromkeys(lines)))
+    said = run("trial", "base", "spoiled", "--source", f"jsonl:{path}", "--items", 200)
+    assert "it has no more" in said
+
+
+def test_an_exam_stands_beside_the_base(run: Run) -> None:
+    said = run("exam", "spoiled", "--all", "--items", 20)
+    assert "20 test questions per skill" in said and "base" in said
+    assert len([line for line in said.splitlines() if " to " in line]) == 12
+    assert said.splitlines()[-1].startswith("mean")
+    one = run("exam", "spoiled", "--skill", "case", "--items", 20)
+    row = next(line for line in said.splitlines() if line.startswith("case"))
+    assert row.split() == one.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("trial", "helpr", "base"), "did you mean helper"),
+        (("trial", "helper", "helper"), "are the same genome"),
+        (("trial", "base", "base"), "are the same genome"),
+        (("trial", "helper", "base", "--items", "0"), "use --items 1 or more"),
+        (("trial", "helper", "base", "--items", "1000000"), "or less"),
+        (("trial", "helper", "base", "--seed", "-1"), "use --seed 0 or more"),
+        (("trial", "helper", "base", "--skill", "nose"), "no skill 'nose'"),
+        (("trial", "helper", "base", "--source", "builtn"), "did you mean 'builtin'"),
+        (("trial", "./nothing", "base"), "folder_missing"),
+        (("exam", "helpr", "--all"), "did you mean helper"),
+        (("exam", "helper"), "use --skill NAME"),
+        (("exam", "helper", "--all", "--skill", "sort"), "use --skill NAME"),
+        (("exam", "helper", "--skill", "nose"), "no skill 'nose'"),
+        (("exam", "helper", "--all", "--items", "0"), "use --items 1 or more"),
+        (("exam", "helper", "--all", "--items", "501"), "use --items 500 or less"),
+    ],
+)
+def test_bad_input_is_one_line_with_a_remedy(run: Run, words: tuple[str, ...], remedy: str) -> None:
+    said = run(*words)
+    assert said.startswith("refused: ") and remedy in said
+
+
+def test_another_bases_layer_is_refused(run: Run, home: Path, embedded: Any) -> None:
+    """By its fingerprint where it has one, by its shapes where it has none."""
+    from genome.testing import tiny_llama
+
+    random_layer(embedded.model, rank=1, seed=0, base_model="other").to_peft(home / "other")
+    random_layer(tiny_llama(), rank=1, seed=0, base_model="").to_peft(home / "foreign")
+    assert "was trained for base model 'other'" in run("trial", home / "other", "base")
+    assert "refused: " in run("exam", home / "foreign", "--all")
+    PersonaStore(home).save(Persona("stranger", "other"))
+    assert "'other'" in run("trial", "stranger", "base")
+
+
+def test_a_missing_base_is_refused(run: Run, tmp_path: Path) -> None:
+    said = run("trial", "helper", "base", "--base", tmp_path / "none", reload=True)
+    assert "cannot be loaded" in said
