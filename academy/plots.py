@@ -79,6 +79,20 @@ def plot_skill_matrix(
     return _svg(figure)
 
 
+def plot_best_by_skill(generations: Sequence[dict[str, Any]], skills: Sequence[str]) -> Markup:
+    """The best estimate of every skill against what was spent."""
+    figure = Figure(WIDE)
+    axes = figure.subplots()
+    spent = [g["interactions"] / 1e6 for g in generations]
+    for k, skill in enumerate(skills):
+        values = [g["best_by_skill"][k] for g in generations]
+        axes.plot(spent, values, color=COLOURS(k % 20), linewidth=1.4, label=skill)
+    axes.axhline(0.9, color=INK, linewidth=0.8, linestyle=":")
+    axes.set(ylim=(0, 1.02), xlabel="million token-equivalents", ylabel="estimated accuracy")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    return _svg(figure)
+
+
 def plot_controls(summary: dict[str, Any]) -> Markup:
     """Mean and worst skill of every method on the same general test exam."""
     controls = summary["controls"]

@@ -36,8 +36,9 @@ class Spectrum(NamedTuple):
         """A and B that share the singular values evenly, the `rank` largest ones only."""
         u, s, v = self.u[:, :rank], self.s[:rank], self.v[:rank]
         root = s.sqrt()
-        if not len(s):  # a zero update still needs a rank
-            return Factors(v.new_zeros(1, v.shape[1]), u.new_zeros(u.shape[0], 1))
+        if not len(s):  # a zero update still needs a rank, and an A that gradients can use
+            even = v.new_full((1, v.shape[1]), v.shape[1] ** -0.5)
+            return Factors(even, u.new_zeros(u.shape[0], 1))
         return Factors((root[:, None] * v).contiguous(), (u * root).contiguous())
 
 

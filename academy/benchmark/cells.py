@@ -35,8 +35,9 @@ from genome.genome import Genome
 
 ROUTED_MEMBERS = 24
 """An answer of many genomes is scored once at the end, which is kept back from its budget."""
-JOINT = ("joint-lora", "joint-lora-matched")
-OURS_MAIN = ("academy", "academy-gradient-free", "random-search")
+JOINT = {"joint-lora": 0.01, "joint-lora-matched": 0.002}
+"""Learning rates, the best of 0.002, 0.005 and 0.01 for ranks 8 and 96 (EXPERIMENTS.md)."""
+OURS_MAIN = ("academy", "academy-gradient-free", "academy-random")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ def main_methods() -> list[str]:
 def ablations() -> list[str]:
     """Variants of ours that differ in one thing."""
     return [name for name in VARIANTS if name not in OURS_MAIN]
+
+
+def gradient_free() -> list[str]:
+    """The peers and baselines that take no gradient step, after the same identical experts."""
+    return ["routed-experts", *peers()]
 
 
 def cells(
@@ -212,7 +218,7 @@ def _recorded(base: BaseModel, answer: Answer, purse: Purse, out: Path) -> dict[
 def _method(name: str, base: BaseModel, tier: Tier, n_experts: int) -> Method:
     if name in JOINT:
         rank = tier.rank * n_experts if name.endswith("matched") else tier.rank
-        return JointLora(min(rank, 128), base.linear_shapes, name=name)
+        return JointLora(rank, base.linear_shapes, rate=JOINT[name], name=name)
     if name == "routed-experts":
         return RoutedExperts()
     return peers()[name]

@@ -63,7 +63,7 @@ VARIANTS: dict[str, Variant] = {
             from_experts=True,
         ),
         Variant(
-            "random-search", "the same operators and ancestor, chance in place of every choice",
+            "academy-random", "the same operators and ancestor, chance in place of every choice",
             {
                 "selection": {"parents": "random", "mates": "random", "survival": "random"},
                 "operators": {

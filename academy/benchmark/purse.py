@@ -12,7 +12,7 @@ from academy.challenge import Challenge, prompts_and_answers
 from academy.evaluator import LocalEvaluator
 from academy.evolution.budget import TRAINED, scoring_cost
 from academy.sources.source import ChallengeSource
-from academy.training import StudyPlan
+from academy.training import Moments, StudyPlan
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
@@ -99,6 +99,13 @@ class Purse:
         widest = max(rows.input_ids.shape[1] for rows in studies)
         self._charge(TRAINED * plan.n_rows * len(layers) * widest)
         return self.evaluator.train(layers, studies, plan, rates=rates, below=below)
+
+    def train_on(
+        self, layer: Layer, study: Rows, plan: StudyPlan, moments: Moments | None
+    ) -> tuple[Layer, Moments]:
+        """A stretch of one layer's training, the optimiser's memory kept (`academy.training`)."""
+        self._charge(TRAINED * plan.n_rows * study.input_ids.shape[1])
+        return self.evaluator.train_on(layer, study, plan, moments)
 
     def _asked(self, genomes: Sequence[Genome], items: np.ndarray | None) -> list[Challenge]:
         asked = self.items if items is None else [self.items[int(i)] for i in items]

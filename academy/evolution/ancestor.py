@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from academy.challenge import Challenge, prompts_and_answers
+from academy.errors import EmptyChallengesError
 from academy.evolution.budget import TRAINED, width
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.events import AncestorTrained
@@ -123,6 +124,11 @@ def _questions(
     drawn: list[Challenge] = []
     for skill, count in zip(bench.skills, counts, strict=True):
         if count:
-            some = bench.source.draw(skill, "train", int(count), rng)
-            drawn += [some[i % len(some)] for i in range(count)]
-    return [drawn[i] for i in rng.permutation(len(drawn))]
+            drawn += bench.study(skill, int(count), rng)
+    if not drawn:
+        raise EmptyChallengesError(
+            f"no question of {bench.source.name} has a written answer to learn from: set "
+            "ancestor.share = 0 and name operators that need no study"
+        )
+    shuffled = [drawn[i] for i in rng.permutation(len(drawn))]
+    return [shuffled[i % len(shuffled)] for i in range(n)]

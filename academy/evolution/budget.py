@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from academy.challenge import Challenge, prompts_and_answers
+from academy.evaluator import MAX_NEW_TOKENS
+from academy.scoring.cost import most_tokens
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
 
@@ -45,4 +47,4 @@ def scoring_cost(base: BaseModel, n_genomes: int, challenges: Sequence[Challenge
     """Most that scoring so many genomes on these challenges can cost."""
     if not n_genomes or not challenges:
         return 0
-    return FORWARD * n_genomes * len(challenges) * width(base, challenges)
+    return FORWARD * n_genomes * most_tokens(base, challenges, MAX_NEW_TOKENS)

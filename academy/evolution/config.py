@@ -21,7 +21,7 @@ Section = TypeVar("Section")
 
 OPERATORS = (
     "memetic-4", "memetic-16", "memetic-64", "merge", "extrapolate", "split", "ties", "dare",
-    "spectral", "noise", "rank-up", "rank-down", "weights", "add", "drop", "swap",
+    "knots", "spectral", "noise", "rank-up", "rank-down", "weights", "add", "drop", "swap",
 )  # fmt: skip
 
 

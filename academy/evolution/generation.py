@@ -21,7 +21,7 @@ from academy.evolution.budget import TRAINED, width
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Born, Discarded
-from academy.evolution.offspring import Nursery
+from academy.evolution.offspring import CROSSOVERS, Nursery
 from academy.evolution.state import Evolution, Island
 from academy.evolution.workbench import Workbench
 from academy.operators.memetic import litter
@@ -218,7 +218,7 @@ def _newborn(
 ) -> Candidate:
     number = run.n_born
     run.n_born += 1
-    crossed = father is not None and operator in ("merge", "extrapolate", "split", "ties", "dare")
+    crossed = father is not None and operator in CROSSOVERS
     parents = (mother.id, father.id) if crossed and father is not None else (mother.id,)
     prior = mother.profile
     if crossed and father is not None:
@@ -250,7 +250,7 @@ def _study(
 
 def _row_width(bench: Workbench, child: Child) -> tuple[int, int]:
     rng = np.random.default_rng(0)
-    some = bench.source.draw(bench.skills[child.candidate.niche], "train", 16, rng)
+    some = bench.study(bench.skills[child.candidate.niche], 16, rng)
     return width(bench.base, some), child.candidate.id
 
 
@@ -259,15 +259,22 @@ def _study_together(
 ) -> set[int]:
     """Train a litter; the ids of those that did not survive it or that nothing was left for."""
     studies = [
-        bench.source.draw(
-            bench.skills[c.candidate.niche], "train", plan.n_rows, run.rng("study", c.candidate.id)
-        )
+        bench.study(bench.skills[c.candidate.niche], plan.n_rows, run.rng("study", c.candidate.id))
         for c in group
     ]
+    lost = {c.candidate.id for c, study in zip(group, studies, strict=True) if not study}
+    for child in group:
+        if child.candidate.id in lost:
+            cause = "nothing written to study"
+            bench.observe(Discarded(run.generation, child.candidate.id, child.operator, cause))
+    group = [c for c in group if c.candidate.id not in lost]
+    studies = [study for study in studies if study]
+    if not group:
+        return lost
     widest = max(width(bench.base, study) for study in studies)
     each = TRAINED * plan.n_rows * widest
     able = max(0, bench.budget.left // each)
-    lost = {c.candidate.id for c in group[able:]}
+    lost |= {c.candidate.id for c in group[able:]}
     group, studies = group[:able], studies[:able]
     if not group:
         return lost

@@ -27,7 +27,7 @@ from academy.operators.weights import mutate_weights
 from genome.compose import stack
 from genome.layer import Layer
 
-CROSSOVERS = ("merge", "extrapolate", "split", "ties", "dare")
+CROSSOVERS = ("merge", "extrapolate", "split", "ties", "dare", "knots")
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,8 @@ def _cross(name: str, left: Layer, right: Layer, rank: int, rng: np.random.Gener
         return crossover.split_point_crossover(left, right, rank=rank, rng=rng)
     if name == "ties":
         return crossover.ties_crossover(left, right, rank=rank, rng=rng)
+    if name == "knots":
+        return crossover.knots_crossover(left, right, rank=rank, rng=rng)
     return crossover.dare_crossover(left, right, rank=rank, rng=rng)
 
 
@@ -139,7 +141,7 @@ def _noise(layer: Layer, settings: OperatorSection, rng: np.random.Generator) ->
 
 
 def _rank_up(layer: Layer, settings: OperatorSection, rng: np.random.Generator) -> Layer:
-    return rank_up(layer, layer.rank + 1, rng=rng)
+    return rank_up(layer, layer.rank + 1, tiny=0.01, rng=rng)
 
 
 def _rank_down(layer: Layer, settings: OperatorSection, rng: np.random.Generator) -> Layer:

@@ -67,6 +67,14 @@ class Workbench:
             skills += [index] * len(some)
         return drawn, np.array(skills)
 
+    def study(self, skill: str, n: int, rng: np.random.Generator) -> list[Challenge]:
+        """`n` train questions that have a written answer, repeated where the source is small.
+
+        Empty where it has none: a task with hidden tests alone can be scored, not imitated.
+        """
+        some = [c for c in self.source.draw(skill, "train", n, rng) if c.answer]
+        return [some[i % len(some)] for i in range(n)] if some else []
+
     def scores(
         self, candidates: Sequence[Candidate], challenges: Sequence[Challenge]
     ) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -53,13 +54,13 @@ def tiny(tokenizer: Any) -> BaseModel:
 
 
 def genomes_on(base: BaseModel, n: int) -> list[Genome]:
-    """The base alone, single layers and stacks of two."""
+    """The base alone, single layers of ranks 2 to 4, and stacks of two; n is even."""
     layers = [
         random_layer(base.model, base.fingerprint, rank=2 + s % 3, scale=0.03, seed=s)
-        for s in range(n)
+        for s in range(n // 2)
     ]
-    stacks = [Genome(base.fingerprint, (a, b), (0.7, 1.0)) for a, b in zip(layers, layers[1:])]
-    return [Genome(base.fingerprint), *map(Genome.of, layers), *stacks][:n]
+    stacks = [Genome(base.fingerprint, pair, (0.7, 1.0)) for pair in itertools.pairwise(layers)]
+    return [Genome(base.fingerprint), *map(Genome.of, layers), *stacks]
 
 
 def litters_on(base: BaseModel, n: int) -> list[Litter]:
@@ -71,10 +72,11 @@ def litters_on(base: BaseModel, n: int) -> list[Litter]:
             random_layer(base.model, base.fingerprint, scale=0.02, seed=10 * seed + k)
             for k in range(2)
         ]
-        studies = [
-            base.rows(*prompts_and_answers(unique_questions(skill_named(s), "train", PLAN.n_rows, rng)))
-            for s in ("case", "sort")
-        ]  # fmt: skip
+        drawn = [
+            unique_questions(skill_named(skill), "train", PLAN.n_rows, rng)
+            for skill in ("case", "sort")
+        ]
+        studies = [base.rows(*prompts_and_answers(questions)) for questions in drawn]
         below = None
         if seed % 2:
             below = [Genome.of(random_layer(base.model, base.fingerprint, scale=0.02, seed=99))] * 2
@@ -114,9 +116,9 @@ def test_in_any_order_and_with_deaths_all_is_as_in_one_process(
     monkeypatch.setattr(evaluator_module, "BATCH_ROWS", 25)
     sheet = general_sheet(1, "audit")
     faked(monkeypatch, FakeRay(3, deaths=(1, 5, 10), seed=seed))
-    wanted = generation(LocalEvaluator(tiny), tiny, 7, sheet)
+    wanted = generation(LocalEvaluator(tiny), tiny, 8, sheet)
     with RayEvaluator(tiny, RaySettings(workers=3, threads=THREADS)) as evaluator:
-        assert generation(evaluator, tiny, 7, sheet) == wanted
+        assert generation(evaluator, tiny, 8, sheet) == wanted
         assert evaluator.lost == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,15 @@ from genome.testing import dense_updates, tiny_base
 from genome.testing import random_layer as noisy_layer
 
 PLAN = StudyPlan(steps=3, rows_per_step=8, learning_rate=0.005)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny matrices: a second thread only waits, and waits long on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def founder(base: BaseModel, seed: int) -> Layer:

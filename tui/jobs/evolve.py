@@ -7,6 +7,7 @@ The test split is opened here, once, for the receipts; evolution itself never se
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from academy.diversity.species import noun
+from academy.errors import RunMismatchError
 from academy.evaluator import Evaluator, LocalEvaluator
+from academy.evolution.candidate import Genes
 from academy.evolution.config import RunConfig, parse_config
 from academy.evolution.events import Observer
+from academy.evolution.pool import LayerPool
 from academy.evolution.run import RunResult, evolve
 from academy.run_folder import RunFolder
 from academy.sources.source import ChallengeSource, open_source
@@ -77,14 +82,27 @@ def saved_config(home: Path) -> RunConfig:
     folder = RunFolder(home)
     path = folder.path / "config.json"
     if not path.exists():
-        from academy.errors import RunMismatchError
-
-        raise RunMismatchError(
-            f"there is no run in {home}: start one with `continuum academy run`"
-        )
+        raise RunMismatchError(f"there is no run in {home}: start one with `continuum academy run`")
     data = folder.read(path)
     sections = {key: value for key, value in data.items() if isinstance(value, dict)}
     return parse_config(sections, str(path))
+
+
+def saved_genomes(home: Path, base: BaseModel) -> list[Genome]:
+    """The cast of a finished run.
+
+    Raises:
+        RunError: It is not finished, or a layer is gone.
+    """
+    folder = RunFolder(home)
+    path = folder.path / "result.json"
+    if not path.exists():
+        raise RunMismatchError(
+            f"the run in {home} is not finished: `continuum academy resume --home {home}`"
+        )
+    pool = LayerPool(base.fingerprint, folder.path / "layers")
+    genes = [member["genes"] for member in folder.read(path)["cast"]]
+    return [Genes(tuple(g["layers"]), tuple(g["weights"])).genome(pool) for g in genes]
 
 
 def _examine(
@@ -102,9 +120,8 @@ def _examine(
 
 
 def _name(niche: str) -> str:
-    from academy.diversity.species import noun
-
-    return noun(niche)
+    """A persona's name: what a species of that niche is called, as a file name allows it."""
+    return re.sub(r"[^a-z0-9._-]+", "-", noun(niche).lower()).strip("-._") or "persona"
 
 
 def _store(

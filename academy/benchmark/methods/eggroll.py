@@ -3,8 +3,8 @@
 Directions E of rank 1 are tried forwards and backwards on the same items, and the update moves by
 their mean weighted with what they gained, then decays towards its start (arXiv 2605.30148), then
 is cut back to its rank; the arithmetic is `academy.operators.es`. Changed: the paper's fitness is
-a task's reward; with 0/1 scores of a small model nearly all pairs tie, so minus the loss is used
-(scores choose the start and the answer). Step sizes are in units of the start's root mean square.
+a task's reward; with 0/1 scores of a small model nearly all pairs tie, so minus the loss is used,
+for the start and the answer too. Step sizes are in units of the start's root mean square.
 """
 
 from __future__ import annotations
@@ -70,18 +70,18 @@ class Eggroll:
             try:
                 centre = self._stepped(problem, centre, anchor, unit, rng)
             except BudgetSpent:
-                search.scores([Genome.of(centre)])
+                search.losses([Genome.of(centre)])
                 raise
             if generation % self.check_every == self.check_every - 1:
-                search.scores([Genome.of(centre)])
+                search.losses([Genome.of(centre)])
 
     def _first(self, problem: Problem, search: Search) -> Layer:
         rank = self.rank or max(expert.rank for expert in problem.experts)
         mean = compose.truncate(compose.stack(*_parts(exact_mean(problem))), rank)
         candidates = [] if self.start == "best" else [mean]
         candidates += [] if self.start == "mean" else list(problem.experts)
-        scores = search.scores([Genome.of(layer) for layer in candidates]).mean(1)
-        return candidates[int(scores.argmax())]
+        losses = search.losses([Genome.of(layer) for layer in candidates]).mean(1)
+        return candidates[int(losses.argmin())]
 
     def _stepped(
         self,

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from academy.benchmark.methods.low_rank import leading
 from genome import compose
 from genome.layer import Factors, Layer
 
@@ -93,3 +92,17 @@ def _take_apart(experts: Sequence[Layer], name: str, rank: int) -> _Module:
     q_out, r_out = torch.linalg.qr(flat_u)
     q_in, r_in = torch.linalg.qr(flat_v.T)
     return _Module(flat_u, flat_v, q_out, r_out, q_in, r_in)
+
+
+def leading(matrix: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Factors of the `rank` largest singular terms, sharing the singular values evenly.
+
+    Args:
+        matrix: (..., m, n).
+
+    Returns:
+        (..., m, rank) and (..., rank, n), fewer where the matrix is smaller.
+    """
+    u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+    root = s[..., :rank].sqrt()
+    return u[..., :rank] * root[..., None, :], root[..., None] * v[..., :rank, :]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from academy.benchmark.methods.plain import exact_mean
 from academy.benchmark.methods.search import Search
 from academy.benchmark.problem import Answer, BudgetSpent, Problem
 from academy.operators.crossover import EXTRAPOLATE, merge_crossover
@@ -76,10 +77,10 @@ class RandomSearch:
     gradient_free: bool = True
 
     def run(self, problem: Problem, rng: np.random.Generator) -> Answer:
-        """Experts first, then batches until the budget is spent."""
+        """Experts and their mean first, then batches until the budget is spent."""
         search = Search(problem)
         with suppress(BudgetSpent):
-            search.scores([Genome.of(expert) for expert in problem.experts])
+            search.scores([Genome.of(e) for e in problem.experts] + [exact_mean(problem)])
             for _ in range(self.max_batches):
                 chosen = rng.integers(len(self.variations), size=self.batch)
                 search.scores([self.variations[i](problem.experts, rng) for i in chosen])

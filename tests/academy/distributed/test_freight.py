@@ -36,7 +36,7 @@ def test_a_layer_arrives_with_its_digest(dtype: torch.dtype) -> None:
 
 def test_what_arrives_can_be_changed_without_changing_the_store() -> None:
     arrays = pack_layer(layer(1))
-    for _, (a, b) in arrays[1].items():
+    for a, b in arrays[1].values():
         a.flags.writeable = b.flags.writeable = False
     arrived = unpack_layer(arrays)
     arrived.factors["block.map"].a.add_(1)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from academy.benchmark.methods.expert_span import ExpertSpan
+from academy.benchmark.methods.expert_span import ExpertSpan, leading
 from academy.benchmark.methods.factor_space import FactorSpace
-from academy.benchmark.methods.low_rank import cut, leading
 from academy.benchmark.methods.mixing import Mixer, variant
 from academy.benchmark.methods.model_swarms import first_positions
 from academy.benchmark.methods.swarm import Pulls, Swarm, towards_others
@@ -141,17 +140,12 @@ def test_a_coefficient_stretches_one_singular_value() -> None:
 
 
 def test_batched_cuts_agree_with_one_by_one() -> None:
-    rng = np.random.default_rng(5)
-    a, b = (
-        torch.from_numpy(rng.normal(size=(4, 6, 9))),
-        torch.from_numpy(rng.normal(size=(4, 7, 6))),
-    )
-    cut_a, cut_b = cut(a, b, 2)
-    assert cut_a.shape == (4, 2, 9)
-    assert cut_b.shape == (4, 7, 2)
+    matrices = torch.from_numpy(np.random.default_rng(5).normal(size=(4, 7, 9)))
+    left, right = leading(matrices, 2)
+    assert (left.shape, right.shape) == ((4, 7, 2), (4, 2, 9))
     for i in range(4):
-        u, s, v = torch.linalg.svd(b[i] @ a[i])
-        torch.testing.assert_close(cut_b[i] @ cut_a[i], u[:, :2] * s[:2] @ v[:2])
+        u, s, v = torch.linalg.svd(matrices[i])
+        torch.testing.assert_close(left[i] @ right[i], u[:, :2] * s[:2] @ v[:2])
     left, right = leading(torch.zeros(3, 4, 5), 2)
     assert not (left @ right).any()
 

@@ -1,0 +1,62 @@
+"""A run as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from academy.plots import plot_best_by_skill, plot_skill_matrix, plot_species
+from genome.files import write_text
+
+
+def write_report(
+    path: Path,
+    settings: dict[str, Any],
+    generations: Sequence[dict[str, Any]],
+    result: dict[str, Any] | None,
+    events: Sequence[dict[str, Any]],
+) -> None:
+    """Write the report of a run, finished or not.
+
+    Args:
+        settings: The run's `config.json`.
+        generations: Its generation records, in order.
+        result: Its `result.json`, once it is finished.
+        events: Lines of its `events.jsonl`.
+    """
+    environment = Environment(loader=PackageLoader("academy", "."), autoescape=True)
+    environment.filters["percent"] = lambda x: f"{100 * x:.1f} %"
+    skills = settings["skills"]
+    plots = [("Best of the living, skill by skill", plot_best_by_skill(generations, skills))]
+    peopled = [g for g in generations if g["species"]]
+    if peopled:
+        base = (result or {}).get("base_accuracy") or [0.0] * len(skills)
+        plots += [
+            ("Species over generations", plot_species(peopled)),
+            ("Skill matrix", plot_skill_matrix(peopled[-1], skills, base)),
+        ]
+    template = environment.get_template("run_report.html.j2")
+    write_text(
+        path,
+        template.render(
+            settings=settings, last=generations[-1], result=result, plots=plots,
+            operators=_operators(events),
+        ),
+    )  # fmt: skip
+
+
+def _operators(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Children and archive gain of every operator, most children first."""
+    counted: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] in ("Born", "Discarded"):
+            row = counted.setdefault(
+                event["operator"],
+                {"name": event["operator"], "born": 0, "discarded": 0, "gain": 0.0},
+            )
+            row["born" if event["event"] == "Born" else "discarded"] += 1
+            row["gain"] += event.get("gain", 0.0)
+    return sorted(counted.values(), key=lambda row: -row["born"])

@@ -1,0 +1,86 @@
+"""`continuum academy benchmark`: every method, equal tokens, one table, four claims."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.cli.errors import OptionError
+from tui.cli.quiet import quiet_libraries
+from tui.cli.tables import percent, print_table
+
+MARKS = {True: "holds", False: "not shown", None: "not run"}
+
+
+def benchmark(
+    tier: Annotated[str, typer.Option(help="smoke, standard or full.")] = "smoke",
+    seeds: Annotated[str, typer.Option(help="How many (10), or a range (3-7).")] = "10",
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated; or main, ablations, all.")
+    ] = "main",
+    track: Annotated[str, typer.Option(help="A, B or AB.")] = "AB",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; what is finished there is not run again.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes, one thread each.")] = 1,
+    table: Annotated[
+        bool, typer.Option(help="Open the test split and print the table at the end.")
+    ] = True,
+) -> None:
+    """Compare the Academy with its peers and controls."""
+    from academy.benchmark.cells import ablations, cells, main_methods
+    from academy.benchmark.tracks import TRACKS, tier_named
+    from tui.jobs.benchmark import conclude, run_cells
+
+    quiet_libraries()
+    chosen = tier_named(tier)
+    groups = {"main": main_methods(), "ablations": ablations()}
+    groups["all"] = [*groups["main"], *groups["ablations"]]
+    names = [
+        name for part in methods.split(",") for name in groups.get(part.strip(), [part.strip()])
+    ]
+    tracks = [t for t in TRACKS if t in track.upper()]
+    if not tracks or set(track.upper()) - set(TRACKS):
+        raise OptionError(f"there is no track {track!r}: choose A, B or AB")
+    folder = out or Path(f"benchmark-{tier}")
+    todo = cells(list(dict.fromkeys(names)), _seeds(seeds), tracks)
+    try:
+        run_cells(chosen, todo, folder, jobs, lambda line: print(line, flush=True))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if not table:
+        return
+    rows, found = conclude(chosen, folder, lambda _: None)
+    for one in tracks:
+        print_table(
+            f"track {one}",
+            ("method", "IQM", "95 %", "mean", "worst", "covered", "gap", "tokens", "s", "seeds"),
+            [
+                (
+                    r.method, percent(r.iqm),
+                    f"{100 * r.interval[0]:.1f}-{100 * r.interval[1]:.1f}", percent(r.mean),
+                    percent(r.worst), percent(r.covered), f"{100 * r.gap:+.1f}",
+                    f"{r.tokens:,.0f}", f"{r.seconds:.0f}", str(r.seeds),
+                )
+                for r in rows if r.track == one
+            ],
+        )  # fmt: skip
+    for claim in found:
+        print(f"{MARKS[claim.holds]:<10} {claim.text}: {claim.reason}")
+    print(f"\nfigures and raw results in {folder}")
+
+
+def _seeds(text: str) -> list[int]:
+    """`10` is seeds 1 to 10, `3-7` seeds 3 to 7."""
+    first, dash, last = text.partition("-")
+    try:
+        low, high = (int(first), int(last)) if dash else (1, int(first))
+    except ValueError:
+        low, high = 1, 0
+    if not 0 <= low <= high:
+        raise OptionError(f"{text!r} are no seeds: write 10 for seeds 1 to 10, or 3-7")
+    return list(range(low, high + 1))

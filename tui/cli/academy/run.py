@@ -1,0 +1,187 @@
+"""`continuum academy run | resume | status | report | compare`: evolution runs in a home."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption, resolve_home
+from tui.cli.quiet import quiet_libraries
+from tui.cli.tables import percent, print_facts, print_table
+
+if TYPE_CHECKING:
+    from academy.evolution.config import RunConfig
+    from academy.evolution.events import Event
+
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Score and train on a Ray cluster: `local`, or the address of its head.",
+        show_default="this process alone",
+    ),
+]
+
+
+def run(
+    config: Annotated[str, typer.Argument(help="A TOML file, or a preset: smoke, standard, ...")],
+    out: HomeOption = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the file's.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Budget instead of the file's.")] = None,
+    base: Annotated[str | None, typer.Option(help="Base model folder or hub id.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="builtin, jsonl:PATH, reasoning-gym:NAMES, a plug-in.")
+    ] = None,
+    ray: RayOption = None,
+) -> None:
+    """Evolve a population until its budget is spent; the same command resumes it."""
+    from academy.evolution.config import load_config
+
+    settings = load_config(config)
+    changes: dict[str, Any] = {
+        key: value
+        for key, value in (("seed", seed), ("tokens", tokens), ("base", base), ("source", source))
+        if value is not None
+    }
+    settings = settings.with_(run=changes)
+    _evolve(settings, resolve_home(out), ray)
+
+
+def resume(home: HomeOption = None, ray: RayOption = None) -> None:
+    """Go on with the run in a home, with the settings it was started with."""
+    from tui.jobs.evolve import saved_config
+
+    where = resolve_home(home)
+    _evolve(saved_config(where), where, ray)
+
+
+def status(home: HomeOption = None) -> None:
+    """How far a run has come."""
+    from academy.run_folder import RunFolder
+
+    folder = RunFolder(resolve_home(home))
+    facts = folder.status()
+    if not facts:
+        raise OptionError(f"there is no run in {folder.home}: start one with `academy run`")
+    generations = folder.generations()
+    last = generations[-1] if generations else {}
+    print_facts(
+        f"run in {folder.home}",
+        {
+            "phase": str(facts["phase"]),
+            "generation": str(facts["generation"]),
+            "spent": f"{facts['interactions']:,} of {facts['interactions_total']:,}",
+            "working time": f"{facts['elapsed_s']:.0f} s",
+            "species": str(len(last.get("species", []))),
+            "best by skill": " ".join(f"{x:.2f}" for x in last.get("best_by_skill", [])),
+        },
+    )
+
+
+def report(home: HomeOption = None) -> None:
+    """Write the run's report as one HTML file."""
+    from tui.jobs.run_report import write_run_report
+
+    print(write_run_report(resolve_home(home)))
+
+
+def compare(
+    first: Annotated[Path, typer.Argument(help="Home of a finished run.")],
+    second: Annotated[Path, typer.Argument(help="Home of another one.")],
+    items: Annotated[int, typer.Option(min=1, max=2000, help="Select questions per skill.")] = 50,
+) -> None:
+    """Two finished runs on the same questions, skill by skill."""
+    from tui.jobs.compare_runs import compare_runs
+
+    quiet_libraries()
+    result = compare_runs(resolve_home(first), resolve_home(second), items)
+    print_table(
+        f"{first} and {second}, {items} select questions per skill, each routed by itself",
+        ("skill", "first", "second", "difference"),
+        [
+            (skill, percent(a), percent(b), f"{100 * (a - b):+.1f}")
+            for skill, a, b in result.by_skill
+        ],
+    )
+    print(result.verdict)
+
+
+def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
+    from tui.jobs.evolve import run_evolution
+
+    quiet_libraries()
+    try:
+        if ray is None:
+            facts = run_evolution(settings, home, _Printer(settings))
+        else:
+            facts = _on_ray(settings, home, ray)
+    except KeyboardInterrupt:
+        print("stopped; `continuum academy resume` goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print_table(
+        f"{facts['generations']} generations, {facts['tokens']:,} token-equivalents, "
+        f"{facts['seconds']['other'] / max(sum(facts['seconds'].values()), 1e-9):.0%} of the time "
+        "outside the model",
+        ("persona", "niches", "test", "base", "questions"),
+        [
+            (
+                member["persona"], ", ".join(member["niches"]), percent(member["accuracy"]),
+                percent(member["base_accuracy"]), str(member["questions"]),
+            )
+            for member in facts["cast"]
+        ],
+    )  # fmt: skip
+    if facts["failures"]:
+        print(f"{facts['failures']} answers could not be scored and count as wrong")
+    print(f"\nask      continuum persona ask NAME QUESTION --home {home}")
+    print(f"report   continuum academy report --home {home}")
+    print(f"watch    continuum tui --home {home}")
+
+
+def _on_ray(settings: RunConfig, home: Path, address: str) -> dict[str, Any]:
+    from academy.ray_evaluator import RayEvaluator, RaySettings
+    from tui.jobs.evolve import run_evolution
+
+    cluster = RaySettings(
+        address="" if address == "local" else address, threads=settings.run.threads
+    )
+    held: list[Any] = []
+
+    def make(base: Any) -> Any:
+        held.append(RayEvaluator(base, cluster))
+        return held[0]
+
+    try:
+        return run_evolution(settings, home, _Printer(settings), make_evaluator=make)
+    finally:
+        for evaluator in held:
+            evaluator.close()
+
+
+class _Printer:
+    """A line for every generation and whatever a person should know."""
+
+    def __init__(self, settings: RunConfig) -> None:
+        self.budget = settings.run.tokens
+        self.born = 0
+
+    def __call__(self, event: Event) -> None:
+        kind = type(event).__name__
+        facts = event.plain()
+        if kind == "Born":
+            self.born += 1
+        elif kind == "GenerationEnded":
+            best = facts["best_by_skill"]
+            print(
+                f"generation {facts['generation']:>3}  {facts['tokens'] / self.budget:>4.0%}  "
+                f"alive {facts['n_alive']:>3}  born {self.born:>3}  species "
+                f"{facts['n_species']:>2}  mean of best {sum(best) / len(best):.3f}  "
+                f"worst {min(best):.3f}",
+                flush=True,
+            )
+            self.born = 0
+        elif kind in ("Notice", "ScoringFailed"):
+            print(facts.get("text") or f"{facts['failures']} answers failed: {facts['cause']}")

@@ -1,0 +1,47 @@
+"""The report of the run in a home."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from academy.errors import RunMismatchError
+from academy.evolution.report import write_report
+from academy.run_folder import RunFolder
+
+
+def write_run_report(home: Path) -> Path:
+    """Write HOME/run-report.html; returns its path.
+
+    Raises:
+        RunError: There is no run, or one of its files is damaged.
+    """
+    folder = RunFolder(home)
+    config = folder.path / "config.json"
+    generations = folder.generations() if config.exists() else []
+    if not generations:
+        raise RunMismatchError(
+            f"there is no run in {home} to report on: `continuum academy run standard --home DIR`"
+        )
+    result = folder.path / "result.json"
+    path = home / "run-report.html"
+    write_report(
+        path,
+        folder.read(config),
+        generations,
+        folder.read(result) if result.exists() else None,
+        _events(folder.path / "events.jsonl"),
+    )
+    return path
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of the log."""
+    events = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue  # torn by a kill
+    return events
