@@ -133,6 +133,20 @@ class RayEvaluator:
             parts = [self._connection.ray.put((base.model, base.tokenizer))]
         return BaseSource(path, base.revision, base.fingerprint, parts)
 
+    @property
+    def ready(self) -> int:
+        """Workers that have the base; more may be on their way."""
+        return 0 if self._pool is None else self._pool.ready
+
+    def wait_for_all(self) -> None:
+        """Return when every worker asked for is ready; work can begin before that.
+
+        Raises:
+            ClusterError: As the constructor.
+        """
+        while self._pool is not None and self._pool.waiting_for_start:
+            self._pool.wait()
+
     def __enter__(self) -> Self:
         return self
 

@@ -7,6 +7,7 @@ from typing import Any
 from academy.apprenticeship.apprenticeship import Workshop
 from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.evaluator import LocalEvaluator
+from academy.evolution.config import RunConfig
 from genome.testing import tiny_base
 
 
@@ -17,6 +18,24 @@ def small_config(**changes: Any) -> ApprenticeshipConfig:
         "audition": 20, "steps": 2, "rows_per_step": 4, "rank": 2, "base_questions": 4,
     }  # fmt: skip
     return ApprenticeshipConfig(**{**settings, **changes})
+
+
+def small_run(**sections: dict[str, Any]) -> RunConfig:
+    """An evolution of a second or two: every phase and operator happens, little is learned."""
+    settings: dict[str, dict[str, Any]] = {
+        "run": {"tokens": 30_000, "threads": 1, "source": "builtin:reverse,sort,count"},
+        "population": {"size": 4, "births": 4, "items": 2, "audition": 0.05},
+        "ancestor": {"share": 0.3, "rank": 4, "rows": 8},
+        "operators": {
+            "names": ("memetic-4", "merge", "extrapolate", "split", "ties", "dare", "knots",
+                      "spectral", "noise", "rank-up", "rank-down", "weights", "drop"),
+            "rank": 2, "rows": 4,
+        },
+        "species": {"target": 3},
+    }  # fmt: skip
+    for name, keys in sections.items():
+        settings[name] = {**settings.get(name, {}), **keys}
+    return RunConfig().with_(**settings)
 
 
 def small_academy(tokenizer: Any) -> Workshop:

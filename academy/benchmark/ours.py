@@ -32,6 +32,8 @@ Sections = dict[str, dict[str, Any]]
 GRADIENT_FREE = ("merge", "extrapolate", "split", "spectral", "noise", "weights")
 FIRST_SHARE = 0.6
 """Track B: part of the budget spent on the skills before the compositions are seen."""
+ADAPTED_SHARE = 0.9
+"""Track B: by when the ancestor has also learned the compositions; then species part."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,10 @@ def _config(variant: Variant, tier: Tier, track: Track, seed: int) -> RunConfig:
             sections[name] = {**sections.get(name, {}), **keys}
     if tier.name == "smoke":
         sections["population"]["items"] = 2
+    if track == "B" and sections["ancestor"].get("share", 0.7) > 0:
+        sections["ancestor"] |= {
+            "share": ADAPTED_SHARE, "learning_rate": 0.0015, "rows": 32, "teacher": "learnable",
+        }  # fmt: skip
     return RunConfig().with_(**sections)
 
 

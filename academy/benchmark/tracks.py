@@ -95,7 +95,7 @@ def _repeated(rng: np.random.Generator) -> dict[str, str]:
 
 
 def _bit_pair(rng: np.random.Generator) -> dict[str, str]:
-    draw = rng.integers(2, size=(2, 4))
+    draw = rng.integers(2, size=(2, 6))
     return {"a": "".join(map(str, draw[0])), "b": "".join(map(str, draw[1]))}
 
 

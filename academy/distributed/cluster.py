@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ PRIVATE = {
 """Environment under which a cluster is started here."""
 OBJECT_STORE_BYTES = 256 * 2**20
 """Shared memory of a cluster started here; layers are small and each is put there once."""
+
+KNOCK_S = 10.0
+"""How long the head of a cluster may take to answer."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,23 @@ def connect(address: str, cpus: int, *, store_bytes: int = OBJECT_STORE_BYTES) -
                     logging_level=logging.ERROR, object_store_memory=store_bytes, _temp_dir=folder,
                 )  # fmt: skip
             else:
+                _knock(address)
                 ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # ConnectionError, RuntimeError, ValueError, OSError, ...
             close()
             raise _unreachable(address, error) from error
     return Connection(ray, close)
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes.
+
+    Raises:
+        OSError: Nobody listens at a `host:port`.
+    """
+    host, _, port = address.rpartition(":")
+    if host and "/" not in address and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_S).close()
 
 
 def _unreachable(address: str, error: Exception) -> ClusterUnreachableError:

@@ -140,9 +140,14 @@ class WorkerPool:
         """Workers asked for that are not ready yet."""
         return len(self._starting) + len(self._loading)
 
+    @property
+    def ready(self) -> int:
+        """Workers that have the base."""
+        return len(self.idle) + len(self._busy)
+
     def _fill(self) -> None:
         """Ask for as many workers as are missing."""
-        there = self.waiting_for_start + len(self.idle) + len(self._busy)
+        there = self.waiting_for_start + self.ready
         for _ in range(self.settings.workers - len(self.refused) - there):
             self._greet(self._actor.remote(*self._arguments))
 
@@ -157,7 +162,7 @@ class WorkerPool:
         arrived, _ = self.ray.wait(references, timeout=TICK_S)
         for reference in arrived:
             self._take(reference)
-        if self._loading or self.idle or self._busy:
+        if self._loading or self.ready:
             self._seen = time.monotonic()
         elif time.monotonic() - self._seen > self.settings.patience:
             raise self.refused[-1] if self.refused else self._full()

@@ -13,6 +13,7 @@ import numpy as np
 
 from academy.challenge import Challenge, prompts_and_answers
 from academy.errors import EmptyChallengesError
+from academy.evolution import schooling
 from academy.evolution.budget import TRAINED, width
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.events import AncestorTrained
@@ -34,7 +35,7 @@ def teacher_weights(run: Evolution, bench: Workbench) -> np.ndarray:
     """How often each skill is asked, (n_skills,), summing to 1: demand x learnability."""
     p = (run.skill_hits + 1) / (run.skill_asked + 2)
     rule = run.config.ancestor.teacher
-    if rule == "learnable":
+    if rule in ("learnable", "coevolution"):
         weight = np.maximum(p * (1 - p), FLOOR)
     elif rule == "hard":
         weight = np.maximum(1 - p, FLOOR)
@@ -68,13 +69,16 @@ def advance_ancestor(run: Evolution, bench: Workbench) -> bool:
         return True
     results = bench.scores([_alone(run)], items)[0]
     look(run, item_skills, results)
+    if schooling.coevolves(run):
+        schooling.hear(run, bench, len(items), _alone(run).genes.genome(bench.pool))
     questions = _questions(run, bench, STRETCH * settings.rows, rng)
     per_step = TRAINED * settings.rows * width(bench.base, questions)
     steps = min(STRETCH, (limit - bench.budget.spent) // per_step)
     if steps < 1:
         return True
-    progress = bench.budget.spent / limit
-    after = min(1.0, (bench.budget.spent + steps * per_step) / limit)
+    whole = limit - run.study_from
+    progress = (bench.budget.spent - run.study_from) / whole
+    after = min(1.0, progress + steps * per_step / whole)
     plan = StudyPlan(
         steps, settings.rows, settings.learning_rate * (1 - progress),
         final_rate=settings.learning_rate * (1 - after),
@@ -117,6 +121,8 @@ def _questions(
     run: Evolution, bench: Workbench, n: int, rng: np.random.Generator
 ) -> list[Challenge]:
     """Train questions in the teacher's shares, in random order; repeated if the source is small."""
+    if schooling.coevolves(run):
+        return _repeated(schooling.lesson_questions(run, bench, n, rng), n, bench, rng)
     shares = teacher_weights(run, bench)
     counts = np.floor(shares * n).astype(int)
     short = np.argsort(-(shares * n - counts), kind="stable")[: n - counts.sum()]
@@ -125,6 +131,12 @@ def _questions(
     for skill, count in zip(bench.skills, counts, strict=True):
         if count:
             drawn += bench.study(skill, int(count), rng)
+    return _repeated(drawn, n, bench, rng)
+
+
+def _repeated(
+    drawn: list[Challenge], n: int, bench: Workbench, rng: np.random.Generator
+) -> list[Challenge]:
     if not drawn:
         raise EmptyChallengesError(
             f"no question of {bench.source.name} has a written answer to learn from: set "

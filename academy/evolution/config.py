@@ -69,7 +69,9 @@ class AncestorSection:
     rows: int = 64
     """Rows of one step."""
     teacher: str = "learnable"
-    """`learnable` samples skills by p(1-p), `hard` by 1-p, `even` alike."""
+    """`learnable` samples skills by p(1-p), `hard` by 1-p, `even` alike.
+
+    `coevolution` lets a teacher choose skills and levels."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class RoutingSection:
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "ancestor.teacher": ("learnable", "hard", "even"),
+    "ancestor.teacher": ("learnable", "hard", "even", "coevolution"),
     "selection.parents": ("lexicase", "tournament", "random"),
     "selection.mates": ("attraction", "random"),
     "selection.survival": ("sharing", "nsga3", "top", "random"),

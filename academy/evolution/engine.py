@@ -13,7 +13,7 @@ import numpy as np
 
 from academy.diversity.archive import Archive
 from academy.errors import RunSettingsError
-from academy.evolution import ancestor, cast, generation, society
+from academy.evolution import ancestor, cast, generation, schooling, society
 from academy.evolution.budget import Budget, width
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.cast import CastMember
@@ -40,7 +40,8 @@ def begin(
     """A run before its first generation; the base's accuracy is measured and charged.
 
     Args:
-        given: A layer to take as the common ancestor instead of training one.
+        given: A layer that the common ancestor begins as; it studies on while its share of the
+            budget lasts.
         founders: Layers to begin with instead of an ancestor or random ones.
     """
     n = len(bench.skills)
@@ -57,11 +58,13 @@ def begin(
             "population.size or population.items"
         )
     results = bench.evaluator.scores([bench.bare()], items)[0]
+    run.failures = _failures(bench)
     run.base_accuracy = _by_skill(skills, results, n)
     run.reference = run.base_accuracy
+    run.study_from = bench.budget.spent
     if given is not None:
         run.ancestor = bench.pool.add(given)
-    if given is not None or founders or config.ancestor.share == 0:
+    if founders or config.ancestor.share == 0:
         _found(run, bench, founders)
     return run
 
@@ -104,10 +107,14 @@ def _live(run: Evolution, bench: Workbench) -> bool:
             return False
         for number, (island, sheet) in enumerate(zip(run.islands, sheets, strict=True)):
             _live_on(run, bench, number, island, sheet)
+        if schooling.coevolves(run):
+            best = max(run.population, key=lambda c: (float(c.profile.mean()), -c.id))
+            n = len(bench.skills) * run.config.population.items
+            schooling.hear(run, bench, n, best.genes.genome(bench.pool))
         society.migrate(run, bench)
         society.speciate(run, bench)
-        best = society.profiles(run.population).max(0)
-        run.skill_hits, run.skill_asked = best * 16, np.full(len(best), 16.0)
+        known = society.profiles(run.population).max(0)
+        run.skill_hits, run.skill_asked = known * 16, np.full(len(known), 16.0)
         return True
     finally:
         bench.budget = whole

@@ -113,6 +113,15 @@ class ScoringFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AuditTaken(Event):
+    """The teacher's estimates were checked on the frozen audit set."""
+
+    accuracy: float
+    drift: float
+    """Growth on the audit set less the estimates' growth; negative = the estimates flatter."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice(Event):
     """Something the user should know."""
 

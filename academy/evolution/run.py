@@ -81,7 +81,7 @@ def evolve(
     """Run, or go on with, an evolution until its budget is spent.
 
     Args:
-        ancestor: A layer to take as the common ancestor instead of training one.
+        ancestor: A layer that the common ancestor begins as.
         founders: Layers to begin with instead.
         find: Proposes layers of a library to the operators `add` and `swap`.
         wanted: Demand, instead of what the configuration names.

@@ -64,11 +64,15 @@ class Evolution:
     n_born: int = 0
     ancestor: str = ""
     """Digest of the common ancestor; empty = none (yet)."""
+    study_from: int = 0
+    """Token-equivalents spent before the ancestor's study began."""
     moments: tuple[str, str, int] | None = None
     """While the ancestor studies: its optimiser's memory, two digests and a number of steps."""
     skill_hits: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """Fading count of right answers of the ancestor (then the best) per skill, (n_skills,)."""
     skill_asked: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    teacher: dict[str, Any] | None = None
+    """State of the teacher, where one chooses the questions."""
     islands: list[Island] = field(default_factory=list)
     taxonomy: Taxonomy = field(default_factory=Taxonomy)
     phylogeny: Phylogeny = field(default_factory=Phylogeny)
@@ -104,8 +108,9 @@ class Evolution:
             "base_accuracy": self.base_accuracy.tolist(), "reference": self.reference.tolist(),
             "phase": self.phase,
             "generation": self.generation, "n_born": self.n_born, "ancestor": self.ancestor,
-            "moments": self.moments,
+            "study_from": self.study_from, "moments": self.moments,
             "skill_hits": self.skill_hits.tolist(), "skill_asked": self.skill_asked.tolist(),
+            "teacher": self.teacher,
             "islands": [island.plain() for island in self.islands],
             "taxonomy": self.taxonomy.state(), "phylogeny": self.phylogeny.state(),
             "failures": self.failures, "cast": self.cast,
@@ -118,8 +123,9 @@ class Evolution:
             parse_config(data["config"], "the checkpoint"), tuple(data["skills"]),
             np.array(data["base_accuracy"]), np.array(data["reference"]),
             data["phase"], data["generation"], data["n_born"],
-            data["ancestor"], tuple(data["moments"]) if data["moments"] else None,
-            np.array(data["skill_hits"]), np.array(data["skill_asked"]),
+            data["ancestor"], data["study_from"],
+            tuple(data["moments"]) if data["moments"] else None,
+            np.array(data["skill_hits"]), np.array(data["skill_asked"]), data["teacher"],
             [Island.restore(one) for one in data["islands"]],
             Taxonomy.restore(data["taxonomy"]), Phylogeny.restore(data["phylogeny"]),
             data["failures"], list(data["cast"]),

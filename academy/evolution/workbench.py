@@ -67,12 +67,15 @@ class Workbench:
             skills += [index] * len(some)
         return drawn, np.array(skills)
 
-    def study(self, skill: str, n: int, rng: np.random.Generator) -> list[Challenge]:
+    def study(
+        self, skill: str, n: int, rng: np.random.Generator, *, level: int | None = None
+    ) -> list[Challenge]:
         """`n` train questions that have a written answer, repeated where the source is small.
 
         Empty where it has none: a task with hidden tests alone can be scored, not imitated.
         """
-        some = [c for c in self.source.draw(skill, "train", n, rng) if c.answer]
+        drawn = self.source.draw(skill, "train", n, rng, level=level)
+        some = [c for c in drawn if c.answer]
         return [some[i % len(some)] for i in range(n)] if some else []
 
     def scores(

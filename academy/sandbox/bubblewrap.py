@@ -10,11 +10,13 @@ import os
 import shutil
 from pathlib import Path
 
+from academy.sandbox.errors import SandboxUnavailableError
 from academy.sandbox.interpreter import NOBODY, Interpreter, moved
 from academy.sandbox.plan import FIXED_ENVIRONMENT, Plan
 
 _FIXED = (
     "--unshare-all", "--unshare-user", "--disable-userns", "--clearenv", "--die-with-parent",
+    "--as-pid-1",  # no reaper: workers cannot fork, and process 1 cannot be killed from inside
     "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL", "--hostname", "sandbox",
 )  # fmt: skip
 
@@ -43,8 +45,16 @@ def plan(interpreter: Interpreter, shelter: Path | None, text: str, filter_fd: i
     Args:
         shelter: Where the interpreter's home is to be seen from, if not at its own place.
         filter_fd: An inherited descriptor that gives the system call filter.
+
+    Raises:
+        SandboxUnavailableError: Bubblewrap is not installed.
     """
-    command = [program() or "bwrap", *_FIXED, *_mounts(interpreter, shelter)]
+    found = program()
+    if found is None:
+        raise SandboxUnavailableError(
+            "answers run in bubblewrap, no bwrap is on the path: install bubblewrap 0.8 or later"
+        )
+    command = [found, *_FIXED, *_mounts(interpreter, shelter)]
     for name, value in FIXED_ENVIRONMENT.items():
         command += ["--setenv", name, value]
     command += ["--remount-ro", "/", "--chdir", "/", "--seccomp", str(filter_fd), "--"]

@@ -116,7 +116,7 @@ class Sandbox:
             calls: Expressions, such as `add(2, 3)`; only these leave the parent.
 
         Raises:
-            SandboxUnavailableError: There is no system call filter for this processor.
+            SandboxUnavailableError: This kind is not to be had here (any more).
         """
         bounds = limits or SandboxLimits()
         size = len(code.encode(errors="surrogatepass"))

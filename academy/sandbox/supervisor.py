@@ -102,7 +102,9 @@ def bound(job: dict[str, Any]) -> None:
         (resource.RLIMIT_AS, job["memory_bytes"]),
         (resource.RLIMIT_NPROC, 0),  # no further process or thread
     ):
-        resource.setrlimit(name, (value, value))
+        inherited = resource.getrlimit(name)[1]
+        most = value if inherited == resource.RLIM_INFINITY else min(value, inherited)
+        resource.setrlimit(name, (most, most))
 
 
 def work(job: dict[str, Any], call: str, out: int, confine: Any) -> None:

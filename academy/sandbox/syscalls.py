@@ -8,6 +8,7 @@ generic one (`asm-generic/unistd.h`), where -1 marks a call that it never had.
 
 from __future__ import annotations
 
+import functools
 import platform
 from dataclasses import dataclass
 
@@ -50,8 +51,8 @@ _PRLIMIT, _IOCTL, _FCNTL = (302, 261), (16, 29), (72, 25)
 _NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag that clone(2) takes
 _IOCTLS = (0x5401, 0x5421, 0x5450, 0x5451)  # TCGETS, FIONBIO, FIONCLEX, FIOCLEX
 _FCNTLS = (0, 1, 2, 3, 4, 1030)  # F_DUPFD, F_{GET,SET}FD, F_{GET,SET}FL, F_DUPFD_CLOEXEC
-_FIRST_WORKER_PID = 3
-"""In bubblewrap's process namespace 1 is its reaper and 2 our supervisor; neither is a target."""
+_FIRST_WORKER_PID = 2
+"""In bubblewrap's process namespace our supervisor is process 1, and no target of any signal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def _common_rules(column: int) -> list[Rule]:
     ]
 
 
+@functools.cache
 def sandbox_filter(machine: str = "") -> bytes:
     """The filter for everything inside bubblewrap, supervisor included.
 
@@ -102,6 +104,7 @@ def sandbox_filter(machine: str = "") -> bytes:
     return bpf.program(known.audit_arch, rules)
 
 
+@functools.cache
 def worker_filter(machine: str = "") -> bytes:
     """The tighter filter for the one process that runs the answer: no fork, exec or signal.
 

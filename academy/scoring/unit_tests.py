@@ -18,7 +18,7 @@ from academy.sandbox.limits import SandboxLimits
 from academy.sandbox.sandbox import Sandbox
 
 _LITERALS = (bool, int, float, str, bytes, type(None))
-_FENCED = re.compile(r"^(```+|~~~+)[^\n`]*\n(.*?)(?:^\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_FENCED = re.compile(r"^(```+|~~~+)[^\n`]*\n(.*?)(?:^\1[ \t\r]*$|\Z)", re.DOTALL | re.MULTILINE)
 
 
 class BadUnitTestError(AcademyError):

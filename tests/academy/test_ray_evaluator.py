@@ -210,10 +210,10 @@ def test_a_cluster_started_here_agrees_with_one_process_and_goes_away(
     import ray
 
     sheet = general_sheet(2, "audit")
-    wanted = generation(LocalEvaluator(embedded), embedded, 30, sheet)
+    wanted = generation(LocalEvaluator(embedded), embedded, 16, sheet)
     settings = RaySettings("local", workers=2, threads=THREADS, ship_base=ship)
     with RayEvaluator(embedded, settings) as evaluator:
-        assert generation(evaluator, embedded, 30, sheet) == wanted
+        assert generation(evaluator, embedded, 16, sheet) == wanted
         pids = evaluator.map(lambda local, _: (os.getpid(), torch.get_num_threads()), range(4))
         assert os.getpid() not in {pid for pid, _ in pids}
         assert {threads for _, threads in pids} == {THREADS}
@@ -246,10 +246,8 @@ def test_a_node_killed_in_mid_generation_changes_nothing(
     sheet = general_sheet(2, "audit")
     wanted = generation(LocalEvaluator(embedded), embedded, 40, sheet)
     with RayEvaluator(embedded, RaySettings(cluster.address, threads=THREADS)) as evaluator:
-        pool = evaluator._pool
-        assert pool is not None
-        while len(pool.idle) < 2:
-            pool.wait()
+        evaluator.wait_for_all()
+        assert evaluator.ready == 2
         killer = threading.Timer(0.3, lambda: cluster.remove_node(node, allow_graceful=False))
         killer.start()
         found = generation(evaluator, embedded, 40, sheet)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tui.cli import layer, market, persona
+from tui.cli import academy, layer, market, persona
 from tui.cli.demo import demo
 from tui.cli.errors import fail, known_errors
 from tui.cli.home import HomeOption, resolve_home
@@ -21,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(demo)
+app.add_typer(academy.app, name="academy")
 app.add_typer(layer.app, name="layer")
 app.add_typer(persona.app, name="persona")
 app.add_typer(market.app, name="market")

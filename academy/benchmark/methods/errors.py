@@ -14,7 +14,6 @@ class MissingOptimiserError(AcademyError):
 
     def __init__(self, package: str, method: str) -> None:
         super().__init__(
-            f"{method} needs the package {package!r}, which is not installed: "
-            "pip install 'continuum-personas[academy]'"
+            f"{method} needs the package {package!r}, which is not installed: pip install {package}"
         )
         self.package = package

@@ -191,7 +191,7 @@ def answer(n):
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_verdict_scores_nothing(sandbox: Sandbox, name: str) -> None:
     """What is right stays outside, so nothing inside can claim to have returned it."""
-    tests = [f"answer(3) == {SECRET!r}", "answer(4) == True"]
+    tests = [f"answer(3) == {SECRET!r}"]
     assert unit_test_score(FORGERIES[name], tests, sandbox, LIMITS) == 0.0
 
 

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 import seeds
-from academy.sandbox.limits import SandboxLimits
+from academy.sandbox.answers import same
 from academy.sandbox.sandbox import Sandbox
 from academy.scoring.unit_tests import parse_unit_tests, unit_test_report, unit_test_score
 
 PATH = Path(str(seeds.__file__)).parent / "challenges" / "python.jsonl"
 CHALLENGES: list[dict[str, Any]] = [json.loads(line) for line in PATH.read_text().splitlines()]
-LONG = SandboxLimits(wall_s=60)
 
 REFERENCES = """
 def add(a, b):
@@ -231,13 +230,19 @@ def test_every_challenge_can_be_solved(sandbox: Sandbox, challenge: dict[str, An
 )
 def test_an_empty_or_lazy_function_solves_none(sandbox: Sandbox, body: str) -> None:
     """One function for all names: no challenge is passed by it as a whole."""
-    names = [_name(challenge) for challenge in CHALLENGES]
-    code = "".join(f"def {name}(*args):\n    {body}\n" for name in names)
-    tests = [test for challenge in CHALLENGES for test in challenge["tests"]]
-    passed = iter(unit_test_report(code, tests, sandbox, LONG).passed)
-    solved = [
-        n for n, c in zip(names, CHALLENGES, strict=True) if all([next(passed) for _ in c["tests"]])
-    ]
+    tests = {_name(challenge): parse_unit_tests(challenge["tests"]) for challenge in CHALLENGES}
+    code = (
+        "def tried(call):\n    try:\n        return call()\n    except Exception:\n        pass\n"
+    )
+    code += "".join(f"def {name}(*args):\n    {body}\n" for name in tests)
+    calls = ", ".join(f"tried(lambda: {test.call})" for of in tests.values() for test in of)
+    [values] = sandbox.run(code, [f"[{calls}]"]).values or [None]
+    assert isinstance(values, list)
+    returned = iter(values)
+    solved = []
+    for name, of_this_one in tests.items():
+        passed = [same(next(returned), test.expected) for test in of_this_one]
+        solved += [name] if all(passed) else []
     assert solved == ([] if body != "return sum(args)" else ["add"])
 
 

@@ -1,0 +1,50 @@
+"""`continuum academy breed`: a person picks parents and traits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli.academy.entrants import BaseOption, check_count, load_entrant, load_evaluator
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption, resolve_home
+from tui.cli.tables import percent, print_table
+
+
+def breed(
+    parents: Annotated[list[str], typer.Argument(help="Two or more personas.")],
+    traits: Annotated[str, typer.Option(help='For example "sort from ada, reverse from bob".')],
+    name: Annotated[str, typer.Option(help="The child's name.")],
+    questions: Annotated[int, typer.Option(help="Select questions per trait.")] = 100,
+    source: Annotated[str, typer.Option(help="Where the questions come from.")] = "builtin",
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    base: BaseOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Make children of chosen parents for chosen traits, compare them, keep the best."""
+    check_count("--questions", questions, most=2000)
+    if len(set(parents)) < 2:
+        raise OptionError("breeding takes two or more different parents: name them all")
+    from academy.sources.source import open_source
+    from tui.jobs.breed import breed as make
+
+    evaluator = load_evaluator(base)
+    entrants = [load_entrant(parent, home, evaluator) for parent in parents]
+    bred = make(
+        evaluator, open_source(source), [(e.name, e.genome) for e in entrants], traits,
+        n_questions=questions, home=resolve_home(home), name=name, seed=seed,
+    )  # fmt: skip
+    print_table(
+        f"children beside {', '.join(parents)}",
+        ("child", "trait", "accuracy", "95 %", *parents, "beside the best parent"),
+        [
+            (
+                row.child, row.skill, percent(row.accuracy),
+                f"{100 * row.interval[0]:.0f}-{100 * row.interval[1]:.0f}",
+                *(percent(x) for x in row.parents), row.verdict,
+            )
+            for row in bred.rows
+        ],
+    )  # fmt: skip
+    print(f"\nkept {bred.saved} as persona {name}")
