@@ -10,67 +10,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
 
 from academy.challenge import Challenge
-from academy.distributed.cluster import OBJECT_STORE_BYTES, connect
+from academy.distributed.cluster import Connection, connect
 from academy.distributed.errors import ClusterSettingsError
 from academy.distributed.freight import Shipper, unpack_layer
 from academy.distributed.pool import PoolSettings, WorkerPool
-from academy.distributed.tasks import Litter, Measure, mapping, measuring, training
+from academy.distributed.settings import RaySettings
+from academy.distributed.tasks import Litter, Measure, mapping, measuring, train_litters, training
 from academy.distributed.worker import BaseSource, Task
 from academy.evaluator import LocalEvaluator, batches
 from academy.scoring.scorer import Failures
-from academy.training import StudyPlan, TokenMeter
+from academy.training import Moments, StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.running.linear import linear_sites
 from genome.running.stack import check_fit
 
+__all__ = ["Litter", "RayEvaluator", "RaySettings", "train_litters"]
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-LEAST = {"workers": 0, "threads": 0, "retries": 0, "patience": 1.0, "store_bytes": 80 * 2**20}
-"""Lowest values of the settings; Ray refuses a smaller object store."""
-
-
-@dataclass(frozen=True, slots=True)
-class RaySettings:
-    """Which cluster, and how it is used.
-
-    Raises:
-        ClusterSettingsError: A number is too small to work with.
-    """
-
-    address: str = ""
-    """`host:port` of the head; empty = RAY_ADDRESS, and without it a cluster started here."""
-    workers: int = 0
-    """0 = as many as the cluster's processors allow."""
-    threads: int = 0
-    """Torch threads and processors of each worker; 0 = as many threads as this process has."""
-    ship_base: bool = False
-    """Send the base through the cluster instead of reading its path on every node."""
-    retries: int = 3
-    """How often one task may lose its worker."""
-    patience: float = 60.0
-    """Seconds without any worker before giving up."""
-    alike: bool = True
-    """Refuse workers whose arithmetic would differ from this process's in the last bits."""
-    store_bytes: int = OBJECT_STORE_BYTES
-    """Shared memory of a cluster started here."""
-
-    def __post_init__(self) -> None:
-        for name, least in LEAST.items():
-            if not (value := getattr(self, name)) >= least:
-                raise ClusterSettingsError(
-                    f"the Ray setting {name} must be {least:g} or more, not {value}"
-                )
-
-
 STANDARD = RaySettings()
 
 
@@ -102,21 +67,24 @@ class RayEvaluator:
         """What could not be scored: it counted as 0 and the run went on."""
         self.threads = settings.threads or torch.get_num_threads()
         self._sites = linear_sites(base.model)
-        local_workers = settings.workers or max(1, (os.cpu_count() or 1) // self.threads)
-        self._connection = connect(
-            settings.address, local_workers * self.threads, store_bytes=settings.store_bytes
-        )
+        self._ships = settings.ship_base or not base.revision  # (no revision: there are no files)
+        self._connection = self._connect(settings)
         self._pool: WorkerPool | None = None
         try:
             ray = self._connection.ray
             self._shipper = Shipper(ray.put)
-            self._pool = WorkerPool(
-                ray, self._pool_settings(settings), self._source(settings), options
-            )
+            self._pool = WorkerPool(ray, self._pool_settings(settings), self._source(), options)
             self._pool.wait_for_one()
         except BaseException:
             self.close()
             raise
+
+    def _connect(self, settings: RaySettings) -> Connection:
+        workers = settings.workers or max(1, (os.cpu_count() or 1) // self.threads)
+        room = settings.store_bytes
+        if self._ships:
+            room += sum(t.nbytes for t in self.base.model.state_dict().values())
+        return connect(settings.address, workers * self.threads, store_bytes=room)
 
     def _pool_settings(self, settings: RaySettings) -> PoolSettings:
         there = int(self._connection.ray.cluster_resources().get("CPU", 0))
@@ -125,11 +93,11 @@ class RayEvaluator:
             workers, self.threads, settings.retries, settings.patience, settings.alike
         )
 
-    def _source(self, settings: RaySettings) -> BaseSource:
+    def _source(self) -> BaseSource:
         base = self.base
         path = os.path.abspath(base.path) if os.path.isdir(base.path) else base.path
         parts = None
-        if settings.ship_base or not base.revision:  # no revision: made in memory, no files
+        if self._ships:
             parts = [self._connection.ray.put((base.model, base.tokenizer))]
         return BaseSource(path, base.revision, base.fingerprint, parts)
 
@@ -144,8 +112,13 @@ class RayEvaluator:
         Raises:
             ClusterError: As the constructor.
         """
-        while self._pool is not None and self._pool.waiting_for_start:
-            self._pool.wait()
+        self._open_pool.wait_for_all()
+
+    @property
+    def _open_pool(self) -> WorkerPool:
+        if self._pool is None:
+            raise ClusterSettingsError("the Ray evaluator is closed: make a new one")
+        return self._pool
 
     def __enter__(self) -> Self:
         return self
@@ -204,6 +177,12 @@ class RayEvaluator:
         """Train one litter, on one worker; `train_all` keeps them all busy."""
         return self.train_all([Litter(layers, studies, plan, rates, below)])[0]
 
+    def train_on(
+        self, layer: Layer, study: Rows, plan: StudyPlan, moments: Moments | None = None
+    ) -> tuple[Layer, Moments]:
+        """One stretch of a longer study, on one worker."""
+        return self.map(_stretch, [(layer, study, plan, moments)])[0]
+
     def train_all(self, litters: Sequence[Litter]) -> list[list[Layer]]:
         """Train litters side by side on the workers; each as `train` would."""
         trained = self._do(training(litter, self._shipper) for litter in litters)
@@ -239,9 +218,7 @@ class RayEvaluator:
 
     def _do(self, tasks: Iterable[Task]) -> list[Any]:
         """Values of all tasks in order; costs are charged up to the first that raised."""
-        if self._pool is None:
-            raise ClusterSettingsError("the Ray evaluator is closed: make a new one")
-        outcomes = self._pool.run(list(tasks))
+        outcomes = self._open_pool.run(list(tasks))
         for outcome in outcomes:
             self.tokens.forward += outcome.forward
             self.tokens.backward += outcome.backward
@@ -249,3 +226,9 @@ class RayEvaluator:
         for outcome in outcomes:
             outcome.reraise()
         return [outcome.value for outcome in outcomes]
+
+
+def _stretch(
+    local: LocalEvaluator, item: tuple[Layer, Rows, StudyPlan, Moments | None]
+) -> tuple[Layer, Moments]:
+    return local.train_on(*item)

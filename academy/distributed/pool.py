@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from academy.distributed.errors import (
@@ -21,6 +20,7 @@ from academy.distributed.errors import (
     WorkerLostError,
     WorkerMismatchError,
 )
+from academy.distributed.job import Job
 from academy.distributed.worker import BaseSource, Outcome, Task, Worker, arithmetic
 
 TICK_S = 0.5
@@ -40,37 +40,6 @@ class PoolSettings:
     """Seconds without any worker before giving up."""
     alike: bool
     """Whether workers must do arithmetic as this process does."""
-
-
-@dataclass
-class _Job:
-    """One call of `run`: what waits, what has come, what was lost."""
-
-    tasks: Sequence[Task]
-    waiting: deque[int]
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
-    lost: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def wanted(self) -> range:
-        """All tasks, or those up to the first that failed."""
-        failed = [i for i, outcome in self.outcomes.items() if outcome.error is not None]
-        return range(min(failed, default=len(self.tasks) - 1) + 1)
-
-    @property
-    def finished(self) -> bool:
-        return all(i in self.outcomes for i in self.wanted)
-
-    def next(self) -> int | None:
-        """The task to hand out next."""
-        while self.waiting:
-            if (index := self.waiting.popleft()) in self.wanted:
-                return index
-        return None
-
-    def in_order(self) -> list[Outcome]:
-        """Outcomes up to the first error."""
-        return [self.outcomes[i] for i in self.wanted]
 
 
 class WorkerPool:
@@ -93,7 +62,7 @@ class WorkerPool:
         self._loading: dict[Any, Any] = {}  # reference of open() -> worker
         self.idle: list[Any] = []
         """Workers that are ready and have no task."""
-        self._busy: dict[Any, tuple[Any, _Job, int]] = {}  # reference of run() -> whose, which
+        self._busy: dict[Any, tuple[Any, Job, int]] = {}  # reference of run() -> whose, which
         self._seen = time.monotonic()
         self._last_loss = "none"
 
@@ -108,6 +77,20 @@ class WorkerPool:
         while not self.idle and not self._busy:
             self.wait()
 
+    def wait_for_all(self) -> None:
+        """Return when every worker asked for is ready; work can begin before that.
+
+        Raises:
+            ClusterFullError: Some had no processors for `patience` seconds.
+            ClusterError: As `run`.
+        """
+        end = time.monotonic() + self.settings.patience
+        self._fill()
+        while self._starting or self._loading:
+            self.wait()
+            if self._starting and time.monotonic() > end:
+                raise self._full()
+
     def run(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Do all tasks; outcomes in their order, up to the first that holds an error.
 
@@ -117,7 +100,7 @@ class WorkerPool:
             WorkerMismatchError: A worker has another base or other arithmetic.
             WorkerFailedError: A worker could not take a task or give back its result.
         """
-        job = _Job(tasks, deque(range(len(tasks))))
+        job = Job.of(tasks)
         self._seen = time.monotonic()
         self._fill()
         while not job.finished:
@@ -136,18 +119,13 @@ class WorkerPool:
             held.clear()
 
     @property
-    def waiting_for_start(self) -> int:
-        """Workers asked for that are not ready yet."""
-        return len(self._starting) + len(self._loading)
-
-    @property
     def ready(self) -> int:
         """Workers that have the base."""
         return len(self.idle) + len(self._busy)
 
     def _fill(self) -> None:
         """Ask for as many workers as are missing."""
-        there = self.waiting_for_start + self.ready
+        there = len(self._starting) + len(self._loading) + self.ready
         for _ in range(self.settings.workers - len(self.refused) - there):
             self._greet(self._actor.remote(*self._arguments))
 
@@ -200,7 +178,7 @@ class WorkerPool:
         self.ray.kill(worker)  # where it is only out of reach, its result is not wanted twice
         return None
 
-    def _return(self, job: _Job, index: int) -> None:
+    def _return(self, job: Job, index: int) -> None:
         """Put a lost task first in the queue, and ask for another worker."""
         self.lost += 1
         times = job.lost[index] = job.lost.get(index, 0) + 1
@@ -244,7 +222,7 @@ class WorkerPool:
         total = self.ray.cluster_resources().get("CPU", 0)
         free = self.ray.available_resources().get("CPU", 0)
         return ClusterFullError(
-            f"no worker got its processors in {self.settings.patience:g} s (it needs "
+            f"a worker got no processors in {self.settings.patience:g} s (it needs "
             f"{self.settings.threads}, the cluster has {total:g}, free are {free:g}): free some, "
             "ask for fewer threads, or have more patience"
         )

@@ -19,7 +19,7 @@ from academy.distributed.freight import (
     pack_layer,
 )
 from academy.distributed.worker import Task
-from academy.evaluator import LocalEvaluator
+from academy.evaluator import Evaluator, LocalEvaluator
 from academy.training import StudyPlan
 from genome.base_model import Rows
 from genome.genome import Genome
@@ -38,6 +38,18 @@ class Litter:
     plan: StudyPlan
     rates: Sequence[float] | None = None
     below: Sequence[Genome] | None = None
+
+
+def train_litters(evaluator: Evaluator, litters: Sequence[Litter]) -> list[list[Layer]]:
+    """Train every litter: at the same time where the evaluator can, else one after the other."""
+    together = getattr(evaluator, "train_all", None)
+    if together is not None:
+        trained: list[list[Layer]] = together(litters)
+        return trained
+    return [
+        evaluator.train(each.layers, each.studies, each.plan, rates=each.rates, below=each.below)
+        for each in litters
+    ]
 
 
 def measuring(

@@ -7,6 +7,7 @@ what is wrong with the worker itself ends it.
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,4 +155,5 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _taken_apart(error: Exception) -> tuple[type[Exception], tuple[Any, ...], dict[str, Any]]:
+    error.add_note("On a worker: " + "".join(traceback.format_exception(error)))
     return type(error), error.args, dict(vars(error))

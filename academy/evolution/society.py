@@ -12,6 +12,7 @@ from academy.diversity.census import Census
 from academy.diversity.classification import classify
 from academy.diversity.phylogeny import Node
 from academy.diversity.species import SpeciesEvent, SpeciesSettings
+from academy.diversity.stagnation import cull
 from academy.evolution.candidate import Candidate
 from academy.evolution.events import Died, Migrated, SpeciesBorn, SpeciesExtinct
 from academy.evolution.pool import LayerPool
@@ -111,7 +112,8 @@ def speciate(run: Evolution, bench: Workbench) -> list[SpeciesEvent]:
         update_cosines([species_layer(run, bench.pool, c) for c in everyone]),
     )
     result = classify(run.taxonomy, census, run.generation, settings)
-    run.taxonomy = result.taxonomy
+    culled = cull(result.taxonomy, census, result.labels, run.generation, settings)
+    run.taxonomy = culled.taxonomy
     for candidate, label in zip(everyone, result.labels, strict=True):
         candidate.species = int(label)
     for event in result.events:
@@ -121,7 +123,22 @@ def speciate(run: Evolution, bench: Workbench) -> list[SpeciesEvent]:
             bench.observe(
                 SpeciesExtinct(run.generation, event.species, event.name, str(event.cause))
             )
+    _remove(run, bench, [everyone[row] for row in culled.rows])
     return list(result.events)
+
+
+def _remove(run: Evolution, bench: Workbench, gone: Sequence[Candidate]) -> None:
+    """Take members of stagnant species off their islands; nobody's island is left empty."""
+    lost = {candidate.id for candidate in gone}
+    for island in run.islands:
+        staying = [c for c in island.candidates if c.id not in lost]
+        if not staying:
+            continue
+        for candidate in island.candidates:
+            if candidate.id in lost:
+                bench.observe(Died(run.generation, candidate.id, "stagnated"))
+                run.phylogeny.end(f"c{candidate.id}", run.generation, "stagnated")
+        island.candidates = staying
 
 
 def species_layer(run: Evolution, pool: LayerPool, candidate: Candidate) -> Layer | None:

@@ -22,7 +22,7 @@ from academy.distributed.errors import (
     ClusterSettingsError,
     ClusterUnreachableError,
 )
-from academy.distributed.tasks import Litter
+from academy.distributed.tasks import Litter, train_litters
 from academy.distributed.testing import FakeRay
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
@@ -89,13 +89,7 @@ def generation(evaluator: Any, base: BaseModel, n: int, sheet: list[Challenge]) 
     genomes, litters = genomes_on(base, n), litters_on(base, 3)
     found: list[Any] = [evaluator.scores(genomes, sheet).tobytes()]
     found.append(evaluator.losses(genomes, sheet).tobytes())
-    if isinstance(evaluator, RayEvaluator):
-        trained = evaluator.train_all(litters)
-    else:
-        trained = [
-            evaluator.train(x.layers, x.studies, x.plan, rates=x.rates, below=x.below)
-            for x in litters
-        ]
+    trained = train_litters(evaluator, litters)
     found.append([layer.digest for litter in trained for layer in litter])
     children = [Genome.of(layer) for litter in trained for layer in litter]
     lists = [list(reversed(sheet)) if i % 2 else sheet for i in range(len(children))]

@@ -1,6 +1,6 @@
 """How much of a second worker's processor is turned into work, and what the way there costs.
 
-    python tests/benchmarks/bench_ray.py [--rounds 5] [--genomes 48] [--litters 8] [--quick]
+    python tests/benchmarks/bench_ray.py [--rounds 5] [--genomes 40] [--litters 8] [--quick]
 
 Compared in one run, taken in turn, medians: this process alone, one worker, and two workers of
 one cluster on this machine (one thread each), on the embedded base. Efficiency of two workers is
@@ -24,7 +24,7 @@ from measure import Board, interleaved
 
 from academy.challenge import prompts_and_answers
 from academy.distributed.cluster import connect
-from academy.distributed.tasks import Litter
+from academy.distributed.tasks import Litter, train_litters
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
 from academy.ray_evaluator import RayEvaluator, RaySettings
@@ -73,10 +73,7 @@ class Contest:
         return evaluator.scores(self.genomes, self.sheet).tobytes()
 
     def train(self, evaluator: LocalEvaluator | RayEvaluator) -> list[str]:
-        if isinstance(evaluator, RayEvaluator):
-            trained = evaluator.train_all(self.litters)
-        else:
-            trained = [evaluator.train(x.layers, x.studies, x.plan) for x in self.litters]
+        trained = train_litters(evaluator, self.litters)
         return [layer.digest for some in trained for layer in some]
 
     def spin(self, evaluator: LocalEvaluator | RayEvaluator) -> None:
@@ -105,7 +102,7 @@ def compare(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--genomes", type=int, default=80)
+    parser.add_argument("--genomes", type=int, default=40)
     parser.add_argument("--litters", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="one round, little work: a smoke test")
     args = parser.parse_args()

@@ -133,6 +133,8 @@ def test_an_error_with_a_signature_of_its_own_comes_back_as_it_was(base: Any) ->
     outcome = pool_on(FakeRay(1), base).run([mapping(unknown_skill, "juggling")])[0]
     with pytest.raises(type(here.value)) as there:
         outcome.reraise()
+    notes = vars(there.value).pop("__notes__")
+    assert "in skill_named" in notes[0]  # where on the worker it happened
     assert vars(there.value) == vars(here.value)
     assert str(there.value) == str(here.value)
 
@@ -141,8 +143,7 @@ def test_idle_workers_that_died_cost_a_task_one_retry_not_one_each(base: Any) ->
     ray = FakeRay(5)
     pool = pool_on(ray, base, workers=5, retries=1)
     pool.run(tasks(*range(40)))
-    while pool.waiting_for_start:
-        pool.wait()
+    pool.wait_for_all()
     for worker in pool.idle[-4:]:
         ray.kill(worker)
     assert pool.run(tasks(3))[0].value == 9
@@ -156,6 +157,14 @@ def test_without_a_processor_it_says_so_and_does_not_hang(base: Any) -> None:
         ClusterFullError, match=r"in 0.02 s \(it needs 2, the cluster has 4, free are 1\)"
     ):
         pool_on(ray, base, threads=2).wait_for_one()
+
+
+def test_waiting_for_more_workers_than_there_is_room_for_ends(base: Any) -> None:
+    pool = pool_on(FakeRay(2), base, workers=3)
+    with pytest.raises(ClusterFullError, match="it needs 1, the cluster has 2, free are 0"):
+        pool.wait_for_all()
+    assert pool.ready == 2
+    assert len(pool.run(tasks(*range(5)))) == 5
 
 
 def test_a_worker_with_another_base_is_refused(base: Any) -> None:

@@ -122,7 +122,7 @@ def answer(n):
 import os
 def answer(n):
     for fd in range(64):
-        for read in (lambda: os.read(fd, 65536), lambda: os.pread(fd, 65536, 0)):
+        for read in (lambda: os.pread(fd, 65536, 0), lambda: os.read(fd, 65536)):
             try:
                 if fd != 3 and read():
                     return "plover-58213"  # something was there to read
