@@ -153,7 +153,7 @@ class _Course:
         for step in range(plan.steps):
             part = slice(step * plan.rows_per_step, (step + 1) * plan.rows_per_step)
             x, y = self.input_ids[:, part].flatten(0, 1), self.labels[:, part].flatten(0, 1)
-            width = int((y != IGNORED).any(0).nonzero().max()) + 1
+            width = _width(y)
             x, y = x[:, :width], y[:, :width]
             with half_precision(), self.population.rows(row_slots):
                 logits = self.base.model(input_ids=x, use_cache=False).logits
@@ -167,6 +167,21 @@ class _Course:
             _step(self.optimizer, self.parameters, rates)
             tokens.backward += x.numel()
         self.population.train(False)
+
+
+def trained_positions(base: BaseModel, studies: Sequence[Rows], plan: StudyPlan) -> int:
+    """Positions that training these studies in one litter goes over, padding included."""
+    _, labels = _pad_together(base, studies)
+    widths = [
+        _width(labels[:, step * plan.rows_per_step : (step + 1) * plan.rows_per_step])
+        for step in range(plan.steps)
+    ]
+    return len(studies) * plan.rows_per_step * sum(widths)
+
+
+def _width(labels: torch.Tensor) -> int:
+    """Positions up to the last answer token of any row."""
+    return int((labels.flatten(0, -2) != IGNORED).any(0).nonzero().max()) + 1
 
 
 def _course(

@@ -164,8 +164,12 @@ def _ancestor_of_skills(
         demand.even(source.skills),
     )  # fmt: skip
     n = len(source.skills)
-    whole = config.with_(ancestor={"share": 0.95}, run={"tokens": int(tokens / 0.95)})
-    bench.budget = Budget(int(tokens / 0.95), evaluator.tokens)
+    limit = int(tokens / 0.95)
+    whole = config.with_(
+        ancestor={"share": 0.95}, run={"tokens": limit}, population={"audition": 0.0},
+        routing={"enabled": False},
+    )  # fmt: skip
+    bench.budget = Budget(limit, evaluator.tokens)
     run = Evolution(whole, source.skills, np.zeros(n))
     run.skill_hits, run.skill_asked = np.zeros(n), np.zeros(n)
     return raise_ancestor(run, bench)

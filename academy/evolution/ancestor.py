@@ -17,6 +17,7 @@ from academy.evolution import schooling
 from academy.evolution.budget import TRAINED, width
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.events import AncestorTrained
+from academy.evolution.reserve import reserve
 from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
 from academy.operators.random_layer import random_layer
@@ -57,7 +58,7 @@ def look(run: Evolution, item_skills: np.ndarray, results: np.ndarray) -> None:
 def advance_ancestor(run: Evolution, bench: Workbench) -> bool:
     """One stretch; returns whether the ancestor's share of the budget is spent."""
     settings = run.config.ancestor
-    limit = int(settings.share * bench.budget.limit)
+    limit = min(int(settings.share * bench.budget.limit), bench.budget.limit - reserve(run, bench))
     rng = run.rng("ancestor", run.generation)
     if not run.ancestor:
         layer = random_layer(

@@ -14,12 +14,12 @@ import numpy as np
 from academy.diversity.archive import Archive
 from academy.errors import RunSettingsError
 from academy.evolution import ancestor, cast, generation, schooling, society
-from academy.evolution.budget import Budget, width
+from academy.evolution.budget import Budget
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.cast import CastMember
 from academy.evolution.config import OperatorSection, RunConfig
 from academy.evolution.events import GenerationEnded
-from academy.evolution.router import SAMPLE
+from academy.evolution.reserve import reserve, router_cost
 from academy.evolution.state import Evolution, Island
 from academy.evolution.workbench import Workbench
 from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
@@ -50,11 +50,11 @@ def begin(
     rng = run.rng("base")
     items, skills = bench.items("select", config.population.items, rng)
     least = bench.scoring_cost(1, items) * (config.population.size * config.islands.count + 4)
-    if least + _reserve(run, bench) > config.run.tokens:
+    if least + reserve(run, bench) > config.run.tokens:
         raise RunSettingsError(
             f"run.tokens is {config.run.tokens}: asking {config.population.size} candidates "
             f"{len(items)} questions, once, and keeping the audition's share takes "
-            f"{least + _reserve(run, bench)} token-equivalents: raise it, or lower "
+            f"{least + reserve(run, bench)} token-equivalents: raise it, or lower "
             "population.size or population.items"
         )
     results = bench.evaluator.scores([bench.bare()], items)[0]
@@ -85,7 +85,7 @@ def advance(run: Evolution, bench: Workbench) -> list[CastMember]:
         if not _live(run, bench):
             run.phase = "audition"
     elif run.phase == "audition":
-        members = cast.audition(run, bench, _router_cost(run, bench))
+        members = cast.audition(run, bench, router_cost(run, bench))
         run.phase = "finished"
     run.failures += _failures(bench) - failures
     bench.forget_scores()
@@ -96,7 +96,7 @@ def advance(run: Evolution, bench: Workbench) -> list[CastMember]:
 def _live(run: Evolution, bench: Workbench) -> bool:
     """One generation of all islands; False if the budget does not allow another."""
     whole = bench.budget
-    bench.budget = Budget(whole.limit - _reserve(run, bench), whole.meter)
+    bench.budget = Budget(whole.limit - reserve(run, bench), whole.meter)
     try:
         sheets = [generation.draw_sheet(run, bench, i) for i in range(len(run.islands))]
         cost = sum(
@@ -187,19 +187,6 @@ def _operators(config: RunConfig, number: int) -> OperatorChoice:
     if settings.rates:
         return FixedRates(settings.rates)
     return OperatorBandit(names, decay=0.98)
-
-
-def _reserve(run: Evolution, bench: Workbench) -> int:
-    """What the audition and the router need at the end."""
-    return int(run.config.population.audition * run.config.run.tokens) + _router_cost(run, bench)
-
-
-def _router_cost(run: Evolution, bench: Workbench) -> int:
-    if not run.config.routing.enabled:
-        return 0
-    rng = run.rng("widths")
-    some = [c for skill in bench.skills for c in bench.source.draw(skill, "train", 4, rng)]
-    return 2 * SAMPLE * len(bench.skills) * width(bench.base, some)
 
 
 def _failures(bench: Workbench) -> int:

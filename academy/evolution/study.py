@@ -1,4 +1,8 @@
-"""Children that study: trained litter by litter on questions of their niche, within the budget."""
+"""Children that study: litters trained on questions of their niches, within the budget.
+
+What a litter costs is known exactly before it is trained, so all litters of a generation can be
+handed to the evaluator at once (a cluster trains them side by side) and the budget still holds.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from academy.challenge import Challenge
+from academy.distributed.tasks import Litter, train_litters
 from academy.evolution import schooling
 from academy.evolution.budget import TRAINED, width
 from academy.evolution.candidate import Candidate
 from academy.evolution.events import Discarded
 from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
-from academy.operators.memetic import litter
-from academy.training import StudyPlan
+from academy.operators.memetic import checked, study_rows
+from academy.training import StudyPlan, trained_positions
+from genome.genome import Genome
 
-LITTER = 6
+MOST = 6
 """Most children trained in one backward pass."""
 
 
@@ -30,78 +37,100 @@ class Child:
     """What making and scoring it has cost."""
 
 
+@dataclass(frozen=True)
+class _Class:
+    """Children that study together, and what."""
+
+    children: Sequence[Child]
+    litter: Litter
+    cost: int
+    """Token-equivalents, exactly."""
+
+
 def study(run: Evolution, bench: Workbench, children: list[Child]) -> list[Child]:
-    """Train all that study, litter by litter; those with numbers that are not finite are lost."""
+    """Train all that study; those with numbers that are not finite are lost."""
+    classes, lost = _classes(run, bench, children)
+    trained = train_litters(bench.evaluator, [one.litter for one in classes])
+    for one, layers in zip(classes, trained, strict=True):
+        for child, layer in zip(one.children, layers, strict=True):
+            child.tokens += one.cost // len(one.children)
+            cause = checked(layer).cause
+            if cause:
+                _discard(run, bench, child, cause)
+                lost.add(child.candidate.id)
+            else:
+                child.candidate.genes = child.candidate.genes.topped(bench.pool.add(layer))
+    return [child for child in children if child.candidate.id not in lost]
+
+
+def _classes(
+    run: Evolution, bench: Workbench, children: Sequence[Child]
+) -> tuple[list[_Class], set[int]]:
+    """Who studies with whom; ids of those with nothing to study or nothing left to pay it."""
     settings = run.config.operators
-    lost = set()
-    for operator in dict.fromkeys(c.operator for c in children):
+    left = bench.budget.left
+    classes: list[_Class] = []
+    lost: set[int] = set()
+    for operator in dict.fromkeys(child.operator for child in children):
         if not operator.startswith("memetic-"):
             continue
         steps = int(operator.removeprefix("memetic-"))
         plan = StudyPlan(steps, settings.rows, settings.learning_rate, settings.pull)
-        group = [c for c in children if c.operator == operator]
-        group.sort(key=lambda c: _row_width(bench, c))  # alike rows together: less padding
-        for start in range(0, len(group), LITTER):
-            lost |= _study_together(run, bench, group[start : start + LITTER], plan)
-    return [c for c in children if c.candidate.id not in lost]
+        group = [child for child in children if child.operator == operator]
+        group.sort(key=lambda child: _row_width(bench, child))  # alike rows together: less padding
+        for start in range(0, len(group), MOST):
+            part = group[start : start + MOST]
+            one = _class(run, bench, part, plan, left)
+            kept = {child.candidate.id for child in one.children} if one else set()
+            lost |= {child.candidate.id for child in part} - kept
+            if one:
+                classes.append(one)
+                left -= one.cost
+    return classes, lost
+
+
+def _class(
+    run: Evolution, bench: Workbench, group: Sequence[Child], plan: StudyPlan, left: int
+) -> _Class | None:
+    """As many of the group as can study and can be paid for; None if that is nobody."""
+    pairs = [(child, _questions(run, bench, child, plan.n_rows)) for child in group]
+    for child, questions in pairs:
+        if not questions:
+            _discard(run, bench, child, "nothing written to study")
+    pairs = [(child, questions) for child, questions in pairs if questions]
+    if not pairs:
+        return None
+    each = TRAINED * plan.n_rows * max(width(bench.base, questions) for _, questions in pairs)
+    pairs = pairs[: max(0, left // each)]
+    if not pairs:
+        return None
+    candidates = [child.candidate for child, _ in pairs]
+    studies = [study_rows(bench.base, questions, plan) for _, questions in pairs]
+    litter = Litter(
+        [bench.pool.get(c.genes.layers[-1]) for c in candidates],
+        studies,
+        plan,
+        below=[_below(c.genes.genome(bench.pool)) for c in candidates],
+    )
+    cost = TRAINED * trained_positions(bench.base, studies, plan)
+    return _Class([child for child, _ in pairs], litter, cost)
+
+
+def _questions(run: Evolution, bench: Workbench, child: Child, n: int) -> list[Challenge]:
+    skill = bench.skills[child.candidate.niche]
+    return schooling.niche_questions(run, bench, skill, n, run.rng("study", child.candidate.id))
+
+
+def _below(genome: Genome) -> Genome:
+    """The genome without its top layer."""
+    return Genome(genome.base_model, genome.layers[:-1], genome.weights[:-1])
 
 
 def _row_width(bench: Workbench, child: Child) -> tuple[int, int]:
     rng = np.random.default_rng(0)
     some = bench.study(bench.skills[child.candidate.niche], 16, rng)
-    return width(bench.base, some), child.candidate.id
+    return width(bench.base, some) if some else 0, child.candidate.id
 
 
-def _study_together(
-    run: Evolution, bench: Workbench, group: Sequence[Child], plan: StudyPlan
-) -> set[int]:
-    """Train a litter; the ids of those that did not survive it or that nothing was left for."""
-    studies = [
-        schooling.niche_questions(
-            run,
-            bench,
-            bench.skills[c.candidate.niche],
-            plan.n_rows,
-            run.rng("study", c.candidate.id),
-        )
-        for c in group
-    ]
-    lost = {c.candidate.id for c, study in zip(group, studies, strict=True) if not study}
-    for child in group:
-        if child.candidate.id in lost:
-            cause = "nothing written to study"
-            bench.observe(Discarded(run.generation, child.candidate.id, child.operator, cause))
-    group = [c for c in group if c.candidate.id not in lost]
-    studies = [study for study in studies if study]
-    if not group:
-        return lost
-    widest = max(width(bench.base, study) for study in studies)
-    each = TRAINED * plan.n_rows * widest
-    able = max(0, bench.budget.left // each)
-    lost |= {c.candidate.id for c in group[able:]}
-    group, studies = group[:able], studies[:able]
-    if not group:
-        return lost
-    layers = [bench.pool.get(c.candidate.genes.layers[-1]) for c in group]
-    below = [c.candidate.genes.genome(bench.pool) for c in group]
-    below = [type(g)(g.base_model, g.layers[:-1], g.weights[:-1]) for g in below]
-    before = bench.budget.spent
-    raised = litter(_Teacher(bench), layers, below, studies, plan)
-    cost = (bench.budget.spent - before) // len(group)
-    for child, one in zip(group, raised, strict=True):
-        child.tokens += cost
-        if one.layer is None:
-            bench.observe(Discarded(run.generation, child.candidate.id, child.operator, one.cause))
-            lost.add(child.candidate.id)
-        else:
-            genes = child.candidate.genes
-            child.candidate.genes = genes.topped(bench.pool.add(one.layer))
-    return lost
-
-
-class _Teacher:
-    """An evaluator with its base, as `litter` wants it."""
-
-    def __init__(self, bench: Workbench) -> None:
-        self.base = bench.base
-        self.train = bench.evaluator.train
+def _discard(run: Evolution, bench: Workbench, child: Child, cause: str) -> None:
+    bench.observe(Discarded(run.generation, child.candidate.id, child.operator, cause))

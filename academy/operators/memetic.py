@@ -144,7 +144,7 @@ def litter(
         group = [i for i, own in enumerate(plans) if own == one]
         trained = teacher.train(
             [layers[i] for i in group],
-            [_study_rows(teacher.base, challenges[i], one) for i in group],
+            [study_rows(teacher.base, challenges[i], one) for i in group],
             one,
             rates=None if rates is None else [rates[i] for i in group],
             below=None if below is None else [below[i] for i in group],
@@ -165,8 +165,8 @@ def checked(layer: Layer) -> Raised:
     return Raised(layer)
 
 
-def _study_rows(base: BaseModel, challenges: Sequence[Challenge], plan: StudyPlan) -> Rows:
-    """Exactly `plan.n_rows` rows, the challenges over and over."""
+def study_rows(base: BaseModel, challenges: Sequence[Challenge], plan: StudyPlan) -> Rows:
+    """Exactly `plan.n_rows` rows to study, the challenges over and over."""
     studied = challenges[: plan.n_rows]
     rows = base.rows(*prompts_and_answers(studied))
     again = torch.arange(plan.n_rows) % len(studied)

@@ -141,7 +141,7 @@ def _store(
         niche = member.niches[0]
         digests = []
         for layer in genome.layers:
-            common = layer.digest == ancestor
+            common = layer.digest == ancestor and len(genome.layers) > 1
             manifest = Manifest(
                 name="ancestor" if common else _name(niche),
                 base_model=base.fingerprint,
