@@ -27,7 +27,6 @@ from academy.evolution.run import RunResult, evolve
 from academy.run_folder import RunFolder
 from academy.sources.source import ChallengeSource, open_source
 from genome.base_model import BaseModel
-from genome.errors import LibraryError
 from genome.genome import Genome
 from genome.library import Library, Manifest, Receipt
 from persona.persona import Persona, PersonaStore
@@ -150,12 +149,9 @@ def _store(
                     Receipt(niche, n, n_correct=hits, n_base_correct=base_hits),
                 ),
             )  # fmt: skip
-            try:
-                digests.append(library.add(layer, manifest, base_model_path=base.path))
-            except LibraryError:
-                if layer.digest not in library:
-                    raise
-                digests.append(layer.digest)
+            if layer.digest not in library:  # shared layers come once
+                library.add(layer, manifest, base_model_path=base.path)
+            digests.append(layer.digest)
         persona = Persona(_name(niche), base.fingerprint, tuple(digests), source.describe(niche))
         if any(weight != 1.0 for weight in genome.weights):
             persona = replace(persona, weights=genome.weights)
