@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from academy.benchmark.tracks import TRACKS, Tier, Track, sheet, source_of
+from academy.challenge import Challenge
 from academy.errors import RunCorruptError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.pool import LayerPool
@@ -75,13 +76,13 @@ def _tested(
         for a in cell["answer"]
     ]
     evaluator = LocalEvaluator(base)
-    scores = evaluator.scores(genomes, items)  # (n_genomes, n_items)
     table = np.array(cell["table"] if len(cell["table"]) == n else [0] * n)
     sent = table[router.skills([c.prompt for c in items])]
-    routed = scores[sent, np.arange(len(items))]
-    by_member = _by_skill(scores, item_skill, n)
+    routed = _answered(evaluator, genomes, items, sent)
+    told = _answered(evaluator, genomes, items, table[item_skill])
+    by_niche = _by_skill(told[None], item_skill, n)[0]
     selected, select_skill = sheet(track, "select", tier.select_items)
-    chosen = evaluator.scores(genomes, selected)[table[select_skill], np.arange(len(selected))]
+    chosen = _answered(evaluator, genomes, selected, table[select_skill])
     result = {
         key: cell[key] for key in ("track", "method", "seed", "tier", "tokens", "budget", "seconds")
     }
@@ -91,11 +92,10 @@ def _tested(
         "by_skill": by_skill.tolist(),
         "mean": float(by_skill.mean()),
         "worst": float(by_skill.min()),
-        "oracle_mean": float(by_member[table, np.arange(n)].mean()),
-        "covered": float((by_member.max(0) >= COVERED).mean()),
+        "told_mean": float(by_niche.mean()),
+        "covered": float((by_niche >= COVERED).mean()),
         "covered_skills": [
-            s for s, best in zip(source_of(track).skills, by_member.max(0), strict=True)
-            if best >= COVERED
+            s for s, x in zip(source_of(track).skills, by_niche, strict=True) if x >= COVERED
         ],
         "select_mean": float(_by_skill(chosen[None], select_skill, n).mean()),
         "members": len(genomes),
@@ -103,6 +103,20 @@ def _tested(
         "retention": _retention(base, evaluator, genomes) if track == "B" else None,
         "curve": cell["curve"],
     }  # fmt: skip
+
+
+def _answered(
+    evaluator: LocalEvaluator,
+    genomes: Sequence[Genome],
+    items: Sequence[Challenge],
+    members: np.ndarray,
+) -> np.ndarray:
+    """Each question by one member only, (n_items,)."""
+    scores = np.zeros(len(items))
+    for i in np.unique(members):
+        mine = np.flatnonzero(members == i)
+        scores[mine] = evaluator.scores([genomes[int(i)]], [items[int(j)] for j in mine])[0]
+    return scores
 
 
 def _retention(base: BaseModel, evaluator: LocalEvaluator, genomes: Sequence[Genome]) -> float:
