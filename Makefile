@@ -28,13 +28,16 @@ check: test
 test-slow: setup
 	$(BIN)/pytest -m slow
 
-# Some minutes on two cores with nothing else running; the extra brings a peer to compare with.
+# Some minutes on two cores with nothing else running; the extra brings a peer and a cluster to compare with.
 bench: setup
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,ray]'
 	$(BIN)/python tests/benchmarks/bench_population.py
 	$(BIN)/python tests/benchmarks/bench_pager.py --large
 	$(BIN)/python tests/benchmarks/bench_index.py
 	$(BIN)/python tests/benchmarks/bench_library.py
+	$(BIN)/python tests/benchmarks/bench_academy.py
+	$(BIN)/python tests/benchmarks/bench_sandbox.py
+	$(BIN)/python tests/benchmarks/bench_ray.py
 
 format: setup
 	$(BIN)/ruff format .

@@ -20,6 +20,8 @@ class RunConfig:
     skills: tuple[str, ...]
     base_accuracy: tuple[float, ...]
     """Base model's accuracy per skill, (n_skills,); empty if it was not measured."""
+    unit: str = "interactions"
+    """What the budget is counted in."""
 
     @classmethod
     def parse(cls, data: Fields) -> RunConfig:
@@ -30,6 +32,7 @@ class RunConfig:
             interactions=data.integer("interactions"),
             skills=data.texts("skills"),
             base_accuracy=data.numbers("base_accuracy"),
+            unit=data.maybe_text("unit") or "interactions",
         )
 
 

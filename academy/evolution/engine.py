@@ -18,7 +18,7 @@ from academy.evolution.budget import Budget
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.cast import CastMember
 from academy.evolution.config import OperatorSection, RunConfig
-from academy.evolution.events import GenerationEnded
+from academy.evolution.events import GenerationEnded, ScoringFailed
 from academy.evolution.reserve import reserve, router_cost
 from academy.evolution.state import Evolution, Island
 from academy.evolution.workbench import Workbench
@@ -87,7 +87,10 @@ def advance(run: Evolution, bench: Workbench) -> list[CastMember]:
     elif run.phase == "audition":
         members = cast.audition(run, bench, router_cost(run, bench))
         run.phase = "finished"
-    run.failures += _failures(bench) - failures
+    failed = _failures(bench) - failures
+    run.failures += failed
+    if failed:
+        bench.observe(ScoringFailed(run.generation, failed, _last_cause(bench)))
     bench.forget_scores()
     _announce(run, bench)
     return members
@@ -191,6 +194,11 @@ def _operators(config: RunConfig, number: int) -> OperatorChoice:
 
 def _failures(bench: Workbench) -> int:
     return int(getattr(bench.evaluator, "failures", 0))
+
+
+def _last_cause(bench: Workbench) -> str:
+    causes = list(getattr(getattr(bench.evaluator, "failed", None), "causes", []))
+    return str(causes[-1]) if causes else "not recorded"
 
 
 def _by_skill(skills: np.ndarray, results: np.ndarray, n: int) -> np.ndarray:

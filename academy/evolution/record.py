@@ -27,7 +27,9 @@ def record_of(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
         "phase": run.phase,
         "interactions": tokens.equivalents,
         "births": len(born),
-        "deaths": sum(n.died == run.generation for n in run.phylogeny.nodes),
+        "deaths": sum(
+            n.kind == "candidate" and n.died == run.generation for n in run.phylogeny.nodes
+        ),
         "living_lines": len({c.line for c in everyone}) if everyone else 1,
         "fitness": {
             "best": _rounded(shares.max()),
@@ -37,7 +39,18 @@ def record_of(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
         "best_by_skill": [_rounded(x) for x in accuracy.max(0)],
         "mean_by_skill": [_rounded(x) for x in accuracy.mean(0)],
         "species": [_species(run, everyone, s.id) for s in run.taxonomy.species],
-        "extinct": [],
+        "extinct": [
+            {
+                "id": int(n.id.rpartition("-")[2]),
+                "name": n.name,
+                "niche": None,
+                "born": n.born,
+                "generation": run.generation,
+                "cause": n.cause or "",
+            }
+            for n in run.phylogeny.nodes
+            if n.kind == "species" and n.died == run.generation
+        ],
         "tokens": asdict(tokens),
     }
 

@@ -197,7 +197,7 @@ def _summary_fields(config: RunConfig, source: ChallengeSource) -> dict[str, Any
         "seed": config.run.seed,
         "personas": config.population.size * config.islands.count,
         "interactions": config.run.tokens,
-        "unit": "token-equivalents",
+        "unit": "tokens",
         "skills": list(source.skills),
     }
 

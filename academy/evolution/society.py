@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from academy.diversity import islands
+from academy.diversity import islands, species_record
 from academy.diversity.archive import novelty
 from academy.diversity.census import Census
 from academy.diversity.classification import classify
@@ -116,6 +116,7 @@ def speciate(run: Evolution, bench: Workbench) -> list[SpeciesEvent]:
     run.taxonomy = culled.taxonomy
     for candidate, label in zip(everyone, result.labels, strict=True):
         candidate.species = int(label)
+    species_record.record(run.phylogeny, result.events)
     for event in result.events:
         if event.kind in ("birth", "split"):
             bench.observe(SpeciesBorn(run.generation, event.species, event.name, event.other))

@@ -14,7 +14,7 @@ LABEL_WIDTH = 13
 
 
 class RunFacts(Widget):
-    """Phase, what was asked for, interactions so far, and the newest generation."""
+    """Phase, what was asked for, budget spent so far, and the newest generation."""
 
     run: reactive[RunSnapshot | None] = reactive(None, layout=True)
 
@@ -43,7 +43,8 @@ class RunFacts(Widget):
         share = min(1.0, done / total)
         numbers = f" {count(done)} / {count(total)} {percent(share):>4}"
         width = max(4, self.size.width - LABEL_WIDTH - len(numbers))
-        text = Text(f"{'interactions':<{LABEL_WIDTH}}", QUIET, no_wrap=True)
+        unit = run.config.unit if run.config else "interactions"
+        text = Text(f"{unit[: LABEL_WIDTH - 1]:<{LABEL_WIDTH}}", QUIET, no_wrap=True)
         return text.append_text(bar(share, width, LIVING)).append(numbers, BRIGHT)
 
     def _newest(self, run: RunSnapshot) -> Text | None:

@@ -64,7 +64,7 @@ def test_every_birth_and_death_is_in_the_phylogeny(base: BaseModel) -> None:
     for death in of_kind(events, "Died"):
         assert nodes[f"c{death['candidate']}"].died == death["generation"]
     alive = {f"c{c.id}" for c in result.run.population}
-    assert alive == {n.id for n in nodes.values() if n.died is None}
+    assert alive == {n.id for n in nodes.values() if n.kind == "candidate" and n.died is None}
 
 
 def test_species_have_names_that_are_announced(base: BaseModel) -> None:
@@ -72,6 +72,8 @@ def test_species_have_names_that_are_announced(base: BaseModel) -> None:
     result = evolve(small_run(), base=base, observer=events.append)
     born = {one["species"] for one in of_kind(events, "SpeciesBorn")}
     assert {s.id for s in result.run.taxonomy.species} <= born
+    recorded = {n.id for n in result.run.phylogeny.nodes if n.kind == "species"}
+    assert {f"species-{number}" for number in born} == recorded
 
 
 def test_a_candidate_without_a_layer_of_its_own_is_like_nobody() -> None:
