@@ -20,7 +20,7 @@ def record_of(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
     everyone = run.population
     known = (run.skill_hits + run.base_accuracy) / (run.skill_asked + 1)
     accuracy = profiles(everyone) if everyone else known[None, :]
-    shares = shared_fitness(accuracy**6) * len(accuracy)
+    shares = shared_fitness(accuracy**6) * len(accuracy) / len(run.skills)  # mean 1
     born = [c for c in everyone if c.born == run.generation and c.parents]
     return {
         "generation": run.generation,
