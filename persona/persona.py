@@ -99,5 +99,5 @@ class PersonaStore:
             data = json.loads(path.read_text())
             weights = tuple(data.get("weights", ()))
             return Persona(**{**data, "layers": tuple(data["layers"]), "weights": weights})
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise PersonaFileError(path, error) from None

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from tui.cli.academy.benchmark import benchmark
-from tui.cli.academy.breed import breed
-from tui.cli.academy.exam import exam
-from tui.cli.academy.rate import rate
-from tui.cli.academy.run import compare, report, resume, run, status
-from tui.cli.academy.trial import trial
+from tui.cli.academy import benchmark, breed, exam, rate, run, trial
 
 app = typer.Typer(
     help="Evolve populations, compare personas, run the benchmark.", no_args_is_help=True
 )
-for command in (run, resume, status, report, compare, exam, trial, rate, breed, benchmark):
+for command in (
+    run.run, run.resume, run.status, run.report, run.compare, exam.exam, trial.trial, rate.rate,
+    breed.breed, benchmark.benchmark,
+):  # fmt: skip
     app.command()(command)
