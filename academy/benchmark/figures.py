@@ -25,11 +25,12 @@ def plot_anytime(results: Sequence[Result]) -> str:
     """
     figure = Figure((10.0, 4.4))
     axes = figure.subplots(1, 2, sharey=True)
+    everybody = sorted({r["method"] for r in results} - {OURS})
     for place, track in zip(axes, TRACKS, strict=True):
         mine = [r for r in results if r["track"] == track]
-        for i, method in enumerate(sorted({r["method"] for r in mine})):
+        for method in sorted({r["method"] for r in mine}):
             runs = [r for r in mine if r["method"] == method]
-            colour = ACCENT if method.startswith(OURS) else COLOURS(i % 20)
+            colour = INK if method == OURS else COLOURS(everybody.index(method) % 20)
             width = 2.4 if method == OURS else 1.2
             at, values = _mean_curve(runs)
             if len(at):
