@@ -34,7 +34,7 @@ def plot_species(generations: Sequence[dict[str, Any]]) -> Markup:
     axes.margins(0)
     axes.set(xlabel="generation", ylabel="personas")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
 def plot_niche_accuracy(species: Sequence[dict[str, Any]]) -> Markup:
@@ -56,7 +56,7 @@ def plot_niche_accuracy(species: Sequence[dict[str, Any]]) -> Markup:
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="exact-match accuracy, unseen test questions")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
 def plot_skill_matrix(
@@ -76,7 +76,7 @@ def plot_skill_matrix(
             ink = "black" if value > 0.6 else "white"
             axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=ink)
     figure.colorbar(image, ax=axes, label="estimated accuracy", pad=0.02)
-    return _svg(figure)
+    return svg(figure)
 
 
 def plot_best_by_skill(generations: Sequence[dict[str, Any]], skills: Sequence[str]) -> Markup:
@@ -90,7 +90,7 @@ def plot_best_by_skill(generations: Sequence[dict[str, Any]], skills: Sequence[s
     axes.axhline(0.9, color=INK, linewidth=0.8, linestyle=":")
     axes.set(ylim=(0, 1.02), xlabel="million token-equivalents", ylabel="estimated accuracy")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
 def plot_controls(summary: dict[str, Any]) -> Markup:
@@ -113,7 +113,7 @@ def plot_controls(summary: dict[str, Any]) -> Markup:
     axes.set_xticks(range(len(named)), list(named))
     axes.set(ylim=(0, 1.08), ylabel="accuracy")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
 def plot_market(species: Sequence[dict[str, Any]]) -> Markup:
@@ -134,10 +134,10 @@ def plot_market(species: Sequence[dict[str, Any]]) -> Markup:
     axes.margins(y=0.15)
     axes.set(ylabel="credits")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    return _svg(figure)
+    return svg(figure)
 
 
-def _svg(figure: Figure) -> Markup:
+def svg(figure: Figure) -> Markup:
     """The figure as an SVG element, the same bytes for the same data."""
     out = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "continuum", "svg.fonttype": "none"}):

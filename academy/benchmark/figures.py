@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from academy.benchmark.tracks import TRACKS
 from academy.benchmark.verdict import Result, Row
+from academy.plots import ACCENT, COLOURS, INK, QUIET, svg
 
-INK, QUIET, ACCENT = "#22313f", "#9aa5b1", "#2a7de1"
-COLOURS = mpl.colormaps["tab20"]
 OURS = "academy"
 
 
@@ -51,7 +48,7 @@ def plot_anytime(results: Sequence[Result]) -> str:
         list(handles.values()), list(handles), loc="center left", bbox_to_anchor=(0.92, 0.5),
         frameon=False, fontsize=7,
     )  # fmt: skip
-    return _svg(figure)
+    return svg(figure)
 
 
 def plot_coverage(rows: Sequence[Row], results: Sequence[Result]) -> str:
@@ -73,7 +70,7 @@ def plot_coverage(rows: Sequence[Row], results: Sequence[Result]) -> str:
         place.set_title(f"track {track}")
     axes[0].set_yticks(range(len(order)), order, fontsize=8)
     axes[0].invert_yaxis()
-    return _svg(figure)
+    return svg(figure)
 
 
 def _mean_curve(runs: Sequence[Result], points: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -91,10 +88,3 @@ def _mean_curve(runs: Sequence[Result], points: int = 60) -> tuple[np.ndarray, n
         for curve in curves
     ]
     return at, np.mean(values, axis=0)
-
-
-def _svg(figure: Figure) -> str:
-    out = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "continuum", "svg.fonttype": "none"}):
-        figure.savefig(out, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return out.getvalue()

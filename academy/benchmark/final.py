@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from academy.benchmark.methods.search import by_skill as means_by_skill
 from academy.benchmark.tracks import TRACKS, Tier, Track, sheet, source_of
 from academy.challenge import Challenge
 from academy.errors import RunCorruptError
@@ -80,13 +81,13 @@ def _tested(
     sent = table[router.skills([c.prompt for c in items])]
     routed = _answered(evaluator, genomes, items, sent)
     told = _answered(evaluator, genomes, items, table[item_skill])
-    by_niche = _by_skill(told[None], item_skill, n)[0]
+    by_niche = means_by_skill(told[None], item_skill, n)[0]
     selected, select_skill = sheet(track, "select", tier.select_items)
     chosen = _answered(evaluator, genomes, selected, table[select_skill])
     result = {
         key: cell[key] for key in ("track", "method", "seed", "tier", "tokens", "budget", "seconds")
     }
-    by_skill = _by_skill(routed[None], item_skill, n)[0]
+    by_skill = means_by_skill(routed[None], item_skill, n)[0]
     return {
         **result,
         "by_skill": by_skill.tolist(),
@@ -97,7 +98,7 @@ def _tested(
         "covered_skills": [
             s for s, x in zip(source_of(track).skills, by_niche, strict=True) if x >= COVERED
         ],
-        "select_mean": float(_by_skill(chosen[None], select_skill, n).mean()),
+        "select_mean": float(means_by_skill(chosen[None], select_skill, n).mean()),
         "members": len(genomes),
         "layer_bytes": int(sum(layer.n_bytes for layer in _distinct(genomes))),
         "retention": _retention(base, evaluator, genomes) if track == "B" else None,
@@ -129,11 +130,6 @@ def _retention(base: BaseModel, evaluator: LocalEvaluator, genomes: Sequence[Gen
 
 def _distinct(genomes: Sequence[Genome]) -> list[Any]:
     return list({layer.digest: layer for g in genomes for layer in g.layers}.values())
-
-
-def _by_skill(scores: np.ndarray, item_skill: np.ndarray, n: int) -> np.ndarray:
-    member = np.eye(n)[item_skill]
-    return np.asarray(scores @ member / member.sum(0))
 
 
 def _read(path: Path) -> dict[str, Any]:

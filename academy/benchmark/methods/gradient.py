@@ -45,7 +45,9 @@ class JointLora:
 
     def run(self, problem: Problem, rng: np.random.Generator) -> Answer:
         """Train until the budget is spent; see the class."""
-        purse: Purse = problem  # type: ignore[assignment]
+        if not isinstance(problem, Purse):
+            raise TypeError("joint LoRA trains, which only a `Purse` allows")
+        purse = problem
         layer = random_layer(problem.base_model, self.shapes, self.rank, 0.0, rng)
         if purse.first is None:
             layer = self.train(purse, layer, purse.left, rng, purse.train_rows_of_all)
