@@ -13,7 +13,8 @@ AcademyError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class AcademyError(Exception):
@@ -55,3 +56,12 @@ class RunMismatchError(RunError):
 
 class RunCorruptError(RunError):
     """A run's folder holds a file that cannot be read."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The remedy for a misspelt name: the nearest known one, or what there is."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"choose one of {', '.join(names[:20])}" if names else "there is none to choose"

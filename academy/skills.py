@@ -224,13 +224,19 @@ def questions(
             yield challenge
 
 
+PATIENCE = 5_000
+"""Repeats in a row after which a skill counts as exhausted."""
+
+
 def unique_questions(
     skill: Skill, split: Split, n: int, rng: np.random.Generator, level: int = STANDARD_LEVEL
 ) -> list[Challenge]:
-    """`n` questions of one skill and split, no prompt twice."""
+    """`n` questions of one skill and split, no prompt twice; fewer once nothing new turns up."""
     chosen: dict[str, Challenge] = {}
+    idle = 0
     for challenge in questions(skill, split, rng, level):
-        if len(chosen) == n:
+        if len(chosen) == n or idle == PATIENCE:
             break
+        idle = idle + 1 if challenge.id in chosen else 0
         chosen.setdefault(challenge.id, challenge)
     return list(chosen.values())

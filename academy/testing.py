@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from academy.apprenticeship.apprenticeship import Workshop
 from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.evaluator import LocalEvaluator
+from academy.evolution.budget import Budget
 from academy.evolution.config import RunConfig
+from academy.evolution.pool import LayerPool
+from academy.evolution.state import Evolution
+from academy.evolution.workbench import Workbench
+from academy.selection import demand
+from academy.sources.source import open_source
+from genome.base_model import BaseModel
 from genome.testing import tiny_base
 
 
@@ -42,3 +51,21 @@ def small_academy(tokenizer: Any) -> Workshop:
     """An Academy on a random two-block model."""
     base = tiny_base(tokenizer)
     return Workshop(base, LocalEvaluator(base))
+
+
+def bench_of(base: BaseModel, source: str = "builtin:reverse,sort,count") -> Workbench:
+    """What a run works with, without a run and without a limit."""
+    opened = open_source(source)
+    evaluator = LocalEvaluator(base)
+    return Workbench(
+        base, evaluator, opened, LayerPool(base.fingerprint), Budget(10**9, evaluator.tokens),
+        demand.even(opened.skills),
+    )  # fmt: skip
+
+
+def run_of(bench: Workbench, config: RunConfig | None = None) -> Evolution:
+    """A run that has not begun."""
+    n = len(bench.skills)
+    run = Evolution(config or small_run(), bench.skills, np.zeros(n))
+    run.skill_hits, run.skill_asked = np.zeros(n), np.zeros(n)
+    return run

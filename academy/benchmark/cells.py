@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from academy.benchmark.ancestors import Ancestors
 from academy.benchmark.experts import best_by_skill, shared_experts, train_experts
 from academy.benchmark.methods.gradient import JointLora, RoutedExperts
 from academy.benchmark.methods.roster import peers
@@ -27,6 +28,7 @@ from academy.benchmark.problem import Answer, Method
 from academy.benchmark.purse import Purse
 from academy.benchmark.tracks import TRACKS, Tier, Track, sheet, source_of
 from academy.errors import ConfigError
+from academy.evolution.budget import scoring_cost
 from academy.evolution.pool import LayerPool
 from academy.sources.builtin import BuiltinSource
 from genome.base_model import BaseModel
@@ -83,14 +85,20 @@ def cells(
     return [Cell(t, m, s) for s in seeds for t in tracks for m in methods]
 
 
-def run_cell(base: BaseModel, tier: Tier, cell: Cell, out: Path) -> dict[str, Any]:
-    """Run one cell and write its record; does nothing if it is there."""
+def run_cell(
+    base: BaseModel, tier: Tier, cell: Cell, out: Path, ancestors: Ancestors | None = None
+) -> dict[str, Any]:
+    """Run one cell and write its record; does nothing if it is there.
+
+    Args:
+        ancestors: Shared between our variants of one seed; its time counts for the first.
+    """
     path = out / "cells" / f"{cell.name}.json"
     if path.exists():
         return {}
     began = time.perf_counter()
     record = (
-        _ours(base, tier, cell, out)
+        _ours(base, tier, cell, out, ancestors)
         if cell.method in VARIANTS
         else _specialists(base, tier, cell, out)
         if cell.method == "specialists"
@@ -105,10 +113,12 @@ def run_cell(base: BaseModel, tier: Tier, cell: Cell, out: Path) -> dict[str, An
     return record
 
 
-def _ours(base: BaseModel, tier: Tier, cell: Cell, out: Path) -> dict[str, Any]:
+def _ours(
+    base: BaseModel, tier: Tier, cell: Cell, out: Path, ancestors: Ancestors | None
+) -> dict[str, Any]:
     variant = VARIANTS[cell.method]
     experts = shared_experts(base, tier, cell.track, cell.seed, out)
-    answer = run_variant(variant, base, tier, cell.track, cell.seed, experts)
+    answer = run_variant(variant, base, tier, cell.track, cell.seed, experts, ancestors)
     result = answer.result
     table = [int(i) for i in result.router.table] if result.router else [0]
     genomes = result.genomes
@@ -138,8 +148,8 @@ def _specialists(base: BaseModel, tier: Tier, cell: Cell, out: Path) -> dict[str
     items, item_skill = sheet(cell.track, "select", tier.select_items)
     source = source_of(cell.track)
     n = len(source.skills)
-    asking = n * sum(len(row) for row in base.prompt_ids([c.prompt for c in items])) * 2
     first = BuiltinSource() if cell.track == "B" else source
+    asking = scoring_cost(base, n + len(first.skills) * (cell.track == "B"), items)
     budget = tier.tokens[cell.track] - asking
     if cell.track == "B":
         made = train_experts(

@@ -5,15 +5,17 @@ Every variant differs from the full engine in the one thing its name says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from academy.benchmark.ancestors import Ancestors
 from academy.benchmark.experts import Experts
 from academy.benchmark.tracks import Tier, Track, source_of
 from academy.evaluator import LocalEvaluator
+from academy.evolution import engine
 from academy.evolution.ancestor import raise_ancestor
 from academy.evolution.budget import Budget
 from academy.evolution.config import RunConfig
@@ -106,20 +108,28 @@ class OurAnswer:
 
 
 def run_variant(
-    variant: Variant, base: BaseModel, tier: Tier, track: Track, seed: int, experts: Experts
-) -> OurAnswer:
-    """One run of a variant within the tier's budget."""
+    variant: Variant, base: BaseModel, tier: Tier, track: Track, seed: int, experts: Experts,
+    ancestors: Ancestors | None = None,
+) -> OurAnswer:  # fmt: skip
+    """One run of a variant within the tier's budget.
+
+    Args:
+        ancestors: Those that other variants of this seed have raised, if they are shared.
+    """
     config = _config(variant, tier, track, seed)
     limit = tier.tokens[track]
     meter = TokenMeter()
     evaluator = LocalEvaluator(base, meter)
-    given: Layer | None = None
-    founders: Sequence[Layer] = ()
+    shared = ancestors or Ancestors()
     if variant.from_experts:
         meter.forward += experts.tokens
-        founders = experts.layers
-    elif track == "B" and config.ancestor.share > 0:
-        given = _ancestor_of_skills(base, evaluator, config, int(FIRST_SHARE * limit))
+
+    def begin(bench: Workbench) -> Evolution:
+        given = None
+        if not variant.from_experts and track == "B" and config.ancestor.share > 0:
+            given = _ancestor_of_skills(base, evaluator, config, int(FIRST_SHARE * limit))
+        return engine.begin(config, bench, given, experts.layers if variant.from_experts else ())
+
     curve: list[tuple[int, float]] = []
 
     def follow(event: Event) -> None:
@@ -128,7 +138,7 @@ def run_variant(
 
     result = evolve(
         config, base=base, evaluator=evaluator, source=source_of(track), observer=follow,
-        ancestor=given, founders=founders,
+        begin=lambda bench: shared.begin(config, bench, partial(begin, bench)),
     )  # fmt: skip
     return OurAnswer(result, curve, meter.equivalents)
 

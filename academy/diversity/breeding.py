@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from academy.diversity.errors import BreedingError
-from academy.selection.errors import did_you_mean
+from academy.errors import did_you_mean
 from academy.statistics.intervals import wilson_interval
 
 STRENGTHS = (1.0, 1.5, 2.0)

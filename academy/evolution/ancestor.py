@@ -28,6 +28,8 @@ STRETCH = 24
 """Steps between two looks at what is learned: a look costs two hundredths of a stretch."""
 FADING = 0.5
 """What is left of older counts after every look."""
+HOPE = 0.25
+"""What a skill at 0 counts as under `balanced`: it may move yet."""
 FLOOR = 0.03
 """Least sampling weight of a skill before scaling: a solved one is still seen now and then."""
 
@@ -40,6 +42,8 @@ def teacher_weights(run: Evolution, bench: Workbench) -> np.ndarray:
         weight = np.maximum(p * (1 - p), FLOOR)
     elif rule == "hard":
         weight = np.maximum(1 - p, FLOOR)
+    elif rule == "balanced":
+        weight = np.maximum((1 - p) * (p + HOPE), FLOOR)
     else:
         weight = np.ones(len(p))
     weight = weight * bench.demand.shares

@@ -1,7 +1,9 @@
 """The end of a run: who answers for the population.
 
 The best of many noisy estimates is partly luck, so the leaders of every skill are asked fresh
-select questions with what is left of the budget, and the best after that are cast.
+select questions with what is left of the budget, and the best after that are cast. The best
+founder of every skill is asked too, dead or alive: what selection found has to beat what it
+was given.
 """
 
 from __future__ import annotations
@@ -45,9 +47,10 @@ def audition(run: Evolution, bench: Workbench, reserve: int = 0) -> list[CastMem
     Args:
         reserve: Token-equivalents to leave, for what comes after.
     """
-    everyone = run.population
+    alive = {c.id for c in run.population}
+    everyone = [*run.population, *(c for c in run.founders if c.id not in alive)]
     finalists = {
-        k: _leaders(everyone, k, FINALISTS) for k in range(len(run.skills))
+        k: _finalists(everyone, run.founders, k) for k in range(len(run.skills))
     }  # skill -> candidates
     pools = _fresh(run, bench)
     n_each = _affordable(bench, finalists, pools, reserve)
@@ -71,6 +74,17 @@ def table_of(run: Evolution, members: Sequence[CastMember]) -> list[int]:
         next(i for i, member in enumerate(members) if skill in member.niches)
         for skill in run.skills
     ]
+
+
+def _finalists(
+    everyone: Sequence[Candidate], founders: Sequence[Candidate], skill: int
+) -> list[Candidate]:
+    """The leaders at a skill, the best founder among them."""
+    leaders = _leaders(everyone, skill, FINALISTS)
+    best = _leaders(founders, skill, 1)
+    if best and not any(best[0].genes.same_update(c.genes) for c in leaders):
+        leaders = [*leaders[: FINALISTS - 1], best[0]]
+    return leaders
 
 
 def _leaders(candidates: Sequence[Candidate], skill: int, n: int) -> list[Candidate]:

@@ -1,27 +1,20 @@
-"""Settings of an evolution run: frozen sections, read from strict TOML.
+"""Settings of an evolution run: frozen sections with bounds.
 
-Every key is known, typed and bounded here; a typing mistake is answered with the nearest key.
-The shipped presets are TOML files in `presets/`.
+Every key is known, typed and bounded here; `academy.evolution.config_file` reads them from TOML.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
-import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from importlib import resources
-from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
-from academy.errors import ConfigError
-
-Section = TypeVar("Section")
+from academy.errors import ConfigError, did_you_mean
 
 OPERATORS = (
     "memetic-4", "memetic-16", "memetic-64", "merge", "extrapolate", "split", "ties", "dare",
-    "knots", "spectral", "noise", "rank-up", "rank-down", "weights", "add", "drop", "swap",
+    "knots", "spectral", "noise", "rank-up", "rank-down", "weights", "cma", "add", "drop", "swap",
 )  # fmt: skip
 
 
@@ -69,7 +62,7 @@ class AncestorSection:
     rows: int = 64
     """Rows of one step."""
     teacher: str = "learnable"
-    """`learnable` samples skills by p(1-p), `hard` by 1-p, `even` alike.
+    """`learnable` asks skills by p(1-p), `hard` by 1-p, `balanced` by (1-p)(p+.25), `even` alike.
 
     `coevolution` lets a teacher choose skills and levels."""
 
@@ -108,7 +101,7 @@ class SelectionSection:
     mates: str = "attraction"
     """`attraction` or `random`."""
     survival: str = "sharing"
-    """`sharing`, `nsga3`, `top` or `random`."""
+    """`sharing`, `nsga3`, `demand`, `top` or `random`."""
     archive: int = 24
     """Capacity of the dominated-novelty archive; 0 = none."""
     demand: str = "even"
@@ -125,6 +118,8 @@ class SpeciesSection:
     """Generations in which a newborn is not culled."""
     stagnation: int = 6
     """Generations without improvement after which a species may be culled."""
+    spawning: bool = False
+    """Deal children to species by their members' mean demand fitness; else anyone may breed."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +146,15 @@ class RoutingSection:
     enabled: bool = True
     cast: int = 0
     """Personas in the cast; 0 = at most one for each skill."""
+    genes: float = 0.0
+    """Share of the budget spent on evolving routing genes; 0 = the table alone."""
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "ancestor.teacher": ("learnable", "hard", "even", "coevolution"),
+    "ancestor.teacher": ("learnable", "hard", "balanced", "even", "coevolution"),
     "selection.parents": ("lexicase", "tournament", "random"),
     "selection.mates": ("attraction", "random"),
-    "selection.survival": ("sharing", "nsga3", "top", "random"),
+    "selection.survival": ("sharing", "nsga3", "demand", "top", "random"),
     "islands.topology": ("ring", "random"),
 }
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -171,7 +168,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "operators.rotation": (0, 5), "operators.noise": (0, 10), "selection.archive": (0, 100_000),
     "species.target": (0, 10_000), "species.grace": (0, 1_000), "species.stagnation": (1, 10_000),
     "islands.count": (1, 1_000), "islands.interval": (1, 10_000), "islands.migrants": (1, 1_000),
-    "routing.cast": (0, 100_000),
+    "routing.cast": (0, 100_000), "routing.genes": (0, 0.5),
 }  # fmt: skip
 
 
@@ -198,8 +195,7 @@ class RunConfig:
             unknown += [n for n in per_island.split(",") if n and n not in OPERATORS]
         if unknown:
             raise ConfigError(
-                f"there is no operator {unknown[0]!r}{_nearest(unknown[0], OPERATORS)}: choose "
-                f"among {', '.join(OPERATORS)}"
+                f"there is no operator {unknown[0]!r}: {did_you_mean(unknown[0], OPERATORS)}"
             )
         if not self.operators.names:
             raise ConfigError("operators.names is empty: name at least one operator")
@@ -227,93 +223,10 @@ class RunConfig:
         return replace(self, **changed)
 
 
-def parse_config(data: Mapping[str, Any], origin: str = "the configuration") -> RunConfig:
-    """Build a configuration from plain data.
-
-    Raises:
-        ConfigError: An unknown key (the nearest is named), a wrong type, a value out of bounds.
-    """
-    return _parse(RunConfig, data, "", origin)
-
-
-def preset_names() -> list[str]:
-    """The shipped presets."""
-    folder = resources.files("academy.evolution") / "presets"
-    return sorted(
-        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
-    )
-
-
-def load_config(name_or_path: str) -> RunConfig:
-    """A preset by name, or a TOML file.
-
-    Raises:
-        ConfigError: There is neither, or it is not valid.
-    """
-    presets = preset_names()
-    if name_or_path in presets:
-        file = resources.files("academy.evolution") / "presets" / f"{name_or_path}.toml"
-        return parse_config(tomllib.loads(file.read_text()), f"preset {name_or_path}")
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise ConfigError(
-            f"{name_or_path!r} is neither a file nor a preset"
-            f"{_nearest(name_or_path, presets)}: presets are {', '.join(presets)}"
-        )
-    try:
-        data = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML ({error}): correct it") from None
-    return parse_config(data, str(path))
-
-
-def _parse(kind: type[Section], data: Any, where: str, origin: str) -> Section:
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{origin}: {where or 'the top level'} must be a table of keys")
-    types = get_type_hints(kind)
-    values: dict[str, Any] = {}
-    for key, value in data.items():
-        path = f"{where}.{key}" if where else key
-        if key not in types:
-            raise ConfigError(
-                f"{origin}: there is no key {path!r}{_nearest(key, types)}; known here: "
-                f"{', '.join(types)}"
-            )
-        wanted = types[key]
-        values[key] = (
-            _parse(wanted, value, path, origin)
-            if is_dataclass(wanted) and isinstance(wanted, type)
-            else _convert(value, wanted, path, origin)
-        )
-    return kind(**values)
-
-
-def _convert(value: Any, wanted: Any, path: str, origin: str) -> Any:
-    name = str(getattr(wanted, "__name__", wanted))
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if wanted in (int, float, str, bool) and type(value) is wanted:
-        return value
-    if name == "tuple" and isinstance(value, list) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    if name == "dict" and isinstance(value, Mapping):
-        return {str(k): _convert(v, float, f"{path}.{k}", origin) for k, v in value.items()}
-    plain = {"tuple": "a list of texts", "dict": "a table of numbers"}.get(name, name)
-    raise ConfigError(f"{origin}: {path} must be {plain}, not {value!r}")
-
-
 def _check_value(path: str, value: Any) -> None:
     if path in CHOICES and value not in CHOICES[path]:
-        raise ConfigError(
-            f"{path} is {value!r}{_nearest(str(value), CHOICES[path])}: choose among "
-            f"{', '.join(CHOICES[path])}"
-        )
+        raise ConfigError(f"{path} is {value!r}: {did_you_mean(str(value), CHOICES[path])}")
     if path in BOUNDS:
         low, high = BOUNDS[path]
         if not low <= value <= high:  # (also refuses NaN)
             raise ConfigError(f"{path} is {value}: it must be {low:g} to {high:g}")
-
-
-def _nearest(name: str, known: Any) -> str:
-    near = difflib.get_close_matches(name, list(known), 1, 0.5)
-    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -29,6 +29,10 @@ from genome.layer import Layer
 
 FOUNDER_SIGMA = 0.02
 """Size of the founders' random updates where there is no ancestor."""
+FOUNDER_DOUBT = 4.0
+"""Questions' worth that the base's accuracy counts in what is expected of given founders."""
+INTRODUCTION = 2
+"""Sheets that given founders answer before anything is expected of their children."""
 
 
 def begin(
@@ -161,6 +165,25 @@ def _found(run: Evolution, bench: Workbench, given: Sequence[Layer] = ()) -> Non
             island.candidates.append(candidate)
             society.record_birth(run, candidate)
         run.islands.append(island)
+        if given:
+            _introduce(run, bench, island.candidates)
+        if given or run.ancestor:
+            run.founders += island.candidates
+
+
+def _introduce(run: Evolution, bench: Workbench, founders: Sequence[Candidate]) -> None:
+    """Ask founders that come from elsewhere, so that what they know is not taken for luck.
+
+    A child expects what its mother has shown; a founder that expected the base's accuracy would
+    look worse than its own children for as long as the expectation weighs.
+    """
+    n = INTRODUCTION * run.config.population.items
+    items, skills = bench.items("select", n, run.rng("introduce", founders[0].id))
+    if not bench.budget.affords(2 * bench.scoring_cost(len(founders), items)):
+        return
+    for candidate, results in zip(founders, bench.scores(founders, items), strict=True):
+        shown = _by_skill(skills, results, len(run.skills))
+        candidate.prior = (candidate.prior * FOUNDER_DOUBT + shown * n) / (FOUNDER_DOUBT + n)
 
 
 def _founder(run: Evolution, genes: Genes) -> Candidate:

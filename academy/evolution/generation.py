@@ -23,7 +23,9 @@ from academy.evolution.events import Born, Discarded
 from academy.evolution.offspring import CROSSOVERS, Nursery
 from academy.evolution.state import Evolution, Island
 from academy.evolution.study import Child, study
+from academy.evolution.tuning import tune
 from academy.evolution.workbench import Workbench
+from academy.evolution.worth import quotas
 from academy.operators.errors import OperatorError
 from academy.selection import attraction, lexicase, tournament
 from genome.errors import GenomeError
@@ -88,7 +90,7 @@ def breed(run: Evolution, bench: Workbench, number: int, sheet: Sheet) -> list[C
     niches = choose_niches(run, bench, island, births, rng, number)
     operators = island.operators.choose(births, rng)
     children = _conceive(run, bench, island, list(zip(operators, niches, strict=True)), sheet, rng)
-    children = study(run, bench, children)
+    children = tune(run, bench, study(run, bench, children))
     return _score_children(run, bench, children, sheet)
 
 
@@ -146,15 +148,22 @@ def _conceive(
     sheet: Sheet,
     rng: np.random.Generator,
 ) -> list[Child]:
-    nursery = Nursery(
-        bench.pool, run.config.operators, bench.base.linear_shapes, run.ancestor, bench.find
-    )
     results = np.stack([c.results for c in island.candidates])
     children = []
-    for operator, niche in orders:
-        first = choose_parent(run.config, island.candidates, niche, sheet, rng)
+    species: list[int | None] = [None] * len(orders)
+    if run.config.species.spawning:
+        species = list(rng.permutation(quotas(run, bench, island.candidates, len(orders))))
+    for (operator, niche), kind in zip(orders, species, strict=True):
+        may = [i for i, c in enumerate(island.candidates) if kind is None or c.species == kind]
+        first = may[
+            choose_parent(run.config, [island.candidates[i] for i in may], niche, sheet, rng)
+        ]
         mother = island.candidates[first]
         father = _mate(run.config, island, results, first, rng)
+        nursery = Nursery(
+            bench.pool, run.config.operators, bench.base.linear_shapes, run.ancestor,
+            bench.find(bench.skills[niche]),
+        )  # fmt: skip
         genes = None
         try:
             genes = nursery.conceive(operator, mother, father, rng)

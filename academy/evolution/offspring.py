@@ -27,7 +27,8 @@ from academy.operators.weights import mutate_weights
 from genome.compose import stack
 from genome.layer import Layer
 
-CROSSOVERS = ("merge", "extrapolate", "split", "ties", "dare", "knots")
+CROSSOVERS = ("merge", "extrapolate", "split", "ties", "dare", "knots", "cma")
+"""What takes from two parents."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class Nursery:
         genes = self._with_top(mother.genes, rng) if name.startswith("memetic") else mother.genes
         if name.startswith("memetic"):
             return genes
-        if name in CROSSOVERS:
+        if name in CROSSOVERS and name != "cma":
             return self._crossed(name, genes, father, rng)
         if name in ("add", "drop", "swap"):
             return self._restacked(name, genes, rng)
         if name == "weights":
             return self._reweighted(genes, rng)
+        if name == "cma":
+            return self._pooled(genes, father)
         top = self._top(genes)
         if top is None:
             return None
@@ -86,6 +89,16 @@ class Nursery:
         right = _scaled(right, father.genes.weights[-1])
         child = _cross(name, left, right, max(left.rank, right.rank), rng)
         return self._new_top(genes, child)
+
+    def _pooled(self, genes: Genes, father: Candidate | None) -> Genes | None:
+        """The mother's layers as they are, the father's beside them at weight 0."""
+        theirs = () if father is None else father.genes.layers
+        new = [d for d in theirs if d not in genes.layers and d != self.ancestor]
+        new = new[: max(0, self.settings.max_layers - len(genes.layers))]
+        pooled = replace(
+            genes, layers=(*genes.layers, *new), weights=(*genes.weights, *[0.0] * len(new))
+        )
+        return pooled if pooled.layers[-1:] not in ((), (self.ancestor,)) else None
 
     def _restacked(self, name: str, genes: Genes, rng: np.random.Generator) -> Genes | None:
         """Change which layers lie above the ancestor."""

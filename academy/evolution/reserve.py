@@ -1,4 +1,4 @@
-"""What a run keeps back for its end: the audition's share and the router's sample."""
+"""What a run keeps back for its end: audition, the router's sample, the routing genes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ def reserve(run: Evolution, bench: Workbench) -> int:
     return int(run.config.population.audition * run.config.run.tokens) + router_cost(run, bench)
 
 
+def genes_budget(run: Evolution) -> int:
+    """What evolving routing genes may take; 0 without them."""
+    share = run.config.routing.genes if run.config.routing.enabled else 0.0
+    return int(share * run.config.run.tokens)
+
+
 def router_cost(run: Evolution, bench: Workbench) -> int:
-    """About what fitting the router takes; 0 without one."""
+    """About what fitting the router, genes included, takes; 0 without one."""
     if not run.config.routing.enabled:
         return 0
     rng = run.rng("widths")
     some = [c for skill in bench.skills for c in bench.source.draw(skill, "train", 4, rng)]
-    return 2 * SAMPLE * len(bench.skills) * width(bench.base, some)
+    return genes_budget(run) + 2 * SAMPLE * len(bench.skills) * width(bench.base, some)

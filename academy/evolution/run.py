@@ -9,7 +9,7 @@ RUN/result.json                                     the cast, once the run is fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -24,12 +24,13 @@ from academy.evolution.cast import CastMember, table_of
 from academy.evolution.checkpoint import Checkpoints
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event, EventLog, Notice, Observer, silent
+from academy.evolution.mixture import START, Mixture, evolve_mixture
 from academy.evolution.pool import LayerPool
 from academy.evolution.record import record_of
+from academy.evolution.reserve import genes_budget
 from academy.evolution.router import Router, fit_router
 from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
-from academy.operators.stacking import Find
 from academy.run_folder import RunFolder
 from academy.selection import demand, demand_files
 from academy.selection.demand import Demand
@@ -55,11 +56,15 @@ class RunResult:
     """One for each member of the cast."""
     router: Router | None
     tokens: TokenMeter
+    mixture: Mixture | None = None
+    """The cast with evolved routing genes, where the settings ask for them."""
     seconds: dict[str, float] = field(default_factory=dict)
     """Wall time by phase: `model` (forward and backward passes) and `other`."""
 
     def answers(self, prompts: list[str]) -> list[Genome]:
         """The genome that answers each question."""
+        if self.mixture is not None:
+            return self.mixture.answers(prompts)
         if self.router is None:
             return [self.genomes[0]] * len(prompts)
         return [self.genomes[i] for i in self.router.members(prompts)]
@@ -75,16 +80,19 @@ def evolve(
     observer: Observer = silent,
     ancestor: Layer | None = None,
     founders: Sequence[Layer] = (),
-    find: Find | None = None,
+    found: Mapping[str, Sequence[Layer]] | None = None,
     wanted: Demand | None = None,
+    begin: Callable[[Workbench], Evolution] | None = None,
 ) -> RunResult:
     """Run, or go on with, an evolution until its budget is spent.
 
     Args:
         ancestor: A layer that the common ancestor begins as.
         founders: Layers to begin with instead.
-        find: Proposes layers of a library to the operators `add` and `swap`.
+        found: Layers of a library, by skill, for the operators `add` and `swap`; the same ones
+            again when a run is resumed.
         wanted: Demand, instead of what the configuration names.
+        begin: Makes the state to go on from, instead of the usual beginning.
 
     With a folder every generation is saved; the same call then resumes, and the result is
     bit-identical to an uninterrupted run's.
@@ -100,9 +108,11 @@ def evolve(
     pool = LayerPool(base.fingerprint, folder.path / "layers" if folder else None)
     bench = Workbench(
         base, timed, source, pool, Budget(config.run.tokens, timed.tokens),
-        wanted or _demand(config, source), observer, find,
+        wanted or _demand(config, source), observer, found or {},
     )  # fmt: skip
-    start = partial(engine.begin, config, bench, ancestor, founders)
+    start = partial(begin, bench) if begin else partial(
+        engine.begin, config, bench, ancestor, founders
+    )  # fmt: skip
     if folder is None:
         return _finish(_generations(config, bench, None, observer, start), bench)
     with folder.claimed({**config.plain(), **_summary_fields(config, source)}):
@@ -157,12 +167,14 @@ def _finish(
     tokens = bench.evaluator.tokens
     router = _router(run, members, bench) if run.config.routing.enabled else None
     genomes = [member.genes.genome(bench.pool) for member in members]
+    mixture = _mixture(run, bench, router, genomes)
     timed = bench.evaluator
     assert isinstance(timed, _Timed)
     if folder:
         result = {
             "cast": [asdict(member) for member in members],
             "table": table_of(run, members),
+            "routing": asdict(mixture.genes) if mixture else None,
             "skills": run.skills,
             "generations": run.generation,
             "tokens": {**asdict(tokens), "equivalents": tokens.equivalents},
@@ -174,7 +186,7 @@ def _finish(
         bench.pool.save({d for member in members for d in member.genes.layers})
         folder.write_generation(record_of(run, tokens))
         folder.write_status("done", run.generation, tokens.equivalents, run.config.run.tokens)
-    return RunResult(run.config, run, members, genomes, router, tokens, timed.seconds())
+    return RunResult(run.config, run, members, genomes, router, tokens, mixture, timed.seconds())
 
 
 def _router(run: Evolution, members: list[CastMember], bench: Workbench) -> Router:
@@ -182,6 +194,20 @@ def _router(run: Evolution, members: list[CastMember], bench: Workbench) -> Rout
         bench.base, bench.source, table_of(run, members), run.rng("router"),
         bench.evaluator.tokens,
     )  # fmt: skip
+
+
+def _mixture(
+    run: Evolution, bench: Workbench, router: Router | None, genomes: list[Genome]
+) -> Mixture | None:
+    """Routing genes evolved on select questions, within their share of the budget."""
+    budget = genes_budget(run)
+    if router is None or not budget:
+        return None
+    usage = np.bincount(router.table, weights=bench.demand.shares, minlength=len(genomes))
+    rng = run.rng("routing")
+    items, _ = bench.items("select", run.config.population.items, rng)
+    start = Mixture(router, START, tuple(genomes), usage * len(items))
+    return evolve_mixture(bench, start, items, rng, budget)
 
 
 def _demand(config: RunConfig, source: ChallengeSource) -> Demand:

@@ -18,6 +18,7 @@ from academy.evolution.events import Died, Migrated, SpeciesBorn, SpeciesExtinct
 from academy.evolution.pool import LayerPool
 from academy.evolution.state import Evolution, Island
 from academy.evolution.workbench import Workbench
+from academy.evolution.worth import worth
 from academy.selection.survival import Contest, survival_named
 from genome import geometry
 from genome.compose import stack
@@ -52,6 +53,7 @@ def survive(run: Evolution, bench: Workbench, number: int) -> None:
             item_weights=bench.demand.shares,
             token_cost=np.array([_rank(bench.pool, c) for c in candidates], dtype=float),
             layer_bytes=np.array([_bytes(bench.pool, c) for c in candidates], dtype=float),
+            worth=worth(run, bench, candidates) if rule == "demand" else None,
             protected=_protected(run, island, capacity),
         )
         kept = survival_named("topk" if rule == "top" else rule)(contest, capacity, rng).tolist()

@@ -16,7 +16,8 @@ from academy.diversity.archive import Archive
 from academy.diversity.phylogeny import Phylogeny
 from academy.diversity.species import Taxonomy
 from academy.evolution.candidate import Candidate
-from academy.evolution.config import RunConfig, parse_config
+from academy.evolution.config import RunConfig
+from academy.evolution.config_file import parse_config
 from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
 
 Phase = Literal["ancestor", "species", "audition", "finished"]
@@ -74,6 +75,8 @@ class Evolution:
     teacher: dict[str, Any] | None = None
     """State of the teacher, where one chooses the questions."""
     islands: list[Island] = field(default_factory=list)
+    founders: list[Candidate] = field(default_factory=list)
+    """Those it began with, alive or not: whoever answers in the end has to beat them."""
     taxonomy: Taxonomy = field(default_factory=Taxonomy)
     phylogeny: Phylogeny = field(default_factory=Phylogeny)
     failures: int = 0
@@ -93,7 +96,7 @@ class Evolution:
             yield self.ancestor
         if self.moments:
             yield from self.moments[:2]
-        for candidate in self.population:
+        for candidate in (*self.population, *self.founders):
             yield from candidate.genes.layers
 
     def rng(self, purpose: str, number: int = 0) -> np.random.Generator:
@@ -112,6 +115,7 @@ class Evolution:
             "skill_hits": self.skill_hits.tolist(), "skill_asked": self.skill_asked.tolist(),
             "teacher": self.teacher,
             "islands": [island.plain() for island in self.islands],
+            "founders": [candidate.plain() for candidate in self.founders],
             "taxonomy": self.taxonomy.state(), "phylogeny": self.phylogeny.state(),
             "failures": self.failures, "cast": self.cast,
         }  # fmt: skip
@@ -119,6 +123,9 @@ class Evolution:
     @classmethod
     def restore(cls, data: dict[str, Any]) -> Evolution:
         """What `plain` wrote."""
+        islands = [Island.restore(one) for one in data["islands"]]
+        alive = {c.id: c for island in islands for c in island.candidates}
+        founders = [Candidate.restore(one) for one in data["founders"]]
         return cls(
             parse_config(data["config"], "the checkpoint"), tuple(data["skills"]),
             np.array(data["base_accuracy"]), np.array(data["reference"]),
@@ -126,7 +133,7 @@ class Evolution:
             data["ancestor"], data["study_from"],
             tuple(data["moments"]) if data["moments"] else None,
             np.array(data["skill_hits"]), np.array(data["skill_asked"]), data["teacher"],
-            [Island.restore(one) for one in data["islands"]],
+            islands, [alive.get(c.id, c) for c in founders],
             Taxonomy.restore(data["taxonomy"]), Phylogeny.restore(data["phylogeny"]),
             data["failures"], list(data["cast"]),
         )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from academy.selection.demand import Demand
 from academy.sources.source import ChallengeSource
 from genome.base_model import BaseModel
 from genome.genome import Genome
+from genome.layer import Layer
 
 
 @dataclass
@@ -32,8 +33,8 @@ class Workbench:
     budget: Budget
     demand: Demand
     observe: Observer = silent
-    find: Find | None = None
-    """Proposes layers from a library, for the operators that add and swap."""
+    found: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
+    """Layers of a library that may be added and swapped in, by skill."""
     _scores: dict[tuple[tuple[str, ...], tuple[float, ...], str], float] = field(
         default_factory=dict
     )
@@ -99,6 +100,11 @@ class Workbench:
                 for item, score in zip(challenges, row, strict=True):
                     self._scores[(*key, item.id)] = float(score)
         return np.array([[self._scores[(*key, item.id)] for item in challenges] for key in keys])
+
+    def find(self, skill: str) -> Find | None:
+        """Proposes layers found for a skill, all alike; None if there are none."""
+        some = self.found.get(skill, ())
+        return (lambda rng: self.pool.add(some[int(rng.integers(len(some)))])) if some else None
 
     def forget_scores(self) -> None:
         """Empty the cache; the next generation asks other items."""

@@ -7,15 +7,11 @@ LoraHub (Huang et al. 2023, arXiv 2307.13269) does with a fixed set of adapters.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from academy.operators.errors import OperatorError
-
-if TYPE_CHECKING:
-    from genome.embedding import Encoder
-    from genome.library import Library
 
 T = TypeVar("T")
 Find = Callable[[np.random.Generator], "str | None"]
@@ -61,43 +57,6 @@ def swap_layer(stack: Stack, find: Find, rng: np.random.Generator) -> Stack:
         return stack
     at = int(rng.integers(len(stack.layers)))
     return Stack((*stack.layers[:at], new, *stack.layers[at + 1 :]), stack.weights)
-
-
-def library_finder(
-    library: Library,
-    base_model: str,
-    *,
-    encoder: Encoder | None = None,
-    query: str = "",
-    vector: np.ndarray | None = None,
-    k: int = 8,
-) -> Find:
-    """Proposes one of the k layers for this base that search ranks first, all alike.
-
-    The library is searched once, when the finder is made: a finder belongs to one generation.
-
-    Args:
-        encoder: The library's own; needed with a query.
-        query: A question that the wanted layer should answer.
-        vector: What it should be able to do, (width,) of unit length, instead of a query.
-
-    Raises:
-        OperatorError: Neither or both of query and vector are given, or a query without encoder.
-    """
-    if (vector is None) == (not query) or (query and encoder is None):
-        raise OperatorError(
-            "a finder needs a query with the library's encoder, or a vector: give one of them"
-        )
-    if vector is None:
-        assert encoder is not None
-        found = library.search(query, encoder=encoder, base_model=base_model, k=k)
-    else:
-        from genome.search.index_filter import Filter
-
-        where = Filter(base_model=base_model)
-        found = library.search_vectors(np.asarray(vector)[None], where=where, k=k)[0]
-    digests = [one.digest for one in found]
-    return lambda rng: digests[int(rng.integers(len(digests)))] if digests else None
 
 
 def _find_new(stack: Stack, find: Find, rng: np.random.Generator) -> str | None:

@@ -67,13 +67,13 @@ class WeightSearch:
     @property
     def best(self) -> np.ndarray:
         """The centre of the search: its best guess under noise, (n,) within the bounds."""
-        return np.array(self._es.result.xfavorite)
+        return np.array(self._es.result.xfavorite)[: self._settings["n"]]
 
     def ask(self) -> np.ndarray:
         """Weights to try, (n_candidates, n) within the bounds; the same until they are told."""
         if self._asked is None:
             self._asked = self._es.ask()
-        return np.array(self._asked)
+        return np.array(self._asked)[:, : self._settings["n"]]
 
     def tell(self, fitness: Sequence[float] | np.ndarray) -> None:
         """How fit the weights last asked were, (n_candidates,); NaN counts as the worst.
@@ -185,4 +185,7 @@ def _strategy(settings: dict[str, Any]) -> Any:
     }  # fmt: skip
     if settings["population"] is not None:
         options["popsize"] = settings["population"]
-    return cma.CMAEvolutionStrategy(settings["start"], settings["sigma"], options)
+    start = settings["start"]
+    if len(start) == 1:  # pycma wants two dimensions or more: the second one means nothing
+        start = [*start, (settings["low"] + settings["high"]) / 2]
+    return cma.CMAEvolutionStrategy(start, settings["sigma"], options)

@@ -14,7 +14,8 @@ from numbers import Real
 
 import numpy as np
 
-from academy.selection.errors import DemandError, did_you_mean
+from academy.errors import did_you_mean
+from academy.selection.errors import DemandError
 
 
 @dataclass(frozen=True)

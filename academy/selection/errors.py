@@ -10,10 +10,9 @@ AcademyError
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from academy.errors import AcademyError
+from academy.errors import AcademyError, did_you_mean
 
 
 class SelectionError(AcademyError):
@@ -37,10 +36,3 @@ class UnknownMethodError(SelectionError):
 
 class DemandError(SelectionError):
     """A demand names no skill of ours, or weighs one with something other than a weight."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The remedy for a misspelt name: the nearest known one, or the list of all."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(names)}"

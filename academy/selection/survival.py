@@ -1,8 +1,9 @@
-"""Who stays: three methods behind one function type.
+"""Who stays: four methods behind one function type.
 
 - `topk`: the best on demand-weighted mean score, the control;
 - `sharing`: the poorest leaves and the items are dealt anew, until all fit (M2N2);
-- `nsga3`: fronts of quality, token cost, layer bytes and demand served, spread evenly.
+- `nsga3`: fronts of quality, token cost, layer bytes and demand served, spread evenly;
+- `demand`: the best by worth (lift x demand / (cost x redundancy), `selection.fitness`).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Contest:
     """Size of its layers, (n_candidates,)."""
     demand_served: np.ndarray | None = None
     """Part of all demand that it serves, (n_candidates,); its shared fitness if not given."""
+    worth: np.ndarray | None = None
+    """Demand fitness, (n_candidates,), what `demand` looks at."""
     protected: np.ndarray | None = None
     """Newborns that must stay while there is room, (n_candidates,) of bool."""
     objectives: tuple[str, ...] = tuple(nsga.OBJECTIVES)
@@ -44,7 +47,7 @@ class Contest:
         matrix = score_matrix(self.scores, nonnegative=True)
         object.__setattr__(self, "scores", matrix)
         weights_or_even(self.item_weights, matrix.shape[1])
-        for name in ("token_cost", "layer_bytes", "demand_served", "protected"):
+        for name in ("token_cost", "layer_bytes", "demand_served", "worth", "protected"):
             if getattr(self, name) is not None:
                 vector(getattr(self, name), len(matrix), name)
 
@@ -104,7 +107,21 @@ def nsga3(contest: Contest, capacity: int, rng: np.random.Generator) -> np.ndarr
     return np.sort(np.concatenate([shielded, chosen]))
 
 
-SURVIVALS: dict[str, Survival] = {"topk": topk, "sharing": by_sharing, "nsga3": nsga3}
+def by_demand(contest: Contest, capacity: int, rng: np.random.Generator) -> np.ndarray:
+    """The most worth; protected ones first; the earlier wins a tie.
+
+    Raises:
+        ScoresError: The contest does not say what its candidates are worth.
+    """
+    if contest.worth is None:
+        raise ScoresError("survival by demand needs what candidates are worth: give `worth`")
+    order = np.lexsort((-np.asarray(contest.worth), ~contest.shielded))
+    return np.sort(order[: count(capacity, 0, "capacity")])
+
+
+SURVIVALS: dict[str, Survival] = {
+    "topk": topk, "sharing": by_sharing, "nsga3": nsga3, "demand": by_demand,
+}  # fmt: skip
 
 
 def survival_named(name: str) -> Survival:

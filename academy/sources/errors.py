@@ -12,19 +12,9 @@ AcademyError
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
-from academy.errors import AcademyError
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A few words naming the known name that comes nearest, or listing what there is."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, 1, 0.5)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"choose one of {', '.join(names[:20])}" if names else "none is installed"
+from academy.errors import AcademyError, did_you_mean
 
 
 class SourceError(AcademyError):
@@ -35,7 +25,7 @@ class UnknownSourceError(SourceError):
     """A source, or a part of one, was named that does not exist."""
 
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
-        super().__init__(f"there is no {what} {name!r}: {nearest(name, known)}")
+        super().__init__(f"there is no {what} {name!r}: {did_you_mean(name, sorted(known))}")
         self.name = name
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from academy.challenge import Challenge
+from academy.errors import did_you_mean
 from academy.scoring.numeric import last_number
-from academy.sources.errors import ChallengeSetError, nearest
+from academy.sources.errors import ChallengeSetError
 
 KEYS = (
     "prompt", "answer", "choices", "tests", "tolerance", "skill", "domain", "licence", "argument",
@@ -47,7 +48,7 @@ class _Line:
         data = self._object(text)
         for key in data:
             if key not in KEYS:
-                self.fail(f"unknown key {key!r}: {nearest(key, KEYS)}")
+                self.fail(f"unknown key {key!r}: {did_you_mean(key, sorted(KEYS))}")
         if "prompt" not in data:
             self.fail("key 'prompt' is missing")
         skill = self._name(data, "skill", default_skill)

@@ -19,7 +19,7 @@ import torch
 from measure import Board
 
 from academy.evolution import engine, generation, run, society
-from academy.evolution.config import load_config
+from academy.evolution.config_file import load_config
 from academy.run_folder import RunFolder
 from genome.base_model import BaseModel
 from seeds.load import embedded_base_path

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ from tui.jobs.demo import run_demo
 from tui.jobs.market import BUYER, market_url
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Silent
+from tui.jobs.testing import killed_until_done
 
 SMALL = {"personas": 8, "interactions": 500, "tiny": True}
 TIMES = ("wall_s", "throughput")
@@ -98,21 +95,8 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_summary(
         sys.executable, "-m", "tui.cli.main", "demo", "--tiny", "--no-tui", "--seed", "5",
         "--personas", "8", "--interactions", "500", "--out", str(tmp_path),
     ]  # fmt: skip
-    kills = 0
-    for wait in (4.0, 5.0, 6.0, 7.0, 8.5, 10.0, 12.0, 15.0, 300.0):
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
-        )
-        deadline = time.monotonic() + wait
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-        if process.returncode == 0:
-            break
-    assert kills >= 2
+    waits = (4.0, 5.0, 6.0, 7.0, 8.5, 10.0, 12.0, 15.0, 300.0)
+    assert killed_until_done(command, waits) >= 2
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert without_times(summary) == without_times(finished[1])
     leftovers = [p for p in tmp_path.rglob("*.tmp") if p.name.startswith(".")]

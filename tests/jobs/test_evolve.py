@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from academy.errors import RunMismatchError
-from academy.evolution.config import load_config
+from academy.evolution.config_file import load_config
 from academy.evolution.events import silent
 from genome.base_model import BaseModel
 from genome.library import Library
@@ -24,6 +20,7 @@ from tui.jobs.breed import breed
 from tui.jobs.compare_runs import compare_runs
 from tui.jobs.evolve import run_evolution, saved_config, saved_genomes
 from tui.jobs.run_report import write_run_report
+from tui.jobs.testing import killed_until_done
 from tui.source import HomeSource
 
 SMALL = {"tokens": 150_000}
@@ -121,21 +118,7 @@ def test_killed_at_random_instants_a_run_ends_as_if_it_had_not_been(
         sys.executable, "-m", "tui.cli.main", "academy", "run", "smoke", "--home", str(tmp_path),
     ]  # fmt: skip
     waits = [4 + random.Random(1).uniform(0, 2) + 0.7 * i for i in range(9)]
-    kills = 0
-    for wait in [*waits, 300.0]:
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
-        )
-        deadline = time.monotonic() + wait
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-        if process.returncode == 0:
-            break
-    assert kills >= 2
+    assert killed_until_done(command, [*waits, 300.0]) >= 2
     for name in ("result.json", "events.jsonl", "state.json"):
         ours, theirs = ((h / "run" / name).read_text() for h in (tmp_path, homes[0]))
         assert ours == theirs, name

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from academy.benchmark.ancestors import Ancestors
 from academy.benchmark.cells import Cell, gradient_free, run_cell
 from academy.benchmark.figures import plot_anytime, plot_coverage
 from academy.benchmark.final import open_test
@@ -62,6 +63,8 @@ def _group(work: Sequence[tuple[str, Cell, Path]]) -> list[tuple[str, float]]:
 
 
 _BASE: dict[str, BaseModel] = {}
+_ANCESTORS = Ancestors()
+"""Of this process; a seed's cells run in one process, one after the other."""
 
 
 def _one(work: tuple[str, Cell, Path]) -> tuple[str, float]:
@@ -69,7 +72,7 @@ def _one(work: tuple[str, Cell, Path]) -> tuple[str, float]:
     torch.set_num_threads(1)
     if "base" not in _BASE:
         _BASE["base"] = BaseModel.load(embedded_base_path())
-    record = run_cell(_BASE["base"], tier_named(tier), cell, out)
+    record = run_cell(_BASE["base"], tier_named(tier), cell, out, _ANCESTORS)
     return cell.name, float(record.get("seconds", 0.0))
 
 

@@ -20,7 +20,8 @@ from academy.diversity.species import noun
 from academy.errors import RunMismatchError
 from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution.candidate import Genes
-from academy.evolution.config import RunConfig, parse_config
+from academy.evolution.config import RunConfig
+from academy.evolution.config_file import parse_config
 from academy.evolution.events import Observer
 from academy.evolution.pool import LayerPool
 from academy.evolution.run import RunResult, evolve
@@ -31,6 +32,7 @@ from genome.genome import Genome
 from genome.library import Library, Manifest, Receipt
 from persona.persona import Persona, PersonaStore
 from seeds.load import embedded_base_path
+from tui.jobs.proposals import proposed_layers
 
 EXAM = 100
 """Test questions per niche of a persona's receipt."""
@@ -55,7 +57,7 @@ def run_evolution(
     evaluator = make_evaluator(base) if make_evaluator else LocalEvaluator(base)
     result = evolve(
         config, base=base, evaluator=evaluator, source=source, folder=RunFolder(home),
-        observer=observer, find=None,
+        observer=observer, found=proposed_layers(config, base, source, home),
     )  # fmt: skip
     exams = _examine(base, source, result)
     _store(base, source, home, result, exams)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from academy.benchmark import cells as cells_module
+from academy.benchmark.ancestors import Ancestors
 from academy.benchmark.cells import Cell, ablations, cells, gradient_free, main_methods, run_cell
 from academy.benchmark.figures import plot_anytime, plot_coverage
 from academy.benchmark.final import open_test
@@ -122,6 +123,21 @@ def test_the_same_cell_gives_the_same_answer(base: BaseModel, tmp_path: Path) ->
         run_cell(base, TIER, Cell("A", "academy", 1), tmp_path / name) for name in ("x", "y")
     )
     assert one["answer"] == two["answer"] and one["tokens"] == two["tokens"]
+
+
+@pytest.mark.parametrize("track", ["A", "B"])
+def test_a_shared_ancestor_changes_nothing_but_time(
+    base: BaseModel, tmp_path: Path, track: str
+) -> None:
+    """An ablation that goes on from another variant's ancestor ends as with its own."""
+    shared = Ancestors()
+    cell = Cell(track, "no-lexicase", 1)  # type: ignore[arg-type]
+    run_cell(base, TIER, replace(cell, method="academy"), tmp_path / "shared", shared)
+    with_it = run_cell(base, TIER, cell, tmp_path / "shared", shared)
+    alone = run_cell(base, TIER, cell, tmp_path / "alone")
+    for key in ("answer", "table", "tokens", "curve"):
+        assert with_it[key] == alone[key], key
+
 
 
 def test_no_cell_draws_a_test_question(

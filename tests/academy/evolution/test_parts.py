@@ -12,7 +12,7 @@ import torch
 from academy.errors import EmptyChallengesError, RunCorruptError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.ancestor import teacher_weights
-from academy.evolution.budget import Budget, scoring_cost
+from academy.evolution.budget import scoring_cost
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event
@@ -21,15 +21,12 @@ from academy.evolution.offspring import CROSSOVERS, Nursery
 from academy.evolution.pool import LayerPool
 from academy.evolution.router import fit_router
 from academy.evolution.run import evolve
-from academy.evolution.state import Evolution
-from academy.evolution.workbench import Workbench
 from academy.exam import general_sheet
 from academy.operators.random_layer import random_layer
 from academy.selection import demand
 from academy.skills import SKILL_NAMES
 from academy.sources.builtin import BuiltinSource
-from academy.sources.source import open_source
-from academy.testing import small_run
+from academy.testing import bench_of, run_of, small_run
 from academy.training import TokenMeter
 from genome import geometry
 from genome.base_model import BaseModel
@@ -39,22 +36,6 @@ from genome.testing import tiny_base
 @pytest.fixture
 def base(tokenizer: Any) -> BaseModel:
     return tiny_base(tokenizer)
-
-
-def bench_of(base: BaseModel, source: str = "builtin:reverse,sort,count") -> Workbench:
-    opened = open_source(source)
-    evaluator = LocalEvaluator(base)
-    return Workbench(
-        base, evaluator, opened, LayerPool(base.fingerprint), Budget(10**9, evaluator.tokens),
-        demand.even(opened.skills),
-    )  # fmt: skip
-
-
-def run_of(bench: Workbench, config: RunConfig | None = None) -> Evolution:
-    n = len(bench.skills)
-    run = Evolution(config or small_run(), bench.skills, np.zeros(n))
-    run.skill_hits, run.skill_asked = np.zeros(n), np.zeros(n)
-    return run
 
 
 @pytest.mark.parametrize(("rule", "favoured"), [("learnable", 1), ("hard", 2), ("coevolution", 1)])

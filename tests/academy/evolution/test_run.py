@@ -64,6 +64,8 @@ def stop_after(n: int) -> Any:
     {"selection": {"survival": "random", "parents": "random"}, "routing": {"cast": 2}},
     {"islands": {"count": 2, "interval": 1, "topology": "random"}, "run": {"tokens": 90_000}},
     {"operators": {"rates": {"memetic-4": 1.0, "merge": 3.0}, "pull": 0.1}},
+    {"operators": {"names": ("memetic-4", "cma", "merge")}},
+    {"selection": {"survival": "demand"}, "species": {"target": 3, "spawning": True}},
 ])  # fmt: skip
 def test_a_run_ends_within_its_budget_with_a_cast_for_every_skill(
     base: BaseModel, changes: dict[str, Any]

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from academy.operators.errors import OperatorError
-from academy.operators.stacking import (
-    Find,
-    Stack,
-    add_layer,
-    drop_layer,
-    library_finder,
-    swap_layer,
-)
-from genome.embedding import unit
-from genome.library import Library, Manifest
-from genome.testing import random_layer, tiny_llama
+from academy.operators.stacking import Find, Stack, add_layer, drop_layer, swap_layer
 
 GENES = Stack(("a", "b", "c"), (1.0, 0.5, -0.2))
 
@@ -83,57 +70,3 @@ def test_no_sequence_of_changes_breaks_a_stack(steps: list[str], seed: int, dept
 def test_a_broken_stack_is_refused(bad: Stack) -> None:
     with pytest.raises(OperatorError):
         drop_layer(bad, rng())
-
-
-class Axis:
-    """Question "3" is the third axis."""
-
-    identity = "axis"
-
-    def encode(self, questions: list[str]) -> np.ndarray:
-        return np.eye(8, dtype=np.float32)[[int(q) for q in questions]]
-
-    evidence = describe = encode
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    """Layer i on axis i; the last for another base."""
-    library = Library.open(tmp_path)
-    library.folder.mkdir(exist_ok=True)
-    (library.folder / "encoder.safetensors").write_bytes(b"axis")
-    model = tiny_llama()
-    for i in range(5):
-        base = "other" if i == 4 else "tiny"
-        layer = replace(random_layer(model, rank=1, seed=i), base_model=base)
-        digest = library.add(layer, Manifest(name=f"layer-{i}", base_model=base))
-        axes = np.eye(8, dtype=np.float32)
-        library.set_vector(digest, unit((axes[i] + 0.1 * axes[7])[None])[0], n_results=5)
-    return library
-
-
-def test_the_library_proposes_what_search_ranks_first(library: Library) -> None:
-    """By question or by vector, for this base only, and all of the first k in turn."""
-
-    def name(find: Find, seed: int = 0) -> str:
-        digest = find(rng(seed))
-        assert digest is not None
-        return library.manifest(digest).name
-
-    encoder = Axis()
-    best = library_finder(library, "tiny", encoder=encoder, query="2", k=1)  # type: ignore[arg-type]
-    assert name(best) == "layer-2"
-    by_vector = library_finder(library, "tiny", vector=encoder.encode(["1"])[0], k=1)
-    assert name(by_vector) == "layer-1"
-    foreign = library_finder(library, "tiny", vector=encoder.encode(["4"])[0], k=9)
-    assert "layer-4" not in {name(foreign, seed) for seed in range(60)}
-    wide = library_finder(library, "tiny", encoder=encoder, query="4", k=9)  # type: ignore[arg-type]
-    assert {name(wide, seed) for seed in range(60)} == {f"layer-{i}" for i in range(4)}
-    none = library_finder(library, "nobody's", encoder=encoder, query="1")  # type: ignore[arg-type]
-    assert none(rng()) is None
-
-
-def test_a_finder_needs_exactly_one_thing_to_look_for(library: Library) -> None:
-    for bad in ({}, {"query": "1"}, {"query": "1", "vector": np.ones(8), "encoder": Axis()}):
-        with pytest.raises(OperatorError):
-            library_finder(library, "tiny", **bad)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Three ways to survive behind one type, NSGA-III repeatable and with DEAP's traps closed."""
+"""Four ways to survive behind one type, NSGA-III repeatable and with DEAP's traps closed."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def contest(n: int = 12, **changes: object) -> Contest:
     rng = np.random.default_rng(1)
     given = objectives(n)
     given.pop("quality")
+    given["worth"] = rng.random(n)
     scores = (rng.random((n, 20)) < 0.5).astype(float)
     return Contest(**({"scores": scores} | given | changes))  # type: ignore[arg-type]
 
@@ -182,3 +183,15 @@ def test_bad_contests_and_names_are_refused_in_one_line() -> None:
         Contest(np.array([[np.nan]]))
     with pytest.raises(ScoresError, match="weighs 0"):
         SURVIVALS["topk"](Contest(np.eye(2), item_weights=np.zeros(2)), 1, np.random.default_rng(0))
+
+
+def test_demand_keeps_the_most_worth_and_says_what_it_misses() -> None:
+    """Protected ones first, then by worth; without worth one clear line."""
+    worth = np.array([0.1, 0.4, 0.3, 0.2])
+    shield = np.array([True, False, False, False])
+    scores = np.full((4, 2), 0.5)
+    rng = np.random.default_rng(0)
+    kept = survival_named("demand")(Contest(scores, worth=worth, protected=shield), 2, rng)
+    assert kept.tolist() == [0, 1]
+    with pytest.raises(ScoresError, match="give `worth`"):
+        survival_named("demand")(Contest(scores), 2, rng)

@@ -38,7 +38,7 @@ def run(
     ray: RayOption = None,
 ) -> None:
     """Evolve a population until its budget is spent; the same command resumes it."""
-    from academy.evolution.config import load_config
+    from academy.evolution.config_file import load_config
 
     settings = load_config(config)
     changes: dict[str, Any] = {

@@ -1,0 +1,27 @@
+"""What tests of jobs share: a command that is killed until it gets through."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+
+
+def killed_until_done(command: Sequence[str], waits: Iterable[float]) -> int:
+    """Run a command again and again, killed (-9) after each wait in seconds; how often it was.
+
+    Ends with the first run that gets through.
+    """
+    kills = 0
+    for wait in waits:
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.getcwd()}
+        )
+        try:
+            process.wait(wait)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            kills += 1
+        if process.wait() == 0:
+            break
+    return kills
