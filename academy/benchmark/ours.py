@@ -31,7 +31,7 @@ from genome.base_model import BaseModel
 from genome.layer import Layer
 
 Sections = dict[str, dict[str, Any]]
-GRADIENT_FREE = ("merge", "extrapolate", "split", "spectral", "noise", "weights")
+GRADIENT_FREE = ("cma", "merge", "extrapolate", "split", "weights")
 FIRST_SHARE = 0.6
 """Track B: part of the budget spent on the skills before the compositions are seen."""
 ADAPTED_SHARE = 0.9
@@ -52,7 +52,7 @@ class Variant:
 
 
 FULL: Sections = {
-    "ancestor": {"teacher": "hard", "share": 0.7},
+    "ancestor": {"teacher": "learnable", "share": 0.7},
     "operators": {"names": ("memetic-16", "memetic-64", "merge", "extrapolate", "weights")},
     "population": {"size": 16, "births": 8, "items": 8},
     "species": {"target": 12},
@@ -63,7 +63,11 @@ VARIANTS: dict[str, Variant] = {
         Variant("academy", "radiation, memetic and exact operators, lexicase, archive, router"),
         Variant(
             "academy-gradient-free", "the shared experts, exact operators only",
-            {"operators": {"names": GRADIENT_FREE}, "ancestor": {"share": 0.0}},
+            {
+                "operators": {"names": GRADIENT_FREE, "max_layers": 4},
+                "ancestor": {"share": 0.0},
+                "population": {"size": 16, "births": 8, "items": 6, "audition": 0.12},
+            },
             from_experts=True,
         ),
         Variant(
