@@ -30,7 +30,7 @@ from academy.errors import ConfigError, RunCorruptError
 from genome.base_model import BaseModel
 from genome.testing import tiny_base
 
-TIER = replace(TIERS["smoke"], tokens={"A": 60_000, "B": 40_000}, select_items=2, test_items=3)
+TIER = replace(TIERS["smoke"], tokens={"A": 70_000, "B": 40_000}, select_items=2, test_items=3)
 
 
 @pytest.fixture
