@@ -139,7 +139,6 @@ def test_a_shared_ancestor_changes_nothing_but_time(
         assert with_it[key] == alone[key], key
 
 
-
 def test_no_cell_draws_a_test_question(
     base: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
