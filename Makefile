@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check test-slow bench format clean
+.PHONY: setup demo test check test-slow bench audit format clean
 
 setup: $(READY)
 
@@ -38,6 +38,11 @@ bench: setup
 	$(BIN)/python tests/benchmarks/bench_academy.py
 	$(BIN)/python tests/benchmarks/bench_sandbox.py
 	$(BIN)/python tests/benchmarks/bench_ray.py
+	$(BIN)/python tests/benchmarks/bench_market.py
+
+# Known vulnerabilities of what is installed; asks an online service, so it is no part of `test`.
+audit: setup
+	$(BIN)/pip-audit --skip-editable
 
 format: setup
 	$(BIN)/ruff format .

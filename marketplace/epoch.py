@@ -5,7 +5,7 @@ prices on every machine. One row per listing and epoch holds the price that appl
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field
@@ -52,10 +52,15 @@ class PricePoint:
 
 def price_row(listing: str, epoch: int, price_nanos: int, demand: Demand) -> PriceRow:
     """The row that fixes a price for one epoch."""
-    return PriceRow(
-        listing=listing,
-        epoch=epoch,
-        price_nanos=price_nanos,
-        log_premium=demand.log_premium,
-        usual_buyers=demand.usual_buyers,
-    )
+    return PriceRow(**price_values(listing, epoch, price_nanos, demand))
+
+
+def price_values(listing: str, epoch: int, price_nanos: int, demand: Demand) -> dict[str, Any]:
+    """The values of such a row, ready for a bulk insert."""
+    return {
+        "listing": listing,
+        "epoch": epoch,
+        "price_nanos": price_nanos,
+        "log_premium": demand.log_premium,
+        "usual_buyers": demand.usual_buyers,
+    }

@@ -3,13 +3,21 @@
 A client picks a key per intention and repeats it when an answer was lost. The key is
 stored in the transaction of its effect: either both exist or neither does. Keys are
 one namespace for the whole market, so a key never has two effects, whoever sends it.
+A plain ledger entry is its own request (`transfer.body_hash`): a second row with a second index
+over random keys would cost a third of all pages that a commit writes.
+
+    same key, same body         the first answer again, no second effect
+    same key, another body      refused
+    same key, still running     refused for now by the writer: ask again
 """
 
 import json
+from hashlib import sha256
 from typing import ClassVar
 
 from sqlmodel import Field, Session
 
+from marketplace import bulk
 from marketplace.errors import IdempotencyKeyReusedError
 from marketplace.tables import MarketTable
 
@@ -22,8 +30,20 @@ class Request(MarketTable, table=True):
     key: str = Field(primary_key=True)
     operation: str
     body: str
-    """Canonical JSON, readable by whoever has to explain a trade later."""
+    """Canonical JSON, for whoever has to explain a trade later; never a prompt or secret."""
     at: float
+    body_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """SHA-256 of the body, 64 hex digits: what a repeat is compared by and the chain covers."""
+
+
+def canonical_body(body: dict[str, object]) -> str:
+    """The one way to write a body down."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def body_hash(canonical: str) -> str:
+    """SHA-256 of a canonical body, 64 hex digits."""
+    return sha256(canonical.encode()).hexdigest()
 
 
 def claim(
@@ -34,19 +54,32 @@ def claim(
     Raises:
         IdempotencyKeyReusedError: The key already belongs to another request.
     """
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    known = session.get(Request, key)
-    if known is None:
-        session.add(Request(key=key, operation=operation, body=canonical, at=at))
+    canonical = canonical_body(body)
+    hashed = body_hash(canonical)
+    session.flush()
+    known = bulk.known_requests(session.connection(), [key])
+    if not known:
+        request = Request(key=key, operation=operation, body=canonical, at=at, body_hash=hashed)
+        session.add(request)
         session.flush()
         return True
-    if (known.operation, known.body) != (operation, canonical):
-        raise IdempotencyKeyReusedError(
-            f"key {key!r} already belongs to {known.operation} {_start(known.body)}, not to"
-            f" {operation} {_start(canonical)}: use a new key for a new request"
-        )
+    _, old_operation, old_hash, old_body, _, _ = known[0]
+    if (old_operation, old_hash) != (operation, hashed):
+        raise reused(key, (old_operation, old_body), (operation, canonical))
     return False
 
 
-def _start(body: str) -> str:
+def reused(
+    key: str, known: tuple[str, str | None], asked: tuple[str, str | None]
+) -> IdempotencyKeyReusedError:
+    """The refusal of a key with another request; each is (operation, body or None)."""
+    return IdempotencyKeyReusedError(
+        f"key {key!r} already belongs to {known[0]} {_start(known[1])}, not to"
+        f" {asked[0]} {_start(asked[1])}: use a new key for a new request"
+    )
+
+
+def _start(body: str | None) -> str:
+    if body is None:
+        return "with other legs"
     return body if len(body) <= 160 else f"{body[:157]}..."

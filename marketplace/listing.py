@@ -1,58 +1,80 @@
-"""What is for sale, on which evidence, and who bought it.
+"""What is for sale: a listing, its versions, and how others see it.
 
-A listing is one layer, known by its digest, under one name; both are unique in the market,
-so an exact copy cannot be sold beside the original. Rows never change: the moving price is a
-row per epoch in `marketplace.epoch`.
+A listing is a name and an owner for good; what it sells is its newest version. A version is one
+layer, known by its digest, which is unique in the market: an exact copy cannot be sold beside
+the original. Rows never change. The moving price is a row per epoch in `marketplace.epoch`, the
+evidence is in `marketplace.receipt`, what befell a version in `marketplace.status`.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field
 
-from marketplace.errors import ReceiptError
-from marketplace.names import check_name
+from marketplace.receipt import PRICED_SPLITS, Receipt, ReceiptFacts
+from marketplace.status import LISTED
 from marketplace.tables import MarketTable
 
-PRICED_SPLITS = ("audit", "test")
-"""Splits nothing was trained or selected on; only these can carry a price."""
-MAX_QUESTIONS = 10**9
+__all__ = [
+    "PRICED_SPLITS", "Listing", "ListingView", "Purchase", "PurchaseView", "Receipt",
+    "ReceiptFacts", "Version", "VersionParent", "VersionView",
+]  # fmt: skip
 
 
 class Listing(MarketTable, table=True):
-    """One layer for sale."""
+    """A name in the market; base model and niche are the same for all its versions."""
 
     __tablename__: ClassVar[str] = "listing"
 
     name: str = Field(primary_key=True)
     owner: str = Field(foreign_key="account.name", index=True)
-    digest: str = Field(unique=True)
     base_model: str
     niche: str
-    description: str
-    ask_nanos: int = Field(sa_type=BigInteger)
     published_at: float
     key: str = Field(foreign_key="request.key", unique=True)
 
 
-class Receipt(MarketTable, table=True):
-    """The exam result a listing was published with."""
+class Version(MarketTable, table=True):
+    """One layer under a listing's name; the highest number is the one for sale."""
 
-    __tablename__: ClassVar[str] = "receipt"
-    __table_args__ = (
-        CheckConstraint(
-            "n_correct BETWEEN 0 AND n_questions AND n_base_correct BETWEEN 0 AND n_questions",
-            name="no_more_right_than_asked",
-        ),
-    )
+    __tablename__: ClassVar[str] = "version"
+    __table_args__: ClassVar[Any] = (CheckConstraint("ask_nanos > 0", name="ask_is_positive"),)
 
     listing: str = Field(primary_key=True, foreign_key="listing.name")
-    skill: str
-    split: str
-    n_questions: int = Field(sa_type=BigInteger)
-    n_correct: int = Field(sa_type=BigInteger)
-    n_base_correct: int = Field(sa_type=BigInteger)
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    digest: str = Field(unique=True)
+    description: str
+    licence: str = ""
+    """SPDX expression; empty = none was stated."""
+    tags: str = ""
+    """Words with a space between, sorted."""
+    ask_nanos: int = Field(sa_type=BigInteger)
+    near_of: str | None = Field(default=None, foreign_key="listing.name", index=True)
+    """The elder listing whose update it nearly repeats without being better."""
+    sketch: bytes = Field(default=b"", sa_type=LargeBinary)
+    """`marketplace.similarity.sketch` of its update; empty = unknown."""
+    creator: str = ""
+    """Public key that signed its manifest, 64 hex digits; empty = unsigned."""
+    release: str = ""
+    """Version its manifest states, such as 1.0.0; empty = none."""
+    published_at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
+
+class VersionParent(MarketTable, table=True):
+    """A layer that a version was made from, itself in the market."""
+
+    __tablename__: ClassVar[str] = "version_parent"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("weight > 0", name="parent_contributed"),
+        Index("version_parent_of", "parent"),
+    )
+
+    child: str = Field(primary_key=True, foreign_key="version.digest")
+    parent: str = Field(primary_key=True, foreign_key="version.digest")
+    weight: int = Field(default=1, sa_type=BigInteger)
+    """Contribution relative to the other parents."""
 
 
 class Purchase(MarketTable, table=True):
@@ -74,34 +96,8 @@ class Purchase(MarketTable, table=True):
 
 
 @dataclass(frozen=True, slots=True)
-class ReceiptFacts:
-    """What a layer, and its base model alone, scored on the same questions.
-
-    Raises:
-        ReceiptError: The numbers cannot be true, or the split cannot carry a price.
-    """
-
-    skill: str
-    n_questions: int
-    n_correct: int
-    n_base_correct: int
-    split: str = "test"
-
-    def __post_init__(self) -> None:
-        check_name(self.skill, "skill")
-        if self.split not in PRICED_SPLITS:
-            raise ReceiptError(
-                f"a price rests on questions from {' or '.join(PRICED_SPLITS)},"
-                f" got split {self.split!r}: examine the layer again on one of these"
-            )
-        _check_count("n_questions", self.n_questions, 1, MAX_QUESTIONS)
-        _check_count("n_correct", self.n_correct, 0, self.n_questions)
-        _check_count("n_base_correct", self.n_base_correct, 0, self.n_questions)
-
-
-@dataclass(frozen=True, slots=True)
 class ListingView:
-    """A listing as others see it, at its price of the running epoch."""
+    """A listing as others see it: its newest version at its price of the running epoch."""
 
     name: str
     owner: str
@@ -124,6 +120,40 @@ class ListingView:
     log_premium: float
     """Demand term x of the price; 0 means none."""
     published_at: float
+    version: int = 1
+    licence: str = ""
+    tags: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    """Names of the listings it was made from."""
+    near_of: str | None = None
+    """The elder listing it nearly repeats; it ranks below that one."""
+    status: str = LISTED
+    exam: str = "standard"
+
+    @property
+    def lift(self) -> float:
+        """Accuracy gained over the base model on the headline exam."""
+        return self.accuracy - self.base_accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version of a listing, sold now or before."""
+
+    listing: str
+    number: int
+    digest: str
+    description: str
+    licence: str
+    tags: tuple[str, ...]
+    ask_nanos: int
+    parents: tuple[str, ...]
+    """Digests of the layers it was made from."""
+    near_of: str | None
+    creator: str
+    release: str
+    status: str
+    published_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +170,3 @@ class PurchaseView:
     replayed: bool
     """True when the key had already taken effect and nothing moved this time."""
     at: float
-
-
-def _check_count(what: str, value: object, low: int, high: int) -> None:
-    if type(value) is not int or not low <= value <= high:
-        raise ReceiptError(
-            f"{what} must be a whole number from {low} to {high}, got {value!r}: count again"
-        )

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from marketplace.errors import NameFormatError
 
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
+_WORD = re.compile(r"[^\W_]+")
 _DIGEST = re.compile(r"[a-z0-9:._-]{1,128}")
 MAX_KEY_CHARS = 200
 
@@ -63,6 +64,11 @@ def check_key(value: object) -> str:
         NameFormatError: It is empty, too long or not printable.
     """
     return check_text(value, "key", min_chars=1, max_chars=MAX_KEY_CHARS)
+
+
+def words(text: str) -> set[str]:
+    """The words of a text, as search knows them: letters and digits, whatever their case."""
+    return set(_WORD.findall(text.casefold()))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,7 @@
-"""Where a market lives: its address, its file, and whether that file is still the same one."""
+"""Where a market lives: its address, what is behind it, and whether that is still the same one.
+
+A market is one SQLite file, one PostgreSQL database, or nothing but memory.
+"""
 
 import os
 from dataclasses import dataclass
@@ -10,16 +13,26 @@ from sqlalchemy.exc import ArgumentError
 
 from marketplace.errors import MarketFileError, MarketNotFoundError
 
+POSTGRESQL_DRIVER = "postgresql+psycopg"
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A market's address and the absolute path behind it; no path means in memory."""
+    """A market's address and the absolute path behind it; no path means memory or a server."""
 
     url: URL
     path: Path | None
 
+    @property
+    def on_server(self) -> bool:
+        """Whether the market is a PostgreSQL database."""
+        return self.url.get_backend_name() == "postgresql"
+
     def __str__(self) -> str:
-        """The place as error messages name it, on one line whatever the path contains."""
+        """The place as messages name it: on one line whatever it contains, never a password."""
+        if self.on_server:
+            host = self.url.host or self.url.query.get("host") or "the local socket"
+            return f"market database {self.url.database!r} on {host}"
         if self.path is None:
             return "market in memory"
         text = str(self.path)
@@ -29,8 +42,8 @@ class Place:
 def find_place(url: str) -> Place:
     """The place an address names.
 
-    The path is made absolute at once: connections are opened later, perhaps after the program
-    has changed its folder, and must not end up in another file.
+    A file's path is made absolute at once: connections are opened later, perhaps after the
+    program has changed its folder, and must not end up in another file.
 
     Raises:
         MarketFileError: The address is not one of a market.
@@ -39,10 +52,13 @@ def find_place(url: str) -> Place:
         parsed = make_url(url)
     except ArgumentError:
         parsed = None
+    if parsed is not None and parsed.drivername in ("postgresql", POSTGRESQL_DRIVER):
+        return _on_server(parsed)
     if parsed is None or parsed.get_backend_name() != "sqlite" or parsed.query or "\0" in url:
+        shown = repr(url) if parsed is None else parsed.render_as_string()
         raise MarketFileError(
-            "a market address is sqlite:///relative/path or sqlite:////absolute/path,"
-            f" got {url!r}: write it so"
+            "a market address is sqlite:///relative/path, sqlite:////absolute/path or"
+            f" {POSTGRESQL_DRIVER}://user@host/database, got {shown!a}: write it so"
         )
     if parsed.database in (None, "", ":memory:"):
         return Place(parsed, None)
@@ -76,6 +92,15 @@ def fingerprint(place: Place) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _on_server(url: URL) -> Place:
+    if not url.database:
+        raise MarketFileError(
+            f"{url.render_as_string()} names no database: write"
+            f" {POSTGRESQL_DRIVER}://user@host/database"
+        )
+    return Place(url.set(drivername=POSTGRESQL_DRIVER), None)
 
 
 def _check_path(place: Place, path: Path, *, create: bool) -> None:

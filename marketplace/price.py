@@ -3,7 +3,9 @@
     P* = ask · 2^(4(L-½)) · e^x
     x' = clip((1-λ)x + k(u-ū)/(max(u,ū)+u₀), ±ln 4)
 
-L is the reputation, u the distinct buyers of the closing epoch and ū their running mean.
+L is the reputation, u the distinct buyers of the closing epoch, each counted by the trust in it
+and by the part of the price it paid, and ū their running mean. `marketplace.quote` tells a price
+term by term.
 x forgets (λ) on purpose: a price that integrates demand can be pumped by a wash trader for
 more than the 10 % fee costs. Per epoch a price moves by at most a factor of 1.125.
 
@@ -12,10 +14,10 @@ check a quote with pencil and paper and every machine finds the same price.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from marketplace.listing import ListingView
-from marketplace.money import INT64_MAX, format_credits
+from marketplace.money import INT64_MAX
 
 PARTS = 1_000_000
 
@@ -49,17 +51,22 @@ class Demand:
     """ū, buyers per epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """A price with its reasons, one per line."""
+def buyer_weight(
+    spending: Mapping[str, int], price_nanos: int, trust: Mapping[str, float] | None
+) -> float:
+    """u of P1: distinct buyers, each by trust and by how much of the price it paid, at most all.
 
-    listing: ListingView
-    price_nanos: int
-    lines: tuple[str, ...]
+    Without the second factor a ring of trusted accounts could fake demand with uses that cost
+    next to nothing: the tenth that a full price costs is what makes faking it a loss.
+    """
+    return sum(
+        (1.0 if trust is None else trust.get(buyer, 0.0)) * min(1.0, nanos / price_nanos)
+        for buyer, nanos in sorted(spending.items())
+    )
 
 
-def next_demand(demand: Demand, buyers: int, rules: PriceRules = PriceRules()) -> Demand:
-    """Demand after an epoch with this many distinct buyers."""
+def next_demand(demand: Demand, buyers: float, rules: PriceRules = PriceRules()) -> Demand:
+    """Demand after an epoch with this many distinct buyers, each counted by trust in [0, 1]."""
     usual = demand.usual_buyers
     surprise = (buyers - usual) / (max(buyers, usual) + rules.prior_buyers)  # (-1, 1)
     x = (1.0 - rules.forgetting) * demand.log_premium + rules.gain * surprise
@@ -94,31 +101,3 @@ def step_nanos(previous_nanos: int, target: int, rules: PriceRules = PriceRules(
     lowest = -(-previous_nanos * 8 // 9)
     highest = previous_nanos * 9 // 8
     return min(INT64_MAX, max(rules.floor_nanos, lowest, min(highest, target)))
-
-
-def explain(listing: ListingView) -> Quote:
-    """The listing's price and how it came about."""
-    quality, demand = quality_parts(listing.reputation), demand_parts(listing.log_premium)
-    lines = [
-        f"ask      {format_credits(listing.ask_nanos)}, set by {listing.owner}",
-        (
-            f"quality  x {_decimal(quality)}: {listing.n_correct} of {listing.n_questions} right"
-            f" (base model {listing.n_base_correct}) proves at least {listing.reputation:.3f}"
-        ),
-        f"demand   x {_decimal(demand)}: {_mood(demand)}",
-    ]
-    target = target_nanos(listing.ask_nanos, listing.reputation, listing.log_premium)
-    if target != listing.price_nanos:
-        lines.append(f"step     at most x 1.125 per epoch on the way to {format_credits(target)}")
-    lines.append(f"price    {format_credits(listing.price_nanos)}")
-    return Quote(listing=listing, price_nanos=listing.price_nanos, lines=tuple(lines))
-
-
-def _decimal(parts: int) -> str:
-    return f"{parts // PARTS}.{parts % PARTS:06d}"
-
-
-def _mood(demand: int) -> str:
-    if demand == PARTS:
-        return "as many buyers as usual"
-    return "more buyers than usual lately" if demand > PARTS else "fewer buyers than usual lately"

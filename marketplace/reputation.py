@@ -1,4 +1,4 @@
-"""How much success an exam proves: the lower end of what it leaves plausible.
+"""How much success a layer has proven: the lower end of what the evidence leaves plausible.
 
 R1, Wilson lower bound at z = 1.645 (one-sided 95 %), with s successes and f failures:
     L = (s + z²/2 - z √(sf/n + z²/4)) / (n + z²),  n = s + f
@@ -6,15 +6,25 @@ That subtraction loses digits for small s and divides by zero at n = 0. Multiply
 the conjugate gives the same number without either:
     L = s · (s/n) / (s + z²/2 + z √(sf/n + z²/4)),  L(0, 0) = 0
 
-R5, anchor: an exam counts as at most 50 trials, at its own ratio, so that a long exam
-cannot outweigh everything that users will report later.
+R2, decay: what users report halves every 30 days. Exams do not age: a layer is its digest.
+R3, saturation: rater j adds t_j · (s_j, f_j) / (1 + (s_j + f_j)/5), so nobody counts for
+more than 5 trials, and a rater without trust for none.
+R5, anchor: exams and their re-runs count as at most 50 trials, at their own ratio, so that
+a long exam cannot outweigh everything that users report.
+R6, versions: a new version of the same owner starts with a quarter of its parent's counts, at
+most 10 trials; a fork starts with none.
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 Z = 1.645
 MAX_EXAM_TRIALS = 50
+HALF_LIFE_DAYS = 30.0
+SATURATION = 5.0
+INHERITED_SHARE = 0.25
+MAX_INHERITED = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +34,55 @@ class Evidence:
     successes: float = 0.0
     failures: float = 0.0
 
+    @property
+    def trials(self) -> float:
+        """Successes and failures together."""
+        return self.successes + self.failures
 
-def exam_evidence(n_questions: int, n_correct: int) -> Evidence:
-    """What an exam of this size counts for (R5)."""
-    weight = min(1.0, MAX_EXAM_TRIALS / n_questions) if n_questions else 0.0
-    return Evidence(n_correct * weight, (n_questions - n_correct) * weight)
+    def __add__(self, other: "Evidence") -> "Evidence":
+        """Both together."""
+        return Evidence(self.successes + other.successes, self.failures + other.failures)
+
+    def scaled(self, weight: float) -> "Evidence":
+        """The same ratio, counting for more or less."""
+        return Evidence(self.successes * weight, self.failures * weight)
+
+    def at_most(self, trials: float) -> "Evidence":
+        """The same ratio, counting for no more than this."""
+        return self.scaled(trials / self.trials) if self.trials > trials else self
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one user reports about one layer at one time."""
+
+    rater: str
+    evidence: Evidence
+    age_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known about one layer, by where it comes from."""
+
+    measured: Evidence = Evidence()
+    """Exams and re-runs (R5)."""
+    rated: Evidence = Evidence()
+    """Users' reports after trust, age and saturation (R2, R3)."""
+    inherited: Evidence = Evidence()
+    """From the version before (R6)."""
+    n_raters: int = 0
+    """Raters whose word counted."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """Everything together."""
+        return self.measured + self.rated + self.inherited
+
+    @property
+    def reputation(self) -> float:
+        """The proven success rate, in [0, 1]."""
+        return lower_bound(self.evidence)
 
 
 def lower_bound(evidence: Evidence) -> float:
@@ -41,6 +95,56 @@ def lower_bound(evidence: Evidence) -> float:
     return s * (s / n) / (s + Z * Z / 2 + Z * root)
 
 
+def exam_evidence(n_questions: int, n_correct: int) -> Evidence:
+    """What an exam of this size counts for (R5)."""
+    return Evidence(float(n_correct), float(n_questions - n_correct)).at_most(MAX_EXAM_TRIALS)
+
+
 def exam_reputation(n_questions: int, n_correct: int) -> float:
     """Reputation in [0, 1] of a layer that is known by one exam only."""
     return lower_bound(exam_evidence(n_questions, n_correct))
+
+
+def measured(claim: Evidence, reruns: Iterable[Evidence], *, refuted: bool = False) -> Evidence:
+    """An exam and its re-runs as one measurement of at most 50 trials (R5).
+
+    Args:
+        claim: What the owner states, in trials of the exam.
+        reruns: What evaluators found on the same questions.
+        refuted: The claim did not hold: everything it claimed counts as failure.
+    """
+    kept = Evidence(0.0, claim.trials) if refuted else claim
+    return sum(reruns, kept).at_most(MAX_EXAM_TRIALS)
+
+
+def decay(age_days: float) -> float:
+    """Weight of a report of this age: 1 when new, one half after 30 days (R2)."""
+    return float(2.0 ** (-max(0.0, age_days) / HALF_LIFE_DAYS))
+
+
+def saturated(evidence: Evidence, trust: float) -> Evidence:
+    """What one rater's reports together count for: less than 5 trials, times trust (R3)."""
+    return evidence.scaled(trust / (1.0 + evidence.trials / SATURATION))
+
+
+def rated(ratings: Iterable[Rating], trust: Mapping[str, float] | None) -> tuple[Evidence, int]:
+    """All users' reports on one layer, and how many raters counted.
+
+    Args:
+        trust: Trust per account, absent = 0; None where trust is not in force and all count.
+    """
+    by_rater: dict[str, Evidence] = {}
+    for rating in ratings:
+        so_far = by_rater.get(rating.rater, Evidence())
+        by_rater[rating.rater] = so_far + rating.evidence.scaled(decay(rating.age_days))
+    total, n_raters = Evidence(), 0
+    for rater, evidence in sorted(by_rater.items()):
+        weight = 1.0 if trust is None else trust.get(rater, 0.0)
+        if weight > 0.0:
+            total, n_raters = total + saturated(evidence, weight), n_raters + 1
+    return total, n_raters
+
+
+def inherited(parent: Evidence, *, same_owner: bool) -> Evidence:
+    """What a new layer starts with: part of its owner's last version, nothing from others (R6)."""
+    return parent.scaled(INHERITED_SHARE).at_most(MAX_INHERITED) if same_owner else Evidence()

@@ -5,93 +5,159 @@ refused instead of being filled with our tables, and a newer market instead of b
 """
 
 from sqlalchemy import Connection
+from sqlalchemy.engine import url
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
+from marketplace import (
+    account,
+    account_key,
+    epoch,
+    idempotency,
+    journal,
+    listing,
+    protection,
+    receipt,
+    standing,
+    status,
+)
 from marketplace.account import house_accounts
-from marketplace.epoch import Epoch, PriceRow
+from marketplace.epoch import Epoch
 from marketplace.errors import MarketFileError
-from marketplace.idempotency import Request
-from marketplace.ledger import Posting, Transfer
-from marketplace.listing import Listing, Purchase, Receipt
 from marketplace.tables import MarketTable
+from marketplace.trading import notices, records
+
+TABLE_MODULES = (
+    account,
+    account_key,
+    epoch,
+    idempotency,
+    journal,
+    listing,
+    notices,
+    receipt,
+    records,
+    standing,
+    status,
+)
+"""Where the tables are defined; a market consists of exactly these."""
 
 APPLICATION_ID = 0x434E544D  # "CNTM"
-SCHEMA_VERSION = 1
+REVISIONS = ("0001", "0002")
+HEAD = REVISIONS[-1]
+SCHEMA_VERSION = int(HEAD)
+VERSION_TABLE = "market_version"
+"""Where Alembic notes the revision; on a server its presence also says that this is a market."""
 
-APPEND_ONLY = (Request, Transfer, Posting, Listing, Receipt, Purchase, Epoch, PriceRow)
-"""Tables whose rows are never changed; of an account only the balance may change."""
+CACHES: dict[str, tuple[str, ...]] = {
+    "account": ("balance_nanos", "held_nanos", "spent_nanos", "last_posting_id"),
+}
+"""Tables of which only these columns, the caches, may change."""
+FREE = ("open_hold",)
+"""Tables that are caches as a whole."""
+APPEND_ONLY = tuple(
+    model
+    for model in sorted(MarketTable.__subclasses__(), key=lambda model: str(model.__tablename__))
+    if model.__tablename__ not in (*CACHES, *FREE)
+)
+"""All other tables: their rows are never changed."""
+UNGUARDED = ("posting",)
+"""Append-only, but without the trigger that stops INSERT OR REPLACE on SQLite: four postings make
+a charge, and any trigger on INSERT, even an empty one, costs a charge 60 % more time. What is
+replaced there breaks the hash chain."""
 
 
-def holds_market(connection: Connection, where: str) -> bool:
-    """True for a market, False for an empty file.
+def revision(connection: Connection, where: str) -> str | None:
+    """Schema revision of a market; None for an empty place.
 
     Raises:
-        MarketFileError: The file belongs to another program or another version of this one.
+        MarketFileError: The place belongs to another program or another version of this one.
     """
-    application = _pragma(connection, "application_id")
-    if application == APPLICATION_ID:
-        version = _pragma(connection, "user_version")
-        if version != SCHEMA_VERSION:
-            raise MarketFileError(
-                f"{where} has schema version {version}, this program reads {SCHEMA_VERSION}:"
-                " use the version of continuum that wrote it"
-            )
-        return True
-    n_objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one()
-    if application != 0 or n_objects:
-        raise MarketFileError(f"{where} belongs to another program: choose another path")
-    return False
+    found = (_on_server if connection.dialect.name == "postgresql" else _in_file)(connection, where)
+    if found is None or found in REVISIONS:
+        return found
+    raise MarketFileError(
+        f"{where} has schema version {found.lstrip('0')}, this program reads up to"
+        f" {SCHEMA_VERSION}: use the version of continuum that wrote it"
+    )
 
 
 def create_market(connection: Connection, at: float) -> None:
-    """Fill an empty file: tables, triggers, the house accounts and epoch 0."""
-    MarketTable.metadata.create_all(connection)
-    for statement in _triggers().values():
+    """Fill an empty place: tables, triggers, the house accounts and epoch 0."""
+    dialect = connection.dialect.name
+    for statement in (*table_statements(dialect), *protection_statements(dialect).values()):
         connection.exec_driver_sql(statement)
     tables = MarketTable.metadata.tables
-    for account in house_accounts(at):
-        connection.execute(tables["account"].insert(), account.model_dump())
+    for row in house_accounts(at):
+        connection.execute(tables["account"].insert(), row.model_dump())
     connection.execute(tables["epoch"].insert(), Epoch(number=0, opened_at=at).model_dump())
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    mark_new(connection)
+
+
+def mark_new(connection: Connection, revision: str = HEAD) -> None:
+    """Note the revision of what was just created, as Alembic does when it migrates."""
+    connection.exec_driver_sql(
+        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL,"
+        f" CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{revision}')")
+    mark(connection, revision)
+
+
+def mark(connection: Connection, revision: str) -> None:
+    """Write the revision where a file shows it without being read as a database."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {int(revision)}")
 
 
 def missing_triggers(connection: Connection) -> list[str]:
     """Names of protecting triggers that are absent or differ from the ones we create."""
-    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
-    found = {row.name: row.sql for row in rows}
-    return [name for name, sql in _triggers().items() if found.get(name) != sql]
+    return protection.missing(connection, protection_statements(connection.dialect.name))
 
 
-def _triggers() -> dict[str, str]:
-    """Every protecting trigger by name.
-
-    INSERT OR REPLACE deletes silently, past any delete trigger, unless the writer turned
-    recursive triggers on; hence the guard on INSERT.
-    """
-    triggers = {}
-    for table in (model.__tablename__ for model in APPEND_ONLY):
-        refusal = f"SELECT RAISE(ABORT, 'append-only: rows of {table} are never changed')"
-        for deed in ("UPDATE", "DELETE"):
-            name = f"{table}_no_{deed.lower()}"
-            triggers[name] = f"CREATE TRIGGER {name} BEFORE {deed} ON {table} BEGIN {refusal}; END"
-        name = f"{table}_no_replace"
-        triggers[name] = (
-            f"CREATE TRIGGER {name} BEFORE INSERT ON {table}"
-            f" WHEN EXISTS (SELECT 1 FROM {table} WHERE {_same_key(table)})"
-            f" BEGIN {refusal}; END"
-        )
-    refusal = "SELECT RAISE(ABORT, 'append-only: of an account only the balance changes')"
-    for name, deed in {
-        "account_no_delete": "DELETE",
-        "account_no_update": "UPDATE OF name, overdraft, opened_at",
-    }.items():
-        triggers[name] = f"CREATE TRIGGER {name} BEFORE {deed} ON account BEGIN {refusal}; END"
-    return triggers
+def table_statements(dialect: str) -> list[str]:
+    """Every table and index of a market, each after the ones it refers to, without blank lines."""
+    made: list[ExecutableDDLElement] = []
+    for table in MarketTable.metadata.sorted_tables:
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        made += [CreateTable(table), *(CreateIndex(index) for index in indexes)]
+    words = url.URL.create(dialect).get_dialect()()
+    lines = (str(one.compile(dialect=words)).splitlines() for one in made)
+    return ["\n".join(line.rstrip() for line in statement if line.strip()) for statement in lines]
 
 
-def _same_key(table: str) -> str:
-    columns = MarketTable.metadata.tables[table].primary_key.columns
-    return " AND ".join(f"{column.name} = NEW.{column.name}" for column in columns)
+def protection_statements(dialect: str) -> dict[str, str]:
+    """Every protecting statement by the name of what it creates."""
+    tables = MarketTable.metadata.tables
+    return protection.statements(
+        dialect,
+        [tables[str(model.__tablename__)] for model in APPEND_ONLY],
+        {name: (tables[name], columns) for name, columns in CACHES.items()},
+        UNGUARDED,
+    )
+
+
+def _in_file(connection: Connection, where: str) -> str | None:
+    application = _pragma(connection, "application_id")
+    if application == APPLICATION_ID:
+        return f"{_pragma(connection, 'user_version'):04}"
+    n_objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one()
+    if application != 0 or n_objects:
+        raise MarketFileError(f"{where} belongs to another program: choose another path")
+    return None
+
+
+def _on_server(connection: Connection, where: str) -> str | None:
+    known = "SELECT to_regclass(%s) IS NOT NULL"
+    if connection.exec_driver_sql(known, (VERSION_TABLE,)).scalar_one():
+        rows = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalars()
+        return next(iter(rows), None)
+    n_objects = connection.exec_driver_sql(
+        "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    ).scalar_one()
+    if n_objects:
+        raise MarketFileError(f"{where} belongs to another program: choose another database")
+    return None
 
 
 def _pragma(connection: Connection, name: str) -> int:

@@ -1,121 +1,174 @@
-"""The audit: whether the books agree with themselves.
+"""The audit: whether the books agree with themselves, the trades and a head kept elsewhere.
 
 It reads rows as they are stored and adds them up in Python, because SQLite's own sum() gives up
-on overflow and quietly counts a text as 0, and whoever tampers with a file may leave both.
+on overflow and quietly counts a text as 0, and whoever tampers with a file may leave both. The
+journal streams by (`marketplace.replay`), so memory stays flat however long it is.
 """
 
+import json
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlmodel import Session
 
-from marketplace import schema
-from marketplace.account import PLATFORM
-from marketplace.money import split_price
-from marketplace.repository import raw_rows
+from marketplace import bulk, schema
+from marketplace.account import ESCROW, WORLD
+from marketplace.audit import Audit
+from marketplace.chain import Head
+from marketplace.replay import stored_transfers, streamed
+
+MAX_PROBLEMS = 1000
+"""Lines that are reported; a ruined file has one per row."""
 
 Rows = list[tuple[Any, ...]]
 
 
-def problems(session: Session) -> list[str]:
-    """Everything that is wrong with the market, one line each; empty when all is well."""
-    accounts = raw_rows(session, "SELECT name, overdraft, balance_nanos FROM account")
-    postings = raw_rows(session, "SELECT id, transfer_id, account, amount_nanos FROM posting")
-    transfers = raw_rows(session, "SELECT id, kind FROM transfer")
-    broken_types = _not_whole(accounts, postings)
-    if broken_types:  # sums of these would mean nothing
-        return _file_problems(session) + broken_types
-    return [
-        *_file_problems(session),
-        *_balance_problems(accounts, postings),
-        *_transfer_problems(transfers, postings),
-        *_purchase_problems(session, transfers, postings),
-    ]
+def problems(session: Session, head: Head | None = None) -> list[str]:
+    """Everything that is wrong with the market, one line each; empty when all is well.
 
-
-def _file_problems(session: Session) -> list[str]:
-    structure = [row[0] for row in raw_rows(session, "PRAGMA quick_check") if row[0] != "ok"]
-    dangling = raw_rows(session, "PRAGMA foreign_key_check")
-    return [
-        *(f"file structure: {line}" for line in structure),
-        *(f"table {row[0]} row {row[1]} refers to a missing {row[2]}" for row in dangling),
-        *(
-            f"trigger {name} is missing or altered: rows are no longer protected"
-            for name in schema.missing_triggers(session.connection())
-        ),
-    ]
-
-
-def _not_whole(accounts: Rows, postings: Rows) -> list[str]:
-    return [
-        *(
-            f"account {name!r} has balance {balance!r}, which is no whole number"
-            for name, _, balance in accounts
-            if type(balance) is not int
-        ),
-        *(
-            f"posting {number} moves {amount!r}, which is no whole number"
-            for number, _, _, amount in postings
-            if type(amount) is not int
-        ),
-    ]
-
-
-def _balance_problems(accounts: Rows, postings: Rows) -> list[str]:
-    sums: dict[str, int] = defaultdict(int)
-    for _, _, name, amount in postings:
-        sums[name] += amount
-    found = []
-    for name, overdraft, balance in accounts:
-        if balance != sums[name]:
-            found.append(
-                f"account {name!r} has balance {balance}, its postings sum to {sums[name]}"
-            )
-        if sums[name] < 0 and not overdraft:
-            found.append(f"account {name!r} is at {sums[name]} and may not go below 0")
-    total = sum(balance for _, _, balance in accounts)
-    if total:
-        found.append(f"all balances sum to {total} instead of 0")
+    Args:
+        head: A head kept elsewhere; the journal must contain it.
+    """
+    connection = session.connection()
+    found = list(islice(_book_problems(connection, head), MAX_PROBLEMS + 1))
+    if not any("no whole number" in line for line in found):  # sums of these would mean nothing
+        found += _trade_problems(session)
+    if len(found) > MAX_PROBLEMS:
+        return [*found[:MAX_PROBLEMS], f"and more: only the first {MAX_PROBLEMS} are listed"]
     return found
 
 
-def _transfer_problems(transfers: Rows, postings: Rows) -> list[str]:
-    legs: dict[int, list[int]] = defaultdict(list)
-    for _, transfer, _, amount in postings:
-        legs[transfer].append(amount)
-    found = []
-    for number, kind in transfers:
-        if len(legs[number]) < 2:
-            found.append(f"transfer {number} ({kind}) has {len(legs[number])} postings, not 2 or 3")
-        if sum(legs[number]):
-            found.append(f"transfer {number} ({kind}) sums to {sum(legs[number])} instead of 0")
-    return found
+def _trade_problems(session: Session) -> list[str]:
+    from marketplace.trading import verify_trades
+
+    return verify_trades.problems(session)
 
 
-def _purchase_problems(session: Session, transfers: Rows, postings: Rows) -> list[str]:
-    legs: dict[int, list[tuple[str, int]]] = defaultdict(list)
-    for _, transfer, name, amount in postings:
-        legs[transfer].append((name, amount))
-    purchases = raw_rows(
-        session,
-        "SELECT p.transfer_id, p.buyer, l.owner, p.price_nanos, p.fee_nanos, p.creator_nanos,"
-        " r.price_nanos FROM purchase p LEFT JOIN listing l ON l.name = p.listing"
-        " LEFT JOIN price r ON r.listing = p.listing AND r.epoch = p.epoch",
+def _book_problems(connection: Connection, head: Head | None) -> Iterator[str]:
+    yield from _file_problems(connection)
+    accounts = _all(
+        connection,
+        "SELECT name, overdraft, balance_nanos, held_nanos, spent_nanos,"
+        " last_posting_id, cap_nanos FROM account ORDER BY name",
     )
-    kinds = dict(tuple(row) for row in transfers)
-    found = []
-    for number, buyer, owner, price, fee, creator, listed in purchases:
-        if kinds.get(number) != "sale":
-            found.append(f"purchase {number} by {buyer!r} has no sale transfer")
+    capped = frozenset(row[0] for row in accounts if row[6] is not None)
+    audit = Audit(frozenset((WORLD,)), capped, head)
+    for stored in stored_transfers(connection):
+        yield from audit.read(stored)
+    yield from audit.end_problems()
+    yield from _account_problems(accounts, audit)
+    yield from _mandate_problems(connection)
+    yield from _open_hold_problems(connection, audit)
+    yield from _refund_problems(connection)
+
+
+def _file_problems(connection: Connection) -> Iterator[str]:
+    if not bulk.is_postgres(connection):  # which checks both itself
+        for (line,) in _all(connection, "PRAGMA quick_check"):
+            if line != "ok":
+                yield f"file structure: {line}"
+        for table, row, parent, _ in _all(connection, "PRAGMA foreign_key_check"):
+            yield f"table {table} row {row} refers to a missing {parent}"
+    for name in schema.missing_triggers(connection):
+        yield f"trigger {name} is missing or altered: rows are no longer protected"
+
+
+def _account_problems(accounts: Rows, audit: Audit) -> Iterator[str]:
+    total = 0
+    for name, overdraft, *cached, cap in accounts:
+        if any(type(value) is not int for value in cached):
+            yield f"account {name!r} has balance, held, spent {cached}, which is no whole number"
             continue
-        paid = sorted([(buyer, -price), (owner, creator), (PLATFORM, fee)])
-        if sorted(legs[number]) != paid:
-            found.append(f"purchase {number} says {paid}, its postings {sorted(legs[number])}")
-        split = split_price(price)
-        if (fee, creator) != (split.fee_nanos, split.creator_nanos):
-            found.append(f"purchase {number} splits {price} into fee {fee} and creator {creator}")
-        if price != listed:
-            found.append(f"purchase {number} cost {price}, the price of its epoch was {listed}")
-    sold = {row[0] for row in purchases}
-    unsold = [number for number, kind in kinds.items() if kind == "sale" and number not in sold]
-    return found + [f"transfer {number} is a sale without a purchase" for number in unsold]
+        balance, held, spent, last = cached
+        if last != audit.last_posting.get(name, 0):
+            yield f"account {name!r} names {last} as its last posting, which is another"
+        total += balance
+        replayed = audit.owned.pop(name, 0), audit.held.pop(name, 0), audit.spent.pop(name, 0)
+        if balance != replayed[0]:
+            yield f"account {name!r} has balance {balance}, its postings sum to {replayed[0]}"
+        if (held, spent) != replayed[1:]:
+            yield f"account {name!r} has held, spent {held, spent}, its postings say {replayed[1:]}"
+        if replayed[0] < replayed[1] and not overdraft:
+            yield (
+                f"account {name!r} is at {replayed[0]} with {replayed[1]} held and may not go"
+                " below 0"
+            )
+        if overdraft and name != WORLD:
+            yield f"account {name!r} may go below 0, which only {WORLD!r} may"
+        if name == ESCROW and balance:
+            yield f"account {name!r} owns {balance} and should only stand beside holds"
+        if cap is not None and spent + held > cap:
+            yield f"mandate {name!r} spent {spent} and holds {held}, its cap is {cap}"
+    if total:
+        yield f"all balances sum to {total} instead of 0"
+    for name in audit.owned.keys() | audit.held.keys():
+        yield f"account {name!r} has postings and does not exist"
+
+
+def _mandate_problems(connection: Connection) -> Iterator[str]:
+    """Owner and cap as they were asked for; whoever funds a mandate puts both under the chain."""
+    asked: dict[str, set[tuple[Any, Any]]] = defaultdict(set)
+    sql = "SELECT body FROM request WHERE operation IN ('open_mandate', 'mandate_fund')"
+    for (body,) in streamed(connection, sql):
+        try:
+            terms = json.loads(body)
+            asked[terms["mandate"]].add((terms["owner"], terms["cap_nanos"]))
+        except (ValueError, TypeError, KeyError):
+            yield f"the request of a mandate reads {body!r}, which is none"
+    sql = (
+        "SELECT name, owner, cap_nanos FROM account"
+        " WHERE owner IS NOT NULL OR cap_nanos IS NOT NULL"
+    )
+    for name, *terms in _all(connection, sql):
+        if asked.pop(name, set()) != {tuple(terms)}:
+            yield f"mandate {name!r} has owner, cap {tuple(terms)}, which its requests do not say"
+    for name in asked:
+        yield f"account {name!r} was opened as a mandate and is none any more"
+
+
+def _open_hold_problems(connection: Connection, audit: Audit) -> Iterator[str]:
+    waiting = dict(audit.open_holds)
+    sql = "SELECT transfer_id, payer, amount_nanos, expires_at FROM open_hold ORDER BY transfer_id"
+    for number, *cached in _all(connection, sql):
+        if waiting.pop(number, None) != tuple(cached):
+            yield f"open hold {number} is {tuple(cached)}, the journal says otherwise"
+    for number in waiting:
+        yield f"hold {number} is open in the journal and missing among the open holds"
+
+
+_REFUNDED = (
+    "SELECT o.id, 0, p.account, p.amount_nanos FROM transfer o"
+    " JOIN posting p ON p.transfer_id = o.id WHERE NOT p.pending"
+    " AND o.id IN (SELECT refers_to FROM transfer WHERE kind = 'refund')"
+    " UNION ALL SELECT t.refers_to, t.id, p.account, p.amount_nanos FROM transfer t"
+    " JOIN posting p ON p.transfer_id = t.id WHERE t.kind = 'refund' ORDER BY 1, 2"
+)
+
+
+def _refund_problems(connection: Connection) -> Iterator[str]:
+    """Refunds mirror their payment and together never pass it, account by account (L12)."""
+    for original, rows in groupby(streamed(connection, _REFUNDED), key=itemgetter(0)):
+        paid: dict[str, int] = {}
+        back: dict[str, int] = {}
+        for _, refund, name, amount in rows:
+            if type(amount) is int:  # else it is reported already
+                side = back if refund else paid
+                side[name] = side.get(name, 0) + amount
+        for name, amount in back.items():
+            if not _mirrors(paid.get(name, 0), amount):
+                yield (
+                    f"refunds of transfer {original} move {amount} at {name!r}, the payment moved"
+                    f" {paid.get(name, 0)}"
+                )
+
+
+def _mirrors(paid: int, back: int) -> bool:
+    return abs(back) <= abs(paid) and paid * back <= 0
+
+
+def _all(connection: Connection, sql: str) -> Rows:
+    return list(streamed(connection, sql))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,32 @@ def test_refusals_name_the_rule_and_store_nothing(
     assert set(Library.open(home).manifests) == before
     with Market.open(market_url(home), create=False) as market:
         assert "mine" not in {listing.name for listing in market.listings()}
+
+
+def test_a_fork_and_a_next_version_are_listed_with_their_line_and_licence(
+    home: Path, embedded: BaseModel, tmp_path: Path
+) -> None:
+    """Parents by name, a higher version in the library, and a copy with noise refused unlinked."""
+    root = random_layer(embedded.model, embedded.fingerprint, scale=0.01)
+    other = random_layer(embedded.model, embedded.fingerprint, seed=5, scale=0.01)
+    near = Layer(
+        root.base_model, {m: Factors(a * 1.001, b + 1e-6) for m, (a, b) in root.factors.items()}
+    )
+    for name, layer in (("root", root), ("other", other), ("near", near)):
+        layer.to_peft(tmp_path / name)
+    common: dict[str, Any] = {"skill": "sort", "ask_nanos": 10**8, "licence": "CC-BY-SA-4.0"}
+    publish_folder(home, tmp_path / "root", name="root", owner="me", **common)
+    with pytest.raises(MarketError, match="as a fork, with 'root' as parent"):
+        publish_folder(home, tmp_path / "near", name="near", owner="eve", **common)
+    assert near.digest not in Library.open(home)
+    fork = publish_folder(
+        home, tmp_path / "near", name="near", owner="eve", parents=("root",), **common
+    )
+    assert (fork.parents, fork.near_of, fork.licence) == (("root",), "root", "CC-BY-SA-4.0")
+    again = publish_folder(
+        home, tmp_path / "other", name="root", owner="me", version_of="root", **common
+    )
+    assert (again.version, again.digest) == (2, other.digest)
+    library = Library.open(home)
+    assert library.manifest(other.digest).version == "1.1.0"
+    assert [p.digest for p in library.manifest(near.digest).parents] == [root.digest]

@@ -4,6 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from marketplace.account import HOUSE
 from marketplace.errors import (
     AlreadyOwnedError,
     IdempotencyKeyReusedError,
@@ -27,7 +28,7 @@ class MarketMachine(RuleBasedStateMachine):
         self.market = make_market(credits=dict.fromkeys(NAMES, 0))
         for listing, owner in LISTINGS.items():
             publish_example(self.market, owner, listing, ask_nanos=7)
-        self.balances = dict.fromkeys((*NAMES, "platform", "world"), 0)
+        self.balances = dict.fromkeys((*NAMES, *HOUSE), 0)
         self.requests: dict[str, tuple[object, ...]] = {}
         self.owned: set[tuple[str, str]] = set()
 

@@ -76,7 +76,7 @@ def test_writing_takes_the_lock_before_reading(market_file: Path) -> None:
     with first._database.write():
         with pytest.raises(MarketBusyError, match="try again, with the same key"):
             second.open_account("eve")
-        assert len(second.accounts()) == 4  # reading waits for nobody
+        assert len(second.accounts()) == 5  # reading waits for nobody
     assert second.open_account("eve").balance_nanos == 0
 
 
@@ -154,7 +154,7 @@ def test_a_full_disk_confirms_nothing(market_file: Path) -> None:
     def no_more_pages(connection: sqlite3.Connection, *_: object) -> None:
         connection.execute("PRAGMA max_page_count = 1")  # SQLite's way to play a full disk
 
-    engine = market._database._engine
+    engine = market._database._backend.writer
     engine.dispose()
     event.listen(engine, "connect", no_more_pages)
     done: list[str] = []
@@ -196,7 +196,7 @@ def test_eight_openings_at_once_make_one_market(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(open_and_join, range(8))) == [[]] * 8
     with Market.open(url, create=False) as market:
-        assert len(market.accounts()) == 2 + 8
+        assert len(market.accounts()) == 3 + 8
 
 
 def test_a_closed_market_says_so(market_file: Path) -> None:

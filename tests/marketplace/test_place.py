@@ -15,7 +15,8 @@ from marketplace.place import check_usable, find_place
         "nonsense",
         "",
         "/tmp/market.db",
-        "postgresql+psycopg://host/db",
+        "mysql://host/db",
+        "postgresql+psycopg2://host/db",
         "sqlite:///file:market.db?mode=ro&uri=true",
         "sqlite:///null\0character",
     ],
@@ -34,7 +35,7 @@ def test_a_relative_path_is_fixed_when_the_market_is_opened(
     market = Market.open("sqlite:///market.db")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    market._database._engine.dispose()
+    market._database._backend.writer.dispose()
     market.open_account("ada")
     assert (tmp_path / "market.db").exists()
     assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -12,13 +12,11 @@ from marketplace.price import (
     Demand,
     PriceRules,
     demand_parts,
-    explain,
     next_demand,
     quality_parts,
     step_nanos,
     target_nanos,
 )
-from marketplace.testing import make_market, publish_example
 
 prices = st.integers(min_value=10, max_value=INT64_MAX)
 reputations = st.floats(min_value=0.0, max_value=1.0)
@@ -87,14 +85,11 @@ def test_the_first_surprise_follows_the_formula() -> None:
     assert demand.usual_buyers == pytest.approx(1.5)
 
 
-def test_a_quote_explains_ask_quality_demand_and_price() -> None:
-    """The shown factors multiply to the shown price: 1 x 1.706041 x 1.000000."""
-    market = make_market(credits={"bob": 0})
-    quote = explain(publish_example(market, "bob", "sort"))
-    assert quote.lines == (
-        "ask      1 credit, set by bob",
-        "quality  x 1.706041: 80 of 100 right (base model 30) proves at least 0.693",
-        "demand   x 1.000000: as many buyers as usual",
-        "price    1.706041 credits",
-    )
-    assert quote.price_nanos == 1_706_041_000
+@given(st.floats(0.0, 1e3), st.floats(0.0, 1e3), st.floats(0.0, 1e3), st.floats(-1.0, 1.0))
+def test_more_trusted_buyers_never_lower_the_premium(
+    fewer: float, more: float, usual: float, x: float
+) -> None:
+    """Fractions count too: each buyer weighs as much as it is trusted."""
+    demand = Demand(x, usual)
+    low, high = sorted((fewer, more))
+    assert next_demand(demand, low).log_premium <= next_demand(demand, high).log_premium

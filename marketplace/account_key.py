@@ -1,0 +1,193 @@
+"""Which Ed25519 public keys may speak for an account.
+
+First come, first served: whoever opens an account over the wire registers its first key in the
+same transaction, with proof of holding the private half. Later keys are added by one that is
+already good, or by whoever holds the database. Private keys are never here.
+
+Rows are only added. A revoked key stays known, so that it can never speak again for anybody.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlmodel import Field, Session, col, select
+
+from marketplace import repository
+from marketplace.account import Account, refuse_house
+from marketplace.errors import KeyProofError, KeyTakenError, LastKeyError, NameFormatError
+from marketplace.idempotency import claim
+from marketplace.tables import MarketTable
+
+MAX_KEYS = 16
+"""Good keys of one account: more are a sign of a client that registers in a loop."""
+_PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
+_SIGNATURE = re.compile(r"[0-9a-f]{128}")
+
+
+class AccountKey(MarketTable, table=True):
+    """One public key that was registered for an account."""
+
+    __tablename__: ClassVar[str] = "account_key"
+
+    public_key: str = Field(primary_key=True)
+    """Raw Ed25519 public key, 64 hex digits."""
+    account: str = Field(foreign_key="account.name", index=True)
+    added_at: float
+
+
+class KeyRevocation(MarketTable, table=True):
+    """A public key that no longer speaks for anybody."""
+
+    __tablename__: ClassVar[str] = "key_revocation"
+
+    public_key: str = Field(primary_key=True, foreign_key="account_key.public_key")
+    revoked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyView:
+    """A registered key as its account sees it."""
+
+    public_key: str
+    account: str
+    added_at: float
+    revoked_at: float | None
+
+
+def check_public_key(value: object) -> str:
+    """The value itself, when it is 64 lower-case hex digits.
+
+    Raises:
+        NameFormatError: It is anything else.
+    """
+    if isinstance(value, str) and _PUBLIC_KEY.fullmatch(value):
+        return value
+    raise NameFormatError(
+        "public_key must be 64 lower-case hex digits, the raw Ed25519 key: run `continuum market"
+        " key show`"
+    )
+
+
+def key_statement(account: str, public_key: str) -> bytes:
+    """What a new key signs to prove that its private half wants to speak for the account."""
+    return f"continuum-account-key-v1\n{account}\n{public_key}".encode()
+
+
+def prove_key(private_key: Ed25519PrivateKey, account: str) -> str:
+    """The proof of possession, 128 hex digits, for `add_key`."""
+    public_key = private_key.public_key().public_bytes_raw().hex()
+    return private_key.sign(key_statement(account, public_key)).hex()
+
+
+def check_proof(account: str, public_key: str, proof: object) -> None:
+    """Refuse a key whose holder did not ask for this account.
+
+    Raises:
+        KeyProofError: The proof is not the new key's signature over `key_statement`.
+    """
+    try:
+        if not isinstance(proof, str) or not _SIGNATURE.fullmatch(proof):
+            raise InvalidSignature
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(check_public_key(public_key)))
+        key.verify(bytes.fromhex(proof), key_statement(account, public_key))
+    except (InvalidSignature, ValueError):
+        raise KeyProofError(
+            f"the proof for key {public_key[:16]} is not its signature over the statement for"
+            f" account {account!r}: sign `key_statement` with the new key"
+        ) from None
+
+
+def register_key(
+    session: Session, *, account: str, public_key: str, key: str, at: float, first: bool
+) -> KeyView:
+    """Let a public key speak for an account, once per idempotency key.
+
+    Args:
+        first: The key opens the account, which must not exist, or must have this very key.
+
+    Raises:
+        KeyTakenError: The key speaks or spoke for an account, or the account is somebody's.
+    """
+    refuse_house(account, "have keys")
+    body: dict[str, object] = {"account": account, "public_key": public_key, "first": first}
+    is_new = claim(session, key=key, operation="register_key", body=body, at=at)
+    known = session.get(AccountKey, public_key)
+    if known is not None and known.account == account:
+        view = _view(session, known)
+        if view.revoked_at is None:
+            return view
+    if known is not None:
+        raise KeyTakenError(
+            f"key {public_key[:16]} is already registered: make a new key for {account!r}"
+        )
+    assert is_new, f"idempotency key {key!r} was claimed by a registration that left no row"
+    if first and session.get(Account, account) is not None:
+        raise KeyTakenError(
+            f"account {account!r} exists: sign with one of its keys, or choose another name"
+        )
+    return _add(session, account, public_key, at=at, opens=first)
+
+
+def revoke_key(session: Session, *, account: str, public_key: str, key: str, at: float) -> KeyView:
+    """Take a key's voice for good, once per idempotency key.
+
+    Raises:
+        KeyTakenError: The account has no such key.
+        LastKeyError: It is the account's only good key.
+    """
+    body: dict[str, object] = {"account": account, "public_key": public_key}
+    claim(session, key=key, operation="revoke_key", body=body, at=at)
+    known = session.get(AccountKey, public_key)
+    if known is None or known.account != account:
+        raise KeyTakenError(f"account {account!r} has no key {public_key[:16]}: list its keys")
+    if session.get(KeyRevocation, public_key) is None:
+        if len(good_keys(session, account)) == 1:
+            raise LastKeyError(
+                f"key {public_key[:16]} is the only one of {account!r}, which would be lost:"
+                " add another key first"
+            )
+        session.add(KeyRevocation(public_key=public_key, revoked_at=at))
+        session.flush()
+    return _view(session, known)
+
+
+def keys_of(session: Session, account: str) -> list[KeyView]:
+    """Every key the account ever had, oldest first."""
+    query = select(AccountKey).where(AccountKey.account == account)
+    ordered = query.order_by(col(AccountKey.added_at), col(AccountKey.public_key))
+    return [_view(session, row) for row in session.exec(ordered)]
+
+
+def good_keys(session: Session, account: str) -> list[KeyView]:
+    """The account's keys that are not revoked."""
+    return [view for view in keys_of(session, account) if view.revoked_at is None]
+
+
+def speaker(session: Session, public_key: str) -> str | None:
+    """The account a key speaks for now; None for an unknown or revoked key."""
+    known = session.get(AccountKey, public_key)
+    if known is None or session.get(KeyRevocation, public_key) is not None:
+        return None
+    return known.account
+
+
+def _add(session: Session, account: str, public_key: str, *, at: float, opens: bool) -> KeyView:
+    if opens:
+        session.add(Account(name=account, opened_at=at))
+        session.flush()
+    repository.account(session, account)  # raises when there is none
+    if len(good_keys(session, account)) >= MAX_KEYS:
+        raise KeyTakenError(f"account {account!r} has {MAX_KEYS} keys, the most: revoke one first")
+    row = AccountKey(public_key=public_key, account=account, added_at=at)
+    session.add(row)
+    session.flush()
+    return _view(session, row)
+
+
+def _view(session: Session, row: AccountKey) -> KeyView:
+    revocation = session.get(KeyRevocation, row.public_key)
+    revoked_at = None if revocation is None else revocation.revoked_at
+    return KeyView(row.public_key, row.account, row.added_at, revoked_at)

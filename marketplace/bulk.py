@@ -1,0 +1,116 @@
+"""Many rows per statement, on either database.
+
+The ledger's hot path: SQLAlchemy's connections and types, but neither its row objects nor one
+parameter per value. Lists travel as one JSON text to SQLite and as one array to PostgreSQL, so a
+statement's text never depends on how many rows it is for and stays prepared.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.engine import url
+
+Row = tuple[Any, ...]
+
+_ACCOUNTS = (
+    "SELECT name, overdraft, balance_nanos, held_nanos, spent_nanos, cap_nanos,"
+    " last_posting_id"
+    " FROM account WHERE name {one_of}"
+)
+_REQUESTS = (
+    "SELECT r.key, r.operation, r.body_hash, r.body, t.id, t.at FROM request r"
+    " LEFT JOIN transfer t ON t.key = r.key WHERE r.key {one_of}"
+    " UNION ALL SELECT key, kind, body_hash, body, id, at FROM transfer"
+    " WHERE key {one_of} AND body_hash <> ''"
+)
+_LAST = "SELECT id, hash, at FROM transfer ORDER BY id DESC LIMIT 1"
+_SQLITE_BALANCES = (
+    "UPDATE account SET balance_nanos = ?, held_nanos = ?, spent_nanos = ?, last_posting_id = ?"
+    " WHERE name = ?"
+)
+_POSTGRES_BALANCES = (
+    "UPDATE account SET balance_nanos = n.balance, held_nanos = n.held, spent_nanos = n.spent,"
+    " last_posting_id = n.last"
+    " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])"
+    " AS n(balance, held, spent, last, account) WHERE account.name = n.account"
+)
+
+
+def is_postgres(connection: Connection) -> bool:
+    """Whether the connection speaks PostgreSQL rather than SQLite."""
+    return connection.dialect.name == "postgresql"
+
+
+def lock_accounts(connection: Connection, names: Sequence[str]) -> list[Row]:
+    """Name, overdraft, balance, held, spent, cap and last posting of accounts, locked by name.
+
+    The fixed order, and locking before any insert takes a foreign key's lock, keeps PostgreSQL
+    free of deadlocks; SQLite holds its one write lock already.
+    """
+    if is_postgres(connection):
+        sql = _ACCOUNTS.format(one_of="= ANY(%s)") + " ORDER BY name FOR NO KEY UPDATE"
+        return _rows(connection, sql, (sorted(names),))
+    sql = _ACCOUNTS.format(one_of="IN (SELECT value FROM json_each(?))")
+    return _rows(connection, sql, (json.dumps(list(names)),))
+
+
+def known_requests(connection: Connection, keys: Sequence[str]) -> list[Row]:
+    """Key, operation, body hash, body, transfer's number and time of the keys that are taken."""
+    if is_postgres(connection):
+        return _rows(connection, _REQUESTS.format(one_of="= ANY(%s)"), (list(keys),) * 2)
+    sql = _REQUESTS.format(one_of="IN (SELECT value FROM json_each(?))")
+    return _rows(connection, sql, (json.dumps(list(keys)),) * 2)
+
+
+def last_transfer(connection: Connection) -> tuple[int, str, float]:
+    """Number, hash and time of the newest transfer; (0, '', 0.0) when there is none."""
+    found = _rows(connection, _LAST, ())
+    return (found[0][0], found[0][1], found[0][2]) if found else (0, "", 0.0)
+
+
+def last_posting(connection: Connection) -> int:
+    """Number of the newest posting; 0 when there is none."""
+    found = _rows(connection, "SELECT max(id) FROM posting", ())
+    return int(found[0][0] or 0)
+
+
+def write_balances(connection: Connection, rows: Sequence[Row]) -> None:
+    """Set balance, held, spent and last posting of accounts; the name ends each row."""
+    if is_postgres(connection):
+        columns = tuple(list(column) for column in zip(*rows, strict=True))
+        connection.exec_driver_sql(_POSTGRES_BALANCES, columns)
+    else:
+        connection.exec_driver_sql(_SQLITE_BALANCES, list(rows))
+
+
+def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Add rows whose values stand in the order of the table's columns."""
+    if not rows:
+        return
+    if is_postgres(connection):
+        columns = tuple(list(column) for column in zip(*rows, strict=True))
+        connection.exec_driver_sql(_postgres_insert(table), columns)
+    else:
+        connection.exec_driver_sql(_sqlite_insert(table), list(rows))
+
+
+@cache
+def _sqlite_insert(table: Table) -> str:
+    names = [column.name for column in table.columns]
+    marks = ", ".join("?" * len(names))
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"
+
+
+@cache
+def _postgres_insert(table: Table) -> str:
+    dialect = url.URL.create("postgresql").get_dialect()()
+    names = ", ".join(column.name for column in table.columns)
+    arrays = ", ".join(f"%s::{column.type.compile(dialect=dialect)}[]" for column in table.columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"
+
+
+def _rows(connection: Connection, sql: str, parameters: tuple[Any, ...]) -> list[Row]:
+    return [tuple(row) for row in connection.exec_driver_sql(sql, parameters)]

@@ -1,0 +1,211 @@
+"""Every SQL question about what is for sale; answers are rows or views, never decisions.
+
+A listing is shown as its newest version at the running epoch's price. Its reputation is the one
+the epoch was opened with (`marketplace.standing`), unless something newer is known of the layer:
+then it follows from the headline receipt and its binding re-run alone.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlmodel import Session, col, func, select
+
+from marketplace.errors import ListingNotFoundError, NotForSaleError
+from marketplace.listing import Listing, ListingView, Version, VersionParent, VersionView
+from marketplace.listing_rows import Row, parent_names, rows
+from marketplace.names import did_you_mean
+from marketplace.ranking import clone_rank
+from marketplace.receipt import Receipt, Recheck
+from marketplace.statement import MAX_HINTED_NAMES
+from marketplace.status import LISTED, UNUSABLE, StatusEvent
+
+
+def listing_views(
+    session: Session, names: Sequence[str] | None = None, *, only_listed: bool = False
+) -> list[ListingView]:
+    """All listings by name, or those asked for, whatever their status unless told otherwise."""
+    chosen = [row for row in rows(session, names) if row.status == LISTED or not only_listed]
+    parents = parent_names(session, None if names is None else [row.digest for row in chosen])
+    return [view_of(row, parents.get(row.digest, ()), _reputation(session, row)) for row in chosen]
+
+
+def listing_view(session: Session, name: str) -> ListingView:
+    """The listing of this name, whatever its status.
+
+    Raises:
+        ListingNotFoundError: There is none; the message names the closest ones.
+    """
+    views = listing_views(session, [name])
+    if not views:
+        raise ListingNotFoundError(
+            f"listing {name!r} does not exist: {hint(session, name) or 'see the list of listings'}"
+        )
+    return views[0]
+
+
+def hint(session: Session, name: str) -> str:
+    """Advice naming the closest listings; empty if none is close.
+
+    Few names are compared, those that begin alike first: an unknown name must stay a cheap
+    question in a market of a hundred thousand.
+    """
+    alike = select(Listing.name).where(col(Listing.name).startswith(name[:2], autoescape=True))
+    near = session.exec(alike.limit(MAX_HINTED_NAMES)).all()
+    rest = session.exec(select(Listing.name).limit(MAX_HINTED_NAMES - len(near))).all()
+    return did_you_mean(name, {*near, *rest})
+
+
+def refuse_unsold(view: ListingView) -> None:
+    """Let nobody pay for what is not for sale.
+
+    Raises:
+        NotForSaleError: The listing is withdrawn, quarantined or revoked.
+    """
+    if view.status != LISTED:
+        raise NotForSaleError(
+            f"listing {view.name!r} is {view.status} and not for sale: choose another one"
+        )
+
+
+def version_of_digest(session: Session, digest: str) -> Version | None:
+    """The version that is this layer."""
+    return session.exec(select(Version).where(Version.digest == digest)).first()
+
+
+def current_version(session: Session, listing: str) -> Version:
+    """The newest version of a listing that exists."""
+    query = (
+        select(Version).where(Version.listing == listing).order_by(col(Version.number).desc())
+    ).limit(1)
+    return session.exec(query).one()
+
+
+def status_of(session: Session, listing: str, number: int) -> str:
+    """Status of one version."""
+    query = (
+        select(StatusEvent.status)
+        .where(StatusEvent.listing == listing, StatusEvent.number == number)
+        .order_by(col(StatusEvent.id).desc())
+        .limit(1)
+    )
+    return session.exec(query).first() or LISTED
+
+
+def is_usable(session: Session, digest: str) -> bool:
+    """Whether the layer is in the market and neither quarantined nor revoked."""
+    version = version_of_digest(session, digest)
+    return version is not None and (
+        status_of(session, version.listing, version.number) not in UNUSABLE
+    )
+
+
+class Span(NamedTuple):
+    """A stretch of time, seconds since 1970; no end = until now."""
+
+    start: float
+    end: float | None
+
+
+def refuted_spans(session: Session, listing: str) -> list[Span]:
+    """When a listing was sold on a claim that does not hold, oldest first.
+
+    A version counts whose receipt failed its last binding re-run, from its publication to that
+    of the next version: publishing a new one does not save the seller from paying back.
+    """
+    last = (
+        select(func.max(Recheck.id))
+        .where(Recheck.receipt == Receipt.id, col(Recheck.binding))
+        .correlate(Receipt)
+        .scalar_subquery()
+    )
+    failed = (
+        select(Receipt.number)
+        .join(Recheck, col(Recheck.id) == last)
+        .where(Receipt.listing == listing, col(Recheck.passed).is_(False))
+    )
+    numbers = set(session.exec(failed))
+    versions = session.exec(
+        select(Version.number, Version.published_at)
+        .where(Version.listing == listing)
+        .order_by(col(Version.number))
+    ).all()
+    ends = [*(at for _, at in versions[1:]), None]
+    return [
+        Span(at, end) for (number, at), end in zip(versions, ends, strict=True) if number in numbers
+    ]
+
+
+def refuted(session: Session, listing: str) -> bool:
+    """Whether any version of a listing was sold on a claim that does not hold."""
+    return bool(refuted_spans(session, listing))
+
+
+def version_views(session: Session, name: str) -> list[VersionView]:
+    """Every version of a listing, newest first."""
+    parents: dict[str, list[str]] = {}
+    edges = (
+        select(VersionParent)
+        .join(Version, col(Version.digest) == col(VersionParent.child))
+        .where(Version.listing == name)
+        .order_by(col(VersionParent.parent))
+    )
+    for edge in session.exec(edges):
+        parents.setdefault(edge.child, []).append(edge.parent)
+    query = (
+        select(Version).where(Version.listing == name).order_by(col(Version.number).desc())
+    )  # fmt: skip
+    return [
+        VersionView(
+            listing=v.listing, number=v.number, digest=v.digest, description=v.description,
+            licence=v.licence, tags=tuple(v.tags.split()), ask_nanos=v.ask_nanos,
+            parents=tuple(parents.get(v.digest, ())), near_of=v.near_of, creator=v.creator,
+            release=v.release, status=status_of(session, v.listing, v.number),
+            published_at=v.published_at,
+        )
+        for v in session.exec(query)
+    ]  # fmt: skip
+
+
+def _reputation(session: Session, row: Row) -> float:
+    """A row's reputation, below that of the elder listing it nearly repeats."""
+    chain = [row]
+    while (elder := chain[-1].near_of) is not None and not chain[-1].is_settled:
+        if elder in {above.name for above in chain}:  # two listings whose versions were near
+            break
+        chain += rows(session, [elder])
+    reputation = chain[-1].reputation
+    for clone in reversed(chain[:-1]):
+        reputation = clone_rank(clone.reputation, reputation)
+    return reputation
+
+
+def view_of(row: Row, parents: Sequence[str], reputation: float) -> ListingView:
+    """A row as others see it."""
+    return ListingView(
+        name=row.name,
+        owner=row.owner,
+        digest=row.digest,
+        base_model=row.base_model,
+        niche=row.niche,
+        description=row.description,
+        price_nanos=row.price_nanos,
+        ask_nanos=row.ask_nanos,
+        reputation=reputation,
+        n_questions=row.n_questions,
+        accuracy=row.n_correct / row.n_questions,
+        base_accuracy=row.n_base_correct / row.n_questions,
+        sales=row.sales,
+        skill=row.skill,
+        split=row.split,
+        n_correct=row.n_correct,
+        n_base_correct=row.n_base_correct,
+        log_premium=row.log_premium,
+        published_at=row.listed_at,
+        version=row.number,
+        licence=row.licence,
+        tags=tuple(row.tags.split()),
+        parents=tuple(parents),
+        near_of=row.near_of,
+        status=row.status,
+        exam=row.exam,
+    )

@@ -1,0 +1,93 @@
+"""What is for sale on a service: the methods of `marketplace.facade.catalogue`, asked from afar."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from marketplace.client.base import ClientBase, path
+from marketplace.listing import ListingView, VersionView
+from marketplace.provenance import Evidence
+from marketplace.publishing.duplicates import Exact
+from marketplace.publishing.offer import as_parents
+from marketplace.receipt import ReceiptFacts
+from marketplace.royalty import Parent
+from marketplace.search import PAGE_SIZE, SearchPage, Wanted
+
+
+class CatalogueClient(ClientBase):
+    """Listings, and putting layers among them."""
+
+    def publish(
+        self,
+        *,
+        owner: str,
+        name: str,
+        digest: str,
+        base_model: str,
+        niche: str,
+        ask_nanos: int,
+        receipt: ReceiptFacts,
+        receipts: Sequence[ReceiptFacts] = (),
+        description: str = "",
+        licence: str = "",
+        tags: Sequence[str] = (),
+        parents: Sequence[str | Parent] = (),
+        version_of: str | None = None,
+        sketch: bytes = b"",
+        exact: Exact | None = None,
+        evidence: Evidence | None = None,
+        key: str,
+    ) -> ListingView:
+        """Put a layer up for sale whose files the service has.
+
+        What follows from the files (`sketch`, `exact`, `evidence`) the service finds for itself.
+        """
+        body = {
+            "owner": owner, "name": name, "digest": digest, "base_model": base_model,
+            "niche": niche, "ask_nanos": ask_nanos, "receipt": asdict(receipt),
+            "receipts": [asdict(one) for one in receipts], "description": description,
+            "licence": licence, "tags": list(tags), "version_of": version_of,
+            "parents": [asdict(parent) for parent in as_parents(parents)],
+        }  # fmt: skip
+        return self._transport.send(ListingView, "POST", path("listings"), body, key=key)
+
+    def listings(self, wanted: Wanted | None = None) -> list[ListingView]:
+        """Everything for sale, or what is wanted of it, by name."""
+        query = {"order": "name", "limit": 100, **_query(wanted)}
+        return list(self._transport.pages(ListingView, path("listings"), **query))
+
+    def search(
+        self,
+        text: str = "",
+        wanted: Wanted | None = None,
+        *,
+        order: str = "rank",
+        limit: int = PAGE_SIZE,
+        cursor: str | None = None,
+    ) -> SearchPage:
+        """One page of what is for sale and fits."""
+        query = {"query": text or None, "order": order, "limit": limit, "cursor": cursor}
+        found = self._transport.page(ListingView, path("listings"), **query, **_query(wanted))
+        return SearchPage(tuple(found.items), found.total or len(found.items), found.next)
+
+    def listing(self, name: str) -> ListingView:
+        """The listing of this name, whatever its status."""
+        return self._transport.get(ListingView, path("listings", name))
+
+    def versions(self, name: str) -> list[VersionView]:
+        """Every version of a listing, newest first."""
+        return list(self._transport.pages(VersionView, path("listings", name, "versions")))
+
+
+def _query(wanted: Wanted | None) -> dict[str, Any]:
+    """The conditions that are set."""
+    if wanted is None:
+        return {}
+    plain = {
+        "base_model": wanted.base_model, "niche": wanted.niche, "owner": wanted.owner,
+        "licence": list(wanted.licences), "tag": list(wanted.tags),
+        "max_price_nanos": wanted.max_price_nanos,
+        "commercial": "true" if wanted.commercial else None,
+        "min_reputation": wanted.min_reputation or None,
+    }  # fmt: skip
+    return {name: value for name, value in plain.items() if value not in (None, [])}

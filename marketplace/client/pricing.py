@@ -1,0 +1,24 @@
+"""Prices on a service: the methods of `marketplace.facade.pricing`, asked from afar."""
+
+from typing import Any
+
+from marketplace.client.base import ClientBase, path
+from marketplace.epoch import PricePoint
+from marketplace.quote import Quote
+
+
+class PricingClient(ClientBase):
+    """What things cost, and why."""
+
+    def quote(self, name: str) -> Quote:
+        """What the listing costs now and why."""
+        return self._transport.get(Quote, path("listings", name, "quote"))
+
+    def price_history(self, name: str) -> list[PricePoint]:
+        """Price and sales per epoch since publication."""
+        return list(self._transport.pages(PricePoint, path("listings", name, "prices")))
+
+    def close_epoch(self, number: int | None = None) -> None:
+        """Let demand move every price: for the service's operator."""
+        key = f"close-epoch-{number}"
+        self._transport.send(dict[str, Any], "POST", path("epochs"), {"number": number}, key=key)

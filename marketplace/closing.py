@@ -1,0 +1,105 @@
+"""Closing an epoch: evidence, trust and demand become the prices of the next one.
+
+    payments -> trust of accounts -> weight of reports and of buyers
+    exams + reports -> reputation; reputation, buyers, ask -> price, by at most 9/8 per epoch
+
+One pass over the market inside one transaction; many rows are added in few statements.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import insert
+from sqlmodel import Session, col, func, select
+
+from marketplace import evidence, pricing, repository
+from marketplace.epoch import Epoch, PriceRow, price_values
+from marketplace.idempotency import claim
+from marketplace.price import buyer_weight, next_demand, step_nanos, target_nanos
+from marketplace.ranking import ranks
+from marketplace.standing import AccountTrust, Standing, Vouching, standing_row
+from marketplace.trust import trust_of
+
+CHUNK = 10_000
+
+
+def close_epoch(session: Session, *, number: int | None = None, at: float) -> None:
+    """Let the closing epoch's evidence and buyers move every price, then open the next epoch.
+
+    With a number, an epoch that is not the running one is left as it is.
+    """
+    closing = pricing.current_epoch(session)
+    if number not in (None, closing):
+        return
+    trust = current_trust(session, at=at)
+    listings = evidence.for_sale(session, trust=trust, at=at)
+    spending = evidence.spending(session, closing)
+    reputations = ranks([listing.candidate for listing in listings.values()])
+    before = pricing.prices(session, closing)
+    session.add(Epoch(number=closing + 1, opened_at=at))
+    session.flush()
+    prices, standings = [], []
+    for name, price_nanos, demand in before:
+        listing, reputation = listings[name], reputations[name]
+        u = buyer_weight(spending.get(name, {}), price_nanos, trust)
+        after = next_demand(demand, u)
+        target = target_nanos(listing.ask_nanos, reputation, after.log_premium)
+        prices.append(price_values(name, closing + 1, step_nanos(price_nanos, target), after))
+        if u or not listing.plain or listing.near_of is not None:
+            standings.append(_standing(listing, closing + 1, reputation, u))
+    _add(session, PriceRow, prices)
+    _add(session, Standing, standings)
+    _add(session, AccountTrust, _trust_rows(trust or {}, closing + 1))
+
+
+def current_trust(session: Session, *, at: float) -> dict[str, float] | None:
+    """Trust by the payments made so far; None while nobody is vouched for."""
+    seeds = vouched(session)
+    return trust_of(evidence.payments(session, at=at), seeds) if seeds else None
+
+
+def vouched(session: Session) -> list[str]:
+    """Accounts the operator vouches for, by name."""
+    newest: dict[str, bool] = {}
+    for row in session.exec(select(Vouching).order_by(col(Vouching.number))):
+        newest[row.account] = row.vouched
+    return sorted(name for name, still in newest.items() if still)
+
+
+def vouch(session: Session, *, account: str, vouched: bool, key: str, at: float) -> None:
+    """Start or stop vouching for an account; takes effect when the epoch closes.
+
+    Raises:
+        AccountNotFoundError: There is no such account.
+    """
+    repository.account(session, account)
+    body: dict[str, object] = {"account": account, "vouched": vouched}
+    if claim(session, key=key, operation="vouch", body=body, at=at):
+        last = session.exec(select(func.max(Vouching.number))).one()
+        session.add(
+            Vouching(number=(last or 0) + 1, account=account, vouched=vouched, at=at, key=key)
+        )
+        session.flush()
+
+
+def _standing(
+    listing: evidence.ForSale, epoch: int, reputation: float, buyers: float
+) -> dict[str, object]:
+    return standing_row(
+        listing.listing,
+        epoch,
+        listing.number,
+        listing.record,
+        reputation=reputation,
+        buyers=buyers,
+    )
+
+
+def _trust_rows(trust: Mapping[str, float], epoch: int) -> list[dict[str, object]]:
+    return [
+        {"account": name, "epoch": epoch, "trust": value} for name, value in sorted(trust.items())
+    ]
+
+
+def _add(session: Session, table: type, rows: list[dict[str, object]]) -> None:
+    for start in range(0, len(rows), CHUNK):
+        session.connection().execute(insert(table), rows[start : start + CHUNK])

@@ -1,0 +1,57 @@
+"""What every part of the market's facade stands on: one view to read, one door to change.
+
+Changes go through `_change`, never around it: the work runs in a transaction that holds the write
+lock, together with whatever else is waiting to be written (see `marketplace.writer`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from sqlmodel import Session
+
+from marketplace.database import Database
+from marketplace.writer import Batch, Item, Writer
+
+T = TypeVar("T")
+
+
+class MarketBase:
+    """An open database and a clock; the methods come from the classes beside this one."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._writer = Writer(database)
+
+    @contextmanager
+    def _read(self) -> Iterator[Session]:
+        """One unchanging view of the market; blocks nobody and keeps nothing."""
+        with self._database.read() as session:
+            yield session
+
+    def _change(self, work: Callable[[Session], T], *, key: str | None = None) -> T:
+        """What the work returns, once its changes are on disk; if it raises, none of them is.
+
+        The work runs in the writer's thread. It returns views or plain values, never table rows,
+        and reads the clock itself, so that time and order of the ledger agree.
+
+        Args:
+            key: The request's idempotency key: a second call with it is refused while the first
+                is still being worked on. Without it, the second call waits its turn.
+
+        Raises:
+            KeyInProgressError: Another thread works on this key now.
+        """
+        return self._writer.run(work, key=key)
+
+    def _change_in(self, batch: Batch[Item, T], item: Item, *, key: str | None = None) -> T:
+        """As `_change`, for one item of a batch function: neighbours are done in one call.
+
+        Pass a method or function, not a lambda: neighbours are known by it.
+        """
+        return self._writer.submit_to(batch, item, key=key).result()
+
+    def _now(self) -> float:
+        """Seconds since 1970 by the market's clock."""
+        return self._clock()

@@ -1,0 +1,148 @@
+"""What is for sale, finding it, and putting it there."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from marketplace import catalogue
+from marketplace.facade.evidence import EvidenceFacade
+from marketplace.listing import ListingView, VersionView
+from marketplace.names import check_key
+from marketplace.provenance import Evidence
+from marketplace.publishing.duplicates import Exact, SketchIndex
+from marketplace.publishing.offer import Offer, as_parents
+from marketplace.publishing.publish import publish
+from marketplace.receipt import ReceiptFacts
+from marketplace.royalty import Parent
+from marketplace.search import PAGE_SIZE, Searcher, SearchPage, Wanted
+
+
+class CatalogueFacade(EvidenceFacade):
+    """The part of the market that shows layers."""
+
+    @cached_property
+    def _sketches(self) -> SketchIndex:
+        return SketchIndex()
+
+    @cached_property
+    def _searcher(self) -> Searcher:
+        return Searcher()
+
+    def publish(
+        self,
+        *,
+        owner: str,
+        name: str,
+        digest: str,
+        base_model: str,
+        niche: str,
+        ask_nanos: int,
+        receipt: ReceiptFacts,
+        receipts: Sequence[ReceiptFacts] = (),
+        description: str = "",
+        licence: str = "",
+        tags: Sequence[str] = (),
+        parents: Sequence[str | Parent] = (),
+        version_of: str | None = None,
+        sketch: bytes = b"",
+        exact: Exact | None = None,
+        evidence: Evidence | None = None,
+        must_be_signed: bool = False,
+        key: str,
+    ) -> ListingView:
+        """Put a layer up for sale at a price made of the ask and its exam result.
+
+        Args:
+            receipt: The headline exam.
+            receipts: Other exams.
+            licence: SPDX expression; empty = none stated, so that nobody else may build on it.
+            parents: Layers it was made from, by digest or listing; royalties go to their owners.
+            version_of: The listing this is the next version of; must be `name`.
+            sketch: `marketplace.similarity.sketch` of its update, for finding near-duplicates.
+            exact: Cosine with the layer of a digest, for who has the files.
+            evidence: Its signed manifest and the hashes of its files.
+            must_be_signed: Refuse it without a signature.
+
+        Raises:
+            InvalidInputError: A value that no listing may carry.
+            RefusedError: Name or layer taken, parents or licence that do not fit, a near-duplicate
+                that is not linked, a manifest that does not vouch for it.
+            IdempotencyKeyReusedError: The key belongs to another request.
+        """
+        check_key(key)
+        offer = Offer(
+            owner=owner,
+            name=name,
+            digest=digest,
+            base_model=base_model,
+            niche=niche,
+            ask_nanos=ask_nanos,
+            receipts=(receipt, *receipts),
+            description=description,
+            licence=licence,
+            tags=tuple(tags),
+            parents=as_parents(parents),
+            version_of=version_of,
+            sketch=sketch,
+            evidence=evidence or Evidence(),
+        )
+        with self._read() as session:  # the long search needs no write lock
+            finding = self._sketches.find(session, offer, exact)
+        return self._change(
+            lambda session: publish(
+                session, offer, finding=finding, exact=exact, key=key, at=self._now(),
+                must_be_signed=must_be_signed,
+            ),
+            key=key,
+        )  # fmt: skip
+
+    def listings(self, wanted: Wanted | None = None) -> list[ListingView]:
+        """Everything for sale, or what is wanted of it, by name, at the running epoch's prices."""
+        with self._read() as session:
+            if wanted is None:
+                return catalogue.listing_views(session, only_listed=True)
+            names = self._searcher.names(session, wanted)
+            return catalogue.listing_views(session, names, only_listed=True)
+
+    def listing(self, name: str) -> ListingView:
+        """The listing of this name, whatever its status.
+
+        Raises:
+            ListingNotFoundError: There is none; the message names the closest ones.
+        """
+        with self._read() as session:
+            return catalogue.listing_view(session, name)
+
+    def versions(self, name: str) -> list[VersionView]:
+        """Every version of a listing, newest first.
+
+        Raises:
+            ListingNotFoundError: There is none of this name.
+        """
+        with self._read() as session:
+            catalogue.listing_view(session, name)
+            return catalogue.version_views(session, name)
+
+    def search(
+        self,
+        text: str = "",
+        wanted: Wanted | None = None,
+        *,
+        order: str = "rank",
+        limit: int = PAGE_SIZE,
+        cursor: str | None = None,
+    ) -> SearchPage:
+        """One page of what is for sale and fits.
+
+        Args:
+            text: Words that name, niche, description or tags must hold, all of them.
+            wanted: Further conditions.
+            order: rank, price, newest, sales or name.
+            cursor: `SearchPage.next` of the page before.
+
+        Raises:
+            PageError: An order, a limit or a cursor that there is not.
+        """
+        with self._read() as session:
+            return self._searcher.page(
+                session, text, wanted or Wanted(), order=order, limit=limit, cursor=cursor
+            )

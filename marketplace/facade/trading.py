@@ -1,0 +1,97 @@
+"""Buying layers, rating them, and what users want."""
+
+from marketplace import repository
+from marketplace.facade.agreements import AgreementFacade
+from marketplace.facade.limit import limit_of
+from marketplace.facade.using import UsingFacade
+from marketplace.listing import PurchaseView
+from marketplace.names import check_key
+from marketplace.trading import queries, rights
+from marketplace.trading.buy import buy
+from marketplace.trading.demand import SkillDemand, demand, record_miss
+from marketplace.trading.records import IncomeView
+from marketplace.trading.returns import ReturnReport, return_failed
+from marketplace.trading.review import ReviewView, review, review_views
+from marketplace.trading.sweep import SweepReport, sweep
+
+
+class TradingFacade(UsingFacade, AgreementFacade):
+    """The part of the market where layers change hands.
+
+    Accounts that pay may be mandates; what they buy belongs to the mandate's owner.
+    """
+
+    def buy(
+        self, *, buyer: str, listing: str, key: str, max_price_nanos: int | None = None
+    ) -> PurchaseView:
+        """Pay the running price once per key; the buyer then owns the layer for good.
+
+        Raises:
+            RefusedError: Not for sale, own layer, already owned, above the limit, or too few
+                credits.
+            IdempotencyKeyReusedError: The key belongs to another request.
+        """
+        limit = limit_of(key, max_price_nanos)
+        return self._change(
+            lambda session: buy(
+                session, buyer=buyer, listing=listing, key=key, max_price_nanos=limit,
+                at=self._now(),
+            ), key=key)  # fmt: skip
+
+    def owns(self, account: str, digest: str) -> bool:
+        """Whether the account published the layer, or bought it and was not paid back."""
+        with self._read() as session:
+            return rights.owns(session, account, digest)
+
+    def may_use(self, account: str, digest: str) -> bool:
+        """Whether the account may use the layer now, by whatever right."""
+        with self._read() as session:
+            return rights.may_use(session, account, digest, at=self._now())
+
+    def purchases(self, buyer: str | None = None) -> list[PurchaseView]:
+        """All purchases, or one account's, oldest first."""
+        with self._read() as session:
+            return queries.purchase_views(session, buyer)
+
+    def incomes(self, account: str) -> list[IncomeView]:
+        """What the account earned as seller or ancestor, oldest first; nothing given back."""
+        with self._read() as session:
+            repository.account(session, account)
+            return queries.incomes(session, account)
+
+    def return_failed(self, *, listing: str, since: float | None = None) -> ReturnReport:
+        """Pay back the sales of a listing whose receipt failed; repeatable until all are."""
+        return self._change(
+            lambda session: return_failed(session, listing=listing, since=since, at=self._now())
+        )
+
+    def review(
+        self, *, reviewer: str, listing: str, n_good: int, n_bad: int, key: str, text: str = ""
+    ) -> ReviewView:
+        """Rate a listing by uses that helped and uses that did not; only after paid use."""
+        check_key(key)
+        return self._change(
+            lambda session: review(
+                session, reviewer=reviewer, listing=listing, n_good=n_good, n_bad=n_bad,
+                text=text, key=key, at=self._now(),
+            ), key=key)  # fmt: skip
+
+    def reviews(self, listing: str) -> list[ReviewView]:
+        """Every reviewer's newest review of each version, oldest first."""
+        with self._read() as session:
+            return review_views(session, listing)
+
+    def sweep(self) -> SweepReport:
+        """Settle meters and subscriptions whose time is over; take unclaimed holds back."""
+        return self._change(lambda session: sweep(session, at=self._now()))
+
+    def demand(self, since: float | None = None) -> list[SkillDemand]:
+        """What users want per skill, most wanted first; the last 30 days unless told."""
+        with self._read() as session:
+            return demand(session, since=since, at=self._now())
+
+    def record_miss(self, *, account: str, skill: str) -> bool:
+        """Note that an account found nothing for a skill; False when that was known."""
+        return self._change(
+            lambda session: record_miss(session, account=account, skill=skill, at=self._now())
+        )

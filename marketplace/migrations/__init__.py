@@ -1,0 +1,8 @@
+"""From one schema version to the next, and back, with Alembic.
+
+    sql/0002.sqlite.sql    what a market of revision 0002 consists of, written by `snapshot`
+    versions/0002_....py   how the rows of 0001 become rows of 0002
+
+A revision that has been released is never changed: change the tables, add a revision, and write
+its snapshot with `python -m marketplace.migrations.snapshot`.
+"""

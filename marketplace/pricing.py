@@ -1,0 +1,168 @@
+"""What the market answers about prices: quotes, histories, trust, incomes, concentration."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from sqlalchemy import select as columns
+from sqlmodel import Session, col, func, select
+
+from marketplace import catalogue, repository
+from marketplace.epoch import Epoch, PricePoint, PriceRow
+from marketplace.inequality import CONCENTRATED, gini, hhi
+from marketplace.listing import Listing, Purchase
+from marketplace.price import Demand
+from marketplace.quote import Basis, Quote, explain
+from marketplace.reputation import Record, exam_evidence
+from marketplace.standing import AccountTrust, Standing
+from marketplace.trading.offer import part
+from marketplace.trading.records import SELLER, Income, SaleReturn
+
+EVERYTHING = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Concentration:
+    """How owners share the income of one skill."""
+
+    skill: str
+    """Niche of the listings; 'all' = the whole market."""
+    n_owners: int
+    income_nanos: int
+    hhi: float
+    gini: float
+
+    @property
+    def concentrated(self) -> bool:
+        """Whether competition authorities would look twice."""
+        return self.hhi > CONCENTRATED
+
+
+def current_epoch(session: Session) -> int:
+    """Number of the running epoch."""
+    return session.exec(select(func.max(Epoch.number))).one()
+
+
+def quote(session: Session, name: str) -> Quote:
+    """The listing's running price with every term.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    return explain(catalogue.listing_view(session, name), basis(session, name))
+
+
+def basis(session: Session, name: str) -> Basis:
+    """What the running price of a listing was made from.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    view = catalogue.listing_view(session, name)
+    epoch = current_epoch(session)
+    price = session.get_one(PriceRow, (name, epoch))
+    before = session.get(PriceRow, (name, epoch - 1))
+    standing = session.get(Standing, (name, epoch))
+    known = standing is not None and standing.version == view.version
+    plain = Record(exam_evidence(view.n_questions, view.n_correct))
+    return Basis(
+        record=standing.record if standing is not None and known else plain,
+        demand=Demand(price.log_premium, price.usual_buyers),
+        buyers=standing.buyers if standing is not None else 0.0,
+        previous_nanos=None if before is None else before.price_nanos,
+        shares=part(session, view).shares,
+    )
+
+
+def history(session: Session, name: str) -> list[PricePoint]:
+    """The listing's price and sales, epoch by epoch, oldest first.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    catalogue.listing_view(session, name)
+    counted = (
+        select(Purchase.epoch, func.count())
+        .where(Purchase.listing == name)
+        .group_by(col(Purchase.epoch))
+    )
+    sales = dict(session.exec(counted).all())
+    rows = session.exec(
+        select(PriceRow).where(PriceRow.listing == name).order_by(col(PriceRow.epoch))
+    )
+    return [PricePoint(row.epoch, row.price_nanos, sales.get(row.epoch, 0)) for row in rows]
+
+
+def prices(session: Session, epoch: int) -> list[tuple[str, int, Demand]]:
+    """Every listing with its price in an epoch and the demand it was made from, by name."""
+    query = (
+        columns(
+            col(PriceRow.listing),
+            col(PriceRow.price_nanos),
+            col(PriceRow.log_premium),
+            col(PriceRow.usual_buyers),
+        )
+        .where(col(PriceRow.epoch) == epoch)
+        .order_by(col(PriceRow.listing))
+    )
+    return [
+        (row.listing, row.price_nanos, Demand(row.log_premium, row.usual_buyers))
+        for row in session.connection().execute(query)
+    ]
+
+
+def trust(session: Session, account: str) -> float:
+    """Trust in an account during the running epoch; 1 where trust is not in force.
+
+    Raises:
+        AccountNotFoundError: There is no such account.
+    """
+    repository.account(session, account)
+    epoch = current_epoch(session)
+    row = session.get(AccountTrust, (account, epoch))
+    if row is not None:
+        return row.trust
+    anybody = session.exec(select(AccountTrust.account).where(AccountTrust.epoch == epoch).limit(1))
+    return 1.0 if anybody.first() is None else 0.0
+
+
+def net_income(session: Session, listing: str) -> int:
+    """What a listing brought its seller after fees, royalties and returned sales, in nanos.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    catalogue.listing_view(session, listing)
+    query = select(func.coalesce(func.sum(Income.amount_nanos), 0)).where(
+        Income.source == listing,
+        Income.role == SELLER,
+        col(Income.transfer_id).not_in(select(SaleReturn.sale_id)),
+    )
+    return int(session.exec(query).one())
+
+
+def concentration(session: Session) -> list[Concentration]:
+    """Concentration of the owners' incomes: the whole market first, then each skill by name."""
+    query = (
+        select(Listing.niche, Listing.owner, func.sum(Income.amount_nanos))
+        .join(Income, col(Income.source) == col(Listing.name))
+        .where(
+            Income.role == SELLER,
+            col(Income.transfer_id).not_in(select(SaleReturn.sale_id)),
+        )
+        .group_by(col(Listing.niche), col(Listing.owner))
+        .order_by(col(Listing.niche), col(Listing.owner))
+    )
+    by_skill: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for skill, owner, nanos in session.exec(query):
+        by_skill[EVERYTHING][owner] += int(nanos)
+        by_skill[skill][owner] += int(nanos)
+    return [
+        Concentration(
+            skill=skill,
+            n_owners=len(incomes),
+            income_nanos=sum(incomes.values()),
+            hhi=hhi(incomes.values()),
+            gini=gini(incomes.values()),
+        )
+        for skill, incomes in by_skill.items()
+    ]

@@ -1,0 +1,232 @@
+"""What a market offers, wherever it runs: the local `Market` and the remote client alike.
+
+Commands and jobs are written against `MarketLike`, so that `--market URL` is all that changes.
+Each method is described where it is made, in `marketplace.facade`. What only the database's
+operator can do (audit, move, simulate) is not here.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from marketplace.account import AccountView
+from marketplace.chain import Head
+from marketplace.epoch import PricePoint
+from marketplace.errors import MarketError
+from marketplace.journal import PostingView
+from marketplace.listing import ListingView, PurchaseView, VersionView
+from marketplace.provenance import Evidence
+from marketplace.publishing.duplicates import Exact
+from marketplace.quote import Quote
+from marketplace.receipt import ReceiptFacts, ReceiptView, RecheckView
+from marketplace.royalty import Parent
+from marketplace.search import SearchPage, Wanted
+from marketplace.trading.bounty import BountyView
+from marketplace.trading.bundle import BundleView
+from marketplace.trading.compute import ComputeUseView, OfferView
+from marketplace.trading.demand import SkillDemand
+from marketplace.trading.meter import MeterView
+from marketplace.trading.offer import TermsView
+from marketplace.trading.records import IncomeView
+from marketplace.trading.rent import RentalView
+from marketplace.trading.review import ReviewView
+from marketplace.trading.subscription import SubscriptionView
+from marketplace.trading.trial import TrialView
+from marketplace.trading.usage import Charge, UsageView
+
+
+class Accounts(Protocol):
+    """Money."""
+
+    def open_account(self, name: str, *, key: str | None = None) -> AccountView: ...
+    def account(self, name: str) -> AccountView: ...
+    def accounts(self) -> Sequence[AccountView]: ...
+    def fund(self, name: str, amount_nanos: int, *, key: str) -> None: ...
+    def postings(self, account: str) -> Sequence[PostingView]: ...
+    def open_mandate(self, *, owner: str, name: str, cap_nanos: int, key: str) -> AccountView: ...
+    def fund_mandate(self, name: str, amount_nanos: int, *, key: str) -> None: ...
+    def reclaim_mandate(self, name: str, *, key: str) -> None: ...
+    def mandates(self, owner: str) -> Sequence[AccountView]: ...
+    def incomes(self, account: str) -> Sequence[IncomeView]: ...
+    def refund(self, transfer_id: int, *, amount_nanos: int | None = None, key: str) -> int: ...
+    def head(self) -> Head: ...
+
+
+class Catalogue(Protocol):
+    """What is for sale and what it costs."""
+
+    def publish(
+        self,
+        *,
+        owner: str,
+        name: str,
+        digest: str,
+        base_model: str,
+        niche: str,
+        ask_nanos: int,
+        receipt: ReceiptFacts,
+        receipts: Sequence[ReceiptFacts] = (),
+        description: str = "",
+        licence: str = "",
+        tags: Sequence[str] = (),
+        parents: Sequence[str | Parent] = (),
+        version_of: str | None = None,
+        sketch: bytes = b"",
+        exact: Exact | None = None,
+        evidence: Evidence | None = None,
+        key: str,
+    ) -> ListingView: ...
+    def listings(self, wanted: Wanted | None = None) -> Sequence[ListingView]: ...
+    def search(
+        self,
+        text: str = "",
+        wanted: Wanted | None = None,
+        *,
+        order: str = "rank",
+        limit: int = ...,
+        cursor: str | None = None,
+    ) -> SearchPage: ...
+    def listing(self, name: str) -> ListingView: ...
+    def versions(self, name: str) -> Sequence[VersionView]: ...
+    def quote(self, name: str) -> Quote: ...
+    def price_history(self, name: str) -> Sequence[PricePoint]: ...
+    def close_epoch(self, number: int | None = None) -> None: ...
+
+
+class Moderation(Protocol):
+    """Evidence, its re-runs, and taking layers down."""
+
+    def receipts(self, listing: str) -> Sequence[ReceiptView]: ...
+    def rechecks(self, receipt: int) -> Sequence[RecheckView]: ...
+    def recheck(
+        self,
+        *,
+        receipt: int,
+        by: str,
+        n_correct: int,
+        n_base_correct: int,
+        key: str,
+        questions_digest: str = "",
+    ) -> RecheckView: ...
+    def withdraw(self, *, listing: str, by: str, key: str, reason: str = "") -> ListingView: ...
+    def relist(self, *, listing: str, by: str, key: str, reason: str = "") -> ListingView: ...
+    def quarantine(self, *, listing: str, by: str, reason: str, key: str) -> ListingView: ...
+    def release(self, *, listing: str, by: str, reason: str, key: str) -> ListingView: ...
+    def revoke(self, *, listing: str, by: str, reason: str, key: str) -> ListingView: ...
+
+
+class Rights(Protocol):
+    """Ways to pay for one layer."""
+
+    def buy(
+        self, *, buyer: str, listing: str, key: str, max_price_nanos: int | None = None
+    ) -> PurchaseView: ...
+    def terms(self, listing: str) -> TermsView: ...
+    def set_terms(
+        self,
+        *,
+        owner: str,
+        listing: str,
+        key: str,
+        rent_day_parts: int = ...,
+        use_parts: int = ...,
+        subscribable: bool = ...,
+    ) -> TermsView: ...
+    def rent(
+        self, *, renter: str, listing: str, days: int, key: str, max_price_nanos: int | None = None
+    ) -> RentalView: ...
+    def charge(self, *, account: str, listing: str, units: int, key: str) -> UsageView: ...
+    def charge_many(self, charges: Sequence[Charge]) -> Sequence[UsageView | MarketError]: ...
+    def meter_open(
+        self, *, account: str, listing: str, limit_nanos: int, days: int, key: str
+    ) -> MeterView: ...
+    def meter_use(self, *, meter: int, units: int, key: str) -> MeterView: ...
+    def meter_close(self, *, meter: int, key: str) -> MeterView: ...
+    def trial_open(
+        self,
+        *,
+        buyer: str,
+        listing: str,
+        challenge_digest: str,
+        n_questions: int,
+        min_gain: int,
+        key: str,
+        days: int = 7,
+        max_price_nanos: int | None = None,
+    ) -> TrialView: ...
+    def trial_settle(
+        self, *, trial: int, n_correct: int, n_base_correct: int, key: str
+    ) -> TrialView: ...
+    def trials(self, buyer: str | None = None) -> Sequence[TrialView]: ...
+    def review(
+        self, *, reviewer: str, listing: str, n_good: int, n_bad: int, key: str, text: str = ""
+    ) -> ReviewView: ...
+    def reviews(self, listing: str) -> Sequence[ReviewView]: ...
+
+
+class Deals(Protocol):
+    """What is about several layers, about machine time, or about layers that are missing."""
+
+    def subscribe(
+        self, *, account: str, fee_nanos: int, days: int, key: str
+    ) -> SubscriptionView: ...
+    def subscriptions(self, account: str) -> Sequence[SubscriptionView]: ...
+    def bundle_create(
+        self, *, owner: str, name: str, listings: Sequence[str], key: str, discount_parts: int = 0
+    ) -> BundleView: ...
+    def bundles(self) -> Sequence[BundleView]: ...
+    def bundle_buy(
+        self, *, buyer: str, bundle: str, key: str, max_price_nanos: int | None = None
+    ) -> Sequence[PurchaseView]: ...
+    def bounty_post(
+        self,
+        *,
+        sponsor: str,
+        skill: str,
+        base_model: str,
+        exam: str,
+        min_questions: int,
+        min_accuracy_parts: int,
+        reward_nanos: int,
+        days: int,
+        key: str,
+    ) -> BountyView: ...
+    def bounty_claim(
+        self, *, bounty: int, listing: str, by: str, n_questions: int, n_correct: int, key: str
+    ) -> BountyView: ...
+    def bounties(self, *, open_only: bool = True) -> Sequence[BountyView]: ...
+    def offer_compute(
+        self,
+        *,
+        owner: str,
+        name: str,
+        resource: str,
+        ask_nanos: int,
+        capacity_units: int,
+        key: str,
+    ) -> OfferView: ...
+    def offers(self) -> Sequence[OfferView]: ...
+    def use_compute(
+        self,
+        *,
+        buyer: str,
+        offer: str,
+        units: int,
+        key: str,
+        max_price_nanos: int | None = None,
+    ) -> ComputeUseView: ...
+    def demand(self, since: float | None = None) -> Sequence[SkillDemand]: ...
+    def record_miss(self, *, account: str, skill: str) -> bool: ...
+
+
+class MarketLike(Accounts, Catalogue, Moderation, Rights, Deals, Protocol):
+    """A market that is open, here or elsewhere."""
+
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,188 @@
+"""Putting a layer up for sale, as a new listing or as the next version of one.
+
+The order of the checks is from cheap to dear, and the message is of the first that fails: owner,
+name, digest, status, provenance, parents, licences, near-duplicates. The price of a new listing
+is what its exam supports; that of a next version goes on from where the listing's price stands,
+so that a new version is no way to jump over the limit on price steps.
+"""
+
+from dataclasses import asdict
+
+from sqlmodel import Session, col, select
+
+from marketplace import catalogue, repository
+from marketplace.account import refuse_house
+from marketplace.account_key import AccountKey, KeyRevocation
+from marketplace.epoch import price_row
+from marketplace.errors import LineageError, ListingTakenError, NotOwnerError, StatusError
+from marketplace.idempotency import claim
+from marketplace.listing import Listing, ListingView, Version, VersionParent
+from marketplace.price import Demand, target_nanos
+from marketplace.provenance import Claim, Standards, Voucher, check_provenance, creator_of
+from marketplace.publishing.duplicates import Exact, Finding, elder_of, find_since
+from marketplace.publishing.line import Origin, check_licences, find_parents
+from marketplace.publishing.offer import Offer
+from marketplace.ranking import clone_rank
+from marketplace.receipt import Receipt
+from marketplace.reputation import exam_reputation
+from marketplace.status import QUARANTINED
+
+
+def publish(
+    session: Session, offer: Offer, *, finding: Finding, exact: Exact | None = None, key: str,
+    at: float, must_be_signed: bool = False,
+) -> ListingView:  # fmt: skip
+    """Put a layer up for sale, once per key.
+
+    Args:
+        finding: Elder layers it nearly repeats, from `SketchIndex.find`.
+        exact: For layers that were published since.
+
+    Raises:
+        HouseAccountError: The owner is one of the market's own accounts.
+        ListingTakenError: The name or the layer is already listed.
+        NotOwnerError: The next version of somebody else's listing.
+        StatusError: The next version of a quarantined listing.
+        ProvenanceError: The manifest does not vouch for the layer.
+        LineageError: A parent is missing or does not fit.
+        LicenceConflictError: Somebody in the line does not allow the licence.
+        NearDuplicateError: It repeats another listing's layer and does not name it as parent.
+    """
+    refuse_house(offer.owner, "publish")
+    repository.account(session, offer.owner)
+    if claim(session, key=key, operation="publish", body=offer.body(), at=at):
+        number = _next_number(session, offer)
+        _refuse_listed_layer(session, offer)
+        parents = find_parents(session, offer)
+        voucher = _voucher(session, offer, parents, at, must_be_signed)
+        check_licences(session, offer, parents)
+        finding = find_since(session, offer, finding, exact)
+        near_of = elder_of(session, offer, parents, finding)
+        _add(session, offer, number, near_of, voucher, key=key, at=at)
+        _add_evidence(session, offer, number, parents, at)
+        if number == 1:
+            _add_price(session, offer, near_of)
+    return catalogue.listing_view(session, offer.name)
+
+
+def _next_number(session: Session, offer: Offer) -> int:
+    """1 for a new listing, one more than its newest version for another."""
+    listing = session.get(Listing, offer.name)
+    if listing is None:
+        if offer.is_version:
+            catalogue.listing_view(session, offer.name)  # names the closest ones
+        return 1
+    view = catalogue.listing_view(session, offer.name)
+    if not offer.is_version and view.digest != offer.digest:
+        raise ListingTakenError(
+            f"listing name {offer.name!r} is taken by layer {view.digest} of {view.owner!r}:"
+            " publish under another name, or as its next version if it is yours"
+        )
+    if offer.is_version and offer.owner != view.owner:
+        raise NotOwnerError(
+            f"only its owner {view.owner!r} may publish the next version of {offer.name!r}, got"
+            f" {offer.owner!r}: publish a fork under a name of your own"
+        )
+    _check_same_product(offer, view)
+    return view.version + 1
+
+
+def _check_same_product(offer: Offer, view: ListingView) -> None:
+    if offer.is_version and (offer.base_model, offer.niche) != (view.base_model, view.niche):
+        raise LineageError(
+            f"listing {view.name!r} is for base model {view.base_model[:16]!r} and niche"
+            f" {view.niche!r}, the layer for {offer.base_model[:16]!r} and {offer.niche!r}:"
+            " publish it under another name"
+        )
+    if offer.is_version and view.status == QUARANTINED:
+        raise StatusError(
+            f"listing {view.name!r} is quarantined and takes no new version: ask an evaluator to"
+            " release it first"
+        )
+
+
+def _refuse_listed_layer(session: Session, offer: Offer) -> None:
+    same = catalogue.version_of_digest(session, offer.digest)
+    if same is not None:
+        owner = session.exec(select(Listing.owner).where(Listing.name == same.listing)).one()
+        raise ListingTakenError(
+            f"layer {offer.digest} is already listed as {same.listing!r} by {owner!r}:"
+            " use that listing, or publish a layer that differs"
+        )
+
+
+def _voucher(
+    session: Session, offer: Offer, parents: tuple[Origin, ...], at: float, must_be_signed: bool
+) -> Voucher:
+    digests = frozenset(parent.digest for parent in parents)
+    return check_provenance(
+        Claim(offer.digest, offer.base_model, offer.licence, digests),
+        offer.evidence,
+        _standards(session, offer, at, must_be_signed),
+    )
+
+
+def _standards(session: Session, offer: Offer, at: float, must_be_signed: bool) -> Standards:
+    creator = creator_of(offer.evidence.manifest)
+    signer = session.get(AccountKey, creator)
+    past = list(session.exec(select(Version).where(Version.listing == offer.name)))
+    signed_by = {version.creator for version in past if version.creator}
+    registered = session.exec(
+        select(AccountKey.public_key)
+        .outerjoin(KeyRevocation, col(KeyRevocation.public_key) == col(AccountKey.public_key))
+        .where(AccountKey.account == offer.owner, col(KeyRevocation.public_key).is_(None))
+    )
+    gone = session.get(KeyRevocation, creator) is not None
+    return Standards(
+        now=at,
+        own_keys=frozenset(registered) or frozenset(signed_by),
+        foreign_keys={creator} if signer is not None and signer.account != offer.owner else (),
+        revoked_keys={creator: "its owner revoked it"} if gone else {},
+        releases=[version.release for version in past if version.release],
+        must_be_signed=must_be_signed or bool(signed_by),
+    )
+
+
+def _add(
+    session: Session, offer: Offer, number: int, near_of: str | None, voucher: Voucher, *,
+    key: str, at: float,
+) -> None:  # fmt: skip
+    if number == 1:
+        session.add(
+            Listing(
+                name=offer.name, owner=offer.owner, base_model=offer.base_model,
+                niche=offer.niche, published_at=at, key=key,
+            )
+        )  # fmt: skip
+        session.flush()
+    session.add(
+        Version(
+            listing=offer.name, number=number, digest=offer.digest,
+            description=offer.description, licence=offer.licence, tags=" ".join(sorted(offer.tags)),
+            ask_nanos=offer.ask_nanos, near_of=near_of, sketch=offer.sketch,
+            creator=voucher.creator, release=voucher.release, published_at=at, key=key,
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+def _add_evidence(
+    session: Session, offer: Offer, number: int, parents: tuple[Origin, ...], at: float
+) -> None:
+    for receipt in offer.receipts:  # one by one: the first one's number must be the lowest
+        session.add(Receipt(listing=offer.name, number=number, at=at, **asdict(receipt)))
+        session.flush()
+    for parent in parents:
+        session.add(VersionParent(child=offer.digest, parent=parent.digest, weight=parent.weight))
+    session.flush()
+
+
+def _add_price(session: Session, offer: Offer, near_of: str | None) -> None:
+    headline = offer.receipts[0]
+    reputation = exam_reputation(headline.n_questions, headline.n_correct)
+    if near_of is not None:
+        reputation = clone_rank(reputation, catalogue.listing_view(session, near_of).reputation)
+    price_nanos = target_nanos(offer.ask_nanos, reputation, log_premium=0.0)
+    epoch = repository.current_epoch(session)
+    session.add(price_row(offer.name, epoch, price_nanos, Demand()))
+    session.flush()

@@ -1,0 +1,180 @@
+"""The evidence a layer is sold on: exam results that anyone can obtain again.
+
+A receipt names the exam, its seed and its questions' digest besides the counts, so that whoever
+re-runs it sits the very same questions. A version may carry a receipt for every exam it sat; the
+first is the headline, from which the market makes reputation and price.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
+from sqlmodel import Field
+
+from marketplace.errors import ReceiptError
+from marketplace.names import check_name
+from marketplace.tables import MarketTable, RowNumber
+
+PRICED_SPLITS = ("audit", "test")
+"""Splits nothing was trained or selected on; only these can carry a price."""
+MAX_QUESTIONS = 10**9
+STANDARD_EXAM = "standard"
+"""The exam of the skill's own generator, at its own seed."""
+
+_NO_MORE_RIGHT_THAN_ASKED = (
+    "n_correct BETWEEN 0 AND n_questions AND n_base_correct BETWEEN 0 AND n_questions"
+)
+
+
+class Receipt(MarketTable, table=True):
+    """What a version, and its base model alone, scored on one exam, as its owner states."""
+
+    __tablename__: ClassVar[str] = "receipt"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint(_NO_MORE_RIGHT_THAN_ASKED, name="no_more_right_than_asked"),
+        UniqueConstraint("listing", "number", "exam", "skill", name="one_receipt_per_exam"),
+        ForeignKeyConstraint(["listing", "number"], ["version.listing", "version.number"]),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowNumber)
+    listing: str
+    number: int = Field(default=1, sa_type=BigInteger)
+    exam: str = STANDARD_EXAM
+    skill: str
+    split: str
+    n_questions: int = Field(sa_type=BigInteger)
+    n_correct: int = Field(sa_type=BigInteger)
+    n_base_correct: int = Field(sa_type=BigInteger)
+    seed: int | None = Field(default=None, sa_type=BigInteger)
+    """None = the exam's own."""
+    questions_digest: str = ""
+    """sha256 of the sheet, 64 hex digits; empty = not stated."""
+    at: float = 0.0
+
+
+class Recheck(MarketTable, table=True):
+    """A receipt's exam, sat again."""
+
+    __tablename__: ClassVar[str] = "recheck"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint(_NO_MORE_RIGHT_THAN_ASKED, name="no_more_right_than_asked_again"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowNumber)
+    receipt: int = Field(foreign_key="receipt.id", index=True, sa_type=BigInteger)
+    by: str = Field(foreign_key="account.name")
+    n_questions: int = Field(sa_type=BigInteger)
+    n_correct: int = Field(sa_type=BigInteger)
+    n_base_correct: int = Field(sa_type=BigInteger)
+    passed: bool
+    binding: bool
+    """Sat by an evaluator, so that money and reputation follow it."""
+    at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFacts:
+    """What a layer, and its base model alone, scored on the same questions.
+
+    Raises:
+        ReceiptError: The numbers cannot be true, or the split cannot carry a price.
+    """
+
+    skill: str
+    n_questions: int
+    n_correct: int
+    n_base_correct: int
+    split: str = "test"
+    exam: str = STANDARD_EXAM
+    seed: int | None = None
+    """What the questions were drawn with; None = the exam's own."""
+    questions_digest: str = ""
+    """sha256 of the sheet, 64 hex digits; empty = not stated."""
+
+    def __post_init__(self) -> None:
+        check_name(self.skill, "skill")
+        check_name(self.exam, "exam")
+        if self.split not in PRICED_SPLITS:
+            raise ReceiptError(
+                f"a price rests on questions from {' or '.join(PRICED_SPLITS)},"
+                f" got split {self.split!r}: examine the layer again on one of these"
+            )
+        check_counts(self.n_questions, self.n_correct, self.n_base_correct)
+        if self.seed is not None:
+            _check_count("seed", self.seed, 0, 2**63 - 1)
+        digest = self.questions_digest
+        if digest and not (len(digest) == 64 and set(digest) <= set("0123456789abcdef")):
+            raise ReceiptError(
+                f"questions_digest must be 64 hex digits or empty, got {digest[:80]!r}:"
+                " take the sha256 of the sheet"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptView:
+    """A receipt as others see it, with what its re-runs showed."""
+
+    id: int
+    listing: str
+    version: int
+    digest: str
+    exam: str
+    skill: str
+    split: str
+    n_questions: int
+    n_correct: int
+    n_base_correct: int
+    seed: int | None
+    questions_digest: str
+    at: float
+    n_passed: int
+    """Re-runs that agreed, by anyone."""
+    n_failed: int
+    """Re-runs that did not."""
+    refuted: bool
+    """The last re-run by an evaluator did not agree: the claim no longer counts."""
+
+    @property
+    def lift(self) -> float:
+        """Claimed accuracy gained over the base model."""
+        return (self.n_correct - self.n_base_correct) / self.n_questions
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckView:
+    """One re-run and what came of it."""
+
+    id: int
+    receipt: int
+    listing: str
+    by: str
+    n_questions: int
+    n_correct: int
+    n_base_correct: int
+    passed: bool
+    binding: bool
+    reason: str
+    """The comparison in words and numbers."""
+    at: float
+
+
+def check_counts(n_questions: object, n_correct: object, n_base_correct: object) -> None:
+    """Refuse counts that cannot be true.
+
+    Raises:
+        ReceiptError: More right than asked, negative, or no whole number.
+    """
+    questions = _check_count("n_questions", n_questions, 1, MAX_QUESTIONS)
+    _check_count("n_correct", n_correct, 0, questions)
+    _check_count("n_base_correct", n_base_correct, 0, questions)
+
+
+def _check_count(what: str, value: object, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ReceiptError(
+            f"{what} must be a whole number from {low} to {high}, got {value!r}: count again"
+        )
+    return value

@@ -1,0 +1,41 @@
+"""What goes back: views as JSON, pages, and the account's own keys without the market's prefix."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.responses import JSONResponse
+
+from marketplace.service.caller import Caller
+from marketplace.service.cursors import MAX_LIMIT
+from marketplace.wire import to_wire
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Items per page.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=512, description="`next` of the page before; nothing for the first page."),
+]
+
+
+def answer(
+    view: Any,
+    caller: Caller | None = None,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A view as JSON."""
+    return JSONResponse(wire(view, caller), status, dict(headers or {}))
+
+
+def page(items: Sequence[Any], following: str | None, caller: Caller | None = None) -> JSONResponse:
+    """One page of a list."""
+    return JSONResponse({"items": [wire(item, caller) for item in items], "next": following})
+
+
+def wire(view: Any, caller: Caller | None = None) -> Any:
+    """A view as JSON values; its idempotency key is the one that the caller sent."""
+    found = to_wire(view)
+    if caller is not None and isinstance(found, dict) and isinstance(found.get("key"), str):
+        found["key"] = found["key"].removeprefix(f"{caller.name}:")
+    return found

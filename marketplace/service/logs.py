@@ -1,0 +1,54 @@
+"""One JSON line per request: who, what, how it ended, how long it took.
+
+Never a body, a header, a query or a path: these hold keys, signatures, searches and prompts. The
+route's template stands for the address. A failure adds its class and the places it passed through,
+without the values.
+"""
+
+import sys
+import traceback
+from typing import Any, Protocol, TextIO
+
+import structlog
+
+ALLOWED = frozenset(
+    {
+        "event", "level", "timestamp", "request", "method", "route", "status", "duration_ms",
+        "account", "public_key", "peer", "problem", "error", "places", "address", "reason",
+    }
+)  # fmt: skip
+"""The only fields that are written; anything else is dropped by name."""
+
+
+class Logger(Protocol):
+    """What the service needs of a structlog logger."""
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Something ordinary."""
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Something a person should look at."""
+
+
+def make_logger(stream: TextIO | None = None) -> Logger:
+    """A logger of JSON lines that leaves the rest of the process alone."""
+    logger: Logger = structlog.wrap_logger(
+        structlog.WriteLogger(stream or sys.stderr),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _only_allowed,
+            structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+    )
+    return logger
+
+
+def places(error: BaseException) -> list[str]:
+    """Where an error passed through, innermost last: file, line and function."""
+    frames = traceback.extract_tb(error.__traceback__)[-12:]
+    return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _only_allowed(_logger: Any, _method: str, fields: Any) -> Any:
+    return {name: value for name, value in fields.items() if name in ALLOWED and value is not None}

@@ -1,0 +1,36 @@
+"""What Prometheus may know: numbers by route and status, never by account or listing."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BUCKETS_S = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """The counters of one service, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "market_requests", "Requests answered.", ("method", "route", "status"),
+            registry=self.registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "market_request_seconds", "Time to answer.", ("route",), buckets=BUCKETS_S,
+            registry=self.registry,
+        )  # fmt: skip
+        self.refusals = Counter(
+            "market_refusals", "Problems sent, by type.", ("type",), registry=self.registry
+        )
+        self.in_flight = Gauge(
+            "market_requests_in_flight", "Requests under way.", registry=self.registry
+        )
+        self.uploaded = Counter(
+            "market_uploaded_bytes", "Bytes of layer files taken in.", registry=self.registry
+        )
+        self.downloaded = Counter(
+            "market_downloaded_bytes", "Bytes of layer files sent.", registry=self.registry
+        )
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,194 @@
+"""What is for sale, finding it, and putting it there."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+
+from marketplace.epoch import PricePoint
+from marketplace.listing import ListingView, VersionView
+from marketplace.quote import Quote
+from marketplace.receipt import ReceiptFacts
+from marketplace.royalty import Parent
+from marketplace.search import SearchPage, Wanted
+from marketplace.service.answers import Cursor, Limit, answer, page, wire
+from marketplace.service.caller import Anyone, Caller
+from marketplace.service.change import Changing
+from marketplace.service.etags import tagged
+from marketplace.service.problems import ProblemError
+from marketplace.service.publishing import Prepared, prepare
+from marketplace.service.state import Here, Service
+from marketplace.service.wire_models import (
+    AccountName,
+    Body,
+    Count,
+    Credits,
+    Digest,
+    ListingName,
+    Name,
+    Several,
+    Text,
+    listing_page,
+    model_of,
+    page_of,
+)
+
+router = APIRouter(prefix="/v1/listings", tags=["listings"])
+Conditions = Annotated[list[str] | None, Query(max_length=32)]
+Condition = Annotated[str | None, Query(max_length=200)]
+
+
+class ReceiptBody(Body):
+    """What the layer, and its base model alone, scored on the same questions."""
+
+    skill: Name
+    n_questions: Several
+    n_correct: Count
+    n_base_correct: Count
+    split: Literal["audit", "test"] = "test"
+    exam: Name = "standard"
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    questions_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+    def facts(self) -> ReceiptFacts:
+        """The receipt as the market takes it."""
+        return ReceiptFacts(**self.model_dump())
+
+
+class ParentBody(Body):
+    """A layer that this one was made from, by listing or digest."""
+
+    name: Digest
+    weight: Several = 1
+
+
+class ListingBody(Body):
+    """A layer to put up for sale; its files are uploaded before."""
+
+    owner: AccountName
+    name: Name
+    digest: Digest
+    base_model: Text
+    niche: Text
+    ask: Credits
+    receipt: ReceiptBody
+    receipts: Annotated[list[ReceiptBody], Field(max_length=32, default_factory=list)]
+    description: Annotated[str, Field(max_length=2000)] = ""
+    licence: Annotated[str, Field(max_length=200)] = ""
+    tags: Annotated[list[Name], Field(max_length=32, default_factory=list)]
+    parents: Annotated[list[ParentBody], Field(max_length=32, default_factory=list)]
+    version_of: Name | None = None
+
+
+async def wanted(
+    base_model: Condition = None,
+    niche: Condition = None,
+    owner: Condition = None,
+    licence: Conditions = None,
+    tag: Conditions = None,
+    max_price: Annotated[Credits | None, Query()] = None,
+    min_reputation: Annotated[float, Query(ge=0.0, le=1.0)] = 0.0,
+    commercial: bool = False,
+) -> Wanted:
+    """The conditions of a search; all must hold: any of the licences, every tag."""
+    return Wanted(
+        base_model=base_model, niche=niche, owner=owner, licences=tuple(licence or ()),
+        tags=tuple(tag or ()), max_price_nanos=max_price, min_reputation=min_reputation,
+        commercial=commercial,
+    )  # fmt: skip
+
+
+@router.get("", operation_id="list_listings", response_model=listing_page(ListingView))
+async def list_listings(
+    caller: Anyone,
+    service: Here,
+    conditions: Annotated[Wanted, Depends(wanted)],
+    query: Annotated[str, Query(max_length=200, description="Words; all must be found.")] = "",
+    order: Literal["rank", "price", "newest", "sales", "name"] = "rank",
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    """One page of what is for sale and fits."""
+    scope = ("listings", query, conditions, order)
+    start = None if cursor is None else str(service.cursors.open(scope, cursor))
+    found: SearchPage = await service.read(
+        lambda: service.market.search(query, conditions, order=order, limit=limit, cursor=start)
+    )
+    if not found.total and caller is not None:
+        await _note_miss(service, caller, conditions)
+    following = None if found.next is None else service.cursors.seal(scope, found.next)
+    items = [wire(listing) for listing in found.listings]
+    return JSONResponse({"items": items, "next": following, "total": found.total})
+
+
+@router.post("", operation_id="publish", response_model=model_of(ListingView), status_code=201)
+async def publish(body: ListingBody, change: Changing, service: Here) -> Response:
+    """Put an uploaded layer up for sale; what its files say is found out here, not believed."""
+    change.caller.must_be(body.owner)
+    prepared = await _prepared(service, body)
+    view = await change.run(
+        lambda key: service.market.publish(
+            owner=body.owner, name=body.name, digest=body.digest, base_model=body.base_model,
+            niche=body.niche, ask_nanos=body.ask, receipt=body.receipt.facts(),
+            receipts=[one.facts() for one in body.receipts], description=body.description,
+            licence=body.licence, tags=body.tags, version_of=body.version_of,
+            parents=[Parent(one.name, one.weight) for one in body.parents],
+            sketch=prepared.sketch, exact=prepared.exact, evidence=prepared.evidence, key=key,
+        )
+    )  # fmt: skip
+    where = f"/v1/listings/{view.name}"
+    return answer(view, change.caller, status=201, headers={"Location": where})
+
+
+@router.get("/{name}", operation_id="read_listing", response_model=model_of(ListingView))
+async def read_listing(
+    name: ListingName, request: Request, caller: Anyone, service: Here
+) -> Response:
+    """One listing at the running epoch's price; its ETag is what updates must name."""
+    view = await service.read(lambda: service.market.listing(name))
+    return tagged(request, wire(view))
+
+
+@router.get("/{name}/quote", operation_id="read_quote", response_model=model_of(Quote))
+async def read_quote(name: ListingName, caller: Anyone, service: Here) -> Response:
+    """What the listing costs now, term by term."""
+    return answer(await service.read(lambda: service.market.quote(name)))
+
+
+@router.get("/{name}/prices", operation_id="read_prices", response_model=page_of(PricePoint))
+async def read_prices(
+    name: ListingName, caller: Anyone, service: Here, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Price and sales by epoch since publication; the last is the running epoch."""
+    points = await service.read(lambda: service.market.price_history(name))
+    scope = ("prices", name)
+    return page(*service.cursors.page_by_count(scope, points, cursor=cursor, limit=limit))
+
+
+@router.get("/{name}/versions", operation_id="list_versions", response_model=page_of(VersionView))
+async def list_versions(
+    name: ListingName, caller: Anyone, service: Here, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """Every version of a listing, newest first."""
+    found = await service.read(lambda: service.market.versions(name))
+    scope = ("versions", name)
+    return page(*service.cursors.page_by_count(scope, found, cursor=cursor, limit=limit))
+
+
+async def _prepared(service: Service, body: ListingBody) -> Prepared:
+    store = service.store
+    if store is None:
+        return Prepared()
+    if not store.has(body.digest):
+        raise ProblemError(
+            "layer-missing", f"layer {body.digest} was not uploaded: PUT its files first"
+        )
+    return await service.heavy(lambda: prepare(store, body.digest, body.base_model))
+
+
+async def _note_miss(service: Service, caller: Caller, conditions: Wanted) -> None:
+    """Let an unmet search for a skill count as demand for it, once per account."""
+    account, skill = caller.account, conditions.niche
+    if account is not None and skill:
+        await service.change(lambda: service.market.record_miss(account=account, skill=skill))

@@ -1,0 +1,46 @@
+"""What a service may be told, with defaults that suit one team."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many requests per window, all at once if they like."""
+
+    quota: int
+    window_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How one service is reached, whom it obeys and what it refuses."""
+
+    origins: tuple[str, ...] = ("http://127.0.0.1:8080", "http://localhost:8080")
+    """Scheme and authority that clients sign, such as https://market.example. A request signed for
+    another service, replayed here under its name, is refused."""
+    operators: frozenset[str] = frozenset()
+    """Public keys (hex) that may grant credits and close epochs."""
+    layers: Path | None = None
+    """Folder of uploaded layers; None = the service keeps none and publishes without files."""
+    cursor_secret: bytes = field(default=b"", repr=False)
+    """Signs page cursors; empty = a new one per start, which ends running lists at a restart."""
+    max_validity_s: int = 60
+    """Longest time between `created` and `expires` of a signature."""
+    clock_skew_s: int = 5
+    """How far a client's clock may be ahead."""
+    max_body_bytes: int = 1 << 20
+    """Of every body but a layer's files."""
+    max_layer_bytes: int = 1 << 30
+    """Of a layer's weights file."""
+    max_uploads: int = 4
+    """Unfinished uploads that one account may have."""
+    signed: RateLimit = RateLimit(6000)
+    """Per public key."""
+    unsigned: RateLimit = RateLimit(600)
+    """Per peer address: requests without a signature, and with a bad one."""
+    change_threads: int = 64
+    """Changes that wait for the writer together; what is committed as one group."""
+    read_threads: int = 8
+    stop_timeout_s: float = 30.0
+    """How long a stopping service waits for what it has begun."""

@@ -1,0 +1,65 @@
+"""SQL questions about what is put up for others to see: terms, reviews, bundles, offers."""
+
+from collections.abc import Collection
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from marketplace.trading.notices import (
+    Bundle,
+    BundlePart,
+    ComputeOffer,
+    ComputeUse,
+    Review,
+    Terms,
+)
+from marketplace.trading.queries import chunks
+
+
+def latest_terms(session: Session, listings: Collection[str]) -> dict[str, Terms]:
+    """The terms that apply to each of these listings; those without have the usual ones."""
+    found: dict[str, Terms] = {}
+    for names in chunks(set(listings)):
+        newest = (
+            select(func.max(Terms.id))
+            .where(col(Terms.listing).in_(names))
+            .group_by(col(Terms.listing))
+        )
+        query = select(Terms).where(col(Terms.id).in_(newest))
+        found |= {row.listing: row for row in session.exec(query)}
+    return found
+
+
+def latest_reviews(session: Session, listing: str | None = None) -> list[Review]:
+    """Each reviewer's newest review of each layer, oldest first."""
+    newest = select(func.max(Review.id)).group_by(col(Review.reviewer), col(Review.digest))
+    query = select(Review).where(col(Review.id).in_(newest)).order_by(col(Review.id))
+    if listing is not None:
+        query = query.where(Review.listing == listing)
+    return list(session.exec(query))
+
+
+def bundle_names(session: Session) -> list[str]:
+    """Names of all bundles."""
+    return list(session.exec(select(Bundle.name).order_by(col(Bundle.name))))
+
+
+def bundle_listings(session: Session, bundle: str) -> list[str]:
+    """Names of the listings of a bundle."""
+    query = select(BundlePart.listing).where(BundlePart.bundle == bundle)
+    return list(session.exec(query.order_by(col(BundlePart.listing))))
+
+
+def offer_names(session: Session) -> list[str]:
+    """Names of all offers of computing time."""
+    return list(session.exec(select(ComputeOffer.name).order_by(col(ComputeOffer.name))))
+
+
+def computed_units(session: Session, offer: str) -> dict[int, int]:
+    """Units of an offer sold in each epoch."""
+    query = (
+        select(ComputeUse.epoch, func.sum(ComputeUse.units))
+        .where(ComputeUse.offer == offer)
+        .group_by(col(ComputeUse.epoch))
+    )
+    return {epoch: int(units) for epoch, units in session.exec(query)}

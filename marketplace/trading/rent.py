@@ -1,0 +1,118 @@
+"""Renting by time: so many days, paid in advance; renewing adds to the days that are left."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from marketplace import repository
+from marketplace.account import refuse_house
+from marketplace.errors import InvalidInputError
+from marketplace.idempotency import claim
+from marketplace.money import check_amount
+from marketplace.trading import offer, queries
+from marketplace.trading.buy import refuse_owner, refuse_price
+from marketplace.trading.records import Rental
+from marketplace.trading.settlement import Payment, settle
+
+DAY_S = 86_400.0
+MAX_DAYS = 366
+
+
+@dataclass(frozen=True, slots=True)
+class RentalView:
+    """A rental as its renter sees it."""
+
+    rental: int
+    """Number of the transfer that paid for it."""
+    renter: str
+    listing: str
+    days: int
+    price_nanos: int
+    starts_at: float
+    """Seconds since 1970."""
+    ends_at: float
+    replayed: bool = False
+
+
+def rent(
+    session: Session,
+    *,
+    renter: str,
+    listing: str,
+    days: int,
+    key: str,
+    max_price_nanos: int | None,
+    at: float,
+) -> RentalView:
+    """Pay for days of use; they start now, or when the rental that is running ends.
+
+    Raises:
+        NotForSaleError: The listing was withdrawn, quarantined or revoked.
+        NotOfferedError: The seller does not rent it out.
+        OwnLayerError: The renter published the layer.
+        AlreadyOwnedError: The renter owns it.
+        PriceAboveLimitError: The rent is above `max_price_nanos`.
+    """
+    refuse_house(renter, "rent")
+    check_days(days)
+    account = repository.account(session, renter)
+    body: dict[str, object] = {"renter": renter, "listing": listing, "days": days}
+    if not claim(session, key=key, operation="rent", body=body, at=at):
+        return _made(session, key)
+    view = offer.on_sale(session, listing)
+    principal = queries.principal(session, renter)
+    if (before := queries.purchase(session, principal, view.name)) is None or not before.returned:
+        refuse_owner(session, principal, view)
+    rate = offer.offered(offer.terms_view(session, view).rent_day_nanos, listing, "for rent")
+    price_nanos = check_amount(max(offer.MIN_CHARGE_NANOS, rate * days), "rent")
+    what = f"renting listing {listing!r} for {days} days"
+    refuse_price(account, what, price_nanos, max_price_nanos)
+    payment = Payment(
+        way="rent",
+        payer=renter,
+        principal=principal,
+        gross_nanos=price_nanos,
+        parts=(offer.part(session, view),),
+        epoch=repository.current_epoch(session),
+        memo=f"{renter} rents {listing} for {days} days",
+    )
+    number, _ = settle(session, payment, key=key, at=at)
+    running = queries.rental_end(session, principal, listing)
+    starts_at = at if running is None else max(at, running)
+    session.add(
+        Rental(
+            transfer_id=number,
+            renter=principal,
+            listing=listing,
+            starts_at=starts_at,
+            ends_at=starts_at + days * DAY_S,
+            rate_nanos=rate,
+        )
+    )
+    session.flush()
+    return RentalView(
+        number, renter, listing, days, price_nanos, starts_at, starts_at + days * DAY_S
+    )
+
+
+def check_days(days: object) -> int:
+    """The value itself, when it is a whole number of days within a year.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if type(days) is not int or not 1 <= days <= MAX_DAYS:
+        raise InvalidInputError(f"days must be a whole number from 1 to {MAX_DAYS}, got {days!r}")
+    return days
+
+
+def _made(session: Session, key: str) -> RentalView:
+    number = queries.transfer_of_key(session, key)
+    rental = None if number is None else session.get(Rental, number)
+    assert number is not None and rental is not None, f"key {key!r} left no rental"
+    paid = queries.settlement(session, number)
+    days = round((rental.ends_at - rental.starts_at) / DAY_S)
+    return RentalView(
+        number, paid.payer, rental.listing, days, paid.gross_nanos, rental.starts_at,
+        rental.ends_at, replayed=True,
+    )  # fmt: skip

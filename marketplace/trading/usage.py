@@ -1,0 +1,256 @@
+"""Metered use: every call pays for what it used, fractions of a cent included.
+
+A charge is one transfer; many are posted by one call, in few statements. Use that is covered
+already - of an own, bought, rented or tried layer, or under a subscription - is noted and costs
+nothing; a subscription's units decide later who gets its fee.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import insert
+from sqlmodel import Session
+
+from marketplace import catalogue, repository
+from marketplace.account import refuse_house
+from marketplace.errors import MarketError, NotForSaleError
+from marketplace.idempotency import claim
+from marketplace.ledger import Entry, Posted, post_many
+from marketplace.listing import ListingView
+from marketplace.money import check_amount
+from marketplace.names import check_key, check_name
+from marketplace.status import UNUSABLE
+from marketplace.trading import noticeboard, offer, queries, rights
+from marketplace.trading.records import Usage
+from marketplace.trading.settlement import Part, Payment, divide, legs, note
+
+CHARGE = "charge"
+"""What covers use that was paid for by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A use to be paid for."""
+
+    account: str
+    listing: str
+    units: int
+    """Tokens, or calls where tokens are not counted."""
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageView:
+    """A use as its user sees it."""
+
+    account: str
+    listing: str
+    units: int
+    amount_nanos: int
+    """What was paid now; 0 when something else covers the use."""
+    covered_by: str
+    transfer: int | None
+    """Number of the payment, or of what covers the use."""
+    key: str
+    at: float
+    replayed: bool = False
+
+
+def charge_many(
+    session: Session, charges: Sequence[Charge], *, at: float
+) -> list[UsageView | MarketError]:
+    """Charge many uses; one answer per use, in order. A refused one does not stop the others."""
+    answers: dict[int, UsageView | MarketError] = {}
+    waiting = list(enumerate(charges))
+    while waiting:
+        first: dict[str, tuple[int, Charge]] = {}  # a repeated key waits for its first answer
+        later: list[tuple[int, Charge]] = []
+        for place, one in waiting:
+            refusal = _refusal(one)
+            if refusal is not None:
+                answers[place] = refusal
+            elif one.key in first:
+                later.append((place, one))
+            else:
+                first[one.key] = (place, one)
+        batch = list(first.values())
+        made = _Batch(session, [one for _, one in batch], at).run()
+        answers |= {place: answer for (place, _), answer in zip(batch, made, strict=True)}
+        waiting = later
+    return [answers[place] for place in range(len(charges))]
+
+
+def charge(session: Session, one: Charge, *, at: float) -> UsageView:
+    """Charge one use.
+
+    Raises:
+        NotForSaleError: The listing was withdrawn, quarantined or revoked.
+        NotOfferedError: The seller offers no metered use.
+        InsufficientCreditsError: The account cannot pay.
+    """
+    (answer,) = charge_many(session, [one], at=at)
+    if isinstance(answer, MarketError):
+        raise answer
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A listing as a batch needs it."""
+
+    view: ListingView
+    terms: offer.TermsView
+    part: Part
+    usable: bool
+
+
+class _Facts:
+    """Everything the charges of one batch rest on, asked for once; few questions, however many."""
+
+    def __init__(self, session: Session, charges: Sequence[Charge], at: float) -> None:
+        listings = {one.listing for one in charges}
+        views = catalogue.listing_views(session, sorted(listings))
+        names = [view.name for view in views]
+        parts, terms = offer.parts(session, views), noticeboard.latest_terms(session, names)
+        self.epoch = repository.current_epoch(session)
+        self.layers = {
+            view.name: _Layer(
+                view, offer.terms_from(view, terms.get(view.name)), parts[view.name],
+                view.status not in UNUSABLE,
+            )
+            for view in views
+        }  # fmt: skip
+        self.principals = queries.principals(session, {one.account for one in charges})
+        pairs = {(self.principals[one.account], one.listing) for one in charges}
+        self.rights = rights.rights(session, pairs, at=at)
+        self.known = queries.usages(session, {one.key for one in charges})
+
+
+class _Batch:
+    """One run of `charge_many` over charges of which no two share a key."""
+
+    def __init__(self, session: Session, charges: Sequence[Charge], at: float) -> None:
+        self._session, self._charges, self._at = session, charges, at
+        self._facts = _Facts(session, charges, at)
+        self._rows: list[dict[str, object]] = []
+
+    def run(self) -> list[UsageView | MarketError]:
+        answers: list[UsageView | Payment | MarketError] = []
+        for one in self._charges:
+            try:
+                answers.append(self._repeat(one) or self._covered(one) or self._payment(one))
+            except MarketError as refusal:
+                answers.append(refusal)
+        paid = iter(
+            self._post(
+                [
+                    (one, answer)
+                    for one, answer in zip(self._charges, answers, strict=True)
+                    if isinstance(answer, Payment)
+                ]
+            )
+        )
+        if self._rows:
+            self._session.connection().execute(insert(Usage), self._rows)
+        return [next(paid) if isinstance(answer, Payment) else answer for answer in answers]
+
+    def _repeat(self, one: Charge) -> UsageView | None:
+        """The first answer, when the key took effect before and the request is equal."""
+        row = self._facts.known.get(one.key)
+        if row is None:
+            return None
+        claim(self._session, key=one.key, operation="usage", body=_body(one), at=self._at)
+        return UsageView(
+            row.account, row.listing, row.units, row.amount_nanos, row.covered_by, row.cover_id,
+            row.key, row.at, replayed=True,
+        )  # fmt: skip
+
+    def _covered(self, one: Charge) -> UsageView | None:
+        """The use, when it costs nothing more."""
+        refuse_house(one.account, "use layers")
+        principal, layer = self._principal(one), self._layer(one.listing)
+        right = self._facts.rights.get((principal, one.listing))
+        if right is None or right.kind == rights.METER:
+            return None
+        if not layer.usable:
+            raise NotForSaleError(
+                f"listing {one.listing!r} is {layer.view.status} and must not be used:"
+                " choose another one"
+            )
+        claim(self._session, key=one.key, operation="usage", body=_body(one), at=self._at)
+        return self._noted(one, principal, 0, right.kind, right.number)
+
+    def _payment(self, one: Charge) -> Payment:
+        layer = self._layer(one.listing)
+        catalogue.refuse_unsold(layer.view)
+        rate = offer.offered(layer.terms.use_rate_nanos, one.listing, "by use")
+        return Payment(
+            way="usage",
+            payer=one.account,
+            principal=self._principal(one),
+            gross_nanos=offer.cost_nanos(one.units, rate),
+            parts=(layer.part,),
+            epoch=self._facts.epoch,
+            memo=f"{one.account} uses {one.units} units of {one.listing}",
+        )
+
+    def _post(self, bills: Sequence[tuple[Charge, Payment]]) -> list[UsageView | MarketError]:
+        if not bills:
+            return []
+        divisions = [divide(payment.gross_nanos, payment.parts) for _, payment in bills]
+        entries = [
+            Entry(one.key, "usage", payment.memo, legs(payment, division), _body(one))
+            for (one, payment), division in zip(bills, divisions, strict=True)
+        ]
+        posted = post_many(self._session, entries, at=self._at)
+        answers: list[UsageView | MarketError] = []
+        settled = []
+        for (one, payment), division, answer in zip(bills, divisions, posted, strict=True):
+            if not isinstance(answer, Posted):
+                answers.append(answer)
+                continue
+            number = answer.transfer_id
+            settled.append((number, payment, division))
+            answers.append(self._noted(one, payment.principal, payment.gross_nanos, CHARGE, number))
+        if settled:
+            note(self._session, settled, at=self._at)
+        return answers
+
+    def _noted(
+        self, one: Charge, principal: str, nanos: int, covered_by: str, number: int | None
+    ) -> UsageView:
+        self._rows.append(
+            {
+                "key": one.key, "account": one.account, "principal": principal,
+                "listing": one.listing, "units": one.units, "amount_nanos": nanos,
+                "covered_by": covered_by, "cover_id": number, "at": self._at,
+            }
+        )  # fmt: skip
+        return UsageView(
+            one.account, one.listing, one.units, nanos, covered_by, number, one.key, self._at
+        )
+
+    def _principal(self, one: Charge) -> str:
+        return self._facts.principals[one.account]
+
+    def _layer(self, listing: str) -> _Layer:
+        found = self._facts.layers.get(listing)
+        if found is None:
+            catalogue.listing_view(self._session, listing)  # refuses, naming the closest
+        assert found is not None
+        return found
+
+
+def _refusal(one: Charge) -> MarketError | None:
+    """What is wrong with a charge by itself."""
+    try:
+        check_key(one.key)
+        check_amount(one.units, "units")
+        check_name(one.listing, "listing name")
+    except MarketError as refusal:
+        return refusal
+    return None
+
+
+def _body(one: Charge) -> dict[str, object]:
+    return {"account": one.account, "listing": one.listing, "units": one.units}

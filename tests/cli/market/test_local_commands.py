@@ -1,0 +1,253 @@
+"""Market commands on a home of one's own: what they print, and what they refuse in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from academy.selection import demand_files
+from academy.skills import SKILL_NAMES
+from marketplace.market import Market
+from marketplace.testing import publish_example
+from tui.cli.testing import Done, continuum
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """ada sells two layers, bob has credits."""
+    with Market.open(f"sqlite:///{tmp_path / 'market.db'}") as market:
+        for name in ("ada", "bob"):
+            market.open_account(name)
+        market.fund("bob", 50 * 10**9, key="start")
+        publish_example(market, "ada", "sorter")
+        publish_example(market, "ada", "adder")
+    return tmp_path
+
+
+def run(home: Path, *words: object) -> Done:
+    done = continuum("market", *words, "--home", home)
+    assert "Traceback" not in done.err
+    return done
+
+
+def ok(home: Path, *words: object) -> str:
+    done = run(home, *words)
+    assert done.code == 0, done
+    return done.out
+
+
+def test_listings_are_listed_searched_shown_and_explained(home: Path) -> None:
+    """Each view names price, proof and owner."""
+    assert "sorter" in ok(home, "list") and "adder" in ok(home, "list")
+    found = ok(home, "search", "sorter")
+    assert "sorter" in found and "adder" not in found
+    assert "nothing for sale fits" in ok(home, "search", "--skill", "cooking")
+    shown = ok(home, "show", "sorter")
+    assert "a day" in shown and "per 1,000 units" in shown and "agreed" in shown
+    short, long = ok(home, "quote", "sorter"), ok(home, "quote", "sorter", "--explain")
+    assert short.startswith("ask ") and len(long.splitlines()) > len(short.splitlines())
+
+
+def test_buying_pays_once(home: Path) -> None:
+    """The same command again charges nothing; another key is refused."""
+    assert "bob bought sorter for " in ok(home, "buy", "sorter", "-a", "bob")
+    assert "nothing was charged again" in ok(home, "buy", "sorter", "-a", "bob")
+    assert "already" in run(home, "buy", "sorter", "-a", "bob", "--key", "other").refusal
+    assert "sale" in ok(home, "wallet", "bob")
+    assert "seller" in ok(home, "royalties", "-a", "ada")
+    assert "cost recovery" in ok(home, "royalties", "-a", "ada", "--cost", "50")
+
+
+def test_rent_use_review_and_subscriptions(home: Path) -> None:
+    """Every way to pay is one command; what is covered costs nothing."""
+    assert "bob paid" in ok(home, "use", "adder", 5, "-a", "bob")
+    assert "bob rents adder for 2 days" in ok(home, "rent", "adder", "--days", 2, "-a", "bob")
+    assert "covered by" in ok(home, "use", "adder", 5, "-a", "bob")
+    assert "3 good and 1 bad" in ok(
+        home, "review", "adder", "--good", 3, "--bad", 1, "--text", "fine", "-a", "bob"
+    )
+    assert "bob subscribes" in ok(home, "subscribe", 2, "-a", "bob")
+    assert "open" in ok(home, "subscriptions", "-a", "bob")
+    assert "held" in ok(home, "wallet", "bob")
+    assert "0 meters" in ok(home, "sweep")
+
+
+def test_bundles_bounties_and_compute(home: Path) -> None:
+    """Made, listed and paid for."""
+    assert "2 layers" in ok(home, "bundle", "create", "both", "sorter", "adder", "-a", "ada")
+    assert "both" in ok(home, "bundle", "list")
+    assert "bob bought" in ok(home, "bundle", "buy", "both", "-a", "bob")
+    assert "bounty" in ok(
+        home, "bounty", "post", "sorting", "--reward", 3, "--base-model", "tiny-llama",
+        "--accuracy", 0.9, "-a", "bob",
+    )  # fmt: skip
+    number = ok(home, "bounty", "list").splitlines()[2].split()[0]
+    assert "paid for sorter" in ok(
+        home, "bounty", "claim", number, "sorter", "--right", 95, "--questions", 100, "-a", "bob"
+    )
+    assert "gpu" in ok(
+        home, "compute", "offer", "gpu", "--ask", 0.001, "--capacity", 10000, "-a", "ada"
+    )
+    assert "0.0 %" in ok(home, "compute", "list")
+    assert "bob paid" in ok(home, "compute", "use", "gpu", 1500, "-a", "bob")
+    assert "the books balance" in ok(home, "verify")
+
+
+def test_a_mandate_spends_up_to_its_cap(home: Path) -> None:
+    """Opened, funded, listed, used and taken back."""
+    assert "may spend 2.0000 credits" in ok(
+        home, "mandate", "open", "shopper", "--cap", 2, "--fund", 1, "-a", "bob"
+    )
+    assert "2.0000 credits" in ok(home, "mandate", "fund", "shopper", 1, "-a", "bob")
+    assert "bob/shopper" in ok(home, "mandate", "list", "-a", "bob")
+    ok(home, "use", "sorter", 1000, "-a", "bob/shopper")
+    assert "bob has 49." in ok(home, "mandate", "reclaim", "shopper", "-a", "bob")
+
+
+def test_a_seller_sets_terms_withdraws_and_relists(home: Path) -> None:
+    """What is withdrawn is not sold."""
+    assert "not for rent" in ok(home, "terms", "sorter", "--rent", 0, "-a", "ada")
+    assert "no longer for sale" in ok(home, "withdraw", "sorter", "-a", "ada")
+    assert "sorter" in run(home, "buy", "sorter", "-a", "bob").refusal
+    assert "is for sale" in ok(home, "relist", "sorter", "-a", "ada")
+
+
+def test_evaluators_quarantine_release_and_revoke(home: Path) -> None:
+    """The platform and whom it appoints; nobody else."""
+    assert "quarantined" in ok(home, "quarantine", "sorter", "--reason", "found a trigger")
+    assert run(home, "buy", "sorter", "-a", "bob").refusal
+    assert run(home, "release", "sorter", "--reason", "no", "-a", "bob").refusal
+    ok(home, "appoint", "bob")
+    assert "listed" in ok(home, "release", "sorter", "--reason", "false alarm", "-a", "bob")
+    assert "revoked" in ok(home, "revoke", "sorter", "--reason", "stolen")
+
+
+def test_an_epoch_moves_prices_and_an_operator_vouches(home: Path) -> None:
+    """Both are single commands."""
+    assert "vouched for" in ok(home, "vouch", "bob")
+    assert "prices have moved" in ok(home, "epoch", "close")
+
+
+def test_a_head_kept_elsewhere_finds_a_rewritten_ledger(home: Path, tmp_path: Path) -> None:
+    """Verify is green with it, and red when the ledger is another one."""
+    kept = tmp_path / "elsewhere" / "head.json"
+    signer = ok(home, "head", kept).split()[-1]
+    ok(home, "buy", "sorter", "-a", "bob")
+    assert "still contains" in ok(home, "verify", "--head", kept, "--signer", signer)
+    assert "expected" in run(home, "verify", "--head", kept, "--signer", "0" * 64).refusal
+    other = tmp_path / "other"
+    other.mkdir()
+    with Market.open(f"sqlite:///{other / 'market.db'}") as market:
+        market.open_account("bob")
+        market.fund("bob", 7, key="start")
+    done = run(other, "verify", "--head", kept)
+    assert done.code == 1 and "head" in done.out
+
+
+def test_demand_is_written_as_the_academy_reads_it(home: Path, tmp_path: Path) -> None:
+    """Shares per skill; the Academy's own reader accepts the file."""
+    skill = SKILL_NAMES[0]
+    ok(
+        home, "bounty", "post", skill, "--reward", 1, "--base-model", "x", "--accuracy", 0.5,
+        "-a", "bob",
+    )  # fmt: skip
+    ok(home, "search", "--skill", "cooking", "-a", "bob")
+    out = tmp_path / "demand.json"
+    assert "cooking" in ok(home, "demand")
+    assert str(out) in ok(home, "demand", "--known", "--out", out)
+    assert set(json.loads(out.read_text())) == {skill}
+    assert demand_files.load(out, SKILL_NAMES)[skill] == 1.0
+
+
+def test_a_payment_is_refunded_whole(home: Path) -> None:
+    """Buyer and seller are back where they were."""
+    ok(home, "buy", "sorter", "-a", "bob")
+    number = ok(home, "wallet", "bob").splitlines()[-1].split()[0]
+    assert f"transfer {number} is refunded" in ok(home, "refund", number)
+    assert "50.0000" in ok(home, "wallet")
+    assert "the books balance" in ok(home, "verify")
+
+
+def test_a_market_is_migrated_and_moved(home: Path, tmp_path: Path) -> None:
+    """Every transfer and the head go along."""
+    assert "up to date" in ok(home, "migrate")
+    target = f"sqlite:///{tmp_path / 'copy.db'}"
+    assert "moved with all of its" in ok(home, "move", target)
+    assert continuum("market", "verify", "--market", target).code == 0
+    assert run(home, "move", target).refusal  # not over another market
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("buy", "sortre"), "did you mean 'sorter'"),
+        (("buy", "sorter", "-a", "nobody"), "nobody"),
+        (("buy", "sorter", "-a", "bob", "--max-price", "0.0001"), "raise the limit"),
+        (("buy", "sorter", "-a", "bob", "--max-price", "-1"), "above 0"),
+        (("rent", "sorter", "-a", "bob", "--max-price", "nan"), "above 0"),
+        (("fund", "0", "--key", "k"), "above 0"),
+        (("review", "sorter", "--good", "1", "-a", "bob"), "sorter"),
+        (("subscribe", "1e8", "-a", "bob"), "credits"),
+        (("bounty", "post", "x", "--reward", "1", "--base-model", "b", "--accuracy", "2"), "0.9"),
+        (("bundle", "create", "b", "sorter", "--discount", "1"), "--discount"),
+        (("mandate", "open", "x", "--cap", "1", "-a", "bob/y"), "mandate"),
+        (("verify", "--head", "/nowhere/head.json"), "/nowhere/head.json"),
+        (("verify", "--market", "http://127.0.0.1:1"), "database itself"),
+        (("list", "--market", "ftp://x"), "ftp://x"),
+        (("list", "--market", "http://"), "HOST"),
+        (("list", "--market", "sqlite:////nowhere/m.db"), "/nowhere/m.db"),
+        (("buy", "x", "--market", "http://127.0.0.1:1"), "continuum market open me"),
+        (("demand", "--out", "x.txt"), ".json"),
+        (("demand", "--out", "x.json"), "nobody wanted"),
+        (("search", "--order", "colour"), "colour"),
+        (("quote", "../x"), "../x"),
+        (("refund", "9999"), "9999"),
+        (("withdraw", "sorter", "-a", "bob"), "sorter"),
+        (("serve", "--market", "http://x"), "database"),
+        (("serve", "--operator", "nobody"), "public_key"),
+        (("serve", "--host", "0.0.0.0"), "--origin"),
+        (("move", "sqlite:////nowhere/x.db"), "/nowhere/x.db"),
+        (("publish", "nothing", "--name", "n", "--skill", "sort"), "nothing"),
+    ],
+)
+def test_bad_input_is_one_line_that_says_what_to_do(
+    home: Path, words: tuple[str, ...], said: str
+) -> None:
+    """No traceback, no half work, the value or the remedy in the words."""
+    assert said in run(home, *words).refusal
+
+
+def test_an_unknown_attack_is_refused(tmp_path: Path) -> None:
+    """Before anything is simulated."""
+    done = continuum("market", "simulate", "--out", tmp_path / "s", "--attack", "magic")
+    assert "magic" in done.refusal
+
+
+COMMANDS = [
+    ("list",), ("search", "sort"), ("show", "sorter"), ("quote", "sorter", "--explain"),
+    ("buy", "sorter", "-a", "bob"), ("use", "adder", "3", "-a", "bob"), ("wallet",), ("verify",),
+    ("demand",), ("keys",), ("bounty", "list"), ("open", "eve"), ("head", "head.json"),
+]  # fmt: skip
+
+
+def test_commands_on_a_market_load_no_model_library(home: Path) -> None:
+    """They start at once: no torch, transformers, peft, faiss, matplotlib or web framework."""
+    code = (
+        "import sys\nfrom tui.cli.testing import continuum\n"
+        f"for words in {COMMANDS!r}:\n"
+        f"    done = continuum('market', *words, '--home', {str(home)!r})\n"
+        "    assert done.code == 0, done\n"
+        "heavy = ('torch', 'transformers', 'peft', 'faiss', 'matplotlib', 'fastapi')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=home, env=environment,
+        check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]", done.stderr

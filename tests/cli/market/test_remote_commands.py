@@ -1,0 +1,140 @@
+"""Two users and one service, by the commands they type: the real server in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from genome.adapter.hostile import write_valid
+from genome.library import Library
+from genome.validate import check_folder
+from marketplace.client.remote import RemoteMarket
+from marketplace.keys import KeyStore
+from marketplace.receipt import ReceiptFacts
+from tui.cli.testing import Done, continuum
+
+
+@dataclass
+class Town:
+    """A service and the homes of its users."""
+
+    url: str
+    folder: Path
+    process: subprocess.Popen[str]
+
+    def home(self, user: str) -> Path:
+        return self.folder / user
+
+    def run(self, user: str, *words: object) -> Done:
+        return continuum("market", *words, "--home", self.home(user), "--market", self.url)
+
+    def ok(self, user: str, *words: object) -> str:
+        done = self.run(user, *words)
+        assert done.code == 0, done
+        return done.out
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A running `continuum market serve`, with the operator's key in its home."""
+    folder = tmp_path_factory.mktemp("town")
+    KeyStore(folder / "host" / "keys", lambda: None).create("operator")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "tui.cli.main", "market", "serve", "--port", "0", "--home",
+            str(folder / "host"), "--operator", "operator",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    yield Town(first.split()[-1], folder, process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+
+
+@pytest.fixture(scope="module")
+def digest(town: Town) -> str:
+    """ada has an account, and a layer for sale; bob has an account and credits."""
+    for user in ("ada", "bob"):
+        assert f"account {user} is open" in town.ok(user, "open", user)
+    assert "bob received 9.0000" in town.ok(
+        "host", "fund", 9, "--key", "gift", "-a", "bob", "--operator", "operator"
+    )
+    layer = write_valid(town.folder / "layer")
+    with check_folder(layer) as checked:
+        found = checked.digest
+    key = KeyStore(town.home("ada") / "keys", lambda: None).load("ada")
+    with RemoteMarket(town.url, account="ada", key=key) as market:
+        market.upload_layer(found, layer)
+        market.publish(
+            owner="ada", name="sql", digest=found, base_model="tiny", niche="sql",
+            ask_nanos=10**8, key="publish-sql",
+            receipt=ReceiptFacts(skill="sql", n_questions=100, n_correct=80, n_base_correct=30),
+        )  # fmt: skip
+    return found
+
+
+def test_a_buyer_finds_pays_and_has_the_layer(town: Town, digest: str) -> None:
+    """Search, explain, buy; the layer is then in the buyer's own library, checked."""
+    assert "sql" in town.ok("bob", "search", "sql")
+    assert "reputation L" in town.ok("bob", "quote", "sql", "--explain")
+    assert "not" in town.run("bob", "fetch", "sql", "-a", "bob").refusal
+    out = town.ok("bob", "buy", "sql", "-a", "bob")
+    assert "bob bought sql for" in out and "in the library" in out
+    assert digest in Library.open(town.home("bob"))
+    again = town.ok("bob", "buy", "sql", "-a", "bob")
+    assert "nothing was charged again" in again and "in the library" not in again
+    assert "already" in town.ok("bob", "fetch", "sql", "-a", "bob")
+    assert "sale" in town.ok("bob", "wallet", "bob")
+
+
+def test_a_refusal_reads_as_at_home(town: Town, digest: str) -> None:
+    """One line: the market's own words, or the service's."""
+    assert "did you mean 'sql'" in town.run("bob", "quote", "sqll").refusal
+    assert "no key of account 'ada'" in town.run("bob", "wallet", "ada").refusal
+    assert "continuum market open eve" in town.run("eve", "buy", "sql", "-a", "eve").refusal
+    assert "exists" in town.run("eve", "open", "ada").refusal
+    assert not KeyStore(town.home("eve") / "keys", lambda: None).has("ada")
+    assert "not an operator" in town.run("bob", "fund", 1, "--key", "x", "-a", "bob").refusal
+    done = town.run("bob", "buy", "sql", "-a", "bob", "--key", "two words")
+    assert "without spaces" in done.refusal
+
+
+def test_a_key_others_can_read_is_not_used(town: Town, digest: str) -> None:
+    """The command stops before anything is signed."""
+    town.ok("mia", "open", "mia")
+    key = town.home("mia") / "keys" / "mia.pem"
+    key.chmod(0o644)
+    assert "chmod 600" in town.run("mia", "buy", "sql", "-a", "mia").refusal
+
+
+def test_keys_are_listed_by_their_public_half(town: Town, digest: str) -> None:
+    """Nothing secret is printed."""
+    shown = continuum("market", "keys", "--home", town.home("bob"))
+    store = KeyStore(town.home("bob") / "keys", lambda: None)
+    assert store.load("bob").public in shown.out
+    assert "PRIVATE" not in shown.out
+
+
+def test_the_operators_head_is_kept_elsewhere_and_verified(town: Town, digest: str) -> None:
+    """The head comes over the wire, the audit is done on the database while the service runs."""
+    kept = town.folder / "head.json"
+    assert "signed by" in town.ok("host", "head", kept)
+    town.ok("bob", "use", "sql", 10, "-a", "bob")
+    done = continuum("market", "verify", "--head", kept, "--home", town.home("host"))
+    assert done.code == 0 and "still contains" in done.out
+
+
+def test_a_service_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    """The address is named, nothing is retried for ever."""
+    done = continuum("market", "list", "--market", "http://127.0.0.1:9", "--home", tmp_path)
+    assert "http://127.0.0.1:9" in done.refusal

@@ -1,0 +1,31 @@
+"""A service in this process, and the real client in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from marketplace.client.testing import ORIGIN, Hosted, InProcess
+from marketplace.keys import PrivateKey
+from marketplace.market import Market
+from marketplace.service.app import create_app
+from marketplace.service.settings import ServiceSettings
+
+
+@pytest.fixture
+def hosted(tmp_path: Path) -> Iterator[Hosted]:
+    """A service over a market in a file, with a folder for layers and an operator."""
+    operator = PrivateKey.generate()
+    settings = ServiceSettings(
+        origins=(ORIGIN,), operators=frozenset({operator.public}), layers=tmp_path / "layers"
+    )
+    with (
+        Market.open(f"sqlite:///{tmp_path / 'market.db'}") as market,
+        InProcess(create_app(market, settings)) as wire,
+    ):
+        found = Hosted(market, wire, {"operator": operator})
+        yield found
+        for client in found.opened:
+            client.close()

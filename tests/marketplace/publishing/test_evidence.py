@@ -1,0 +1,174 @@
+"""Promises of marketplace.publishing.evidence, on SQLite and PostgreSQL."""
+
+from typing import Any
+
+import pytest
+
+from marketplace.errors import (
+    AccountNotFoundError,
+    IdempotencyKeyReusedError,
+    MarketError,
+    NotOwnerError,
+    ReceiptError,
+    ReceiptNotFoundError,
+    StatusError,
+)
+from marketplace.market import Market
+from marketplace.money import NANOS_PER_CREDIT
+from marketplace.receipt import ReceiptFacts, RecheckView
+
+OTHER = ReceiptFacts(
+    skill="sorting", exam="long-words", n_questions=100, n_correct=90, n_base_correct=10, seed=7,
+    questions_digest="a" * 64,
+)  # fmt: skip
+
+
+@pytest.fixture
+def receipt(market: Market, publish: Any) -> int:
+    """Bob claims 320 of 400, base 100; the receipt's number."""
+    publish("bob", "sort")
+    return market.receipts("sort")[0].id
+
+
+def rerun(market: Market, receipt: int, n_correct: int, **changes: Any) -> RecheckView:
+    """The platform's re-run, base as claimed."""
+    facts = {"by": "platform", "n_base_correct": 100, "key": f"re-{n_correct}"} | changes
+    return market.recheck(receipt=receipt, n_correct=n_correct, **facts)
+
+
+def test_a_claim_that_holds_stands(market: Market, receipt: int) -> None:
+    """Recorded with its reason; nothing else changes."""
+    before = market.listing("sort").reputation
+    view = rerun(market, receipt, 318)
+    assert (view.passed, view.binding) == (True, True)
+    assert "claimed 320 of 400, re-run 318 of 400" in view.reason
+    after = market.receipts("sort")[0]
+    assert (after.n_passed, after.n_failed, after.refuted) == (1, 0, False)
+    assert market.listing("sort").reputation == pytest.approx(before, abs=0.01)
+    assert market.rechecks(receipt) == [view]
+
+
+def test_a_refuted_claim_is_paid_back_and_costs_more_than_the_truth(
+    market: Market, receipt: int, publish: Any
+) -> None:
+    """Every buyer gets everything back, and who had claimed the truth stands far better."""
+    honest = ReceiptFacts(skill="sorting", n_questions=400, n_correct=240, n_base_correct=100)
+    publish("carol", "honest", receipt=honest)
+    for buyer in ("ada", "eve"):
+        market.buy(buyer=buyer, listing="sort", key=f"{buyer}-buys")
+    assert not rerun(market, receipt, 240).passed
+    assert market.receipts("sort")[0].refuted
+    for buyer in ("ada", "eve"):
+        assert market.account(buyer).balance_nanos == 10 * NANOS_PER_CREDIT
+        assert not market.owns(buyer, "digest-of-sort")
+    assert market.listing("sort").reputation < 0.7 * market.listing("honest").reputation
+    assert market.listing("sort").status == "listed"
+    assert market.verify() == []
+
+
+def test_a_layer_without_the_lift_it_was_sold_for_is_quarantined(
+    market: Market, receipt: int
+) -> None:
+    """No better than the base model: it is not sold until an evaluator releases it."""
+    rerun(market, receipt, 100)
+    assert market.listing("sort").status == "quarantined"
+    assert market.listings() == []
+    assert market.search().total == 0
+    with pytest.raises(MarketError, match="quarantined"):
+        market.buy(buyer="ada", listing="sort", key="late")
+
+
+def test_a_strangers_word_moves_nothing(market: Market, receipt: int) -> None:
+    """A failed re-run by anybody is shown; money, reputation and status wait for an evaluator."""
+    market.buy(buyer="ada", listing="sort", key="sale")
+    before = market.listing("sort")
+    view = rerun(market, receipt, 0, by="eve")
+    assert (view.passed, view.binding) == (False, False)
+    after = market.receipts("sort")[0]
+    assert (after.n_failed, after.refuted) == (1, False)
+    assert market.listing("sort") == before
+    assert market.owns("ada", "digest-of-sort")
+
+
+def test_an_appointed_evaluator_binds_like_the_platform(market: Market, receipt: int) -> None:
+    """From the appointment on; appointing twice is once."""
+    market.appoint_evaluator("eve", key="appoint")
+    market.appoint_evaluator("eve", key="appoint")
+    market.appoint_evaluator("eve", key="appoint-again")
+    assert rerun(market, receipt, 200, by="eve").binding
+    assert market.receipts("sort")[0].refuted
+
+
+def test_the_last_binding_re_run_decides(market: Market, receipt: int) -> None:
+    """An evaluator that was wrong can be put right by another."""
+    rerun(market, receipt, 200)
+    rerun(market, receipt, 320, key="second look")
+    assert not market.receipts("sort")[0].refuted
+
+
+def test_a_new_version_does_not_save_the_seller_from_paying_back(
+    market: Market, receipt: int, publish: Any
+) -> None:
+    """Who bought the false version gets the money back, who bought the honest one keeps it."""
+    market.buy(buyer="ada", listing="sort", key="early")
+    honest = ReceiptFacts(skill="sorting", n_questions=400, n_correct=240, n_base_correct=100)
+    publish("bob", "sort", digest="v2", version_of="sort", receipt=honest)
+    market.buy(buyer="eve", listing="sort", key="late")
+    rerun(market, receipt, 240)
+    assert not market.owns("ada", "v2")
+    assert market.owns("eve", "v2")
+    assert market.listing("sort").status == "listed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"by": "bob"}, NotOwnerError, "cannot confirm its own claim"),
+        ({"by": "nobody"}, AccountNotFoundError, "does not exist"),
+        ({"receipt": 99}, ReceiptNotFoundError, "no receipt 99"),
+        ({"n_correct": 401}, ReceiptError, "0 to 400"),
+        ({"n_correct": -1}, ReceiptError, "0 to 400"),
+        ({"n_base_correct": 1.5}, ReceiptError, "whole number"),
+    ],
+)
+def test_an_impossible_re_run_is_refused(
+    market: Market, receipt: int, changes: Any, error: type[MarketError], words: str
+) -> None:
+    """One line, and nothing is recorded."""
+    facts = {"receipt": receipt, "n_correct": 300} | changes
+    with pytest.raises(error, match=words) as caught:
+        rerun(market, **facts)
+    assert len(str(caught.value).splitlines()) == 1
+    assert market.rechecks(receipt) == []
+
+
+def test_a_re_run_with_its_key_repeated_counts_once(market: Market, receipt: int) -> None:
+    """Same answer; other counts under the key are refused."""
+    assert rerun(market, receipt, 300) == rerun(market, receipt, 300)
+    assert len(market.rechecks(receipt)) == 1
+    with pytest.raises(IdempotencyKeyReusedError):
+        rerun(market, receipt, 301, key="re-300")
+
+
+def test_a_re_run_sits_the_very_same_questions(market: Market, publish: Any) -> None:
+    """Where the receipt states their digest, another sheet is no re-run."""
+    publish("bob", "sort", receipts=(OTHER,))
+    number = market.receipts("sort")[1].id
+    with pytest.raises(ReceiptError, match="about questions aaaaaaaaaaaa"):
+        rerun(market, number, 90, n_base_correct=10)
+    assert rerun(market, number, 90, n_base_correct=10, questions_digest="a" * 64).passed
+
+
+def test_an_owner_adds_a_receipt_per_exam_and_rewrites_none(market: Market, receipt: int) -> None:
+    """Headline first; a claim once made stays."""
+    view = market.add_receipt(owner="bob", listing="sort", receipt=OTHER, key="more")
+    assert market.add_receipt(owner="bob", listing="sort", receipt=OTHER, key="more") == view
+    assert [r.exam for r in market.receipts("sort")] == ["standard", "long-words"]
+    assert (view.seed, view.questions_digest, view.lift) == (7, "a" * 64, 0.8)
+    with pytest.raises(ReceiptError, match="claims are not rewritten"):
+        market.add_receipt(owner="bob", listing="sort", receipt=OTHER, key="again")
+    with pytest.raises(NotOwnerError, match="file a re-run"):
+        market.add_receipt(owner="ada", listing="sort", receipt=OTHER, key="ada")
+    market.withdraw(listing="sort", by="bob", key="w")
+    with pytest.raises(StatusError, match="withdrawn"):
+        market.add_receipt(owner="bob", listing="sort", receipt=OTHER, key="late")

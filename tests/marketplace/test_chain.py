@@ -1,0 +1,91 @@
+"""Promises of marketplace.chain."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketplace.chain import (
+    GENESIS,
+    Head,
+    SignedHead,
+    check_head,
+    link,
+    postings_text,
+    sign_head,
+)
+from marketplace.errors import HeadError
+from marketplace.testing import make_market
+
+ROW = (7, 1.5, "sale", "ada buys sort", "key", None, None, None)
+legs = st.lists(st.tuples(st.text(max_size=8), st.integers(-(2**63), 2**63 - 1), st.booleans()))
+
+
+def test_the_head_names_the_last_transfer() -> None:
+    """An empty journal has the genesis hash; every transfer moves the head."""
+    market = make_market()
+    assert market.head() == Head(0, GENESIS, 0.0)
+    market.open_account("ada")
+    heads = []
+    for number in range(1, 4):
+        market.fund("ada", 1, key=f"fund-{number}")
+        heads.append(market.head())
+    assert [head.seq for head in heads] == [1, 2, 3]
+    assert len({head.hash for head in heads}) == 3
+
+
+@given(legs=legs)
+def test_postings_are_written_as_json(legs: list[tuple[str, int, bool]]) -> None:
+    """So that any other program can make the same bytes."""
+    text = postings_text(legs)
+    assert json.loads(text) == [list(leg) for leg in legs]
+    assert text == json.dumps(legs, separators=(",", ":"))
+
+
+@given(one=legs, other=legs)
+def test_different_postings_have_different_hashes(
+    one: list[tuple[str, int, bool]], other: list[tuple[str, int, bool]]
+) -> None:
+    """Equal hashes only for equal postings."""
+    hashes = [link(GENESIS, ROW, "buy", "", postings_text(some)) for some in (one, other)]
+    assert (hashes[0] == hashes[1]) == (one == other)
+
+
+@pytest.mark.parametrize("place", range(len(ROW)))
+def test_every_field_is_under_the_hash(place: int) -> None:
+    """Also the ones that are often empty."""
+    other = (*ROW[:place], {0: 8, 1: 2.5, 6: 3, 7: 9.0}.get(place, "x"), *ROW[place + 1 :])
+    assert link(GENESIS, other, "buy", "h", "[]") != link(GENESIS, ROW, "buy", "h", "[]")
+    assert link("1" * 64, ROW, "buy", "h", "[]") != link(GENESIS, ROW, "buy", "h", "[]")
+    assert link(GENESIS, ROW, "buy", "g", "[]") != link(GENESIS, ROW, "buy", "h", "[]")
+    assert link(GENESIS, ROW, "sell", "h", "[]") != link(GENESIS, ROW, "buy", "h", "[]")
+
+
+def test_a_signed_head_comes_back_from_its_file() -> None:
+    """What was signed is what is checked, also against the key one expects."""
+    key = Ed25519PrivateKey.generate()
+    head = Head(3, "ab" * 32, 1.25)
+    read = SignedHead.from_json(sign_head(head, key).to_json())
+    assert check_head(read) == check_head(read, read.public_key) == head
+
+
+def test_a_changed_or_foreign_head_is_refused() -> None:
+    """Another number, hash, time, signature or signer."""
+    signed = sign_head(Head(3, "ab" * 32, 1.25), Ed25519PrivateKey.generate())
+    for head in (Head(4, "ab" * 32, 1.25), Head(3, "ac" * 32, 1.25), Head(3, "ab" * 32, 1.5)):
+        with pytest.raises(HeadError, match="does not fit"):
+            check_head(replace(signed, head=head))
+    with pytest.raises(HeadError, match="does not fit"):
+        check_head(replace(signed, signature="00"))
+    with pytest.raises(HeadError, match="somebody else"):
+        check_head(signed, "00" * 32)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"head": {"seq": "x"}}', "nonsense", "[" * 9999])
+def test_what_is_no_head_file_is_refused(text: str) -> None:
+    """One line that says so, whatever the file holds."""
+    with pytest.raises(HeadError, match=r"\Athis is no signed head[^\n]*\Z"):
+        SignedHead.from_json(text)

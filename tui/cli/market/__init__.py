@@ -1,0 +1,68 @@
+"""`continuum market`: publish, try, buy and audit layers, at home or on a service.
+
+Every command takes `--market URL`; see `tui.cli.market.place` for what it may be.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from tui.cli.market import (
+    accounts,
+    books,
+    bounties,
+    bundles,
+    buying,
+    carrying,
+    catalogue,
+    cycling,
+    earnings,
+    governing,
+    hosting,
+    judging,
+    offers,
+    selling,
+    subscribing,
+    trying,
+    wishes,
+)
+
+app = typer.Typer(help="Publish, price, try, buy and audit layers.", no_args_is_help=True)
+
+LOOK, BUY, SELL, ACCOUNTS, JUDGE, RUN = (
+    "Look around", "Pay and use", "Sell", "Accounts and credits", "Check and judge", "Run a market",
+)  # fmt: skip
+
+app.command("list", rich_help_panel=LOOK)(catalogue.list_listings)
+app.command("open", rich_help_panel=ACCOUNTS)(accounts.open_account)
+app.command("try", rich_help_panel=BUY)(trying.try_layer)
+for panel, commands in {
+    LOOK: (catalogue.search, catalogue.show, catalogue.quote, wishes.demand),
+    BUY: (
+        buying.buy, buying.rent, buying.use, buying.review, carrying.fetch, trying.trials,
+        subscribing.subscribe, subscribing.subscriptions,
+    ),
+    SELL: (
+        selling.publish, selling.version, selling.terms, selling.withdraw, selling.relist,
+        earnings.royalties,
+    ),
+    ACCOUNTS: (accounts.keys, books.fund, books.wallet, books.refund),
+    JUDGE: (
+        judging.recheck, judging.quarantine, judging.release, judging.revoke, books.head,
+        books.verify,
+    ),
+    RUN: (
+        hosting.serve, hosting.migrate, hosting.move, governing.vouch, governing.appoint,
+        governing.sweep, governing.simulate, cycling.cycle,
+    ),
+}.items():  # fmt: skip
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+for name, panel, group in (
+    ("bundle", BUY, bundles.app),
+    ("compute", BUY, offers.app),
+    ("bounty", BUY, bounties.app),
+    ("mandate", ACCOUNTS, accounts.mandates),
+    ("epoch", RUN, governing.epochs),
+):
+    app.add_typer(group, name=name, rich_help_panel=panel)

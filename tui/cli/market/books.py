@@ -1,0 +1,138 @@
+"""`continuum market fund | wallet | refund | head | verify`: credits and the audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tui.cli.amounts import nanos_of
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption
+from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
+from tui.cli.market.place import key_store, open_database, open_market
+from tui.cli.tables import credit_text, print_table
+
+if TYPE_CHECKING:
+    from marketplace.chain import Head
+
+MAX_HEAD_BYTES = 10_000
+
+
+def fund(
+    credits_: Annotated[float, typer.Argument(metavar="CREDITS")],
+    key: Annotated[str, typer.Option(help="Idempotency key of this grant.")],
+    account: AccountOption = "me",
+    operator: Annotated[
+        str | None, typer.Option(help="On a service: the operator's account, which signs.")
+    ] = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Grant play credits to an account, opening it if it is new; for the market's operator."""
+    with open_market(home, market, operator or account) as place:
+        if operator is None:
+            place.open_account(account)
+        place.fund(account, nanos_of(credits_), key=key)
+        if operator is None:
+            balance = place.account(account).balance_nanos
+            print(f"{account} has {credit_text(balance)} credits")
+        else:
+            print(f"{account} received {credit_text(nanos_of(credits_))} credits")
+
+
+def wallet(
+    account: Annotated[str | None, typer.Argument(help="One account's postings.")] = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """All balances, or one account's postings."""
+    with open_market(home, market, account) as place:
+        if account is None:
+            rows = [(x.name, credit_text(x.balance_nanos)) for x in place.accounts()]
+            print_table("accounts", ("account", "credits"), rows)
+            return
+        postings = [
+            (str(p.transfer_id), p.kind, credit_text(p.amount_nanos),
+             credit_text(p.balance_after_nanos), p.memo)
+            for p in place.postings(account)
+        ]  # fmt: skip
+        held = place.account(account).held_nanos
+    print_table(
+        f"postings of {account}", ("transfer", "kind", "credits", "balance", "memo"), postings
+    )
+    if held:
+        print(f"{credit_text(held)} credits are held for trials, bounties, meters or subscriptions")
+
+
+def refund(
+    transfer: Annotated[int, typer.Argument(help="Its number, as `wallet ACCOUNT` shows it.")],
+    credits_: Annotated[
+        float | None, typer.Option("--credits", help="Only so much.", show_default="all of it")
+    ] = None,
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Give a payment back, from all who received a share; for the market's operator."""
+    amount = None if credits_ is None else nanos_of(credits_)
+    with open_market(home, market, account) as place:
+        made = place.refund(transfer, amount_nanos=amount, key=key_or_new(key, "refund"))
+    print(f"transfer {transfer} is refunded by transfer {made}")
+
+
+def head(
+    file: Annotated[Path, typer.Argument(help="Where to keep it; best on another machine.")],
+    account: Annotated[str, typer.Option("--account", "-a", help="Whose key signs.")] = "auditor",
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Write the signed end of the ledger: with it, no later rewriting goes unnoticed."""
+    from genome.files import write_atomically
+    from marketplace.chain import sign_head
+
+    key = key_store(home).create(account)
+    with open_market(home, market) as place:
+        signed = sign_head(place.head(), key.private)
+    write_atomically(file, lambda path: _write(path, signed.to_json()))
+    print(f"the head of transfer {signed.head.seq} is in {file}, signed by {signed.public_key}")
+
+
+def verify(
+    head: Annotated[
+        Path | None, typer.Option(help="A signed head kept elsewhere; the ledger must contain it.")
+    ] = None,
+    signer: Annotated[
+        str | None, typer.Option(help="Public key that must have signed the head.")
+    ] = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Check every balance against its postings, and the ledger's chain of hashes."""
+    kept = None if head is None else _kept_head(head, signer)
+    with open_database(home, market) as place:
+        problems = place.verify(kept)
+        accounts = len(place.accounts())
+    if problems:
+        print("\n".join(problems))
+        raise typer.Exit(1)
+    print(f"the books balance: {accounts} accounts, every balance is the sum of its postings")
+    if kept is not None:
+        print(f"the ledger still contains the head of transfer {kept.seq}")
+
+
+def _kept_head(file: Path, signer: str | None) -> Head:
+    from marketplace.chain import SignedHead, check_head
+
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MAX_HEAD_BYTES).decode("utf-8")
+    except UnicodeDecodeError:
+        raise OptionError(f"{file} is no signed head: write one with `market head`") from None
+    return check_head(SignedHead.from_json(text), signer)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(f"{text}\n", encoding="utf-8")

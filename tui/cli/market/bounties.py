@@ -1,0 +1,87 @@
+"""`continuum market bounty`: a reward, held by the market, for a layer that scores enough."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli.amounts import nanos_of
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption
+from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
+from tui.cli.market.place import open_market
+from tui.cli.tables import credit_text, percent, print_table
+
+PARTS = 1_000_000
+app = typer.Typer(help="Rewards for layers that are wanted.", no_args_is_help=True)
+
+
+@app.command()
+def post(
+    skill: Annotated[str, typer.Argument(help="What the wanted layer is good at.")],
+    reward: Annotated[float, typer.Option(help="In credits; held until it is earned or expires.")],
+    base_model: Annotated[str, typer.Option(help="Fingerprint of the base model.")],
+    accuracy: Annotated[float, typer.Option(help="Share of right answers, such as 0.9.")],
+    questions: Annotated[int, typer.Option(min=1, help="At least so many questions.")] = 100,
+    exam: Annotated[str, typer.Option(help="Which exam decides.")] = "standard",
+    days: Annotated[int, typer.Option(min=1)] = 30,
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Put up a reward."""
+    if not 0 < accuracy <= 1:
+        raise OptionError(f"--accuracy is {accuracy}: use a share from 0 to 1, such as 0.9")
+    reward_nanos = nanos_of(reward)
+    with open_market(home, market, account) as place:
+        bounty = place.bounty_post(
+            sponsor=account, skill=skill, base_model=base_model, exam=exam,
+            min_questions=questions, min_accuracy_parts=round(accuracy * PARTS),
+            reward_nanos=reward_nanos, days=days, key=key_or_new(key, "bounty"),
+        )  # fmt: skip
+    print(
+        f"bounty {bounty.bounty}: {credit_text(bounty.reward_nanos)} credits for a layer right on"
+        f" {percent(accuracy)} of {questions} {skill} questions"
+    )
+
+
+@app.command("list")
+def list_bounties(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """What is wanted, and for how much."""
+    from tui.cli.market.moments import moment
+
+    with open_market(home, market) as place:
+        rows = [
+            (str(x.bounty), x.skill, credit_text(x.reward_nanos),
+             percent(x.min_accuracy_parts / PARTS), str(x.min_questions), x.state,
+             moment(x.ends_at), x.sponsor)
+            for x in place.bounties(open_only=not everything)
+        ]  # fmt: skip
+    columns = ("bounty", "skill", "credits", "accuracy", "questions", "state", "ends", "sponsor")
+    print_table("wanted", columns, rows)
+
+
+@app.command()
+def claim(
+    bounty: Annotated[int, typer.Argument(help="Its number.")],
+    listing: Annotated[str, typer.Argument(help="The layer that earned it.")],
+    right: Annotated[int, typer.Option(min=0, help="Right answers in the exam.")],
+    questions: Annotated[int, typer.Option(min=1, help="Questions in the exam.")],
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Report the exam that earns a bounty; its sponsor or the platform does this."""
+    with open_market(home, market, account) as place:
+        done = place.bounty_claim(
+            bounty=bounty, listing=listing, by=account, n_questions=questions, n_correct=right,
+            key=key or f"bounty-{bounty}-{listing}",
+        )  # fmt: skip
+    print(f"bounty {done.bounty}: {credit_text(done.reward_nanos)} credits paid for {listing}")

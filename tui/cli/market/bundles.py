@@ -1,0 +1,82 @@
+"""`continuum market bundle`: several layers under one name, bought together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli.amounts import nanos_of
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption
+from tui.cli.market.carrying import bring
+from tui.cli.market.options import (
+    AccountOption,
+    KeyOption,
+    MarketOption,
+    MaxPriceOption,
+    key_or_new,
+)
+from tui.cli.market.place import open_market
+from tui.cli.tables import credit_text, percent, print_table
+
+PARTS = 1_000_000
+app = typer.Typer(help="Several layers for one price.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    listings: Annotated[list[str], typer.Argument(help="The listings in it.")],
+    discount: Annotated[float, typer.Option(help="Off your own listings: 0.2 = a fifth.")] = 0.0,
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Put listings together."""
+    if not 0 <= discount < 1:
+        raise OptionError(f"--discount is {discount}: use a share from 0 to below 1, such as 0.2")
+    with open_market(home, market, account) as place:
+        made = place.bundle_create(
+            owner=account, name=name, listings=listings,
+            discount_parts=round(discount * PARTS), key=key_or_new(key, "bundle"),
+        )  # fmt: skip
+    print(
+        f"bundle {made.name}: {len(made.listings)} layers, {credit_text(made.price_nanos)} credits"
+    )
+
+
+@app.command("list")
+def list_bundles(home: HomeOption = None, market: MarketOption = None) -> None:
+    """All bundles at the running prices."""
+    with open_market(home, market) as place:
+        rows = [
+            (x.name, credit_text(x.price_nanos), percent(x.discount_parts / PARTS), x.owner,
+             ", ".join(x.listings))
+            for x in place.bundles()
+        ]  # fmt: skip
+    print_table("bundles", ("name", "credits", "discount", "owner", "listings"), rows)
+
+
+@app.command()
+def buy(
+    name: Annotated[str, typer.Argument(help="The bundle's name.")],
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    max_price: MaxPriceOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Buy every layer of a bundle that you do not have yet."""
+    limit = None if max_price is None else nanos_of(max_price)
+    with open_market(home, market, account) as place:
+        bought = place.bundle_buy(
+            buyer=account, bundle=name, key=key or f"{account}-buys-bundle-{name}",
+            max_price_nanos=limit,
+        )  # fmt: skip
+        for one in bought:
+            bring(place, home, one.digest, one.listing)
+    total = sum(one.price_nanos for one in bought)
+    names = ", ".join(one.listing for one in bought)
+    print(f"{account} bought {names} for {credit_text(total)} credits")

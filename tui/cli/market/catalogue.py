@@ -1,0 +1,125 @@
+"""`continuum market list | search | show | quote`: what is for sale and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tui.cli.amounts import nanos_of
+from tui.cli.home import HomeOption
+from tui.cli.market.moments import exact, moment
+from tui.cli.market.options import MarketOption, MaxPriceOption, NameArgument
+from tui.cli.market.place import open_market
+from tui.cli.tables import credit_text, percent, print_facts, print_table
+
+if TYPE_CHECKING:
+    from marketplace.listing import ListingView
+
+
+def list_listings(home: HomeOption = None, market: MarketOption = None) -> None:
+    """Everything for sale."""
+    with open_market(home, market) as place:
+        _print_listings("for sale", place.listings())
+
+
+def search(
+    words: Annotated[str, typer.Argument(help="Words that name, niche, tags or text hold.")] = "",
+    skill: Annotated[str | None, typer.Option(help="Niche, exactly.")] = None,
+    base_model: Annotated[str | None, typer.Option(help="Fingerprint of the base model.")] = None,
+    licence: Annotated[list[str] | None, typer.Option(help="Any of these.")] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Only what may be used commercially.")
+    ] = False,
+    tag: Annotated[list[str] | None, typer.Option(help="All of these.")] = None,
+    owner: Annotated[str | None, typer.Option()] = None,
+    max_price: MaxPriceOption = None,
+    min_reputation: Annotated[float, typer.Option(min=0, max=1)] = 0.0,
+    order: Annotated[str, typer.Option(help="rank, price, newest, sales or name.")] = "rank",
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    account: Annotated[
+        str | None, typer.Option("--account", "-a", help="Count a search in vain as your wish.")
+    ] = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Find layers; what nobody offers is noted as demand, without your words."""
+    from marketplace.search import Wanted
+
+    wanted = Wanted(
+        base_model=base_model, niche=skill, owner=owner, licences=tuple(licence or ()),
+        commercial=commercial, tags=tuple(tag or ()), min_reputation=min_reputation,
+        max_price_nanos=None if max_price is None else nanos_of(max_price),
+    )  # fmt: skip
+    with open_market(home, market, account) as place:
+        page = place.search(words, wanted, order=order, limit=limit)
+        if not page.listings and skill and account:
+            place.record_miss(account=account, skill=skill)
+    if not page.listings:
+        print("nothing for sale fits; `continuum market bounty post` says what you would pay for")
+        return
+    more = f" of {page.total}" if page.total > len(page.listings) else ""
+    _print_listings(f"{len(page.listings)}{more} found", page.listings)
+
+
+def show(name: NameArgument, home: HomeOption = None, market: MarketOption = None) -> None:
+    """Everything about a listing: terms, versions, exams and what others say."""
+    with open_market(home, market) as place:
+        x, terms = place.listing(name), place.terms(name)
+        versions, receipts = place.versions(name), place.receipts(name)
+        reviews = place.reviews(name)
+    print_facts(
+        f"{x.name} version {x.version}, {x.status}",
+        {
+            "description": x.description,
+            "owner": x.owner,
+            "price": exact(x.price_nanos),
+            "rent": f"{exact(terms.rent_day_nanos)} a day" if terms.rent_day_nanos else "",
+            "use": f"{exact(terms.use_rate_nanos)} per 1,000 units" if terms.use_rate_nanos else "",
+            "reputation": f"{x.reputation:.3f}",
+            "sales": str(x.sales),
+            "licence": x.licence or "not stated",
+            "tags": ", ".join(x.tags),
+            "made from": ", ".join(x.parents),
+            "nearly": x.near_of or "",
+            "base model": x.base_model,
+            "digest": x.digest,
+        },
+    )
+    rows = [
+        (f"{r.id}", r.exam, r.skill, f"{r.version}", percent(r.n_correct / r.n_questions),
+         percent(r.n_base_correct / r.n_questions), f"{r.n_questions}",
+         f"{r.n_passed} agreed, {r.n_failed} did not{', REFUTED' if r.refuted else ''}")
+        for r in receipts
+    ]  # fmt: skip
+    columns = ("receipt", "exam", "skill", "version", "accuracy", "base", "questions", "re-runs")
+    print_table("exams", columns, rows)
+    if len(versions) > 1:
+        facts = [(f"{v.number}", v.status, v.digest[:12], moment(v.published_at)) for v in versions]
+        print_table("versions", ("version", "status", "digest", "published"), facts)
+    if reviews:
+        said = [(r.reviewer, f"{r.n_good}", f"{r.n_bad}", r.text) for r in reviews]
+        print_table("reviews", ("by", "good", "bad", "text"), said)
+
+
+def quote(
+    name: NameArgument,
+    explain: Annotated[bool, typer.Option("--explain", help="Every term of the formula.")] = False,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """What a listing costs now, and why."""
+    with open_market(home, market) as place:
+        found = place.quote(name)
+    print("\n".join(term.line() for term in found.terms) if explain else "\n".join(found.lines))
+
+
+def _print_listings(title: str, listings: Iterable[ListingView]) -> None:
+    rows = [
+        (x.name, x.niche, credit_text(x.price_nanos), f"{x.reputation:.3f}",
+         percent(x.accuracy), percent(x.base_accuracy), str(x.sales), x.owner)
+        for x in listings
+    ]  # fmt: skip
+    columns = ("name", "niche", "credits", "reputation", "accuracy", "base", "sales", "owner")
+    print_table(title, columns, rows)

@@ -1,0 +1,43 @@
+"""`continuum market royalties`: what an account's layers earned, and those made from them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Annotated
+
+import typer
+
+from tui.cli.amounts import nanos_of
+from tui.cli.home import HomeOption
+from tui.cli.market.moments import exact
+from tui.cli.market.options import AccountOption, MarketOption
+from tui.cli.market.place import open_market
+from tui.cli.tables import print_table
+
+
+def royalties(
+    cost: Annotated[
+        float | None, typer.Option(help="What training cost, in credits: adds ROI and recovery.")
+    ] = None,
+    account: AccountOption = "me",
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """What you earned: by selling, and as ancestor of layers that others sell."""
+    from marketplace.roi import Returns
+
+    cost_nanos = None if cost is None else nanos_of(cost)
+    with open_market(home, market, account) as place:
+        incomes = place.incomes(account)
+    earned: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for income in incomes:
+        earned[income.role, income.listing, income.way].append(income.amount_nanos)
+    rows = [
+        (listing, role, way, str(len(amounts)), exact(sum(amounts)))
+        for (role, listing, way), amounts in sorted(earned.items())
+    ]
+    total = sum(income.amount_nanos for income in incomes)
+    print_table(f"earnings of {account}", ("listing", "as", "by", "payments", "earned"), rows)
+    print(f"{exact(total)} in all")
+    if cost_nanos is not None:
+        print("\n".join(Returns(cost_nanos, total).lines()))

@@ -1,0 +1,88 @@
+"""`continuum market epoch | vouch | appoint | sweep | simulate`: what an operator does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.cli.home import HomeOption
+from tui.cli.market.options import KeyOption, MarketOption, key_or_new
+from tui.cli.market.place import open_database, open_market
+
+epochs = typer.Typer(help="Prices move when an epoch closes.", no_args_is_help=True)
+AccountArgument = Annotated[str, typer.Argument(help="The account.")]
+
+
+@epochs.command()
+def close(
+    number: Annotated[
+        int | None, typer.Option(help="Only if this one is running.", show_default="whichever")
+    ] = None,
+    operator: Annotated[str, typer.Option(help="On a service: whose key signs.")] = "operator",
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Let demand move every price, and open the next epoch."""
+    with open_market(home, market, operator) as place:
+        place.close_epoch(number)
+    print("the epoch is closed: prices have moved")
+
+
+def vouch(
+    account: AccountArgument,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="No longer.")] = False,
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Trust an account: trust spreads from here along paid use and decides whose word counts."""
+    with open_database(home, market) as place:
+        place.vouch(account, key=key_or_new(key, "vouch"), vouched=not withdraw)
+    print(f"{account} is {'no longer ' if withdraw else ''}vouched for, from the next epoch on")
+
+
+def appoint(
+    account: AccountArgument,
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Make an account an evaluator: its re-runs and verdicts bind."""
+    with open_database(home, market) as place:
+        place.appoint_evaluator(account, key=key_or_new(key, "appoint"))
+    print(f"{account} is an evaluator")
+
+
+def sweep(home: HomeOption = None, market: MarketOption = None) -> None:
+    """Settle meters and subscriptions whose time is over; release holds nobody claimed."""
+    with open_database(home, market) as place:
+        done = place.sweep()
+    print(
+        f"{len(done.meters)} meters and {len(done.subscriptions)} subscriptions settled, "
+        f"{len(done.expired)} holds released"
+    )
+    if done.problems:
+        print("\n".join(done.problems))
+        raise typer.Exit(1)
+
+
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder for tables, summary and picture.")],
+    months: Annotated[int, typer.Option(min=1)] = 6,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(help="wash, sybil, clone or whitewash.", show_default="all"),
+    ] = None,
+    honest: Annotated[bool, typer.Option("--honest", help="Without any attack.")] = False,
+) -> None:
+    """Play months of a market economy in seconds: prices, reputation, concentration, attacks."""
+    from marketplace.simulator.settings import ATTACKS
+    from tui.jobs.simulate import run_simulation
+
+    attacks = () if honest else tuple(attack or ATTACKS)
+    done = run_simulation(out, months=months, seed=seed, attacks=attacks)
+    print("\n".join(done.lines()))
+    print("\n".join(f"wrote {file}" for file in done.files))

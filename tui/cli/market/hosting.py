@@ -1,0 +1,87 @@
+"""`continuum market serve | move | migrate`: running a market for others."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption, market_url, resolve_home
+from tui.cli.market.options import MarketOption
+from tui.cli.market.place import REMOTE, key_store, open_database
+
+LAYERS = "served-layers"
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one.")] = 8080,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="Public address, such as https://market.example.")
+    ] = None,
+    operator: Annotated[
+        list[str] | None,
+        typer.Option(help="Who may grant credits and close epochs: an account of this home, or a "
+                     "public key."),
+    ] = None,
+    layers: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the layers' files.", show_default="HOME/served-layers"),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None, typer.Option(help="Proxy whose X-Forwarded-For is believed.")
+    ] = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:  # fmt: skip
+    """Serve a market over HTTP until Ctrl-C or SIGTERM; the database is made if absent."""
+    if market is not None and market.startswith(REMOTE):
+        raise OptionError(f"--market is {market}: a service serves a database, give its address")
+    from marketplace.service.serve import Listening
+    from marketplace.service.serve import serve as run
+
+    folder = resolve_home(home)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def tell(where: Listening) -> None:
+        print(f"the market is open at {where.address}", flush=True)
+        print("stop it with Ctrl-C; what was acknowledged is on disk", file=sys.stderr)
+
+    run(
+        market or market_url(folder), host=host, port=port, origins=tuple(origin or ()),
+        operators=frozenset(_public_key(home, name) for name in operator or ()),
+        layers=layers or folder / LAYERS, proxies=tuple(proxy or ()), started=tell,
+    )  # fmt: skip
+
+
+def move(
+    target: Annotated[str, typer.Argument(help="postgresql://... or sqlite:///..., still empty.")],
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Copy a market to another database, every row and hash; then use the new one only."""
+    from marketplace.move import move as copy
+
+    with open_database(home, market):  # migrated first, if it is of an earlier version
+        pass
+    source = market or market_url(resolve_home(home))
+    head = copy(source, target)
+    print(f"moved with all of its {head.seq} transfers; head {head.hash}")
+    print("let nobody write to the old one any more")
+
+
+def migrate(home: HomeOption = None, market: MarketOption = None) -> None:
+    """Bring a market of an earlier version up to date; its file is copied beside it first."""
+    with open_database(home, market) as place:
+        head = place.head()
+    print(f"the market is up to date; its ledger has {head.seq} transfers, head {head.hash}")
+
+
+def _public_key(home: Path | None, name: str) -> str:
+    from marketplace.account_key import check_public_key
+
+    known = key_store(home)
+    return known.load(name).public if known.has(name) else check_public_key(name)

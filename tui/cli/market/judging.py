@@ -1,0 +1,101 @@
+"""`continuum market recheck | quarantine | release | revoke`: checking what is claimed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui.cli.academy.entrants import BaseOption
+from tui.cli.home import HomeOption, resolve_home
+from tui.cli.market.options import AccountOption, KeyOption, MarketOption, NameArgument, key_or_new
+from tui.cli.market.place import open_market
+from tui.cli.quiet import quiet_libraries
+from tui.cli.tables import percent
+
+ReasonOption = Annotated[str, typer.Option(help="One line: what was found.")]
+
+
+def recheck(
+    name: NameArgument,
+    receipt: Annotated[
+        int | None, typer.Option(help="Its number.", show_default="the headline exam")
+    ] = None,
+    base: BaseOption = None,
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Sit a listing's stated exam again, on the very same questions, and file the result."""
+    from tui.jobs.recheck import recheck_listing
+
+    quiet_libraries()
+    with open_market(home, market, account) as place:
+        done = recheck_listing(
+            place, resolve_home(home), name, receipt=receipt, by=account, base=base,
+            key=key_or_new(key, "recheck"),
+        )  # fmt: skip
+    print(
+        f"{name}: {percent(done.n_correct / done.n_questions)} of {done.n_questions} questions, "
+        f"base {percent(done.n_base_correct / done.n_questions)}: {done.reason}"
+    )
+    if not done.passed:
+        print(
+            "the claim did not hold" + ("" if done.binding else "; an evaluator should re-run it")
+        )
+        raise typer.Exit(1)
+
+
+def quarantine(
+    name: NameArgument,
+    reason: ReasonOption,
+    account: AccountOption = "platform",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Stop sale and use of a layer until it is judged; for evaluators."""
+    _change("quarantine", name, reason, account, key, home, market)
+
+
+def release(
+    name: NameArgument,
+    reason: ReasonOption,
+    account: AccountOption = "platform",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Let a quarantined layer be sold and used again; for evaluators."""
+    _change("release", name, reason, account, key, home, market)
+
+
+def revoke(
+    name: NameArgument,
+    reason: ReasonOption,
+    account: AccountOption = "platform",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Stop sale and use of a layer for good; for its owner and evaluators."""
+    _change("revoke", name, reason, account, key, home, market)
+
+
+def _change(
+    deed: str,
+    name: str,
+    reason: str,
+    account: str,
+    key: str | None,
+    home: Path | None,
+    market: str | None,
+) -> None:
+    with open_market(home, market, account) as place:
+        change = {
+            "quarantine": place.quarantine, "release": place.release, "revoke": place.revoke,
+        }[deed]  # fmt: skip
+        view = change(listing=name, by=account, reason=reason, key=key_or_new(key, deed))
+    print(f"{view.name} version {view.version} is {view.status}")

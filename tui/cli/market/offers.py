@@ -1,0 +1,76 @@
+"""`continuum market compute`: machine time for sale, at a price that follows the load."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli.amounts import nanos_of
+from tui.cli.home import HomeOption
+from tui.cli.market.moments import exact
+from tui.cli.market.options import (
+    AccountOption,
+    KeyOption,
+    MarketOption,
+    MaxPriceOption,
+    key_or_new,
+)
+from tui.cli.market.place import open_market
+from tui.cli.tables import percent, print_table
+
+app = typer.Typer(help="Inference and training capacity.", no_args_is_help=True)
+
+
+@app.command()
+def offer(
+    name: Annotated[str, typer.Argument(help="What to call the offer.")],
+    ask: Annotated[float, typer.Option(help="Credits per 1,000 units: tokens or samples.")],
+    capacity: Annotated[int, typer.Option(min=1, help="Units per epoch.")],
+    resource: Annotated[str, typer.Option(help="inference or training.")] = "inference",
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Offer machine time."""
+    ask_nanos = nanos_of(ask)
+    with open_market(home, market, account) as place:
+        made = place.offer_compute(
+            owner=account, name=name, resource=resource, ask_nanos=ask_nanos,
+            capacity_units=capacity, key=key_or_new(key, "offer"),
+        )  # fmt: skip
+    print(f"{made.name}: {exact(made.rate_nanos)} per 1,000 units of {resource}")
+
+
+@app.command("list")
+def list_offers(home: HomeOption = None, market: MarketOption = None) -> None:
+    """All offers at the running prices; the surplus over the ask does not go to the seller."""
+    with open_market(home, market) as place:
+        rows = [
+            (x.name, x.resource, exact(x.rate_nanos), exact(x.ask_nanos),
+             percent(1 - x.left_units / x.capacity_units), x.owner)
+            for x in place.offers()
+        ]  # fmt: skip
+    columns = ("name", "resource", "per 1,000", "ask", "in use", "owner")
+    print_table("machine time", columns, rows)
+
+
+@app.command()
+def use(
+    name: Annotated[str, typer.Argument(help="The offer's name.")],
+    units: Annotated[int, typer.Argument(min=1, help="Tokens or samples.")],
+    max_price: MaxPriceOption = None,
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Pay for units of an offer."""
+    limit = None if max_price is None else nanos_of(max_price)
+    with open_market(home, market, account) as place:
+        used = place.use_compute(
+            buyer=account, offer=name, units=units, key=key_or_new(key, "compute"),
+            max_price_nanos=limit,
+        )  # fmt: skip
+    print(f"{account} paid {exact(used.price_nanos)} for {used.units} units of {name}")

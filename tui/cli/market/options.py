@@ -1,0 +1,39 @@
+"""Options that many market commands share, and the keys that make a repeated command harmless."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+NameArgument = Annotated[str, typer.Argument(help="The listing's name.")]
+AccountOption = Annotated[
+    str,
+    typer.Option(
+        "--account", "-a", envvar="CONTINUUM_ACCOUNT", help="Who acts; OWNER/NAME for a mandate."
+    ),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(help="Idempotency key: repeating a request with its key has no second effect."),
+]
+MarketOption = Annotated[
+    str | None,
+    typer.Option(
+        "--market",
+        "-m",
+        envvar="CONTINUUM_MARKET",
+        help="http(s)://... = a service, sqlite:///... or postgresql://... = a database.",
+        show_default="the home's market.db",
+    ),
+]
+MaxPriceOption = Annotated[
+    float | None, typer.Option(help="Refuse to pay more, in credits.", metavar="CREDITS")
+]
+
+
+def key_or_new(key: str | None, deed: str) -> str:
+    """The given key, or a fresh one for a deed that may be done again and again."""
+    import secrets
+
+    return key if key is not None else f"{deed}-{secrets.token_hex(8)}"

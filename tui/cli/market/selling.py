@@ -1,0 +1,193 @@
+"""`continuum market publish | version | terms | withdraw | relist`: a seller's side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from tui.cli.amounts import nanos_of
+from tui.cli.errors import OptionError
+from tui.cli.home import HomeOption, existing_home, resolve_home
+from tui.cli.market.moments import exact
+from tui.cli.market.options import (
+    AccountOption,
+    KeyOption,
+    MarketOption,
+    NameArgument,
+    key_or_new,
+)
+from tui.cli.market.place import open_market
+from tui.cli.quiet import quiet_libraries
+from tui.cli.tables import credit_text, percent
+
+PARTS = 1_000_000
+LayerArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="LAYER",
+        help="A PEFT LoRA folder, a layer of the library, or persona:NAME, its layers as one.",
+    ),
+]
+PERSONA = "persona:"
+SkillOption = Annotated[str, typer.Option(help="Built-in skill to examine it on.")]
+AskOption = Annotated[float, typer.Option(help="Asking price in credits.")]
+LicenceOption = Annotated[str, typer.Option(help="SPDX expression, such as Apache-2.0.")]
+TagOption = Annotated[list[str] | None, typer.Option(help="For search; repeat for more.")]
+ParentOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Listing it was made from; royalties go to its owner. Repeat for more."),
+]
+
+
+def publish(
+    layer: LayerArgument,
+    name: Annotated[str, typer.Option(help="What to call it.")],
+    skill: SkillOption,
+    ask: AskOption = 0.1,
+    licence: LicenceOption = "",
+    tag: TagOption = None,
+    parent: ParentOption = None,
+    account: AccountOption = "me",
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Examine a layer on unseen questions and put it up for sale."""
+    _publish(layer, name, skill, ask, licence, tag, parent, account, home, market)
+
+
+def version(
+    layer: LayerArgument,
+    name: NameArgument,
+    skill: SkillOption,
+    ask: AskOption = 0.1,
+    licence: LicenceOption = "",
+    tag: TagOption = None,
+    parent: ParentOption = None,
+    account: AccountOption = "me",
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Examine a layer and sell it as the next version of your listing; buyers get it free."""
+    _publish(layer, name, skill, ask, licence, tag, parent, account, home, market, version_of=name)
+
+
+def terms(
+    name: NameArgument,
+    rent: Annotated[
+        float, typer.Option(min=0, max=1, help="Rent per day, as share of the price; 0 = none.")
+    ] = 0.05,
+    use: Annotated[
+        float, typer.Option(min=0, max=1, help="1,000 units, as share of the price; 0 = none.")
+    ] = 0.0001,
+    subscribable: Annotated[
+        bool, typer.Option("--subscribable/--no-subscribable", help="Take part in subscriptions.")
+    ] = True,
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Say how your layer may be paid for besides buying it."""
+    with open_market(home, market, account) as place:
+        now = place.set_terms(
+            owner=account, listing=name, rent_day_parts=round(rent * PARTS),
+            use_parts=round(use * PARTS), subscribable=subscribable,
+            key=key_or_new(key, "terms"),
+        )  # fmt: skip
+    day = "not for rent" if now.rent_day_nanos is None else f"{exact(now.rent_day_nanos)} a day"
+    units = "none" if now.use_rate_nanos is None else f"{exact(now.use_rate_nanos)} per 1,000 units"
+    print(f"{name}: rent {day}; metered use {units}")
+
+
+def withdraw(
+    name: NameArgument,
+    reason: Annotated[str, typer.Option(help="One line for others.")] = "",
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Sell your listing no more; who bought it keeps it."""
+    with open_market(home, market, account) as place:
+        place.withdraw(listing=name, by=account, reason=reason, key=key_or_new(key, "withdraw"))
+    print(f"{name} is no longer for sale; `continuum market relist {name}` puts it back")
+
+
+def relist(
+    name: NameArgument,
+    account: AccountOption = "me",
+    key: KeyOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Sell a withdrawn listing again."""
+    with open_market(home, market, account) as place:
+        view = place.relist(listing=name, by=account, key=key_or_new(key, "relist"))
+    print(f"{name} is for sale at {credit_text(view.price_nanos)} credits")
+
+
+def _publish(
+    layer: str,
+    name: str,
+    skill: str,
+    ask: float,
+    licence: str,
+    tags: list[str] | None,
+    parents: list[str] | None,
+    account: str,
+    home: Path | None,
+    market: str | None,
+    version_of: str | None = None,
+) -> None:
+    from tui.jobs.publish import publish_folder
+
+    ask_nanos = nanos_of(ask)
+    path = resolve_home(home) if market else existing_home(home, "market.db")
+    quiet_libraries()
+    with (
+        TemporaryDirectory(prefix="continuum-") as scratch,
+        open_market(home, market, account) as place,
+    ):
+        folder = _folder(path, layer, Path(scratch))
+        if market is None:
+            place.open_account(account)
+        listing = publish_folder(
+            path, folder, market=place, name=name, skill=skill, ask_nanos=ask_nanos,
+            owner=account, licence=licence, tags=tags or (), parents=parents or (),
+            version_of=version_of,
+        )  # fmt: skip
+    number = f" version {listing.version}" if version_of else ""
+    print(
+        f"{listing.name}{number} is for sale at {credit_text(listing.price_nanos)} credits: "
+        f"{percent(listing.accuracy)} of {listing.n_questions} unseen {skill} questions, "
+        f"base {percent(listing.base_accuracy)}"
+    )
+
+
+def _folder(home: Path, layer: str, scratch: Path) -> Path:
+    """Where the layer's files are; a persona's are made.
+
+    Raises:
+        OptionError: There is neither a folder nor a layer of this name.
+    """
+    if layer.startswith(PERSONA):
+        from tui.jobs.one_layer import persona_layer
+
+        persona_layer(home, layer.removeprefix(PERSONA)).to_peft(scratch / "layer")
+        return scratch / "layer"
+    from genome.errors import LayerNotFoundError
+    from genome.library import Library
+
+    path = Path(layer).expanduser()
+    if path.is_dir():
+        return path
+    if not (home / "library").is_dir():
+        raise OptionError(f"there is no folder {layer}, and no library in {home}: check the path")
+    library = Library.open(home)
+    try:
+        return library.path(library.resolve(layer))
+    except LayerNotFoundError as error:
+        raise OptionError(f"{layer} is no folder, and {error}") from error

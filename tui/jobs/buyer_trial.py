@@ -1,0 +1,112 @@
+"""A buyer's trial: hold the price, sit the buyer's questions with and without the layer, settle.
+
+The questions are fixed by their digest before the layer is seen, and drawn with a seed made of the
+idempotency key: the same command, repeated after a crash, asks the same ones and settles the same
+trial.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from academy.challenge import SPLITS, Challenge
+from academy.evaluator import LocalEvaluator
+from academy.exam import sit_exam
+from academy.skills import skill_named, unique_questions
+from academy.sources.jsonl import JsonlSource
+from genome.base_model import BaseModel
+from genome.errors import BaseModelMismatchError
+from genome.genome import Genome
+from genome.layer import Layer
+from genome.library import Library
+from marketplace.client.remote import RemoteMarket
+from marketplace.protocol import MarketLike
+from marketplace.trading.trial import TrialView
+from seeds.load import embedded_base_path
+from tui.jobs.delivery import shelve
+
+
+def run_trial(
+    market: MarketLike,
+    home: Path,
+    *,
+    name: str,
+    buyer: str,
+    questions: str,
+    n_questions: int,
+    min_gain: int,
+    base: Path | None,
+    key: str,
+) -> TrialView:
+    """Open a trial, measure, and settle it.
+
+    Args:
+        questions: A built-in skill, or the path of a JSONL challenge set.
+        base: Folder of the base model; None = the embedded one.
+        key: Repeating it continues the same trial.
+
+    Raises:
+        BaseModelMismatchError: The layer is for another base model; nothing was held.
+        ChallengeSetError: The questions cannot be read.
+        MarketError: The market refuses the trial.
+    """
+    listing = market.listing(name)
+    sheet = own_sheet(questions, n_questions, key)
+    model = BaseModel.load(embedded_base_path() if base is None else base)
+    if listing.base_model != model.fingerprint:
+        raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
+    trial = market.trial_open(
+        buyer=buyer, listing=name, challenge_digest=sheet_digest(sheet), n_questions=len(sheet),
+        min_gain=min(min_gain, len(sheet)), key=key,
+    )  # fmt: skip
+    if trial.state != "open":
+        return trial
+    with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
+        path = _layer_folder(market, home, listing.digest, Path(folder))
+        genome = Genome.of(Layer.from_peft(path).bound_to(model.fingerprint))
+        evaluator = LocalEvaluator(model)
+        evaluator.check(genome)
+        result, alone = sit_exam(evaluator, [genome, Genome(model.fingerprint)], sheet)
+        settled = market.trial_settle(
+            trial=trial.trial, n_correct=result.n_correct, n_base_correct=alone.n_correct,
+            key=f"{key}-result",
+        )  # fmt: skip
+        if settled.state == "passed" and isinstance(market, RemoteMarket):
+            shelve(Library.open(home), path, listing)
+    return settled
+
+
+def own_sheet(questions: str, n: int, key: str) -> list[Challenge]:
+    """Up to `n` questions of a skill or of a file, chosen by the key."""
+    seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])
+    rng = np.random.default_rng(seed)
+    if not Path(questions).suffix:
+        return unique_questions(skill_named(questions), "test", n, rng)
+    source = JsonlSource.read(Path(questions).expanduser())
+    found = [
+        challenge
+        for skill in source.skills
+        for split in SPLITS  # whoever owns the questions decides what they are for
+        for challenge in source.draw(skill, split, n, rng)
+    ]
+    return [found[i] for i in rng.permutation(len(found))[:n]]
+
+
+def sheet_digest(sheet: Sequence[Challenge]) -> str:
+    """What the buyer commits to: every question with its answer, 64 hex digits."""
+    content = [[c.prompt, c.answer, list(c.choices), list(c.tests), c.tolerance] for c in sheet]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _layer_folder(market: MarketLike, home: Path, digest: str, folder: Path) -> Path:
+    """The layer's files: of the home's library, or lent by the service for the trial."""
+    library = Library.open(home)
+    if digest in library or not isinstance(market, RemoteMarket):
+        return library.path(digest)
+    return market.download_layer(digest, folder / "layer")

@@ -1,0 +1,1 @@
+"""Demand -> Academy -> publish -> sales, again and again: whether species follow the market."""

@@ -1,0 +1,60 @@
+"""Layers on their way between a home's library and a market's service.
+
+A local market shares the library of its home, so there is nothing to carry. An unsigned manifest
+stays at home: it vouches for nothing, and what it says is the seller's own bookkeeping. The buyer's
+library then takes name, version and licence from the listing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from genome.library import MANIFEST_FILE, Library, TrustPolicy
+from marketplace.client.remote import RemoteMarket
+from marketplace.listing import ListingView
+from marketplace.protocol import MarketLike
+
+ANY_PARENTS = TrustPolicy(allow_missing_parents=True)
+
+
+def deliver(market: MarketLike, library: Library, digest: str) -> None:
+    """Hand a layer's files to the service, which wants them before it lists the layer."""
+    if isinstance(market, RemoteMarket):
+        is_signed = bool(library.manifest(digest).signature)
+        left_out = () if is_signed else (MANIFEST_FILE,)
+        market.upload_layer(digest, library.path(digest), leave_out=left_out)
+
+
+def fetch(market: MarketLike, home: Path, name: str, digest: str) -> bool:
+    """Put a layer that may be used into the home's library; False if it is there already.
+
+    Args:
+        name: The listing it belongs to.
+
+    Raises:
+        MarketError: The service refuses, or sends something else.
+        LayerRejected: The library does not accept the layer.
+    """
+    library = Library.open(home)
+    if digest in library or not isinstance(market, RemoteMarket):
+        return False
+    listing = market.listing(name)
+    with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
+        shelve(library, market.download_layer(digest, Path(folder) / "layer"), listing)
+    return True
+
+
+def shelve(library: Library, folder: Path, listing: ListingView) -> str:
+    """Store a downloaded layer under its listing's name; the digest.
+
+    Raises:
+        LayerRejected: The library does not accept the layer.
+    """
+    if (folder / MANIFEST_FILE).exists():
+        return library.import_folder(folder, policy=ANY_PARENTS)
+    return library.import_folder(
+        folder, policy=ANY_PARENTS, name=listing.name, version=f"{listing.version}.0.0",
+        base_model=listing.base_model, description=listing.description, licence=listing.licence,
+        tags=listing.tags,
+    )  # fmt: skip

@@ -1,0 +1,93 @@
+"""Re-running a receipt: same layer, same exam, seed and number of questions, for anyone.
+
+    continuum market recheck sorter
+
+The layer comes from the home's library or from the service; its files are validated and must have
+the listing's digest, so that what is examined is what is sold.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from academy.evaluator import LocalEvaluator
+from academy.exam import sit_exam
+from genome.base_model import BaseModel
+from genome.errors import BaseModelMismatchError
+from genome.genome import Genome
+from genome.layer import Layer
+from genome.library import Library
+from marketplace.account import HOUSE
+from marketplace.client.remote import RemoteMarket
+from marketplace.errors import ReceiptNotFoundError
+from marketplace.protocol import MarketLike
+from marketplace.receipt import ReceiptView, RecheckView
+from seeds.load import embedded_base_path
+from tui.jobs.buyer_trial import sheet_digest
+from tui.jobs.standard_exam import sheet_of
+
+
+def recheck_listing(
+    market: MarketLike,
+    home: Path,
+    name: str,
+    *,
+    by: str,
+    key: str,
+    receipt: int | None = None,
+    base: Path | None = None,
+) -> RecheckView:
+    """Sit a listing's stated exam again and file what came out.
+
+    Args:
+        by: Who vouches for the re-run; only an evaluator's binds.
+        receipt: Its number; None = the headline of the newest version.
+        base: Folder of the base model; None = the embedded one.
+
+    Raises:
+        ReceiptNotFoundError: The listing has no such receipt.
+        ReceiptError: The exam is none that this program has.
+        BaseModelMismatchError: The layer is for another base model.
+        MarketError: The market refuses the re-run.
+    """
+    claimed = _receipt(market, name, receipt)
+    sheet = sheet_of(claimed)
+    listing = market.listing(name)
+    model = BaseModel.load(embedded_base_path() if base is None else base)
+    if listing.base_model != model.fingerprint:
+        raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
+    if not isinstance(market, RemoteMarket) and by not in HOUSE:
+        market.open_account(by)
+    layer = _layer(market, home, claimed.digest).bound_to(model.fingerprint)
+    evaluator = LocalEvaluator(model)
+    genome = Genome.of(layer)
+    evaluator.check(genome)
+    result, alone = sit_exam(evaluator, [genome, Genome(model.fingerprint)], sheet)
+    return market.recheck(
+        receipt=claimed.id, by=by, n_correct=result.n_correct, n_base_correct=alone.n_correct,
+        questions_digest=sheet_digest(sheet), key=key,
+    )  # fmt: skip
+
+
+def _receipt(market: MarketLike, name: str, number: int | None) -> ReceiptView:
+    found = market.receipts(name)
+    for receipt in found:
+        if number in (None, receipt.id):
+            return receipt
+    known = ", ".join(str(receipt.id) for receipt in found)
+    raise ReceiptNotFoundError(f"listing {name!r} has no receipt {number}: it has {known}")
+
+
+def _layer(market: MarketLike, home: Path, digest: str) -> Layer:
+    """The layer that is sold, whatever else lies under its name.
+
+    Raises:
+        LayerNotFoundError: The library does not have it.
+        LayerRejected: What came is not acceptable, or another layer.
+    """
+    library = Library.open(home)
+    if digest in library or not isinstance(market, RemoteMarket):
+        return library.get(digest)
+    with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
+        return Layer.from_store(market.download_layer(digest, Path(folder) / "layer"), digest)
