@@ -187,6 +187,8 @@ class Writer:
 
     def _answers(self, connection: Connection, jobs: list[_Job]) -> list[Any]:
         answers: list[Any] = []
+        if len(jobs) > 1 and len({job.batch for job in jobs}) == 1 and jobs[0].batch is not None:
+            return self._only_batch(connection, jobs[0].batch, [job.content for job in jobs])
         for batch, neighbours in groupby(jobs, key=lambda job: job.batch):
             contents = [job.content for job in neighbours]
             if batch is None:
@@ -216,16 +218,31 @@ class Writer:
                 raise cause from None
             return _Failed(self._database.named(cause))
 
+    def _only_batch(
+        self, connection: Connection, batch: Callable[..., Any], items: list[Any]
+    ) -> list[Any]:
+        """A group that is one batch needs no savepoint: it fails as a whole or not at all."""
+        with Session(connection, join_transaction_mode="rollback_only") as session:
+            try:
+                found = batch(session, items)
+                session.flush()
+            except Exception as error:
+                raise self._database.named(error) from error
+        return _each(batch, items, found)
+
     def _attempt_batch(
         self, connection: Connection, batch: Callable[..., Any], items: list[Any]
     ) -> list[Any]:
         found = self._attempt(connection, lambda session: batch(session, items))
         if isinstance(found, _Failed):
             return [found] * len(items)
-        assert len(found) == len(items), (
-            f"{batch!r} gave {len(found)} answers to {len(items)} items"
-        )
-        return [_Failed(one) if isinstance(one, MarketError) else one for one in found]
+        return _each(batch, items, found)
+
+
+def _each(batch: object, items: Sequence[Any], found: Sequence[Any]) -> list[Any]:
+    """One answer per item, refusals marked as such."""
+    assert len(found) == len(items), f"{batch!r} gave {len(found)} answers to {len(items)} items"
+    return [_Failed(one) if isinstance(one, MarketError) else one for one in found]
 
 
 def _is_wanted(future: Future[Any] | asyncio.Future[Any]) -> bool:
