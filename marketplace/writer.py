@@ -187,8 +187,9 @@ class Writer:
 
     def _answers(self, connection: Connection, jobs: list[_Job]) -> list[Any]:
         answers: list[Any] = []
-        if len(jobs) > 1 and len({job.batch for job in jobs}) == 1 and jobs[0].batch is not None:
-            return self._only_batch(connection, jobs[0].batch, [job.content for job in jobs])
+        batches = {job.batch for job in jobs}
+        if len(batches) == 1 and (only := batches.pop()) is not None:
+            return self._only_batch(connection, only, [job.content for job in jobs])
         for batch, neighbours in groupby(jobs, key=lambda job: job.batch):
             contents = [job.content for job in neighbours]
             if batch is None:

@@ -207,6 +207,23 @@ def test_a_batch_function_that_raises_fails_its_own_items(
     assert names(database) == {"ada"}
 
 
+def test_a_group_that_is_one_batch_fails_as_a_whole(database: Database, writer: Writer) -> None:
+    """It has no savepoint to go back to: nothing of it stays, and the next group goes through."""
+
+    def broken(session: Session, items: list[str]) -> list[str]:
+        session.add_all([Account(name=item, opened_at=0.0) for item in items])
+        session.flush()
+        raise KeyError("a bug")
+
+    with held_up(writer):
+        futures = [writer.submit_to(broken, name) for name in ("x", "y")]
+    for future in futures:
+        with pytest.raises(KeyError):
+            future.result(10)
+    writer.run(opening("ada"))
+    assert names(database) == {"ada"}
+
+
 def test_close_writes_what_is_queued(database: Database) -> None:
     """Nothing that was accepted is dropped; nothing is accepted any more."""
     writer = Writer(database)
