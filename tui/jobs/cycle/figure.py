@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from academy.skills import SKILL_NAMES
-from tui.jobs.cycle.scenario import CycleSettings, EpochRow
+from tui.jobs.cycle.scenario import FIRST, THEN, CycleSettings, EpochRow
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = {"linked": "#1b7837", "cut": "#b2182b", "even": "#2166ac"}
 WORDS = {
@@ -52,18 +56,25 @@ def plot_cycle(settings: CycleSettings, found: Mapping[str, Sequence[EpochRow]])
     return text.getvalue()
 
 
-def _population(axes: object, rows: Sequence[EpochRow]) -> None:
+def _population(axes: Axes, rows: Sequence[EpochRow]) -> None:
+    """Stacked bars: whose skill the living personas serve, wanted skills named."""
     from matplotlib import colormaps
-    from matplotlib.axes import Axes
 
-    assert isinstance(axes, Axes)
-    shown = [s for s in SKILL_NAMES if any(r.demand.get(s, 0) >= 0.1 for r in rows)]
-    colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
-    for number, skill in enumerate(shown):
-        axes.plot(
-            [r.epoch for r in rows], [r.demand.get(skill, 0.0) for r in rows], "-",
-            color=colours[number % 10], label=skill,
-        )  # fmt: skip
-    axes.set_ylabel("share of demand\nheard by the Academy")
+    named = [s for s in SKILL_NAMES if s in {*FIRST, *THEN}]
+    colours = dict(zip(named, colormaps["tab10"](range(len(named))), strict=True))
+    floor = [0.0] * len(rows)
+    for skill in (*named, "others"):
+        share = [_share(row, named, skill) for row in rows]
+        colour = colours.get(skill, (0.85, 0.85, 0.85, 1.0))
+        axes.bar([r.epoch for r in rows], share, bottom=floor, color=colour, label=skill)
+        floor = [low + part for low, part in zip(floor, share, strict=True)]
+    axes.set_ylabel("living personas\n(linked)")
     axes.set_xlabel("epoch")
-    axes.legend(frameon=False, fontsize=8, ncol=2, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _share(row: EpochRow, named: Sequence[str], skill: str) -> float:
+    whole = sum(row.population.values()) or 1
+    if skill == "others":
+        return sum(n for s, n in row.population.items() if s not in named) / whole
+    return row.population.get(skill, 0) / whole

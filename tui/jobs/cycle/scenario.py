@@ -80,7 +80,7 @@ class EpochRow:
     by_skill: dict[str, float]
     """Accuracy of what the market offered for each skill, on the epoch's questions."""
     population: dict[str, int]
-    """Living personas by the skill they are best at."""
+    """Living personas by the skill in which they exceed the base most."""
     demand: dict[str, float]
     """What the Academy was told for the next epoch."""
     published: int

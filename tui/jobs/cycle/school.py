@@ -81,7 +81,7 @@ def school_epoch(
     )  # fmt: skip
     counts: dict[str, int] = {}
     for candidate in result.run.population:
-        best = SKILL_NAMES[int(candidate.profile.argmax())]
+        best = SKILL_NAMES[int((candidate.profile - result.run.base_accuracy).argmax())]
         counts[best] = counts.get(best, 0) + 1
     found = _graduates(base, result, lines, exam, seed, {s for s in demand if demand[s] > 0})
     return found, counts, result.tokens.equivalents

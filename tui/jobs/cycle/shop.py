@@ -14,7 +14,7 @@ import numpy as np
 
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
-from academy.skills import SKILL_NAMES
+from academy.skills import SKILL_NAMES, skill_named
 from genome.genome import Genome
 from genome.layer import Layer
 from marketplace.errors import MarketError
@@ -144,7 +144,8 @@ class Shop:
         known = {listing.name for listing in self.market.listings()}
         view = self.market.publish(
             owner=maker(skill), name=name, digest=layer.digest, base_model=layer.base_model,
-            niche=skill, ask_nanos=ASK, licence="Apache-2.0", receipt=receipt, parents=parents,
+            niche=skill, ask_nanos=ASK, licence="Apache-2.0",
+            description=skill_named(skill).description, receipt=receipt, parents=parents,
             version_of=name if name in known else None, key=f"cycle-{epoch}-publish-{skill}",
         )  # fmt: skip
         if name not in known:
