@@ -18,7 +18,7 @@ from marketplace.idempotency import claim
 from marketplace.ledger import Entry, Posted, post_many
 from marketplace.listing import ListingView
 from marketplace.money import check_amount
-from marketplace.names import check_key, check_name
+from marketplace.names import check_key, check_name, check_text
 from marketplace.status import UNUSABLE
 from marketplace.trading import noticeboard, offer, queries, rights
 from marketplace.trading.records import Usage
@@ -247,6 +247,7 @@ def _refusal(one: Charge) -> MarketError | None:
         check_key(one.key)
         check_amount(one.units, "units")
         check_name(one.listing, "listing name")
+        check_text(one.account, "account name", min_chars=1)  # what no column holds poisons a batch
     except MarketError as refusal:
         return refusal
     return None

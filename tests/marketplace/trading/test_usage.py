@@ -136,3 +136,14 @@ def test_units_are_whole_and_positive(market: Market, units: int) -> None:
     with pytest.raises(AmountError):
         market.charge(account="ada", listing="sort", units=units, key="k")
     assert balances(market) == before
+
+
+@pytest.mark.parametrize("account", ["a\x00b", "ada\udc80", "", "x" * 999])
+def test_an_account_that_no_column_holds_refuses_its_own_charge_only(
+    market: Market, account: str
+) -> None:
+    """Its neighbours in the batch are charged."""
+    refused, charged = market.charge_many(
+        [Charge(account, "sort", 5, "bad"), Charge("ada", "sort", 5, "good")]
+    )
+    assert isinstance(refused, MarketError) and paid(charged) > 0
