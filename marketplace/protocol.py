@@ -16,11 +16,10 @@ from marketplace.errors import MarketError
 from marketplace.journal import PostingView
 from marketplace.listing import ListingView, PurchaseView, VersionView
 from marketplace.provenance import Evidence
-from marketplace.publishing.duplicates import Exact
+from marketplace.publishing.offer import Exact
 from marketplace.quote import Quote
 from marketplace.receipt import ReceiptFacts, ReceiptView, RecheckView
 from marketplace.royalty import Parent
-from marketplace.search import SearchPage, Wanted
 from marketplace.trading.bounty import BountyView
 from marketplace.trading.bundle import BundleView
 from marketplace.trading.compute import ComputeUseView, OfferView
@@ -33,6 +32,7 @@ from marketplace.trading.review import ReviewView
 from marketplace.trading.subscription import SubscriptionView
 from marketplace.trading.trial import TrialView
 from marketplace.trading.usage import Charge, UsageView
+from marketplace.wanted import SearchPage, Wanted
 
 
 class Accounts(Protocol):

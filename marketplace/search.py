@@ -25,13 +25,11 @@ from sqlmodel import Session
 
 from marketplace import catalogue
 from marketplace.errors import PageError
-from marketplace.listing import ListingView
 from marketplace.names import check_text, words
 from marketplace.ranking import OWNER_CAP, page_of
 from marketplace.shelf import ORDERS, Shelf
+from marketplace.wanted import MAX_PAGE_SIZE, SearchPage, Wanted
 
-PAGE_SIZE = 20
-MAX_PAGE_SIZE = 100
 POOL_PAGES = 3
 """Candidates for the first page, in pages, each owner within its cap."""
 LOOKED_AT = 5_000
@@ -40,34 +38,6 @@ NEWCOMERS = 32
 """Candidates from anywhere in the results, so that chance can reach them."""
 MAX_WORDS = 16
 MAX_CURSOR = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Conditions; all that are given must hold."""
-
-    base_model: str | None = None
-    niche: str | None = None
-    owner: str | None = None
-    licences: tuple[str, ...] = ()
-    """Any of these, exactly as stated."""
-    commercial: bool = False
-    """Only where commercial use is not forbidden."""
-    tags: tuple[str, ...] = ()
-    """All of these."""
-    max_price_nanos: int | None = None
-    min_reputation: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class SearchPage:
-    """Some of what was found."""
-
-    listings: tuple[ListingView, ...]
-    total: int
-    """How many were found in all."""
-    next: str | None
-    """Cursor of the next page; None after the last."""
 
 
 @dataclass(frozen=True, slots=True)

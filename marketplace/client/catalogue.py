@@ -7,11 +7,10 @@ from typing import Any
 from marketplace.client.base import ClientBase, path
 from marketplace.listing import ListingView, VersionView
 from marketplace.provenance import Evidence
-from marketplace.publishing.duplicates import Exact
-from marketplace.publishing.offer import as_parents
+from marketplace.publishing.offer import Exact, as_parents
 from marketplace.receipt import ReceiptFacts
 from marketplace.royalty import Parent
-from marketplace.search import PAGE_SIZE, SearchPage, Wanted
+from marketplace.wanted import PAGE_SIZE, SearchPage, Wanted
 
 
 class CatalogueClient(ClientBase):

@@ -1,19 +1,28 @@
-"""What is for sale, finding it, and putting it there."""
+"""What is for sale, finding it, and putting it there.
+
+Searching and publishing compare vectors; they load numpy when first used, because buying or
+looking at a statement should not wait for it.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from marketplace import catalogue
 from marketplace.facade.evidence import EvidenceFacade
 from marketplace.listing import ListingView, VersionView
 from marketplace.names import check_key
 from marketplace.provenance import Evidence
-from marketplace.publishing.duplicates import Exact, SketchIndex
-from marketplace.publishing.offer import Offer, as_parents
-from marketplace.publishing.publish import publish
+from marketplace.publishing.offer import Exact, Offer, as_parents
 from marketplace.receipt import ReceiptFacts
 from marketplace.royalty import Parent
-from marketplace.search import PAGE_SIZE, Searcher, SearchPage, Wanted
+from marketplace.wanted import PAGE_SIZE, SearchPage, Wanted
+
+if TYPE_CHECKING:
+    from marketplace.publishing.duplicates import SketchIndex
+    from marketplace.search import Searcher
 
 
 class CatalogueFacade(EvidenceFacade):
@@ -21,10 +30,14 @@ class CatalogueFacade(EvidenceFacade):
 
     @cached_property
     def _sketches(self) -> SketchIndex:
+        from marketplace.publishing.duplicates import SketchIndex
+
         return SketchIndex()
 
     @cached_property
     def _searcher(self) -> Searcher:
+        from marketplace.search import Searcher
+
         return Searcher()
 
     def publish(
@@ -68,6 +81,8 @@ class CatalogueFacade(EvidenceFacade):
                 that is not linked, a manifest that does not vouch for it.
             IdempotencyKeyReusedError: The key belongs to another request.
         """
+        from marketplace.publishing.publish import publish
+
         check_key(key)
         offer = Offer(
             owner=owner,

@@ -9,7 +9,7 @@ candidates; whoever has the files computes the cosine itself and passes it as `e
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +19,10 @@ from marketplace import catalogue
 from marketplace.errors import NearDuplicateError
 from marketplace.listing import Listing, Version
 from marketplace.publishing.line import Origin
-from marketplace.publishing.offer import Offer
+from marketplace.publishing.offer import Exact, Offer
 from marketplace.publishing.significance import Counts, is_better
 from marketplace.receipt import Receipt
 from marketplace.similarity import CLONE_COSINE, SKETCH_COSINE, sketch_cosines, stacked
-
-Exact = Callable[[str], float | None]
-"""Cosine of the new layer with the layer of this digest; None if its files are not at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
 from marketplace.errors import InvalidInputError, NameFormatError, ReceiptError
@@ -17,6 +17,8 @@ MAX_PARENTS = 64
 MAX_RECEIPTS = 100
 MAX_TAGS = 32
 MAX_WEIGHT = 10**6
+Exact = Callable[[str], float | None]
+"""Cosine of the new layer with the layer of this digest; None if its files are not at hand."""
 _TAG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

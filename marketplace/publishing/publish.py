@@ -19,9 +19,9 @@ from marketplace.idempotency import claim
 from marketplace.listing import Listing, ListingView, Version, VersionParent
 from marketplace.price import Demand, target_nanos
 from marketplace.provenance import Claim, Standards, Voucher, check_provenance, creator_of
-from marketplace.publishing.duplicates import Exact, Finding, elder_of, find_since
+from marketplace.publishing.duplicates import Finding, elder_of, find_since
 from marketplace.publishing.line import Origin, check_licences, find_parents
-from marketplace.publishing.offer import Offer
+from marketplace.publishing.offer import Exact, Offer
 from marketplace.ranking import clone_rank
 from marketplace.receipt import Receipt
 from marketplace.reputation import exam_reputation

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from genome.adapter.layer_files import MANIFEST_FILE
 from marketplace.provenance import Evidence
-from marketplace.publishing.duplicates import Exact
+from marketplace.publishing.offer import Exact
 from marketplace.service.layer_store import LayerStore
 from marketplace.service.problems import ProblemError
 from marketplace.similarity import factors_of, sketch, update_cosine

@@ -14,7 +14,7 @@ from marketplace.epoch import PriceRow
 from marketplace.idempotency import Request
 from marketplace.listing import Listing, Receipt, Version
 from marketplace.market import Market
-from marketplace.search import Wanted
+from marketplace.wanted import Wanted
 
 BASES = [f"base-{number}" for number in range(5)]
 SKILLS = [f"skill-{number}" for number in range(40)]

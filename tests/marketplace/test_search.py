@@ -10,9 +10,9 @@ from marketplace.listing import ListingView
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptFacts
-from marketplace.search import SearchPage, Wanted
 from marketplace.shelf import ORDERS
 from marketplace.testing import TickingClock
+from marketplace.wanted import SearchPage, Wanted
 
 OWNERS = ("ada", "bob", "carol", "dan", "eve")
 LICENCES = ("MIT", "Apache-2.0", "CC-BY-NC-4.0", "")

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.market import Market
-from marketplace.search import Searcher, Wanted
+from marketplace.search import Searcher
 from marketplace.shelf import MOST_MERGED, Shelf, is_commercial, merged
 from marketplace.testing import make_market, publish_example
+from marketplace.wanted import Wanted
 
 KEYS = st.lists(st.integers(0, 5), max_size=30)
 

@@ -11,7 +11,6 @@ from marketplace.listing import ListingView, VersionView
 from marketplace.quote import Quote
 from marketplace.receipt import ReceiptFacts
 from marketplace.royalty import Parent
-from marketplace.search import SearchPage, Wanted
 from marketplace.service.answers import Cursor, Limit, answer, page, wire
 from marketplace.service.caller import Anyone, Caller
 from marketplace.service.change import Changing
@@ -33,6 +32,7 @@ from marketplace.service.wire_models import (
     model_of,
     page_of,
 )
+from marketplace.wanted import SearchPage, Wanted
 
 router = APIRouter(prefix="/v1/listings", tags=["listings"])
 Conditions = Annotated[list[str] | None, Query(max_length=32)]

@@ -23,9 +23,9 @@ from marketplace.errors import (
     ServiceUnreachableError,
 )
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.search import Wanted
 from marketplace.testing import publish_example
 from marketplace.trading.usage import Charge
+from marketplace.wanted import Wanted
 
 
 @pytest.fixture

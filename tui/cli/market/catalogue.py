@@ -45,7 +45,7 @@ def search(
     market: MarketOption = None,
 ) -> None:
     """Find layers; what nobody offers is noted as demand, without your words."""
-    from marketplace.search import Wanted
+    from marketplace.wanted import Wanted
 
     wanted = Wanted(
         base_model=base_model, niche=skill, owner=owner, licences=tuple(licence or ()),
