@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from academy.benchmark.ancestors import Ancestors
-from academy.benchmark.cells import Cell, gradient_free, run_cell
+from academy.benchmark.cells import Cell, ablations, gradient_free, run_cell
 from academy.benchmark.figures import plot_anytime, plot_coverage
 from academy.benchmark.final import open_test
 from academy.benchmark.tracks import Tier, tier_named
@@ -96,8 +96,11 @@ def conclude(tier: Tier, out: Path, note: Note) -> tuple[list[Row], list[Claim]]
             "academy_against": [asdict(one) for one in compared],
         },
     )
-    write_text(out / "anytime.svg", plot_anytime(results))
-    write_text(out / "coverage.svg", plot_coverage(rows, results))
+    hidden = ablations()  # thirty lines in one figure say nothing; the table has them
+    shown = [one for one in results if one["method"] not in hidden]
+    write_text(out / "anytime.svg", plot_anytime(shown))
+    seen = [row for row in rows if row.method not in hidden]
+    write_text(out / "coverage.svg", plot_coverage(seen, shown))
     return rows, found
 
 
