@@ -96,14 +96,20 @@ def split(gross_nanos: int, shares: Sequence[Share] = ()) -> Payout:
         AmountError: The payment is no amount.
     """
     parts = split_price(check_amount(gross_nanos, "payment"))
-    pool = parts.creator_nanos * POOL_PERCENT // 100
-    royalties = [(share.owner, pool * share.parts // WHOLE) for share in shares]
+    seller_nanos, royalties = split_net(parts.creator_nanos, shares)
     return Payout(
         gross_nanos=gross_nanos,
         fee_nanos=parts.fee_nanos,
-        seller_nanos=parts.creator_nanos - sum(nanos for _, nanos in royalties),
+        seller_nanos=seller_nanos,
         royalties=tuple((owner, nanos) for owner, nanos in royalties if nanos),
     )
+
+
+def split_net(net_nanos: int, shares: Sequence[Share]) -> tuple[int, list[tuple[str, int]]]:
+    """What the seller keeps of a payment after the fee, and each share's owner with its part."""
+    pool = net_nanos * POOL_PERCENT // 100
+    royalties = [(share.owner, pool * share.parts // WHOLE) for share in shares]
+    return net_nanos - sum(nanos for _, nanos in royalties), royalties
 
 
 def royalty_shares(

@@ -20,7 +20,7 @@ from marketplace.apportion import apportion
 from marketplace.hold import post_hold
 from marketplace.ledger import Leg, record_transfer
 from marketplace.money import check_amount, split_price
-from marketplace.royalty import POOL_PERCENT, WHOLE, Share
+from marketplace.royalty import Share, split_net
 from marketplace.trading.records import ROYALTY, SELLER, Income, Settlement
 
 
@@ -70,10 +70,7 @@ def divide(gross_nanos: int, parts: Sequence[Part]) -> Division:
     incomes: list[tuple[str, str, str, int]] = []
     nets = apportion(split.creator_nanos, {part.source: part.weight for part in parts})
     for part in parts:
-        net_nanos = nets[part.source]
-        pool = net_nanos * POOL_PERCENT // 100
-        royalties = [(share.owner, pool * share.parts // WHOLE) for share in part.shares]
-        seller_nanos = net_nanos - sum(nanos for _, nanos in royalties)
+        seller_nanos, royalties = split_net(nets[part.source], part.shares)
         incomes.append((part.source, part.seller, SELLER, seller_nanos))
         incomes += [(part.source, owner, ROYALTY, nanos) for owner, nanos in royalties]
     return Division(split.fee_nanos, tuple(income for income in incomes if income[3]))
