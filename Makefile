@@ -42,7 +42,7 @@ bench: setup
 
 # Known vulnerabilities of what is installed; asks an online service, so it is no part of `test`.
 audit: setup
-	$(BIN)/pip-audit --skip-editable
+	@$(BIN)/python .ci/audit.py
 
 format: setup
 	$(BIN)/ruff format .

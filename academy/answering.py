@@ -57,7 +57,7 @@ def _answer_rows(
 ) -> list[str]:
     input_ids, mask = left_padded(base, prompts)  # (n_rows, width) each
     width = input_ids.shape[1]
-    room = _positions(base.model) - width
+    room = positions(base.model) - width
     if room < 1:
         raise ValueError(
             f"a prompt of {width} tokens leaves no room for an answer: the model has "
@@ -110,7 +110,7 @@ def _greedy(base: BaseModel, max_new_tokens: int, ends: list[int]) -> Any:
     )  # fmt: skip
 
 
-def _positions(model: Any) -> int:
+def positions(model: Any) -> int:
     """Positions a model was made for; very many where its configuration does not say."""
     config = model.config
     for name in ("max_position_embeddings", "n_positions"):

@@ -14,6 +14,7 @@ AcademyError
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Sequence
 
 
@@ -56,6 +57,12 @@ class RunMismatchError(RunError):
 
 class RunCorruptError(RunError):
     """A run's folder holds a file that cannot be read."""
+
+
+def ends_run(error: BaseException) -> bool:
+    """Whether an error has to stop a run: a refusal, a damaged run, a disk that takes no more."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, AcademyError) or full
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

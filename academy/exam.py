@@ -1,7 +1,12 @@
-"""Final exams: the only code that opens the test split, once a run is over."""
+"""Final exams: the only code that opens the test split, once a run is over.
+
+The headline is exact. Partial credit, where a source gives any (reasoning-gym), is a number of
+its own that is never mixed into it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +15,9 @@ import numpy as np
 from academy.challenge import Challenge, Split
 from academy.evaluator import LocalEvaluator
 from academy.skills import SKILLS, skill_named, unique_questions
+from academy.sources.builtin import BuiltinSource
 from academy.statistics.intervals import wilson_interval
+from academy.trials.items import Drawer, draw_items
 from genome.genome import Genome
 
 EXAM_SEED = 20_000
@@ -39,6 +46,38 @@ def exam_sheet(skill: str, n: int, split: Split = "test") -> list[Challenge]:
     index = [s.name for s in SKILLS].index(skill)
     rng = np.random.default_rng([EXAM_SEED, index])
     return unique_questions(skill_named(skill), split, n, rng)
+
+
+def source_sheet(source: Drawer, skill: str, n: int) -> list[Challenge]:
+    """Up to `n` different test questions of a skill of any source; the same ones every time.
+
+    Of a built-in skill those of `exam_sheet`, which receipts are about.
+
+    Raises:
+        TrialItemsError, SourceError: The source has no test question of the skill.
+    """
+    if isinstance(source, BuiltinSource):
+        return exam_sheet(skill, n)
+    tag = int.from_bytes(hashlib.sha256(skill.encode()).digest()[:8], "big")
+    rng = np.random.default_rng([EXAM_SEED, tag])
+    return draw_items(source, n, rng, skills=(skill,), split="test")
+
+
+def partial_credit(
+    evaluator: LocalEvaluator, genomes: Sequence[Genome], source: Drawer, sheet: Sequence[Challenge]
+) -> list[float] | None:
+    """Every genome's mean credit in [0, 1] for what it writes; None if the source gives none.
+
+    Args:
+        source: The very one that the sheet was drawn from.
+    """
+    give = getattr(source, "partial_credit", None)
+    if give is None:
+        return None
+    reader = LocalEvaluator(
+        evaluator.base, evaluator.tokens, scorers={"exact": lambda c, said: give(c, said) or 0.0}
+    )
+    return [float(mean) for mean in reader.scores(genomes, sheet).mean(1)]
 
 
 def sit_exam(

@@ -14,13 +14,18 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from academy.errors import RunBusyError, RunCorruptError, RunMismatchError
 from genome.files import remove_leftovers, write_json
+
+NAMED = 3
+"""Settings that a refusal names."""
+SHOWN = 60
+"""Characters of a value that a refusal shows."""
 
 
 class RunFolder:
@@ -33,8 +38,14 @@ class RunFolder:
         self._started = time.monotonic()
 
     @contextmanager
-    def claimed(self, settings: dict[str, Any]) -> Iterator[bool]:
+    def claimed(
+        self, settings: Mapping[str, Any], beside: Mapping[str, Any] | None = None
+    ) -> Iterator[bool]:
         """Hold the run for this process; yields whether it was begun before.
+
+        Args:
+            settings: Have to be the same ones when the run is resumed.
+            beside: Kept with the settings of a new run, and not compared.
 
         Raises:
             RunBusyError: Another process is at it.
@@ -47,27 +58,50 @@ class RunFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunBusyError(
-                    f"another process is running {self.path}: wait for it, or give another --out"
+                    f"another process is running {self.path}: wait for it, or use another folder"
                 ) from None
             remove_leftovers(self.home)
-            yield self._check_settings(settings)
+            yield self._check_settings(settings, beside or {})
 
-    def _check_settings(self, settings: dict[str, Any]) -> bool:
+    def _check_settings(self, settings: Mapping[str, Any], beside: Mapping[str, Any]) -> bool:
         path = self.path / "config.json"
         if not path.exists():
-            write_json(path, settings)
+            write_json(path, {**settings, **beside})
             return False
-        old = self.read(path)
-        different = {key: old.get(key) for key, value in settings.items() if old.get(key) != value}
+        old, new = _flat(self.read(path)), _flat(settings)
+        different = [key for key, value in new.items() if old.get(key) != value]
         if different:
-            theirs = ", ".join(f"{key}={value}" for key, value in different.items())
-            ours = ", ".join(f"{key}={settings[key]}" for key in different)
+            theirs = ", ".join(f"{key}={_short(old.get(key))}" for key in different[:NAMED])
+            ours = ", ".join(f"{key}={_short(new[key])}" for key in different[:NAMED])
+            more = f" (and {len(different) - NAMED} more)" if len(different) > NAMED else ""
             raise RunMismatchError(
-                f"{self.home} holds a run with {theirs}, not {ours}: give the same settings to "
-                "resume it, or another --out"
+                f"{self.home} holds a run with {theirs}, not {ours}{more}: give the same settings "
+                "to resume it, or use another folder"
             )
         self._elapsed_before = float(self.status().get("elapsed_s", 0.0))
         return True
+
+    def forget(self) -> None:
+        """Leave no trace of a run that was refused before it began; hold the run for this."""
+        for path in self.path.glob("*.json"):
+            path.unlink(missing_ok=True)
+
+    def has_begun(self) -> bool:
+        """Whether there is a run here, however far it came."""
+        names = ("config.json", "status.json", "state.json", "checkpoint.safetensors")
+        return any((self.path / name).exists() for name in names)
+
+    def is_held(self) -> bool:
+        """Whether a process is at the run now."""
+        path = self.path / "lock"
+        if not path.exists():
+            return False
+        with path.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
     # -- progress --------------------------------------------------------------------------
 
@@ -127,8 +161,24 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunCorruptError(
                 f"the run's file {path} cannot be read ({error}): delete it to have it made "
-                "again, or start over with another --out"
+                "again, or start over in another folder"
             ) from None
         if not isinstance(data, dict):
             raise RunCorruptError(f"the run's file {path} must hold one JSON object: delete it")
         return data
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted key; an empty table is a value."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

@@ -13,12 +13,14 @@ from typing import ClassVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from sqlalchemy import bindparam, exists, func
 from sqlmodel import Field, Session, col, select
 
 from marketplace import repository
 from marketplace.account import Account, refuse_house
 from marketplace.errors import KeyProofError, KeyTakenError, LastKeyError, NameFormatError
 from marketplace.idempotency import claim
+from marketplace.question import Question, ask
 from marketplace.tables import MarketTable
 
 MAX_KEYS = 16
@@ -47,6 +49,15 @@ class KeyRevocation(MarketTable, table=True):
     revoked_at: float
 
 
+_SPEAKER = Question(
+    select(AccountKey.account).where(
+        col(AccountKey.public_key) == bindparam("public_key"),
+        ~exists().where(col(KeyRevocation.public_key) == col(AccountKey.public_key)),
+    )
+)
+_N_REVOKED = Question(select(func.count()).select_from(KeyRevocation))
+
+
 @dataclass(frozen=True, slots=True)
 class KeyView:
     """A registered key as its account sees it."""
@@ -67,7 +78,7 @@ def check_public_key(value: object) -> str:
         return value
     raise NameFormatError(
         "public_key must be 64 lower-case hex digits, the raw Ed25519 key: run `continuum market"
-        " key show`"
+        " keys`"
     )
 
 
@@ -136,7 +147,8 @@ def revoke_key(session: Session, *, account: str, public_key: str, key: str, at:
 
     Raises:
         KeyTakenError: The account has no such key.
-        LastKeyError: It is the account's only good key.
+        LastKeyError: It is the only good key, and the account no mandate, for which its owner's
+            keys speak too.
     """
     body: dict[str, object] = {"account": account, "public_key": public_key}
     claim(session, key=key, operation="revoke_key", body=body, at=at)
@@ -144,7 +156,8 @@ def revoke_key(session: Session, *, account: str, public_key: str, key: str, at:
     if known is None or known.account != account:
         raise KeyTakenError(f"account {account!r} has no key {public_key[:16]}: list its keys")
     if session.get(KeyRevocation, public_key) is None:
-        if len(good_keys(session, account)) == 1:
+        is_last = len(good_keys(session, account)) == 1
+        if is_last and repository.account(session, account).owner is None:
             raise LastKeyError(
                 f"key {public_key[:16]} is the only one of {account!r}, which would be lost:"
                 " add another key first"
@@ -168,10 +181,13 @@ def good_keys(session: Session, account: str) -> list[KeyView]:
 
 def speaker(session: Session, public_key: str) -> str | None:
     """The account a key speaks for now; None for an unknown or revoked key."""
-    known = session.get(AccountKey, public_key)
-    if known is None or session.get(KeyRevocation, public_key) is not None:
-        return None
-    return known.account
+    found = ask(session, _SPEAKER, public_key=public_key)
+    return str(found[0][0]) if found else None
+
+
+def n_revoked_keys(session: Session) -> int:
+    """How many keys were revoked so far."""
+    return int(ask(session, _N_REVOKED)[0][0])
 
 
 def _add(session: Session, account: str, public_key: str, *, at: float, opens: bool) -> KeyView:

@@ -6,8 +6,9 @@ EIP-1559: each block the base fee moves towards the utilisation target, by at mo
          = fee + fee * (2 used - capacity) / capacity / 8
 
 For a layer, which any number can use at once, such a controller would be an invitation: measured,
-a wash trader gains 133 % of honest revenue from it. For machines it is safe because nobody is
-paid the surplus above the owner's ask: filling one's own slots raises a price one never gets.
+a wash trader gains 133 % of honest revenue from it. For machines it is safe because no owner is
+paid the surplus above the ask: filling one's own slots raises a price one never gets. The surplus
+goes to the platform, which offers no machines and so cannot make a queue for them.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Bill:
     gross_nanos: int
     """At the ask: divided like every payment."""
     surplus_nanos: int
-    """For scarcity: leaves circulation, so that neither owner nor platform gains by a queue."""
+    """For scarcity: goes to the platform, so that no owner gains by a queue."""
 
 
 def next_base_fee(fee_nanos: int, *, used: int, capacity: int, floor_nanos: int = 1) -> int:

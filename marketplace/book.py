@@ -54,7 +54,6 @@ class Book:
         for name, overdraft, owned, held, spent, cap, last in rows:
             self._balances[name] = Balance(bool(overdraft), owned, held, spent, cap)
             self.last_posting[name] = last
-        self._touched: set[str] = set()
         self._undo: list[tuple[Balance, int, int, int]] = []
 
     def move(self, kind: str, legs: Sequence[Leg]) -> None:
@@ -82,16 +81,28 @@ class Book:
             raise HouseAccountError(
                 f"{ESCROW!r} only stands on the other side of holds: pay another account"
             )
-        planned = [self._planned(kind, name, moves.get(name, 0), holds) for name in moves]
-        planned += [
-            self._planned(kind, name, 0, holds)
-            for name in holds
-            if name != ESCROW and name not in moves
-        ]
+        if holds:
+            moves |= {name: 0 for name in holds if name != ESCROW and name not in moves}
+        planned = []
+        for name, move in moves.items():
+            balance = self._balances.get(name)
+            if balance is None:
+                raise AccountNotFoundError(f"account {name!r} does not exist: open it first")
+            hold = -holds.get(name, 0)
+            owned, held = balance.owned + move, balance.held + hold
+            if owned < held and (move < 0 or hold > 0) and not balance.overdraft:
+                raise _too_little(name, balance, hold - move)
+            if not -INT64_MAX <= owned <= INT64_MAX or held > INT64_MAX:
+                raise _too_large(name)
+            spent = balance.spent
+            if balance.cap is not None:
+                spent += _outflow(kind, move)
+                if spent + held > balance.cap and (move < 0 or hold):
+                    raise _over_cap(name, balance, spent + held)
+            planned.append((balance, owned, held, spent))
         for balance, owned, held, spent in planned:
             self._undo.append((balance, balance.owned, balance.held, balance.spent))
             balance.owned, balance.held, balance.spent = owned, held, spent
-        self._touched.update(moves, holds)
 
     def mark(self) -> int:
         """A point to come back to."""
@@ -103,36 +114,19 @@ class Book:
             balance, owned, held, spent = self._undo.pop()
             balance.owned, balance.held, balance.spent = owned, held, spent
 
-    def changed(self) -> list[Row]:
-        """(balance, held, spent, last posting, name) of every account with legs, by name."""
+    def rows(self, names: Iterable[str]) -> list[Row]:
+        """(balance, held, spent, last posting, name) of these accounts, by name."""
         rows = []
-        for name in sorted(self._touched):
+        for name in sorted(names):
             balance = self._balances[name]
             last = self.last_posting[name]
             rows.append((balance.owned, balance.held, balance.spent, last, name))
         return rows
 
-    def _planned(
-        self, kind: str, name: str, move: int, holds: dict[str, int]
-    ) -> tuple[Balance, int, int, int]:
-        balance = self._balances.get(name)
-        if balance is None:
-            raise AccountNotFoundError(f"account {name!r} does not exist: open it first")
-        owned, spent = balance.owned + move, balance.spent
-        held = balance.held - holds[name] if name in holds else balance.held
-        if balance.cap is not None and move < 0 and kind != RECLAIM:
-            spent -= move
-        if (
-            owned < held
-            and not balance.overdraft
-            and (owned < balance.owned or held > balance.held)
-        ):
-            raise _too_little(name, balance, balance.owned - balance.held - owned + held)
-        if not -INT64_MAX <= owned <= INT64_MAX or held > INT64_MAX:
-            raise _too_large(name)
-        if balance.cap is not None and spent + held > balance.cap and (move < 0 or name in holds):
-            raise _over_cap(name, balance, spent + held)
-        return balance, owned, held, spent
+
+def _outflow(kind: str, move: int) -> int:
+    """What a movement counts towards a mandate's cap."""
+    return -move if move < 0 and kind != RECLAIM else 0
 
 
 def _no_amount(name: str, amount: object) -> AmountError:

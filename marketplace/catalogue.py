@@ -55,16 +55,14 @@ def hint(session: Session, name: str) -> str:
     return did_you_mean(name, {*near, *rest})
 
 
-def refuse_unsold(view: ListingView) -> None:
+def refuse_unsold(name: str, status: str) -> None:
     """Let nobody pay for what is not for sale.
 
     Raises:
         NotForSaleError: The listing is withdrawn, quarantined or revoked.
     """
-    if view.status != LISTED:
-        raise NotForSaleError(
-            f"listing {view.name!r} is {view.status} and not for sale: choose another one"
-        )
+    if status != LISTED:
+        raise NotForSaleError(f"listing {name!r} is {status} and not for sale: choose another one")
 
 
 def version_of_digest(session: Session, digest: str) -> Version | None:
@@ -180,7 +178,8 @@ def _reputation(session: Session, row: Row) -> float:
 
 
 def view_of(row: Row, parents: Sequence[str], reputation: float) -> ListingView:
-    """A row as others see it."""
+    """A row as others see it; a refuted result as the re-run found it."""
+    result = row.result
     return ListingView(
         name=row.name,
         owner=row.owner,
@@ -191,14 +190,14 @@ def view_of(row: Row, parents: Sequence[str], reputation: float) -> ListingView:
         price_nanos=row.price_nanos,
         ask_nanos=row.ask_nanos,
         reputation=reputation,
-        n_questions=row.n_questions,
-        accuracy=row.n_correct / row.n_questions,
-        base_accuracy=row.n_base_correct / row.n_questions,
+        n_questions=result.n_questions,
+        accuracy=result.n_correct / result.n_questions,
+        base_accuracy=result.n_base_correct / result.n_questions,
         sales=row.sales,
         skill=row.skill,
         split=row.split,
-        n_correct=row.n_correct,
-        n_base_correct=row.n_base_correct,
+        n_correct=result.n_correct,
+        n_base_correct=result.n_base_correct,
         log_premium=row.log_premium,
         published_at=row.listed_at,
         version=row.number,

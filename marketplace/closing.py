@@ -9,7 +9,7 @@ One pass over the market inside one transaction; many rows are added in few stat
 from collections.abc import Mapping
 
 from sqlalchemy import insert
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, func, select
 
 from marketplace import evidence, pricing, repository
 from marketplace.epoch import Epoch, PriceRow, price_values
@@ -20,13 +20,20 @@ from marketplace.standing import AccountTrust, Standing, Vouching, standing_row
 from marketplace.trust import trust_of
 
 CHUNK = 10_000
+CLOSE_EPOCH = "close_epoch"
 
 
-def close_epoch(session: Session, *, number: int | None = None, at: float) -> None:
+def close_epoch(
+    session: Session, *, number: int | None = None, key: str | None = None, at: float
+) -> None:
     """Let the closing epoch's evidence and buyers move every price, then open the next epoch.
 
-    With a number, an epoch that is not the running one is left as it is.
+    With a number, an epoch that is not the running one is left as it is; with a key, nothing
+    happens a second time.
     """
+    body: dict[str, object] = {"number": number}
+    if key is not None and not claim(session, key=key, operation=CLOSE_EPOCH, body=body, at=at):
+        return
     closing = pricing.current_epoch(session)
     if number not in (None, closing):
         return
@@ -48,21 +55,13 @@ def close_epoch(session: Session, *, number: int | None = None, at: float) -> No
             standings.append(_standing(listing, closing + 1, reputation, u))
     _add(session, PriceRow, prices)
     _add(session, Standing, standings)
-    _add(session, AccountTrust, _trust_rows(trust or {}, closing + 1))
+    _add(session, AccountTrust, _trust_rows(trust, closing + 1))
 
 
-def current_trust(session: Session, *, at: float) -> dict[str, float] | None:
-    """Trust by the payments made so far; None while nobody is vouched for."""
-    seeds = vouched(session)
-    return trust_of(evidence.payments(session, at=at), seeds) if seeds else None
-
-
-def vouched(session: Session) -> list[str]:
-    """Accounts the operator vouches for, by name."""
-    newest: dict[str, bool] = {}
-    for row in session.exec(select(Vouching).order_by(col(Vouching.number))):
-        newest[row.account] = row.vouched
-    return sorted(name for name, still in newest.items() if still)
+def current_trust(session: Session, *, at: float) -> dict[str, float]:
+    """Trust by the payments made so far; nobody has any while the operator vouches for nobody."""
+    seeds = evidence.vouched(session)
+    return trust_of(evidence.payments(session, at=at), seeds) if seeds else {}
 
 
 def vouch(session: Session, *, account: str, vouched: bool, key: str, at: float) -> None:

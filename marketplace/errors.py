@@ -48,6 +48,7 @@ MarketError
     ├── PriceAboveLimitError        the price is above what the buyer allowed
     ├── HoldClosedError             the hold was resolved before, or its time is over
     ├── HoldExceededError           posting more than was held
+    ├── VoucherError                a voucher that its channel does not take
     ├── RefundExceededError         giving back more than was paid
     ├── MandateError                a sub-account that cannot be opened so
     ├── CapExceededError            the mandate's cap leaves too little
@@ -221,6 +222,10 @@ class HoldClosedError(RefusedError):
 
 class HoldExceededError(RefusedError):
     """More is to be posted than was held."""
+
+
+class VoucherError(RefusedError):
+    """A voucher that is stale, foreign, expired, unsigned or above the deposit."""
 
 
 class RefundExceededError(RefusedError):

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from marketplace.account import PLATFORM
 from marketplace.listing import Listing, Purchase, Version
+from marketplace.publishing.gain import better_than_elder
 from marketplace.ranking import Candidate
 from marketplace.receipt import Receipt, Recheck
 from marketplace.reputation import (
@@ -26,6 +27,7 @@ from marketplace.reputation import (
     measured,
     rated,
 )
+from marketplace.standing import Vouching
 from marketplace.trading.notices import Review
 from marketplace.trading.records import Income, SaleReturn, Settlement
 from marketplace.trust import Edge
@@ -47,7 +49,7 @@ class ForSale:
     ask_nanos: int
     record: Record
     near_of: str | None
-    """The elder listing it nearly repeats."""
+    """The elder listing it nearly repeats without being better."""
     plain: bool
     """Known by the headline exam of its only version alone."""
 
@@ -57,16 +59,15 @@ class ForSale:
         return Candidate(self.listing, self.owner, self.record.evidence, self.near_of)
 
 
-def for_sale(
-    session: Session, *, trust: Mapping[str, float] | None, at: float
-) -> dict[str, ForSale]:
+def for_sale(session: Session, *, trust: Mapping[str, float], at: float) -> dict[str, ForSale]:
     """Every listing by name, with all evidence on its newest version.
 
     Args:
-        trust: Trust per account; None where it is not in force.
+        trust: Trust per account; absent = none.
         at: Now, in seconds since 1970; reports fade with age.
     """
     exams = _exams(session)
+    better = better_than_elder(session)
     reports = _reports(session, trust=trust, at=at)
     query = (
         columns(
@@ -95,7 +96,7 @@ def for_sale(
             number=version.number,
             ask_nanos=version.ask_nanos,
             record=record,
-            near_of=version.near_of,
+            near_of=None if (version.listing, version.number) in better else version.near_of,
             plain=untouched and n_raters == 0 and before is None,
         )
     return found
@@ -156,6 +157,14 @@ def payments(session: Session, *, at: float) -> list[Edge]:
     ]
 
 
+def vouched(session: Session) -> list[str]:
+    """Accounts the operator vouches for, by name."""
+    newest: dict[str, bool] = {}
+    for row in session.exec(select(Vouching).order_by(col(Vouching.number))):
+        newest[row.account] = row.vouched
+    return sorted(name for name, still in newest.items() if still)
+
+
 def _exams(session: Session) -> dict[tuple[str, int], tuple[Evidence, bool]]:
     """What was measured on each version, and whether nobody re-ran it.
 
@@ -187,7 +196,7 @@ def _exams(session: Session) -> dict[tuple[str, int], tuple[Evidence, bool]]:
 
 
 def _reports(
-    session: Session, *, trust: Mapping[str, float] | None, at: float
+    session: Session, *, trust: Mapping[str, float], at: float
 ) -> dict[str, tuple[Evidence, int]]:
     """What users reported on each layer, by digest, and how many of them counted.
 

@@ -2,8 +2,8 @@
 
     post_many(session, [Entry("k1", "sale", "ada buys sort", (Leg("ada", -9), ...))], at=now)
 
-A group of entries costs four questions and four statements however large it is; the sums are made
-in Python (`marketplace.book`). Each entry stands alone: a refused one is reported in its place
+A group of entries costs a few questions and statements however large it is; the sums are made in
+Python (`marketplace.book`). Each entry stands alone: a refused one is reported in its place
 and the others go through. Entries with the same `group_key` next to each other are linked: all of
 them or none.
 """
@@ -151,9 +151,9 @@ class _Group:
         session.flush()  # rows that wait in the session are read and chained below
         self._session, self._entries, self._at, self._claimed = session, entries, at, claimed
         connection = self._connection = session.connection()
-        names = {leg[0] for entry in entries for leg in entry.legs if leg[0].isprintable()}
-        self._book = Book(bulk.lock_accounts(connection, list(names)))
-        keys = list({entry.key for entry in entries if entry.key.isprintable()})
+        names = {leg[0] for entry in entries for leg in entry.legs}
+        self._book = Book(bulk.lock_accounts(connection, _printable(names)))
+        keys = _printable({entry.key for entry in entries})
         self._known = {row[0]: row[1:] for row in bulk.known_requests(connection, keys)}
         self._number, last_hash, _ = bulk.last_transfer(connection)
         self._hash = last_hash or GENESIS
@@ -238,9 +238,9 @@ class _Group:
             return
         bulk.insert(self._connection, _TRANSFER, self._transfers)
         bulk.insert(self._connection, _POSTING, self._postings)
-        changed = self._book.changed()
-        bulk.write_balances(self._connection, changed)
-        _forget_old_balances(self._session, {row[-1] for row in changed})
+        names = {posting[2] for posting in self._postings}
+        bulk.write_balances(self._connection, self._book.rows(names))
+        _forget_old_balances(self._session, names)
 
 
 def _repeat(entry: Entry, known: bulk.Row, hashed: str, body: str | None) -> Posted:
@@ -248,6 +248,11 @@ def _repeat(entry: Entry, known: bulk.Row, hashed: str, body: str | None) -> Pos
     if (operation, known_hash) != (entry.kind, hashed) or number is None:
         raise reused(entry.key, (operation, known_body), (entry.kind, body))
     return Posted(number, at, replayed=True)
+
+
+def _printable(texts: set[str]) -> list[str]:
+    """The texts that a database can be asked about."""
+    return [text for text in texts if text.isprintable()]
 
 
 def _check_texts(entry: Entry) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, bindparam, func, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select, true
 from sqlmodel import Session
 
+from marketplace.publishing.gain import better_than_elder
+from marketplace.publishing.significance import Counts
+from marketplace.question import one_of
 from marketplace.reputation import Evidence, lower_bound, measured
 from marketplace.status import LISTED
 from marketplace.tables import MarketTable
@@ -33,14 +36,15 @@ class Row(NamedTuple):
     tags: str
     ask_nanos: int
     near_of: str | None
+    """The elder listing it nearly repeats without being better."""
     published_at: float
     receipt: int
     exam: str
     skill: str
     split: str
-    n_questions: int
-    n_correct: int
-    n_base_correct: int
+    stated_questions: int
+    stated_correct: int
+    stated_base_correct: int
     price_nanos: int
     log_premium: float
     epoch_opened_at: float
@@ -49,6 +53,7 @@ class Row(NamedTuple):
     recheck_passed: bool | None
     recheck_questions: int | None
     recheck_correct: int | None
+    recheck_base_correct: int | None
     standing_version: int | None
     standing_reputation: float | None
     standing_s: float | None
@@ -59,6 +64,15 @@ class Row(NamedTuple):
     def status(self) -> str:
         """The status of the newest version."""
         return self.event or LISTED
+
+    @property
+    def result(self) -> Counts:
+        """The headline exam as stated, or as the re-run found it that refuted the statement."""
+        if self.recheck_passed is False:
+            assert self.recheck_questions is not None, "a re-run has counts"
+            assert self.recheck_correct is not None and self.recheck_base_correct is not None
+            return Counts(self.recheck_questions, self.recheck_correct, self.recheck_base_correct)
+        return Counts(self.stated_questions, self.stated_correct, self.stated_base_correct)
 
     @property
     def is_settled(self) -> bool:
@@ -73,7 +87,7 @@ class Row(NamedTuple):
             return Evidence(self.standing_s or 0.0, self.standing_f or 0.0)
         again = _counts(self.recheck_questions, self.recheck_correct)
         return measured(
-            _counts(self.n_questions, self.n_correct),
+            _counts(self.stated_questions, self.stated_correct),
             [] if self.recheck_at is None else [again],
             refuted=self.recheck_passed is False,
         )
@@ -88,7 +102,15 @@ class Row(NamedTuple):
 
 def rows(session: Session, names: Sequence[str] | None = None) -> list[Row]:
     """All listings by name, or those asked for, whatever their status."""
-    found = [Row(*row) for row in _ask(session, _rows(names is not None), names)]
+    found = [
+        Row(*row)
+        for row in session.connection().execute(_rows(names is not None), _of_these(names))
+    ]
+    if any(row.near_of for row in found):
+        better = better_than_elder(session, names)
+        found = [
+            row._replace(near_of=None) if (row.name, row.number) in better else row for row in found
+        ]
     return sorted(found, key=lambda row: row.name)  # databases sort letters differently
 
 
@@ -97,23 +119,33 @@ def parent_names(
 ) -> dict[str, tuple[str, ...]]:
     """Names of the listings each layer was made from, sorted, by the child's digest."""
     found: dict[str, set[str]] = {}
-    for child, name in _ask(session, _parents(digests is not None), digests):
+    for child, name in session.connection().execute(
+        _parents(digests is not None), _of_these(digests)
+    ):
         found.setdefault(child, set()).add(name)
     return {child: tuple(sorted(names)) for child, names in found.items()}
 
 
-def _ask(
-    session: Session, query: Select[Any], values: Sequence[str] | None
-) -> list[tuple[Any, ...]]:
-    """Rows for all values, a chunk at a time; None = the query asks for no values."""
-    connection = session.connection()
-    if values is None:
-        return [tuple(row) for row in connection.execute(query)]
-    found: list[tuple[Any, ...]] = []
-    for start in range(0, len(values), CHUNK):
-        chunk = list(values[start : start + CHUNK])
-        found += [tuple(row) for row in connection.execute(query, {"values": chunk})]
-    return found
+def _of_these(values: Sequence[str] | None) -> dict[str, Sequence[str]]:
+    """The value of a question about some; one about all has none."""
+    return {} if values is None else {"values": values}
+
+
+def priced() -> FromClause:
+    """Each listing with its newest version, that one's last event and the running price."""
+    listing, version, epoch, price, event = (
+        _table(name).c for name in ("listing", "version", "epoch", "price", "status_event")
+    )
+    number = _of("version", "max", "number", lambda v: v.listing == listing.name, "listing")
+    last_event = _of("status_event", "max", "id", lambda e: _same(e, version), "version")
+    running = select(func.max(epoch.number)).scalar_subquery()
+    return (
+        _table("listing")
+        .join(_table("version"), and_(version.listing == listing.name, version.number == number))
+        .join(_table("epoch"), epoch.number == running)
+        .join(_table("price"), and_(price.listing == listing.name, price.epoch == epoch.number))
+        .outerjoin(_table("status_event"), event.id == last_event)
+    )
 
 
 @lru_cache
@@ -126,13 +158,10 @@ def _rows(by_name: bool) -> Select[Any]:
             "standing", "purchase",
         )
     )  # fmt: skip
-    number = _of("version", "max", "number", lambda v: v.listing == listing.name, "listing")
     headline = _of("receipt", "min", "id", lambda r: _same(r, version), "version")
-    last_event = _of("status_event", "max", "id", lambda e: _same(e, version), "version")
     last_recheck = _of(
         "recheck", "max", "id", lambda r: and_(r.receipt == receipt.id, r.binding), "receipt"
     )
-    running = select(func.max(epoch.number)).scalar_subquery()
     sales = (
         select(func.count())
         .select_from(_table("purchase"))
@@ -148,25 +177,22 @@ def _rows(by_name: bool) -> Select[Any]:
         receipt.n_correct, receipt.n_base_correct,
         price.price_nanos, price.log_premium, epoch.opened_at, event.status,
         recheck.at, recheck.passed, recheck.n_questions, recheck.n_correct,
+        recheck.n_base_correct,
         standing.version, standing.reputation,
         standing.measured_s + standing.rated_s + standing.inherited_s,
         standing.measured_f + standing.rated_f + standing.inherited_f,
         sales,
     )  # fmt: skip
     joined = (
-        _table("listing")
-        .join(_table("version"), and_(version.listing == listing.name, version.number == number))
+        priced()
         .join(_table("receipt"), receipt.id == headline)
-        .join(_table("epoch"), epoch.number == running)
-        .join(_table("price"), and_(price.listing == listing.name, price.epoch == epoch.number))
-        .outerjoin(_table("status_event"), event.id == last_event)
         .outerjoin(_table("recheck"), recheck.id == last_recheck)
         .outerjoin(
             _table("standing"),
             and_(standing.listing == listing.name, standing.epoch == epoch.number),
         )
     )
-    chosen = listing.name.in_(bindparam("values", expanding=True)) if by_name else true()
+    chosen = one_of(listing.name, "values") if by_name else true()
     return select(*columns).select_from(joined).where(chosen)
 
 
@@ -175,7 +201,7 @@ def _parents(by_child: bool) -> Select[Any]:
     """(child's digest, parent's listing) of every layer, or of those named."""
     edge, version = _table("version_parent").c, _table("version").c
     joined = _table("version_parent").join(_table("version"), version.digest == edge.parent)
-    chosen = edge.child.in_(bindparam("values", expanding=True)) if by_child else true()
+    chosen = one_of(edge.child, "values") if by_child else true()
     return select(edge.child, version.listing).select_from(joined).where(chosen)
 
 

@@ -64,6 +64,7 @@ class Market(
         clock: Callable[[], float] = time.time,
         create: bool = True,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
+        must_be_signed: bool = False,
     ) -> Self:
         """The market at an address such as sqlite:////home/ada/market.db; made if absent.
 
@@ -73,13 +74,15 @@ class Market(
             clock: Seconds since 1970; the only thing here that is not deterministic.
             create: False to insist that the market exists.
             busy_timeout_s: How long a call waits for other writers.
+            must_be_signed: Refuse to publish layers without a signed manifest.
 
         Raises:
             MarketNotFoundError: There is no market and `create` is False.
             MarketFileError: The file or its folder cannot be used.
         """
         at = clock()
-        return cls(Database(url, create=create, at=at, busy_timeout_s=busy_timeout_s), clock)
+        database = Database(url, create=create, at=at, busy_timeout_s=busy_timeout_s)
+        return cls(database, clock, must_be_signed=must_be_signed)
 
     def close(self) -> None:
         """Write what is queued and give back the file or server; later calls are refused."""

@@ -1,6 +1,7 @@
 """What names, keys and texts may look like, and which name was probably meant.
 
-Names are typed, shown in terminals and used in file names, so the alphabet is small.
+Names are typed, shown in terminals and used in file names and addresses, so the alphabet is small,
+and the first character is none that makes a name an option, a hidden file or another folder.
 Control characters are refused everywhere: a description must not be able to move a cursor.
 """
 
@@ -10,14 +11,16 @@ from collections.abc import Iterable
 
 from marketplace.errors import NameFormatError
 
-_NAME = re.compile(r"[a-z0-9._-]{1,64}")
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+"""The rule for names of accounts, listings, skills and tags, as a regular expression."""
+_NAME = re.compile(NAME)
 _WORD = re.compile(r"[^\W_]+")
 _DIGEST = re.compile(r"[a-z0-9:._-]{1,128}")
 MAX_KEY_CHARS = 200
 
 
 def check_name(value: object, what: str = "name") -> str:
-    """The value itself, when it is 1-64 characters of a-z, 0-9, dot, underscore or hyphen.
+    """The value itself, when it is a letter or digit, then up to 63 of a-z, 0-9 and . _ - more.
 
     Raises:
         NameFormatError: It is anything else.
@@ -25,7 +28,8 @@ def check_name(value: object, what: str = "name") -> str:
     if isinstance(value, str) and _NAME.fullmatch(value):
         return value
     raise NameFormatError(
-        f"{what} must be 1-64 characters of a-z 0-9 . _ -, got {_shown(value)}: choose another"
+        f"{what} must be 1-64 characters of a-z 0-9 . _ -, the first a letter or digit,"
+        f" got {_shown(value)}: choose another"
     )
 
 

@@ -52,7 +52,7 @@ class Demand:
 
 
 def buyer_weight(
-    spending: Mapping[str, int], price_nanos: int, trust: Mapping[str, float] | None
+    spending: Mapping[str, int], price_nanos: int, trust: Mapping[str, float]
 ) -> float:
     """u of P1: distinct buyers, each by trust and by how much of the price it paid, at most all.
 
@@ -60,7 +60,7 @@ def buyer_weight(
     next to nothing: the tenth that a full price costs is what makes faking it a loss.
     """
     return sum(
-        (1.0 if trust is None else trust.get(buyer, 0.0)) * min(1.0, nanos / price_nanos)
+        trust.get(buyer, 0.0) * min(1.0, nanos / price_nanos)
         for buyer, nanos in sorted(spending.items())
     )
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
-from marketplace import catalogue, repository
+from marketplace import catalogue, evidence, repository
 from marketplace.epoch import Epoch, PricePoint, PriceRow
 from marketplace.inequality import CONCENTRATED, gini, hhi
 from marketplace.listing import Listing, Purchase
+from marketplace.listing_rows import rows
 from marketplace.price import Demand
 from marketplace.quote import Basis, Quote, explain
-from marketplace.reputation import Record, exam_evidence
+from marketplace.reputation import Record
 from marketplace.standing import AccountTrust, Standing
 from marketplace.trading.offer import part
 from marketplace.trading.records import SELLER, Income, SaleReturn
@@ -62,14 +63,15 @@ def basis(session: Session, name: str) -> Basis:
     price = session.get_one(PriceRow, (name, epoch))
     before = session.get(PriceRow, (name, epoch - 1))
     standing = session.get(Standing, (name, epoch))
-    known = standing is not None and standing.version == view.version
-    plain = Record(exam_evidence(view.n_questions, view.n_correct))
+    (row,) = rows(session, [name])
+    known = standing is not None and row.is_settled
     return Basis(
-        record=standing.record if standing is not None and known else plain,
+        record=standing.record if standing is not None and known else Record(row.evidence),
         demand=Demand(price.log_premium, price.usual_buyers),
         buyers=standing.buyers if standing is not None else 0.0,
         previous_nanos=None if before is None else before.price_nanos,
         shares=part(session, view).shares,
+        anybody_vouched=bool(evidence.vouched(session)),
     )
 
 
@@ -111,18 +113,14 @@ def prices(session: Session, epoch: int) -> list[tuple[str, int, Demand]]:
 
 
 def trust(session: Session, account: str) -> float:
-    """Trust in an account during the running epoch; 1 where trust is not in force.
+    """Trust in an account during the running epoch, 0 to 1.
 
     Raises:
         AccountNotFoundError: There is no such account.
     """
     repository.account(session, account)
-    epoch = current_epoch(session)
-    row = session.get(AccountTrust, (account, epoch))
-    if row is not None:
-        return row.trust
-    anybody = session.exec(select(AccountTrust.account).where(AccountTrust.epoch == epoch).limit(1))
-    return 1.0 if anybody.first() is None else 0.0
+    row = session.get(AccountTrust, (account, current_epoch(session)))
+    return 0.0 if row is None else row.trust
 
 
 def net_income(session: Session, listing: str) -> int:

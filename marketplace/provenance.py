@@ -58,8 +58,6 @@ class Standards:
     """Public keys of other accounts."""
     revoked_keys: Mapping[str, str] = field(default_factory=dict)
     """Key -> why it is no longer good."""
-    revoked_layers: Mapping[str, str] = field(default_factory=dict)
-    """Digest -> why."""
     releases: Collection[str] = ()
     """Versions that the listing's manifests stated so far."""
     must_be_signed: bool = False
@@ -78,15 +76,9 @@ def check_provenance(claim: Claim, evidence: Evidence, standards: Standards) -> 
     """Let a layer pass, or refuse it with a stable code.
 
     Raises:
-        ProvenanceError: The code is one of the library's (`genome.refusals`) or layer_revoked,
+        ProvenanceError: The code is one of the library's (`genome.refusals`) or
             signature_foreign, manifest_licence_differs, manifest_parents_differ.
     """
-    if claim.digest in standards.revoked_layers:
-        reason = standards.revoked_layers[claim.digest]
-        raise ProvenanceError(
-            f"layer {claim.digest[:12]} was revoked ({reason}): publish another layer",
-            "layer_revoked",
-        )
     if not evidence.manifest:
         if standards.must_be_signed:
             raise ProvenanceError(

@@ -11,7 +11,7 @@ from marketplace.listing import ListingView
 from marketplace.money import format_credits
 from marketplace.price import PARTS, Demand, PriceRules, demand_parts, quality_parts, target_nanos
 from marketplace.ranking import CLONE_FACTOR
-from marketplace.reputation import Evidence, Record, exam_evidence
+from marketplace.reputation import Evidence, Record, stated_evidence
 from marketplace.royalty import Share, split
 
 RULES = PriceRules()
@@ -56,6 +56,8 @@ class Basis:
     """The price of the epoch before; None in the listing's first."""
     shares: tuple[Share, ...] = ()
     """Royalties the listing owes."""
+    anybody_vouched: bool = True
+    """Whether the operator vouches for an account; else no user's word and no purchase counts."""
 
 
 def explain(listing: ListingView, basis: Basis | None = None) -> Quote:
@@ -65,14 +67,14 @@ def explain(listing: ListingView, basis: Basis | None = None) -> Quote:
         basis: What is known beyond the listing itself; by default one exam and its premium.
     """
     basis = basis or Basis(
-        Record(exam_evidence(listing.n_questions, listing.n_correct)), Demand(listing.log_premium)
+        Record(stated_evidence(listing.n_questions, listing.n_correct)), Demand(listing.log_premium)
     )
     return Quote(
         listing=listing,
         price_nanos=listing.price_nanos,
         lines=tuple(_short(listing, basis)),
         terms=(
-            *_proof(listing, basis.record),
+            *_proof(listing, basis),
             *_demand(basis),
             *_arithmetic(listing, basis),
             *_division(listing, basis.shares),
@@ -99,20 +101,21 @@ def _short(listing: ListingView, basis: Basis) -> list[str]:
     return [*lines, f"price    {format_credits(listing.price_nanos)}"]
 
 
-def _proof(listing: ListingView, record: Record) -> list[Term]:
+def _proof(listing: ListingView, basis: Basis) -> list[Term]:
+    record = basis.record
     return [
         Term(
             "exams",
             _counts(record.measured),
             f"{listing.n_correct} of {listing.n_questions} right on {listing.skill}"
-            f" ({listing.split}), base model {listing.n_base_correct}; exams and re-runs"
-            " count as at most 50 trials",
+            f" ({listing.split}), base model {listing.n_base_correct}; what the seller states"
+            " counts as at most 10 trials, with an evaluator's re-run as at most 50",
         ),
         Term(
             "users",
             _counts(record.rated),
             f"reports of {record.n_raters} users who paid, each by trust, halved every 30 days,"
-            " at most 5 trials a user",
+            " at most 5 trials a user" + _nobody(basis),
         ),
         Term(
             "inherited",
@@ -136,7 +139,8 @@ def _demand(basis: Basis) -> list[Term]:
         Term(
             "buyers u",
             f"{basis.buyers:.3f}",
-            "distinct buyers last epoch, each by trust and by part of the price paid",
+            "distinct buyers last epoch, each by trust and by part of the price paid"
+            + _nobody(basis),
         ),
         Term(
             "usual ū",
@@ -183,6 +187,13 @@ def _division(listing: ListingView, shares: Sequence[Share]) -> list[Term]:
             for owner, nanos in payout.royalties
         ),
     ]
+
+
+def _nobody(basis: Basis) -> str:
+    """What keeps users from counting, where something does."""
+    if basis.anybody_vouched:
+        return ""
+    return "; nobody is vouched for, so all count 0: `continuum market vouch`"
 
 
 def _counts(evidence: Evidence) -> str:

@@ -58,6 +58,10 @@ def refund(
     """
     left = refundable(session, transfer_id)
     amount = left.left_nanos if amount_nanos is None else check_amount(amount_nanos)
+    if not left.left_nanos:
+        raise RefundExceededError(
+            f"transfer {transfer_id} was given back whole before: nothing is left to refund"
+        )
     if not 0 < amount <= left.left_nanos:
         raise RefundExceededError(
             f"of transfer {transfer_id} {format_credits(left.left_nanos)} are left to give back,"

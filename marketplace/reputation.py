@@ -10,17 +10,20 @@ R2, decay: what users report halves every 30 days. Exams do not age: a layer is 
 R3, saturation: rater j adds t_j · (s_j, f_j) / (1 + (s_j + f_j)/5), so nobody counts for
 more than 5 trials, and a rater without trust for none.
 R5, anchor: exams and their re-runs count as at most 50 trials, at their own ratio, so that
-a long exam cannot outweigh everything that users report.
+a long exam cannot outweigh everything that users report. What only the seller says counts as at
+most 10: fifty need an evaluator's re-run, or a lie would weigh as much as a measurement.
 R6, versions: a new version of the same owner starts with a quarter of its parent's counts, at
 most 10 trials; a fork starts with none.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Z = 1.645
 MAX_EXAM_TRIALS = 50
+MAX_STATED_TRIALS = 10
+"""Of a receipt that no evaluator has re-run."""
 HALF_LIFE_DAYS = 30.0
 SATURATION = 5.0
 INHERITED_SHARE = 0.25
@@ -96,17 +99,22 @@ def lower_bound(evidence: Evidence) -> float:
 
 
 def exam_evidence(n_questions: int, n_correct: int) -> Evidence:
-    """What an exam of this size counts for (R5)."""
+    """What an exam of this size counts for when the house sat it, or sat it again (R5)."""
     return Evidence(float(n_correct), float(n_questions - n_correct)).at_most(MAX_EXAM_TRIALS)
 
 
-def exam_reputation(n_questions: int, n_correct: int) -> float:
-    """Reputation in [0, 1] of a layer that is known by one exam only."""
-    return lower_bound(exam_evidence(n_questions, n_correct))
+def stated_evidence(n_questions: int, n_correct: int) -> Evidence:
+    """What an exam counts for as long as only the seller says so (R5)."""
+    return exam_evidence(n_questions, n_correct).at_most(MAX_STATED_TRIALS)
 
 
-def measured(claim: Evidence, reruns: Iterable[Evidence], *, refuted: bool = False) -> Evidence:
-    """An exam and its re-runs as one measurement of at most 50 trials (R5).
+def stated_reputation(n_questions: int, n_correct: int) -> float:
+    """Reputation in [0, 1] of a layer that is known by one stated exam only."""
+    return lower_bound(stated_evidence(n_questions, n_correct))
+
+
+def measured(claim: Evidence, reruns: Sequence[Evidence], *, refuted: bool = False) -> Evidence:
+    """An exam and its re-runs as one measurement: at most 50 trials, 10 without a re-run (R5).
 
     Args:
         claim: What the owner states, in trials of the exam.
@@ -114,7 +122,7 @@ def measured(claim: Evidence, reruns: Iterable[Evidence], *, refuted: bool = Fal
         refuted: The claim did not hold: everything it claimed counts as failure.
     """
     kept = Evidence(0.0, claim.trials) if refuted else claim
-    return sum(reruns, kept).at_most(MAX_EXAM_TRIALS)
+    return sum(reruns, kept).at_most(MAX_EXAM_TRIALS if reruns else MAX_STATED_TRIALS)
 
 
 def decay(age_days: float) -> float:
@@ -127,11 +135,11 @@ def saturated(evidence: Evidence, trust: float) -> Evidence:
     return evidence.scaled(trust / (1.0 + evidence.trials / SATURATION))
 
 
-def rated(ratings: Iterable[Rating], trust: Mapping[str, float] | None) -> tuple[Evidence, int]:
+def rated(ratings: Iterable[Rating], trust: Mapping[str, float]) -> tuple[Evidence, int]:
     """All users' reports on one layer, and how many raters counted.
 
     Args:
-        trust: Trust per account, absent = 0; None where trust is not in force and all count.
+        trust: Trust per account, absent = 0; empty where the operator vouches for nobody.
     """
     by_rater: dict[str, Evidence] = {}
     for rating in ratings:
@@ -139,7 +147,7 @@ def rated(ratings: Iterable[Rating], trust: Mapping[str, float] | None) -> tuple
         by_rater[rating.rater] = so_far + rating.evidence.scaled(decay(rating.age_days))
     total, n_raters = Evidence(), 0
     for rater, evidence in sorted(by_rater.items()):
-        weight = 1.0 if trust is None else trust.get(rater, 0.0)
+        weight = trust.get(rater, 0.0)
         if weight > 0.0:
             total, n_raters = total + saturated(evidence, weight), n_raters + 1
     return total, n_raters

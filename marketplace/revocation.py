@@ -34,10 +34,14 @@ class RevocationList:
 
 
 def sign_revocations(listed: RevocationList, private_key: "Ed25519PrivateKey") -> bytes:
-    """The list with its signature, as JSON."""
+    """The list with its signature and whose it is, as JSON."""
     facts = asdict(listed)
-    signature = private_key.sign(_envelope(facts)).hex()
-    return json.dumps({"list": facts, "signature": signature}, sort_keys=True).encode()
+    signed = {
+        "list": facts,
+        "public_key": private_key.public_key().public_bytes_raw().hex(),
+        "signature": private_key.sign(_envelope(facts)).hex(),
+    }
+    return json.dumps(signed, sort_keys=True).encode()
 
 
 def check_revocations(
@@ -66,6 +70,24 @@ def check_revocations(
             "version_rollback",
         )
     return listed
+
+
+def stated_signer(data: bytes) -> str:
+    """Whose signature a list says it bears, for a client that has seen none of this market's.
+
+    Raises:
+        ProvenanceError: signature_bad, when it says nothing.
+    """
+    try:
+        key = json.loads(data)["public_key"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        key = None
+    if not isinstance(key, str):
+        raise ProvenanceError(
+            "the revocation list does not say who signed it: get it from the market again",
+            "signature_bad",
+        )
+    return key
 
 
 def _read(data: bytes, public_key: str) -> RevocationList:

@@ -1,9 +1,8 @@
 """What an epoch was priced by: the evidence on each listing, the trust in each account.
 
 Rows are added when an epoch closes and say what held during the next one. A listing that is
-known by its first exam alone has no row: its reputation follows from the receipt. Trust is in
-force only once somebody is vouched for; until then every paying account counts in full, which
-suits a market of one house and nobody else.
+known by its first exam alone has no row: its reputation follows from the receipt. Trust begins at
+the accounts the operator vouches for: until there is one, nobody's word or purchase moves a price.
 """
 
 from typing import ClassVar

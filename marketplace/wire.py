@@ -20,14 +20,18 @@ from marketplace.errors import AnswerError
 from marketplace.money import NANOS_PER_CREDIT
 
 T = TypeVar("T")
+_PLAIN = frozenset({str, int, float, bool, types.NoneType})
 AMOUNT_SUFFIX = "_nanos"
 _CREDITS = re.compile(r"(-?)(0|[1-9][0-9]{0,9})(?:\.([0-9]{1,9}))?")
 
 
 def to_wire(value: Any) -> Any:
     """A view, or a container of views, as plain JSON values; amounts become decimal credits."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return dict(_named(f.name, getattr(value, f.name)) for f in fields(value))
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if is_dataclass(kind):
+        return dict(_named(name, getattr(value, name)) for name in _names(kind))
     if isinstance(value, Mapping):
         return dict(_named(str(key), item) for key, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
@@ -69,14 +73,16 @@ def credits_from_wire(text: object, what: str) -> int:
     return -nanos if sign else nanos
 
 
+@cache
 def wire_name(name: str) -> str:
     """A field's name on the wire: an amount drops its unit, which is credits there."""
     return name.removesuffix(AMOUNT_SUFFIX)
 
 
 def _named(name: str, value: Any) -> tuple[str, Any]:
-    is_amount = name.endswith(AMOUNT_SUFFIX) and type(value) is int
-    return wire_name(name), credits_to_wire(value) if is_amount else to_wire(value)
+    if type(value) is int and name.endswith(AMOUNT_SUFFIX):
+        return wire_name(name), credits_to_wire(value)
+    return wire_name(name), to_wire(value)
 
 
 def _read(kind: Any, data: Any, what: str) -> Any:
@@ -179,6 +185,11 @@ def _refuse(wanted: object, data: Any, what: str) -> Any:
     raise AnswerError(
         f"the service's {what} must be {name}, got {shown}: update the service or this program"
     )
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 @cache

@@ -6,9 +6,12 @@ Personas are small JSON files under HOME/personas; their layers stand in the lib
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +28,8 @@ if TYPE_CHECKING:  # listing personas needs no torch
     from genome.genome import Genome
     from genome.library import Library
 
-NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MAX_NAME = 64
+NAME_RULE = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MAX_NAME - 1}}}")
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,27 @@ class Persona:
         if self.weights and len(self.weights) != len(self.layers):
             raise WeightCountError(len(self.layers), len(self.weights))
 
+    def same_genome(self, other: Persona) -> bool:
+        """Whether both answer alike: the same layers on the same base, weighted alike."""
+        return self._parts() == other._parts()
+
+    def _parts(self) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
+        return self.base_model, self.layers, self.weights or (1.0,) * len(self.layers)
+
     def genome(self, library: Library) -> Genome:
         """The persona's genome, its layers loaded from the library."""
         from genome.genome import Genome
 
         layers = tuple(library.get(digest) for digest in self.layers)
         return Genome(self.base_model, layers, self.weights or (1.0,) * len(layers))
+
+
+def numbered(name: str) -> Iterator[str]:
+    """The name, then `name-2`, `name-3` and so on, none longer than a name may be."""
+    yield name
+    for number in itertools.count(2):
+        end = f"-{number}"
+        yield name[: MAX_NAME - len(end)] + end
 
 
 class PersonaStore:
@@ -70,7 +89,14 @@ class PersonaStore:
         return sorted(path.stem for path in self.folder.glob("[!.]*.json"))
 
     def save(self, persona: Persona) -> None:
-        """Write or replace a persona."""
+        """Write a persona; one of that name is replaced if it answers alike.
+
+        Raises:
+            PersonaExistsError: The name is another persona's.
+            PersonaFileError: What has the name cannot be read.
+        """
+        if persona.name in self.names() and not self.load(persona.name).same_genome(persona):
+            raise PersonaExistsError(persona.name)
         write_json(self.folder / f"{persona.name}.json", asdict(persona))
 
     def create(self, persona: Persona) -> None:
@@ -79,9 +105,33 @@ class PersonaStore:
         Raises:
             PersonaExistsError: The name is taken.
         """
-        if persona.name in self.names():
-            raise PersonaExistsError(persona.name)
+        self.check_free(persona.name)
         self.save(persona)
+
+    def check_free(self, name: str) -> None:
+        """Refuse a name that a persona has.
+
+        Raises:
+            PersonaExistsError: The name is taken.
+        """
+        if name in self.names():
+            raise PersonaExistsError(name)
+
+    def keep(self, persona: Persona) -> str:
+        """Write a persona under its name, or the next free one such as `sorter-2`; returns it.
+
+        One that has the same layers and weights already, under one of these names, stays as it
+        is, so that keeping twice changes nothing.
+        """
+        for name in numbered(persona.name):
+            if name not in self.names():
+                self.create(replace(persona, name=name))
+                return name
+            with suppress(PersonaFileError):
+                there = self.load(name)
+                if there.same_genome(persona):
+                    return name
+        raise AssertionError("names do not run out")
 
     def load(self, name: str) -> Persona:
         """Read a persona.

@@ -25,6 +25,7 @@ from academy.benchmark.methods.gradient import JointLora, RoutedExperts
 from academy.benchmark.methods.roster import peers
 from academy.benchmark.ours import FIRST_SHARE, VARIANTS, run_variant
 from academy.benchmark.problem import Answer, Method
+from academy.benchmark.provenance import provenance
 from academy.benchmark.purse import Purse
 from academy.benchmark.tracks import TRACKS, Tier, Track, sheet, source_of
 from academy.errors import ConfigError
@@ -107,7 +108,7 @@ def run_cell(
     record |= {
         "track": cell.track, "method": cell.method, "seed": cell.seed, "tier": tier.name,
         "budget": tier.tokens[cell.track], "seconds": round(time.perf_counter() - began, 1),
-        "base": base.fingerprint,
+        "base": base.fingerprint, **provenance(),
     }  # fmt: skip
     write_json(path, record)
     return record

@@ -87,6 +87,7 @@ def _tested(
     result = {
         key: cell[key] for key in ("track", "method", "seed", "tier", "tokens", "budget", "seconds")
     }
+    result |= {key: cell.get(key, "") for key in ("code", "at")}  # older cells do not say
     by_skill = means_by_skill(routed[None], item_skill, n)[0]
     return {
         **result,

@@ -16,6 +16,7 @@ import numpy as np
 from academy.challenge import Challenge
 from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.state import Evolution
+from academy.evolution.trials import announce_trials
 from academy.evolution.workbench import Workbench
 from academy.statistics.intervals import wilson_interval
 
@@ -54,12 +55,14 @@ def audition(run: Evolution, bench: Workbench, reserve: int = 0) -> list[CastMem
     }  # skill -> candidates
     pools = _fresh(run, bench)
     n_each = _affordable(bench, finalists, pools, reserve)
+    scores: dict[int, np.ndarray] = {}
     for k, leaders in finalists.items():
         sheet = pools[k][:n_each]
         if sheet:
-            rows = bench.scores(leaders, sheet)
-            for candidate, row in zip(leaders, rows, strict=True):
+            scores[k] = bench.scores(leaders, sheet)
+            for candidate, row in zip(leaders, scores[k], strict=True):
                 candidate.record(np.full(len(sheet), k), row)
+    announce_trials(run, bench, finalists, scores)
     best = {k: _leaders(leaders, k, 1)[0] for k, leaders in finalists.items()}
     best = _at_most(best, run.config.routing.cast, run.skills)
     members = list(dict.fromkeys(c.id for c in best.values()))

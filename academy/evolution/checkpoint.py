@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from academy.errors import AcademyError, RunCorruptError
+from academy.evolution.config import RunConfig
 from academy.evolution.pool import LayerPool
 from academy.evolution.state import Evolution
 from academy.training import TokenMeter
@@ -50,6 +51,23 @@ class Checkpoints:
         body = json.dumps({"run": run.plain(), "tokens": asdict(tokens)})
         write_text(newest, json.dumps({"sha256": _hash(body), "body": body}))
         pool.keep_only(kept)
+
+    def config(self) -> RunConfig:
+        """The settings of the run that was saved.
+
+        Raises:
+            RunCorruptError: No state can be used.
+        """
+        problems = []
+        for name in (NEWEST, BEFORE):
+            try:
+                return _read(self.folder / name)[0].config
+            except AcademyError as error:
+                problems.append(str(error))
+        raise RunCorruptError(
+            f"no checkpoint in {self.folder} can be used ({'; '.join(problems)}): start the run "
+            "again in another folder"
+        )
 
     def load(self, pool: LayerPool, note: Callable[[str], None]) -> tuple[Evolution, TokenMeter]:
         """The newest state that is whole.

@@ -76,7 +76,7 @@ class OperatorSection:
         "weights",
     )  # fmt: skip
     rates: dict[str, float] = field(default_factory=dict)
-    """Fixed shares by name; empty = the bandit chooses."""
+    """Fixed shares by name, on every island; empty = the bandit chooses among `names`."""
     rank: int = 8
     """Of a species layer."""
     max_layers: int = 3
@@ -103,9 +103,11 @@ class SelectionSection:
     survival: str = "sharing"
     """`sharing`, `nsga3`, `demand`, `top` or `random`."""
     archive: int = 24
-    """Capacity of the dominated-novelty archive; 0 = none."""
+    """Capacity of the dominated-novelty archive; 1 = only the best is remembered."""
     demand: str = "even"
-    """`even`, a JSON or TOML file of weights, or `trace:PATH`."""
+    """`even`, `file:PATH` (weights), `trace:PATH` or `trace:PATH?half-life=7d`, or `market`.
+
+    See `academy.selection.demand_source`; `market` is for runs in a home (`tui.jobs.demand`)."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,14 @@ class IslandSection:
     skills: tuple[str, ...] = ()
     """One comma-separated list of skills an island asks for; empty = all ask for all."""
 
+    def operators_of(self, number: int) -> tuple[str, ...]:
+        """The operators of one island; empty = all."""
+        return listed(self.operators[number]) if self.operators else ()
+
+    def skills_of(self, number: int) -> tuple[str, ...]:
+        """The skills one island asks for; empty = all."""
+        return listed(self.skills[number]) if self.skills else ()
+
 
 @dataclass(frozen=True)
 class RoutingSection:
@@ -165,11 +175,13 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "ancestor.learning_rate": (1e-7, 1), "operators.rank": (1, 1024),
     "operators.max_layers": (1, 64), "operators.learning_rate": (1e-7, 1),
     "operators.rows": (1, 65_536), "operators.pull": (0, 1e6), "operators.tau": (0, 5),
-    "operators.rotation": (0, 5), "operators.noise": (0, 10), "selection.archive": (0, 100_000),
+    "operators.rotation": (0, 5), "operators.noise": (0, 10), "selection.archive": (1, 100_000),
     "species.target": (0, 10_000), "species.grace": (0, 1_000), "species.stagnation": (1, 10_000),
     "islands.count": (1, 1_000), "islands.interval": (1, 10_000), "islands.migrants": (1, 1_000),
     "routing.cast": (0, 100_000), "routing.genes": (0, 0.5),
 }  # fmt: skip
+MOST_RATE = 1e6
+"""Largest share of one operator; only their ratios count."""
 
 
 @dataclass(frozen=True)
@@ -190,15 +202,11 @@ class RunConfig:
             for key in fields(getattr(self, section.name)):
                 value = getattr(getattr(self, section.name), key.name)
                 _check_value(f"{section.name}.{key.name}", value)
-        unknown = [n for n in (*self.operators.names, *self.operators.rates) if n not in OPERATORS]
-        for per_island in self.islands.operators:
-            unknown += [n for n in per_island.split(",") if n and n not in OPERATORS]
-        if unknown:
-            raise ConfigError(
-                f"there is no operator {unknown[0]!r}: {did_you_mean(unknown[0], OPERATORS)}"
-            )
-        if not self.operators.names:
-            raise ConfigError("operators.names is empty: name at least one operator")
+        self._check_operators()
+        for rule in self.islands.survival:
+            known = CHOICES["selection.survival"]
+            if rule not in known:
+                raise ConfigError(f"islands.survival has {rule!r}: {did_you_mean(rule, known)}")
         for name in ("operators", "survival", "skills"):
             given = getattr(self.islands, name)
             if given and len(given) != self.islands.count:
@@ -212,6 +220,32 @@ class RunConfig:
                 f"{self.population.size} candidates: let fewer move"
             )
 
+    def _check_operators(self) -> None:
+        rates, islands = self.operators.rates, self.islands
+        lists = [self.operators.names, tuple(rates), *map(listed, islands.operators)]
+        for names in lists:
+            for i, name in enumerate(names):
+                if name not in OPERATORS:
+                    raise ConfigError(
+                        f"there is no operator {name!r}: {did_you_mean(name, OPERATORS)}"
+                    )
+                if name in names[:i]:
+                    raise ConfigError(f"operator {name!r} is named twice: name each once")
+        if not self.operators.names:
+            raise ConfigError("operators.names is empty: name at least one operator")
+        for name, rate in rates.items():
+            if not 0 <= rate <= MOST_RATE:  # (also refuses NaN)
+                raise ConfigError(
+                    f"operators.rates.{name} is {rate}: it must be 0 to {MOST_RATE:g}"
+                )
+        if rates and not any(rates.values()):
+            raise ConfigError("operators.rates are all 0: give one operator more")
+        if rates and any(map(listed, islands.operators)):
+            raise ConfigError(
+                "operators.rates and islands.operators exclude each other: fixed rates hold on "
+                "every island; keep one"
+            )
+
     def plain(self) -> dict[str, Any]:
         """As JSON would give it back."""
         data: dict[str, Any] = json.loads(json.dumps(asdict(self)))
@@ -221,6 +255,11 @@ class RunConfig:
         """A copy with some keys of some sections changed."""
         changed = {n: replace(getattr(self, n), **dict(keys)) for n, keys in sections.items()}
         return replace(self, **changed)
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names in a comma-separated list; spaces around them do not count."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _check_value(path: str, value: Any) -> None:

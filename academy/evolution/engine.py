@@ -158,7 +158,7 @@ def _found(run: Evolution, bench: Workbench, given: Sequence[Layer] = ()) -> Non
                 _random_founder(run, bench, number * config.population.size + i)
                 for i in range(config.population.size)
             ]
-        archive = Archive(max(1, config.selection.archive))
+        archive = Archive(config.selection.archive)
         island = Island([], archive, _operators(config, number))
         for genes in founders:
             candidate = _founder(run, genes)
@@ -207,9 +207,7 @@ def _random_founder(run: Evolution, bench: Workbench, number: int) -> Genes:
 
 def _operators(config: RunConfig, number: int) -> OperatorChoice:
     settings: OperatorSection = config.operators
-    names = settings.names
-    if config.islands.operators:
-        names = tuple(n for n in config.islands.operators[number].split(",") if n) or names
+    names = config.islands.operators_of(number) or settings.names
     if settings.rates:
         return FixedRates(settings.rates)
     return OperatorBandit(names, decay=0.98)

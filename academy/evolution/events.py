@@ -12,7 +12,16 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from academy.errors import RunCorruptError
+from academy.json_lines import append_line
+
+if TYPE_CHECKING:
+    from academy.trials.trial import TrialResult
+
+OUTSIDE = -1
+"""Generation of what happens in no run, such as a trial that a person holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +131,49 @@ class AuditTaken(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TrialHeld(Event):
+    """Two answered the same questions and were compared."""
+
+    a: str
+    """A persona, or a candidate as the phylogeny names it (`c12`)."""
+    b: str
+    skill: str
+    """Empty = several mixed."""
+    verdict: str
+    """`A better`, `B better` or `no difference shown`."""
+    effect: float
+    """Mean score of A less that of B."""
+    low: float
+    high: float
+    """95 % interval of the effect."""
+    p_value: float
+    """After Holm, where several trials were judged together."""
+    n_items: int
+    method: str
+    stopped_early: bool = False
+
+    @classmethod
+    def of(
+        cls, generation: int, sides: tuple[str, str], skill: str, result: TrialResult
+    ) -> TrialHeld:
+        """The event of a trial's result."""
+        p = result.p_value if result.p_adjusted is None else result.p_adjusted
+        return cls(
+            generation, *sides, skill, result.verdict, result.effect, result.low, result.high, p,
+            result.n_items, result.method, result.stopped_early,
+        )  # fmt: skip
+
+    @property
+    def text(self) -> str:
+        """One line for a person."""
+        return (
+            f"trial {self.a} against {self.b}{f' at {self.skill}' if self.skill else ''}: "
+            f"{self.verdict}, {100 * self.effect:+.1f} points ({100 * self.low:+.1f} to "
+            f"{100 * self.high:+.1f}), p {self.p_value:.3f}, {self.n_items} questions"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Notice(Event):
     """Something the user should know."""
 
@@ -158,11 +210,29 @@ class EventLog:
         self._file.close()
 
 
+def append_event(path: Path, event: Event) -> None:
+    """Add one event to a log that no run is writing; raises OSError if the disk refuses."""
+    append_line(path, event.plain())
+
+
+def read_log(path: Path) -> list[str]:
+    """The lines of a run's log, the last perhaps torn; none if there is no log.
+
+    Raises:
+        RunCorruptError: It is no text.
+    """
+    try:
+        return path.read_text().splitlines(keepends=True) if path.exists() else []
+    except UnicodeDecodeError as error:
+        raise RunCorruptError(
+            f"the run's log {path} is no text (byte {error.start}): move it away, the run goes on "
+            "without its past events"
+        ) from None
+
+
 def _lines_up_to(path: Path, generation: int) -> list[str]:
-    if not path.exists():
-        return []
     kept = []
-    for line in path.read_text().splitlines(keepends=True):
+    for line in read_log(path):
         try:
             if json.loads(line)["generation"] <= generation and line.endswith("\n"):
                 kept.append(line)

@@ -107,9 +107,7 @@ def choose_niches(
     Systematic resampling (Baker 1987): one random offset, equal steps through the weights.
     """
     weight = teacher_weights(run, bench)
-    asked = run.config.islands.skills
-    if asked and asked[number]:
-        mine = {name.strip() for name in asked[number].split(",")}
+    if mine := run.config.islands.skills_of(number):
         weight = weight * np.array([skill in mine for skill in run.skills])
     points = (rng.random() + np.arange(n)) / n
     drawn = np.searchsorted(np.cumsum(weight) / weight.sum(), points).clip(0, len(weight) - 1)

@@ -18,6 +18,7 @@ import torch
 
 from academy.challenge import Challenge
 from academy.evolution.router import Router
+from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
 from academy.operators.routing import (
     RoutingGenes,
@@ -78,6 +79,16 @@ class Mixture:
     def _prototypes(self, prompts: Sequence[str]) -> np.ndarray:
         own = [arrow_prototypes(genome.layers[-1]) for genome in self.genomes]
         return arrow_scores(own, module_inputs(self.router.encoder.base, prompts))
+
+
+def unevolved(
+    run: Evolution, bench: Workbench, router: Router, genomes: Sequence[Genome]
+) -> tuple[Mixture, list[Challenge], np.random.Generator]:
+    """The mixture before its genes evolve, with the questions and the randomness they evolve by."""
+    usage = np.bincount(router.table, weights=bench.demand.shares, minlength=len(genomes))
+    rng = run.rng("routing")
+    items, _ = bench.items("select", run.config.population.items, rng)
+    return Mixture(router, START, tuple(genomes), usage * len(items)), items, rng
 
 
 def evolve_mixture(

@@ -51,6 +51,7 @@ def record_of(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
             for n in run.phylogeny.nodes
             if n.kind == "species" and n.died == run.generation
         ],
+        "failures": run.failures,
         "tokens": asdict(tokens),
     }
 
@@ -60,7 +61,8 @@ def _species(run: Evolution, everyone: Sequence[Candidate], number: int) -> dict
     members = [c for c in everyone if c.species == number]
     niche = run.skills.index(species.niche) if species.niche else None
     profile = np.mean([c.profile for c in members], axis=0) if members else run.reference
-    best = max((c.profile.mean() if niche is None else c.profile[niche]) for c in members)
+    shown = [c.profile for c in members] or [profile]  # nobody may be left until the next census
+    best = max(p.mean() if niche is None else p[niche] for p in shown)
     return {
         "id": number,
         "name": species.name,

@@ -25,7 +25,7 @@ def write_report(
         settings: The run's `config.json`.
         generations: Its generation records, in order.
         result: Its `result.json`, once it is finished.
-        events: Lines of its `events.jsonl`.
+        events: Lines of its `events.jsonl`, and trials held in its home.
     """
     environment = Environment(loader=PackageLoader("academy", "."), autoescape=True)
     environment.filters["percent"] = lambda x: f"{100 * x:.1f} %"
@@ -43,7 +43,8 @@ def write_report(
         path,
         template.render(
             settings=settings, last=generations[-1], result=result, plots=plots,
-            operators=_operators(events),
+            operators=_operators(events), trials=_trials(events),
+            notices=[event["text"] for event in events if event["event"] == "Notice"],
         ),
     )  # fmt: skip
 
@@ -60,3 +61,9 @@ def _operators(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             row["born" if event["event"] == "Born" else "discarded"] += 1
             row["gain"] += event.get("gain", 0.0)
     return sorted(counted.values(), key=lambda row: -row["born"])
+
+
+def _trials(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every trial held, those that showed a difference first."""
+    trials = [event for event in events if event["event"] == "TrialHeld"]
+    return sorted(trials, key=lambda trial: trial["verdict"] == "no difference shown")

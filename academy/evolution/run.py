@@ -8,15 +8,12 @@ RUN/result.json                                     the cast, once the run is fi
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-
-from academy.challenge import Challenge
+from academy.errors import AcademyError, RunSettingsError, did_you_mean
 from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution import engine
 from academy.evolution.budget import Budget
@@ -24,7 +21,10 @@ from academy.evolution.cast import CastMember, table_of
 from academy.evolution.checkpoint import Checkpoints
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event, EventLog, Notice, Observer, silent
-from academy.evolution.mixture import START, Mixture, evolve_mixture
+from academy.evolution.fitting import FittingSource
+from academy.evolution.guarded import Guarded
+from academy.evolution.inputs import check_inputs, inputs_of
+from academy.evolution.mixture import Mixture, evolve_mixture, unevolved
 from academy.evolution.pool import LayerPool
 from academy.evolution.record import record_of
 from academy.evolution.reserve import genes_budget
@@ -32,17 +32,15 @@ from academy.evolution.router import Router, fit_router
 from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
 from academy.run_folder import RunFolder
-from academy.selection import demand, demand_files
 from academy.selection.demand import Demand
+from academy.selection.demand_source import open_demand
+from academy.sources.checked import checked
 from academy.sources.source import ChallengeSource, open_source
-from academy.training import Moments, StudyPlan, TokenMeter
-from genome.base_model import BaseModel, Rows
-from genome.errors import BaseModelMismatchError
+from academy.training import TokenMeter
+from genome.base_model import BaseModel
 from genome.files import write_json
 from genome.genome import Genome
 from genome.layer import Layer
-
-Measured = TypeVar("Measured")
 
 
 @dataclass
@@ -101,38 +99,69 @@ def evolve(
         RunError, ConfigError, SourceError, DemandError: With one line to show.
         OSError: The disk refused; the run can be resumed.
     """
-    if config.run.base_fingerprint not in ("", base.fingerprint):
-        raise BaseModelMismatchError("run", config.run.base_fingerprint, base.fingerprint)
-    timed = _Timed(evaluator or LocalEvaluator(base))
-    source = source or open_source(config.run.source)
+    source = FittingSource(checked(source or open_source(config.run.source)), base)
+    check_settings(config, base, source)
+    guarded = Guarded(evaluator or LocalEvaluator(base), base)
     pool = LayerPool(base.fingerprint, folder.path / "layers" if folder else None)
     bench = Workbench(
-        base, timed, source, pool, Budget(config.run.tokens, timed.tokens),
-        wanted or _demand(config, source), observer, found or {},
+        base, guarded, source, pool, Budget(config.run.tokens, guarded.tokens),
+        wanted or open_demand(config.selection.demand, source.skills), observer, found or {},
     )  # fmt: skip
     start = partial(begin, bench) if begin else partial(
         engine.begin, config, bench, ancestor, founders
     )  # fmt: skip
     if folder is None:
-        return _finish(_generations(config, bench, None, observer, start), bench)
-    with folder.claimed({**config.plain(), **_summary_fields(config, source)}):
-        return _finish(_generations(config, bench, folder, observer, start), bench, folder)
+        return _finish(_generations(bench, None, source.notes, start), bench)
+    inputs = inputs_of(config, base)
+    settings = {**config.plain(), "skills": list(source.skills)}
+    with folder.claimed(settings, beside={**_summary_fields(config), **inputs}) as begun:
+        check_inputs(folder.read(folder.path / "config.json"), inputs)
+        if not begun:
+            folder.write_status("beginning", 0, 0, config.run.tokens)  # before anything is asked
+        try:
+            return _finish(_generations(bench, folder, source.notes, start), bench, folder)
+        except AcademyError:
+            if not Checkpoints(folder.path).exists():
+                folder.forget()  # refused before it began: other settings may be tried here
+            raise
+
+
+def check_settings(config: RunConfig, base: BaseModel, source: ChallengeSource) -> None:
+    """Refuse settings that do not fit base or questions, before anything is spent.
+
+    Raises:
+        RunSettingsError: With one line to show.
+    """
+    wanted = config.run.base_fingerprint
+    if wanted not in ("", base.fingerprint):
+        raise RunSettingsError(
+            f"run.base_fingerprint is {wanted}, the base model {base.path or 'given'} has "
+            f"{base.fingerprint}: set run.base to the model these settings are for, or correct "
+            "run.base_fingerprint"
+        )
+    for number in range(config.islands.count):
+        for skill in config.islands.skills_of(number):
+            if skill not in source.skills:
+                raise RunSettingsError(
+                    f"islands.skills has {skill!r}, which {source.name} does not ask: "
+                    f"{did_you_mean(skill, source.skills)}"
+                )
 
 
 def _generations(
-    config: RunConfig,
     bench: Workbench,
     folder: RunFolder | None,
-    observer: Observer,
+    look: Callable[[], list[str]],
     start: Callable[[], Evolution],
 ) -> tuple[Evolution, list[CastMember]]:
-    checkpoints = Checkpoints(folder.path) if folder else None
+    checkpoints, observer = Checkpoints(folder.path) if folder else None, bench.observe
     notes: list[str] = []
     if checkpoints and checkpoints.exists():
         run, tokens = checkpoints.load(bench.pool, notes.append)
         meter = bench.evaluator.tokens
         meter.forward, meter.backward = tokens.forward, tokens.backward
     else:
+        notes += look()
         run = start()
     log = EventLog(folder.path / "events.jsonl", run.generation) if folder else None
     bench.observe = _both(observer, log)
@@ -168,8 +197,8 @@ def _finish(
     router = _router(run, members, bench) if run.config.routing.enabled else None
     genomes = [member.genes.genome(bench.pool) for member in members]
     mixture = _mixture(run, bench, router, genomes)
-    timed = bench.evaluator
-    assert isinstance(timed, _Timed)
+    guarded = bench.evaluator
+    assert isinstance(guarded, Guarded)
     if folder:
         result = {
             "cast": [asdict(member) for member in members],
@@ -186,7 +215,7 @@ def _finish(
         bench.pool.save({d for member in members for d in member.genes.layers})
         folder.write_generation(record_of(run, tokens))
         folder.write_status("done", run.generation, tokens.equivalents, run.config.run.tokens)
-    return RunResult(run.config, run, members, genomes, router, tokens, mixture, timed.seconds())
+    return RunResult(run.config, run, members, genomes, router, tokens, mixture, guarded.seconds())
 
 
 def _router(run: Evolution, members: list[CastMember], bench: Workbench) -> Router:
@@ -203,28 +232,17 @@ def _mixture(
     budget = genes_budget(run)
     if router is None or not budget:
         return None
-    usage = np.bincount(router.table, weights=bench.demand.shares, minlength=len(genomes))
-    rng = run.rng("routing")
-    items, _ = bench.items("select", run.config.population.items, rng)
-    start = Mixture(router, START, tuple(genomes), usage * len(items))
+    start, items, rng = unevolved(run, bench, router, genomes)
     return evolve_mixture(bench, start, items, rng, budget)
 
 
-def _demand(config: RunConfig, source: ChallengeSource) -> Demand:
-    wanted = config.selection.demand
-    if wanted == "even":
-        return demand.even(source.skills)
-    return demand_files.load(wanted, source.skills)
-
-
-def _summary_fields(config: RunConfig, source: ChallengeSource) -> dict[str, Any]:
-    """What the screens read of a run's settings."""
+def _summary_fields(config: RunConfig) -> dict[str, Any]:
+    """What the screens read of a run's settings beside its skills."""
     return {
         "seed": config.run.seed,
         "personas": config.population.size * config.islands.count,
         "interactions": config.run.tokens,
         "unit": "tokens",
-        "skills": list(source.skills),
     }
 
 
@@ -237,49 +255,3 @@ def _both(observer: Observer, log: EventLog | None) -> Observer:
         observer(event)
 
     return observe
-
-
-class _Timed:
-    """An evaluator that also knows how long its model was busy."""
-
-    def __init__(self, inner: Evaluator) -> None:
-        self.inner = inner
-        self.tokens = inner.tokens
-        self._began = time.perf_counter()
-        self._model = 0.0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def scores(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
-        return self._timed(self.inner.scores, genomes, challenges)
-
-    def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
-        return self._timed(self.inner.losses, genomes, challenges)
-
-    def train(
-        self,
-        layers: Sequence[Layer],
-        studies: Sequence[Rows],
-        plan: StudyPlan,
-        *,
-        rates: Sequence[float] | None = None,
-        below: Sequence[Genome] | None = None,
-    ) -> list[Layer]:
-        return self._timed(self.inner.train, layers, studies, plan, rates=rates, below=below)
-
-    def train_on(
-        self, layer: Layer, study: Rows, plan: StudyPlan, moments: Moments | None = None
-    ) -> tuple[Layer, Moments]:
-        return self._timed(self.inner.train_on, layer, study, plan, moments)
-
-    def _timed(self, call: Callable[..., Measured], *args: Any, **kwargs: Any) -> Measured:
-        began = time.perf_counter()
-        try:
-            return call(*args, **kwargs)
-        finally:
-            self._model += time.perf_counter() - began
-
-    def seconds(self) -> dict[str, float]:
-        whole = time.perf_counter() - self._began
-        return {"model": self._model, "other": whole - self._model}

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from academy.challenge import Challenge
-from academy.distributed.tasks import Litter, train_litters
+from academy.distributed.tasks import Litter
 from academy.evolution import schooling
 from academy.evolution.budget import TRAINED, width
 from academy.evolution.candidate import Candidate
 from academy.evolution.events import Discarded
+from academy.evolution.litters import raise_litters
 from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
-from academy.operators.memetic import checked, study_rows
+from academy.operators.memetic import study_rows
 from academy.training import StudyPlan, trained_positions
 from genome.genome import Genome
 
@@ -48,14 +49,13 @@ class _Class:
 
 
 def study(run: Evolution, bench: Workbench, children: list[Child]) -> list[Child]:
-    """Train all that study; those with numbers that are not finite are lost."""
+    """Train all that study; lost are those whose study raised or left a number not finite."""
     classes, lost = _classes(run, bench, children)
-    trained = train_litters(bench.evaluator, [one.litter for one in classes])
-    for one, layers in zip(classes, trained, strict=True):
-        for child, layer in zip(one.children, layers, strict=True):
+    raised = raise_litters(bench.base, bench.evaluator, [one.litter for one in classes])
+    for one, litter in zip(classes, raised, strict=True):
+        for child, (layer, cause) in zip(one.children, litter, strict=True):
             child.tokens += one.cost // len(one.children)
-            cause = checked(layer).cause
-            if cause:
+            if layer is None:
                 _discard(run, bench, child, cause)
                 lost.add(child.candidate.id)
             else:

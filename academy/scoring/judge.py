@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from academy.answering import positions
 from academy.challenge import Challenge
 from academy.scoring.errors import ScoringError
 from academy.scoring.forced import answer_losses, without_end
@@ -115,6 +116,11 @@ class Judge:
         self.tokens = tokens or TokenMeter()
         self._population = PopulationModel(base.model)
         self._slot = self._population.load([genome.on(base.fingerprint)])[0]
+
+    def reads(self, pair: Pair) -> bool:
+        """Whether the base has positions for the question with both answers."""
+        prompt = self._prompt(pair.question, pair.first, pair.second)
+        return len(self.base.prompt_ids([prompt])[0]) < positions(self.base.model)
 
     def verdicts(self, pairs: Sequence[Pair]) -> Verdicts:
         """Compare both answers of every pair, in both orders."""

@@ -7,15 +7,14 @@ that a crash cut short is dropped by whoever reads or writes next.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from academy.json_lines import append_line, whole_lines
 from academy.scoring.bradley_terry import Comparison
 from academy.scoring.errors import RatingsCorruptError, RatingsError
-from genome.files import locked, sync
 
 Winner = Literal["first", "second", "tie"]
 WORTH: dict[Winner, float] = {"first": 1.0, "second": 0.0, "tie": 0.5}
@@ -51,18 +50,7 @@ class Rating:
 
 def append_rating(path: Path, rating: Rating) -> None:
     """Add one line and flush it to the disk; raises OSError if the disk will not take it."""
-    line = (json.dumps(asdict(rating)) + "\n").encode()
-    with locked(path.with_name(path.name + ".lock")):
-        new = not path.exists()
-        with path.open("r+b" if not new else "w+b") as file:
-            end = _whole_lines(file.read())
-            file.truncate(end)
-            file.seek(end)
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            sync(path.parent)
+    append_line(path, asdict(rating))
 
 
 def read_ratings(path: Path) -> list[Rating]:
@@ -75,18 +63,13 @@ def read_ratings(path: Path) -> list[Rating]:
         data = path.read_bytes()
     except FileNotFoundError:
         return []
-    lines = data[: _whole_lines(data)].split(b"\n")[:-1]
+    lines = data[: whole_lines(data)].split(b"\n")[:-1]
     return [_read(path, number, line) for number, line in enumerate(lines, 1)]
 
 
 def rated_questions(ratings: Iterable[Rating], one: str, other: str) -> set[str]:
     """Ids of questions on which a pair was compared already."""
     return {r.question_id for r in ratings if {r.first, r.second} == {one, other}}
-
-
-def _whole_lines(data: bytes) -> int:
-    """Bytes up to and including the last line break."""
-    return data.rfind(b"\n") + 1
 
 
 def _read(path: Path, number: int, line: bytes) -> Rating:

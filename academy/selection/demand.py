@@ -2,7 +2,8 @@
 
 A `Demand` is a mapping from skill to its share of all questions (shares sum to 1). It comes
 from nowhere (even), a file, a trace of what was asked, or any callable: the marketplace plugs
-in there. Older questions of a trace count less: n * 2^(-age / half_life).
+in there; `academy.selection.demand_source` opens each by its name. Older questions of a trace
+count less: n * 2^(-age / half_life).
 """
 
 from __future__ import annotations

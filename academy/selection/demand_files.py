@@ -23,21 +23,15 @@ from academy.selection.errors import DemandError
 SUFFIXES = (".json", ".toml", ".jsonl")
 
 
-def load(
-    path: str | Path,
-    skills: Sequence[str],
-    *,
-    half_life_s: float | None = None,
-    now_s: float | None = None,
-) -> Demand:
-    """Demand from a file, by its suffix; the last two arguments are for traces.
+def load(path: str | Path, skills: Sequence[str]) -> Demand:
+    """Demand from a file, by its suffix.
 
     Raises:
         DemandError: No such file, one that cannot be read, or bad weights in it.
     """
     path = Path(path)
     if path.suffix == ".jsonl":
-        return from_trace(path, skills, half_life_s=half_life_s, now_s=now_s)
+        return from_trace(path, skills)
     if path.suffix not in SUFFIXES:
         raise DemandError(
             f"demand file {path.name!r} ends in none of {', '.join(SUFFIXES)}: rename"

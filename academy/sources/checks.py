@@ -17,6 +17,8 @@ from academy.challenge import SPLITS, Challenge, Split
 from academy.sources.errors import SplitOverlapError
 from academy.sources.source import ChallengeSource
 
+FEWEST = 10
+"""Questions below which a commonest answer says nothing."""
 MAJORITY_FLAG = 0.5
 """From this share of one answer on, a skill can be half passed without reading the question."""
 
@@ -119,3 +121,16 @@ def majority_share(challenges: Sequence[Challenge]) -> float:
     """The share of the commonest answer: what a constant answer would score. 0 for none."""
     counts = Counter(c.answer for c in challenges if not c.tests)
     return max(counts.values()) / counts.total() if counts else 0.0
+
+
+def one_answer_shares(challenges: Sequence[Challenge]) -> dict[str, float]:
+    """By skill: the share of its commonest answer, where that is so common that it must be said."""
+    by_skill: dict[str, list[Challenge]] = {}
+    for challenge in challenges:
+        by_skill.setdefault(challenge.skill, []).append(challenge)
+    shares = {skill: majority_share(part) for skill, part in by_skill.items()}
+    return {
+        skill: share
+        for skill, share in shares.items()
+        if share >= MAJORITY_FLAG and len(by_skill[skill]) >= FEWEST
+    }

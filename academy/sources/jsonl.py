@@ -19,6 +19,7 @@ from academy.challenge import SPLITS, Challenge, Split
 from academy.sources.checks import find_overlap
 from academy.sources.errors import ChallengeSetError, TooFewQuestionsError, UnknownSourceError
 from academy.sources.lines import read_line
+from academy.sources.names import name_from
 
 MAX_FILE_BYTES = 256 * 2**20
 Placed = list[tuple[int, Challenge]]
@@ -46,9 +47,8 @@ class JsonlSource:
                 twice or on two sides of a split; file and line numbers are in the message.
         """
         path = Path(path)
-        placed = [
-            (number, read_line(path, number, text, path.stem)) for number, text in _lines(path)
-        ]
+        unnamed = name_from(path.stem, "questions")
+        placed = [(number, read_line(path, number, text, unnamed)) for number, text in _lines(path)]
         if not placed:
             raise ChallengeSetError(path, None, "no question in it: a set needs at least one line")
         _refuse_repeats(path, placed)

@@ -11,6 +11,7 @@ from academy.challenge import Challenge
 from academy.errors import did_you_mean
 from academy.scoring.numeric import last_number
 from academy.sources.errors import ChallengeSetError
+from academy.sources.names import name_fault
 
 KEYS = (
     "prompt", "answer", "choices", "tests", "tolerance", "skill", "domain", "licence", "argument",
@@ -52,6 +53,8 @@ class _Line:
         if "prompt" not in data:
             self.fail("key 'prompt' is missing")
         skill = self._name(data, "skill", default_skill)
+        if fault := name_fault(skill):
+            self.fail(fault)
         challenge = Challenge(
             prompt=self._text(data["prompt"], "prompt"),
             answer=self._answer(data),

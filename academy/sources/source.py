@@ -9,15 +9,23 @@ A package brings its own challenge set with an entry point:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from academy.challenge import Challenge, Split
-from academy.sources.errors import SourceUnavailableError, UnknownSourceError
+from academy.challenge import SPLITS, Challenge, Split
+from academy.sources.errors import (
+    SourceUnavailableError,
+    TooFewQuestionsError,
+    UnknownSourceError,
+)
 
 GROUP = "continuum.challenges"
+PLUGIN_SAMPLE = 8
+"""Questions of each skill and split of a plug-in that are looked at when it is opened."""
+PLUGIN_SEED = 44_000
 
 
 @runtime_checkable
@@ -108,7 +116,10 @@ def _open_reasoning(rest: str) -> ChallengeSource:
 
 
 def _open_plugin(point: EntryPoint) -> ChallengeSource:
-    """A stranger's package: whatever it raises becomes one line."""
+    """A stranger's package: whatever it raises becomes one line, whatever it draws is checked."""
+    from academy.sources.checked import checked
+    from academy.sources.checks import check_sample
+
     try:
         source = point.load()()
     except Exception as error:
@@ -121,4 +132,11 @@ def _open_plugin(point: EntryPoint) -> ChallengeSource:
             f"{point.value} gave no challenge source: it needs name, skills (at least one), "
             "describe and draw"
         )
-    return source
+    guarded = checked(source)
+    rng, sample = np.random.default_rng(PLUGIN_SEED), []
+    for skill in guarded.skills:
+        for split in SPLITS:
+            with suppress(TooFewQuestionsError):
+                sample += guarded.draw(skill, split, PLUGIN_SAMPLE, rng)
+    check_sample(sample)
+    return guarded

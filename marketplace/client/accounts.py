@@ -7,7 +7,8 @@ from marketplace.account_key import KeyView
 from marketplace.chain import Head
 from marketplace.client.base import ClientBase, path
 from marketplace.client.transport import Transport
-from marketplace.ledger import PostingView
+from marketplace.journal import PostingView
+from marketplace.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
 from marketplace.trading.records import IncomeView
 
 
@@ -61,8 +62,18 @@ class AccountsClient(ClientBase):
         return [] if self._account is None else [self.account(self._account)]
 
     def postings(self, account: str) -> list[PostingView]:
-        """One's own statement, oldest first."""
-        return list(self._transport.pages(PostingView, path("accounts", account, "postings")))
+        """One's own whole statement, oldest first; `statement` gives it page by page."""
+        where = path("accounts", account, "postings")
+        found = self._transport.pages(PostingView, where, limit=MAX_STATEMENT_LINES)
+        return list(found)[::-1]
+
+    def statement(
+        self, account: str, *, limit: int = STATEMENT_LINES, cursor: str | None = None
+    ) -> StatementPage:
+        """One page of one's own statement, newest line first."""
+        where = path("accounts", account, "postings")
+        found = self._transport.page(PostingView, where, limit=limit, cursor=cursor)
+        return StatementPage(tuple(found.items), found.next)
 
     def incomes(self, account: str) -> list[IncomeView]:
         """What one earned as seller or as ancestor, oldest first."""

@@ -1,7 +1,8 @@
 """What is for sale on a service: the methods of `marketplace.facade.catalogue`, asked from afar."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from marketplace.client.base import ClientBase, path
@@ -10,7 +11,7 @@ from marketplace.provenance import Evidence
 from marketplace.publishing.offer import Exact, as_parents
 from marketplace.receipt import ReceiptFacts
 from marketplace.royalty import Parent
-from marketplace.wanted import PAGE_SIZE, SearchPage, Wanted
+from marketplace.wanted import MAX_PAGE_SIZE, PAGE_SIZE, SearchPage, Wanted
 
 
 class CatalogueClient(ClientBase):
@@ -50,10 +51,13 @@ class CatalogueClient(ClientBase):
         }  # fmt: skip
         return self._transport.send(ListingView, "POST", path("listings"), body, key=key)
 
-    def listings(self, wanted: Wanted | None = None) -> list[ListingView]:
-        """Everything for sale, or what is wanted of it, by name."""
-        query = {"order": "name", "limit": 100, **_query(wanted)}
-        return list(self._transport.pages(ListingView, path("listings"), **query))
+    def listings(
+        self, wanted: Wanted | None = None, *, limit: int | None = None
+    ) -> Iterator[ListingView]:
+        """Everything for sale, or what is wanted of it, by name; pages come as they are needed."""
+        at_once = MAX_PAGE_SIZE if limit is None else min(limit, MAX_PAGE_SIZE)
+        query = {"order": "name", "limit": at_once, **_query(wanted)}
+        return islice(self._transport.pages(ListingView, path("listings"), **query), limit)
 
     def search(
         self,

@@ -67,13 +67,9 @@ class DealsClient(ClientBase):
         }  # fmt: skip
         return self._transport.send(BountyView, "POST", path("bounties"), body, key=key)
 
-    def bounty_claim(
-        self, *, bounty: int, listing: str, by: str, n_questions: int, n_correct: int, key: str
-    ) -> BountyView:
-        """Report the exam that earns a bounty."""
-        body = {
-            "listing": listing, "by": by, "n_questions": n_questions, "n_correct": n_correct,
-        }  # fmt: skip
+    def bounty_claim(self, *, bounty: int, listing: str, by: str, key: str) -> BountyView:
+        """Ask for the reward that a listing has earned."""
+        body = {"listing": listing, "by": by}
         where = path("bounties", bounty, "claims")
         return self._transport.send(BountyView, "POST", where, body, key=key)
 

@@ -54,6 +54,10 @@ class EvidenceClient(ClientBase):
         """Stop sale and use of a listing's newest version for good."""
         return self._status("revoke", listing, by, reason, key)
 
+    def revocations(self) -> bytes:
+        """The market's signed list of what must no longer be used, still to be checked."""
+        return self._transport.ask("GET", path("revocations")).body
+
     def _status(self, deed: str, listing: str, by: str, reason: str, key: str) -> ListingView:
         """Change a status that nobody else has changed meanwhile."""
         seen = self._transport.ask("GET", path("listings", listing))

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from marketplace.client.base import ClientBase, path
-from marketplace.errors import MarketError
+from marketplace.errors import IdempotencyKeyReusedError, MarketError
+from marketplace.idempotency import body_hash, canonical_body
 from marketplace.listing import PurchaseView
 from marketplace.problem import error_of
 from marketplace.trading.meter import MeterView
@@ -74,9 +75,14 @@ class TradingClient(ClientBase):
     def charge_many(self, charges: Sequence[Charge]) -> list[UsageView | MarketError]:
         """Pay for many uses in one request; one answer each, in order."""
         body = {"charges": [asdict(charge) for charge in charges]}
-        key = f"batch-{charges[0].key}"
+        key = charges[0].key if len(charges) == 1 else _key_of(body)
         where = path("usage")
-        items = self._transport.send_for_items(dict[str, Any], where, body, key=key)
+        try:
+            items = self._transport.send_for_items(dict[str, Any], where, body, key=key)
+        except IdempotencyKeyReusedError as refusal:
+            if len(charges) == 1:  # the key is the use's own
+                return [refusal]
+            raise
         return [_charged(item) for item in items]
 
     def meter_open(
@@ -140,6 +146,11 @@ class TradingClient(ClientBase):
     def reviews(self, listing: str) -> list[ReviewView]:
         """Every review of a listing."""
         return list(self._transport.pages(ReviewView, path("listings", listing, "reviews")))
+
+
+def _key_of(body: dict[str, Any]) -> str:
+    """The key of one list of uses: the same for the same list, and for no other."""
+    return f"batch-{body_hash(canonical_body(body))}"
 
 
 def _charged(item: dict[str, Any]) -> UsageView | MarketError:

@@ -26,7 +26,7 @@ class AgreementFacade(MarketBase):
         days: int = 7,
         max_price_nanos: int | None = None,
     ) -> TrialView:
-        """Hold the price while the buyer's own challenges are tried.
+        """Take a day's rent and hold the price while the buyer's own challenges are tried.
 
         Args:
             min_gain: Questions the layer must answer beyond the base model for the sale to hold.
@@ -77,15 +77,12 @@ class AgreementFacade(MarketBase):
                 reward_nanos=reward_nanos, days=days, key=key, at=self._now(),
             ), key=key)  # fmt: skip
 
-    def bounty_claim(
-        self, *, bounty: int, listing: str, by: str, n_questions: int, n_correct: int, key: str
-    ) -> BountyView:
-        """Pay the reward to a listing whose exam, sat by `by`, reached the mark."""
+    def bounty_claim(self, *, bounty: int, listing: str, by: str, key: str) -> BountyView:
+        """Pay the reward to a listing whose receipt, re-run by a judge, reached the mark."""
         check_key(key)
         return self._change(
             lambda session: bounty_claim(
-                session, bounty=bounty, listing=listing, by=by, n_questions=n_questions,
-                n_correct=n_correct, key=key, at=self._now(),
+                session, bounty=bounty, listing=listing, by=by, key=key, at=self._now()
             ), key=key)  # fmt: skip
 
     def bounties(self, *, open_only: bool = True) -> list[BountyView]:

@@ -19,8 +19,11 @@ T = TypeVar("T")
 class MarketBase:
     """An open database and a clock; the methods come from the classes beside this one."""
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float], *, must_be_signed: bool = False
+    ) -> None:
         self._database = database
+        self._must_be_signed = must_be_signed
         self._clock = clock
         self._writer = Writer(database)
 

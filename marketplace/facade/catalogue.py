@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sqlmodel import Session, col, select
+
 from marketplace import catalogue
 from marketplace.facade.evidence import EvidenceFacade
-from marketplace.listing import ListingView, VersionView
+from marketplace.listing import Listing, ListingView, VersionView
 from marketplace.names import check_key
 from marketplace.provenance import Evidence
 from marketplace.publishing.offer import Exact, Offer, as_parents
@@ -105,18 +107,26 @@ class CatalogueFacade(EvidenceFacade):
         return self._change(
             lambda session: publish(
                 session, offer, finding=finding, exact=exact, key=key, at=self._now(),
-                must_be_signed=must_be_signed,
+                must_be_signed=must_be_signed or self._must_be_signed,
             ),
             key=key,
         )  # fmt: skip
 
-    def listings(self, wanted: Wanted | None = None) -> list[ListingView]:
-        """Everything for sale, or what is wanted of it, by name, at the running epoch's prices."""
+    def listings(
+        self, wanted: Wanted | None = None, *, limit: int | None = None
+    ) -> list[ListingView]:
+        """Everything for sale, or what is wanted of it, by name, at the running epoch's prices.
+
+        Args:
+            limit: Only the first so many, without reading the others.
+        """
         with self._read() as session:
-            if wanted is None:
+            if wanted is not None:
+                names = self._searcher.names(session, wanted)[:limit]
+                return catalogue.listing_views(session, names, only_listed=True)
+            if limit is None:
                 return catalogue.listing_views(session, only_listed=True)
-            names = self._searcher.names(session, wanted)
-            return catalogue.listing_views(session, names, only_listed=True)
+            return _first_listed(session, limit)
 
     def listing(self, name: str) -> ListingView:
         """The listing of this name, whatever its status.
@@ -161,3 +171,17 @@ class CatalogueFacade(EvidenceFacade):
             return self._searcher.page(
                 session, text, wanted or Wanted(), order=order, limit=limit, cursor=cursor
             )
+
+
+def _first_listed(session: Session, limit: int) -> list[ListingView]:
+    """As many names at a time as are wanted, until that many of them are for sale."""
+    found: list[ListingView] = []
+    after = ""
+    while len(found) < limit:
+        rest = select(Listing.name).where(col(Listing.name) > after)
+        names = session.exec(rest.order_by(col(Listing.name)).limit(limit)).all()
+        if not names:
+            break
+        found += catalogue.listing_views(session, names, only_listed=True)
+        after = names[-1]
+    return found[:limit]

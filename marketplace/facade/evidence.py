@@ -10,7 +10,7 @@ from marketplace.listing import ListingView
 from marketplace.names import check_key, check_name, check_text
 from marketplace.publishing import evidence, moderation
 from marketplace.receipt import ReceiptFacts, ReceiptView, RecheckView
-from marketplace.revocation import sign_revocations
+from marketplace.revocation import RevocationList, sign_revocations
 from marketplace.trading.returns import return_failed
 
 if TYPE_CHECKING:
@@ -116,8 +116,12 @@ class EvidenceFacade(MarketBase):
 
     def revocations(self, private_key: "Ed25519PrivateKey") -> bytes:
         """The signed list of every revoked layer and key, for clients to keep."""
+        return sign_revocations(self.revocation_list(), private_key)
+
+    def revocation_list(self) -> RevocationList:
+        """Every revoked layer and key, for whoever has the database before him."""
         with self._read() as session:
-            return sign_revocations(moderation.revocation_list(session, self._now()), private_key)
+            return moderation.revocation_list(session, self._now())
 
     def _status(self, deed: str, listing: str, by: str, reason: str, key: str) -> ListingView:
         check_name(listing, "listing name")

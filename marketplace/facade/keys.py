@@ -59,6 +59,11 @@ class KeysFacade(MarketBase):
         with self._read() as session:
             return account_key.speaker(session, public_key)
 
+    def n_revoked_keys(self) -> int:
+        """How many keys were revoked so far: while it stays, every key speaks as it did."""
+        with self._read() as session:
+            return account_key.n_revoked_keys(session)
+
     def _register(self, account: str, public_key: str, *, key: str, first: bool) -> KeyView:
         check_public_key(public_key)
         check_key(key)

@@ -2,7 +2,7 @@
 
 from sqlmodel import Session
 
-from marketplace import chain, funding, mandate, statement, verify
+from marketplace import chain, funding, mandate, payment_channel, statement, verify
 from marketplace import hold as holds
 from marketplace.account import AccountView, account_view
 from marketplace.chain import Head
@@ -13,8 +13,10 @@ from marketplace.idempotency import claim
 from marketplace.journal import REFUND, PostingView
 from marketplace.money import check_amount
 from marketplace.names import check_key, check_name, check_text
+from marketplace.statement import STATEMENT_LINES, StatementPage
 from marketplace.trading.pending import is_promised
 from marketplace.trading.returns import give_back
+from marketplace.voucher import Channel, Voucher
 
 
 class LedgerFacade(MarketBase):
@@ -146,6 +148,28 @@ class LedgerFacade(MarketBase):
             statement.find_account(session, payer)
             return holds.open_holds(session, payer)
 
+    def channel(self, hold_id: int, payee: str) -> Channel:
+        """What a payee needs to take vouchers on a hold.
+
+        Raises:
+            HoldClosedError: The hold has ended, or something else decides its end.
+        """
+        with self._read() as session:
+            return payment_channel.channel(session, hold=hold_id, payee=payee)
+
+    def settle_channel(self, hold_id: int, payee: str, voucher: Voucher, *, key: str) -> int:
+        """Pay the newest voucher from its hold and free the rest, once per key.
+
+        Raises:
+            VoucherError: It is not good for this channel, now.
+        """
+        check_key(key)
+        return self._change(
+            lambda session: payment_channel.settle(
+                session, hold=hold_id, payee=payee, voucher=voucher, key=key, at=self._now()
+            )
+        )
+
     def refund(self, transfer_id: int, *, amount_nanos: int | None = None, key: str) -> int:
         """Give back a payment, or part of one that bought no layer, once per key.
 
@@ -167,10 +191,23 @@ class LedgerFacade(MarketBase):
         return self._change(work)
 
     def postings(self, account: str) -> list[PostingView]:
-        """The account's statement, oldest first."""
+        """The account's whole statement, oldest first; `statement` gives it page by page."""
         with self._read() as session:
-            statement.find_account(session, account)
             return statement.posting_views(session, account)
+
+    def statement(
+        self, account: str, *, limit: int = STATEMENT_LINES, cursor: str | None = None
+    ) -> StatementPage:
+        """One page of the account's statement, newest line first; holds are left out.
+
+        Args:
+            cursor: `StatementPage.next` of the page before.
+
+        Raises:
+            PageError: A limit or a cursor that there is not.
+        """
+        with self._read() as session:
+            return statement.statement_page(session, account, limit=limit, cursor=cursor)
 
     def head(self) -> Head:
         """The end of the journal, to be signed and kept elsewhere."""

@@ -1,6 +1,7 @@
-"""Single agreements by their number, for who has to know whose they are."""
+"""Single things by their number, key or digest, for who has to know whose they are."""
 
 from marketplace.bulk import known_requests
+from marketplace.catalogue import version_of_digest
 from marketplace.facade.base import MarketBase
 from marketplace.trading.meter import MeterView, meter_view
 from marketplace.trading.trial import TrialView, trial_view
@@ -26,6 +27,11 @@ class LookupFacade(MarketBase):
         """
         with self._read() as session:
             return trial_view(session, number, self._now())
+
+    def has_layer(self, digest: str) -> bool:
+        """Whether the layer was ever put up for sale, whatever became of it."""
+        with self._read() as session:
+            return version_of_digest(session, digest) is not None
 
     def has_request(self, key: str) -> bool:
         """Whether a change under this key has taken effect."""

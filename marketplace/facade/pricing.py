@@ -1,6 +1,6 @@
 """What layers cost, why, and how that moves from epoch to epoch."""
 
-from marketplace import closing, pricing
+from marketplace import closing, evidence, pricing
 from marketplace.epoch import PricePoint
 from marketplace.facade.base import MarketBase
 from marketplace.names import check_key
@@ -22,14 +22,19 @@ class PricingFacade(MarketBase):
         with self._read() as session:
             return pricing.quote(session, name)
 
-    def close_epoch(self, number: int | None = None) -> None:
+    def close_epoch(self, number: int | None = None, *, key: str | None = None) -> None:
         """Let the epoch's evidence and demand move every price and open the next epoch.
 
         Args:
             number: Close this epoch only if it is the running one, so that repeating the call
                 after a crash has no second effect; None = whichever is running.
+            key: Whichever it was, repeating the call with its key has no second effect either.
         """
-        self._change(lambda session: closing.close_epoch(session, number=number, at=self._now()))
+        if key is not None:
+            check_key(key)
+        self._change(
+            lambda session: closing.close_epoch(session, number=number, key=key, at=self._now())
+        )
 
     def epoch(self) -> int:
         """Number of the running epoch."""
@@ -53,8 +58,8 @@ class PricingFacade(MarketBase):
     def vouch(self, account: str, *, key: str, vouched: bool = True) -> None:
         """Trust an account by the operator's word, or take that back, from the next epoch on.
 
-        With the first account vouched for, trust comes into force: from then on only the reports
-        and purchases of accounts that trust reaches move reputations and prices.
+        Only the reports and purchases of accounts that trust reaches move reputations and prices;
+        as long as nobody is vouched for, exams alone do.
 
         Raises:
             AccountNotFoundError: There is no such account.
@@ -67,8 +72,13 @@ class PricingFacade(MarketBase):
             key=key,
         )
 
+    def vouched(self) -> list[str]:
+        """Accounts the operator vouches for; while there is none, users move no price."""
+        with self._read() as session:
+            return evidence.vouched(session)
+
     def trust(self, account: str) -> float:
-        """Trust in an account during the running epoch, 0 to 1; 1 where trust is not in force."""
+        """Trust in an account during the running epoch, 0 to 1."""
         with self._read() as session:
             return pricing.trust(session, account)
 

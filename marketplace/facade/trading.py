@@ -48,6 +48,11 @@ class TradingFacade(UsingFacade, AgreementFacade):
         with self._read() as session:
             return rights.may_use(session, account, digest, at=self._now())
 
+    def may_fetch(self, account: str, digest: str) -> bool:
+        """Whether the account may have the layer's files now, to use them or to judge them."""
+        with self._read() as session:
+            return rights.may_fetch(session, account, digest, at=self._now())
+
     def purchases(self, buyer: str | None = None) -> list[PurchaseView]:
         """All purchases, or one account's, oldest first."""
         with self._read() as session:

@@ -20,6 +20,7 @@ from marketplace.trading.offer import RENT_DAY_PARTS, USE_PARTS, TermsView, set_
 from marketplace.trading.rent import RentalView, rent
 from marketplace.trading.subscription import SubscriptionView, subscribe, subscription_views
 from marketplace.trading.usage import Charge, UsageView, charge_many
+from marketplace.trading.usage_batch import claim_batch
 
 
 class UsingFacade(MarketBase):
@@ -58,6 +59,17 @@ class UsingFacade(MarketBase):
                 session, renter=renter, listing=listing, days=days, key=key,
                 max_price_nanos=limit, at=self._now(),
             ), key=key)  # fmt: skip
+
+    def claim_batch(self, charges: Sequence[Charge], *, key: str) -> None:
+        """Let a key belong to these uses, in this order, before they are paid for.
+
+        Raises:
+            IdempotencyKeyReusedError: It belongs to something else.
+        """
+        check_key(key)
+        self._change(
+            lambda session: claim_batch(session, charges, key=key, at=self._now()), key=key
+        )
 
     def meter_open(
         self, *, account: str, listing: str, limit_nanos: int, days: int, key: str

@@ -1,8 +1,8 @@
 """Near-duplicates: who sells nearly the same update already, and what follows (P4).
 
 A copy with a little noise is another digest but no new layer. From a cosine of 0.98 on it must
-name the elder layer as its parent, pays its owner royalties and ranks below it, unless it is
-significantly better on the elder's own exam.
+name the elder layer as its parent, pays its owner royalties and ranks below it. What its seller
+claims changes nothing about that; what evaluators measure may (`marketplace.publishing.gain`).
 
 The sketches of all layers are kept in memory and grow by what was published since. They only name
 candidates; whoever has the files computes the cosine itself and passes it as `exact`.
@@ -20,7 +20,6 @@ from marketplace.errors import NearDuplicateError
 from marketplace.listing import Listing, Version
 from marketplace.publishing.line import Origin
 from marketplace.publishing.offer import Exact, Offer
-from marketplace.publishing.significance import Counts, is_better
 from marketplace.receipt import Receipt
 from marketplace.similarity import CLONE_COSINE, SKETCH_COSINE, sketch_cosines, stacked
 
@@ -89,24 +88,32 @@ def find_since(session: Session, offer: Offer, finding: Finding, exact: Exact | 
 def elder_of(
     session: Session, offer: Offer, parents: Sequence[Origin], finding: Finding
 ) -> str | None:
-    """The listing the new layer ranks below; None for a layer that is new, or better.
+    """The listing the new layer ranks below; None for a layer that is new.
+
+    A listing's next version may repeat its own layer, and is then what that layer is: who copied it
+    in between is no elder, and the next version of a copy is a copy.
 
     Raises:
         NearDuplicateError: It repeats another listing's layer and does not name it as parent.
     """
-    others = [near for near in finding.near if near.listing != offer.name]
-    repeated = [near for near in others if not _is_gain(session, offer, near)]
-    if not repeated:
+    if not finding.near:
         return None
-    near_digests = {near.digest for near in finding.near}
-    if not near_digests & {parent.digest for parent in parents}:
-        elder = repeated[0]
+    eldest = finding.near[0]
+    elder = eldest.listing
+    if elder == offer.name:
+        version = catalogue.version_of_digest(session, eldest.digest)
+        assert version is not None, f"layer {eldest.digest} left the market"
+        if version.near_of is None:
+            return None
+        elder = version.near_of
+    near = {elder} | {one.listing for one in finding.near if one.listing != offer.name}
+    if not near & {parent.listing for parent in parents}:
         raise NearDuplicateError(
-            f"layer {offer.digest[:12]} repeats the update of listing {elder.listing!r} (cosine"
-            f" {elder.cosine:.4f}, limit {CLONE_COSINE}): publish it as a fork, with"
-            f" {elder.listing!r} as parent"
+            f"layer {offer.digest[:12]} repeats the update of listing {elder!r} (cosine"
+            f" {eldest.cosine:.4f}, limit {CLONE_COSINE}): publish it as a fork, with {elder!r} as"
+            " parent"
         )
-    return repeated[0].listing
+    return elder
 
 
 def sketches_after(session: Session, receipt_id: int) -> Iterable[tuple[str, str, str, bytes]]:
@@ -160,21 +167,3 @@ def _judged(
         if cosine >= CLONE_COSINE:
             found.append(Near(listing, digest, cosine))
     return tuple(found)
-
-
-def _is_gain(session: Session, offer: Offer, near: Near) -> bool:
-    """Whether the offer is significantly better than the elder on an exam both sat."""
-    version = catalogue.version_of_digest(session, near.digest)
-    assert version is not None, f"layer {near.digest} left the market"
-    query = select(Receipt).where(
-        Receipt.listing == version.listing, Receipt.number == version.number
-    )
-    elder = {(r.skill, r.exam, r.split): r for r in session.exec(query)}
-    return any(
-        (old := elder.get((new.skill, new.exam, new.split))) is not None
-        and is_better(
-            Counts(new.n_questions, new.n_correct, new.n_base_correct),
-            Counts(old.n_questions, old.n_correct, old.n_base_correct),
-        )
-        for new in offer.receipts
-    )

@@ -19,12 +19,13 @@ from marketplace.idempotency import claim
 from marketplace.listing import Listing, ListingView, Version, VersionParent
 from marketplace.price import Demand, target_nanos
 from marketplace.provenance import Claim, Standards, Voucher, check_provenance, creator_of
+from marketplace.publishing.banned import refuse_banned
 from marketplace.publishing.duplicates import Finding, elder_of, find_since
 from marketplace.publishing.line import Origin, check_licences, find_parents
 from marketplace.publishing.offer import Exact, Offer
 from marketplace.ranking import clone_rank
 from marketplace.receipt import Receipt
-from marketplace.reputation import exam_reputation
+from marketplace.reputation import stated_reputation
 from marketplace.status import QUARANTINED
 
 
@@ -42,7 +43,7 @@ def publish(
         HouseAccountError: The owner is one of the market's own accounts.
         ListingTakenError: The name or the layer is already listed.
         NotOwnerError: The next version of somebody else's listing.
-        StatusError: The next version of a quarantined listing.
+        StatusError: The next version of a quarantined listing, or an update that must not be used.
         ProvenanceError: The manifest does not vouch for the layer.
         LineageError: A parent is missing or does not fit.
         LicenceConflictError: Somebody in the line does not allow the licence.
@@ -57,6 +58,7 @@ def publish(
         voucher = _voucher(session, offer, parents, at, must_be_signed)
         check_licences(session, offer, parents)
         finding = find_since(session, offer, finding, exact)
+        refuse_banned(session, offer, finding)
         near_of = elder_of(session, offer, parents, finding)
         _add(session, offer, number, near_of, voucher, key=key, at=at)
         _add_evidence(session, offer, number, parents, at)
@@ -179,7 +181,7 @@ def _add_evidence(
 
 def _add_price(session: Session, offer: Offer, near_of: str | None) -> None:
     headline = offer.receipts[0]
-    reputation = exam_reputation(headline.n_questions, headline.n_correct)
+    reputation = stated_reputation(headline.n_questions, headline.n_correct)
     if near_of is not None:
         reputation = clone_rank(reputation, catalogue.listing_view(session, near_of).reputation)
     price_nanos = target_nanos(offer.ask_nanos, reputation, log_premium=0.0)

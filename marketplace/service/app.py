@@ -14,10 +14,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from marketplace.market import Market
+from marketplace.service.direct import Direct
 from marketplace.service.frontdoor import FrontDoor
 from marketplace.service.handlers import add_handlers
 from marketplace.service.openapi import complete
-from marketplace.service.routes import ROUTERS
+from marketplace.service.routes import ROUTERS, busiest
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.state import Service
 from marketplace.service.upkeep import keep_up
@@ -52,6 +53,7 @@ def create_app(market: Market, settings: ServiceSettings | None = None, **parts:
     for router in ROUTERS:
         app.include_router(router)
     add_handlers(app)
+    app.add_middleware(Direct, routes=busiest(), handlers=app.exception_handlers)
     app.add_middleware(FrontDoor, service=service)
     app.openapi = _document(app)  # type: ignore[method-assign]
     return app

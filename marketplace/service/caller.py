@@ -6,10 +6,13 @@ Changing  Signed with an Idempotency-Key, for everything that changes something
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from marketplace.errors import TradeNotFoundError
 from marketplace.names import check_name
 from marketplace.service.problems import ProblemError
 from marketplace.service.rates import Allowance
@@ -57,6 +60,18 @@ class Caller:
             )
         return account
 
+    def must_see(self, account: str, what: str) -> None:
+        """Refuse who does not speak for an agreement's account, as if there were no agreement.
+
+        Args:
+            what: Its kind and number, such as `meter 7`.
+
+        Raises:
+            TradeNotFoundError: The caller does not speak for the account.
+        """
+        if not self.may_be(account):
+            raise TradeNotFoundError(f"{what} does not exist: open one first")
+
     def must_operate(self) -> None:
         """Refuse everybody but the operators.
 
@@ -98,13 +113,19 @@ async def proven(request: Request) -> Proof:
 async def signed_by_any(request: Request) -> Caller:
     """The caller, whose key may be new: it proves only that it is held.
 
+    Keys cost nothing to make, so an unknown one has no quota of its own: its peer's counts.
+
     Raises:
         ProblemError: As `proven`.
     """
     proof, service = await proven(request), service_of(request)
-    account = await service.speaker(proof.public_key)
+    now = service.clock()
+    account = await service.speakers.account(proof.public_key, now)
     request.state.account = account
-    return Caller(account, proof, proof.public_key in service.settings.operators)
+    caller = Caller(account, proof, proof.public_key in service.settings.operators)
+    if account is None and not caller.operator:
+        _within(service.unsigned_rates.take(peer_of(request), now), request)
+    return caller
 
 
 async def signed(request: Request) -> Caller:
@@ -141,9 +162,31 @@ Signed = Annotated[Caller, Depends(signed)]
 Anyone = Annotated[Caller | None, Depends(anyone)]
 
 
+def within_registrations(request: Request) -> None:
+    """Count an attempt to open an account.
+
+    Raises:
+        ProblemError: rate-limited.
+    """
+    service = service_of(request)
+    taken = service.registration_rates.take(peer_of(request), service.clock())
+    _within(taken, request)
+
+
 def peer_of(request: Request) -> str:
-    """The address the request came from."""
-    return request.client.host if request.client else "unknown"
+    """The address the request came from; of IPv6 the network, whose addresses one host has."""
+    host = request.client.host if request.client else "unknown"
+    return _network(host) if ":" in host else host
+
+
+@lru_cache(maxsize=4096)
+def _network(host: str) -> str:
+    try:
+        address = IPv6Address(host)
+    except ValueError:
+        return host
+    inside = address.ipv4_mapped
+    return str(inside or IPv6Network((int(address), 64), strict=False))
 
 
 def check_account_name(name: str) -> str:
@@ -198,12 +241,12 @@ def _target(request: Request, origins: tuple[str, ...]) -> str:
 
 
 def _within(allowance: Allowance, request: Request) -> None:
-    """Note the quota for the answer's headers.
+    """Note the allowance for the answer's headers.
 
     Raises:
         ProblemError: rate-limited.
     """
-    request.state.rate_headers = allowance.headers()
+    request.state.allowance = allowance
     if not allowance.allowed:
         raise ProblemError(
             "rate-limited",

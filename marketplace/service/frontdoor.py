@@ -10,6 +10,7 @@ from typing import Any
 
 from marketplace.service.handlers import failure_response
 from marketplace.service.problems import ProblemError, problem_response, service_document
+from marketplace.service.rates import Allowance
 from marketplace.service.state import Service
 
 Message = MutableMapping[str, Any]
@@ -87,8 +88,7 @@ class FrontDoor:
         route = getattr(scope.get("route"), "path_format", UNMATCHED)
         state, metrics = scope["state"], self._service.metrics
         method = scope["method"] if route != UNMATCHED else "ANY"  # a stranger may invent methods
-        metrics.requests.labels(method, route, str(status)).inc()
-        metrics.seconds.labels(route).observe(seconds)
+        metrics.answered(method, route, status, seconds)
         self._service.log.info(
             "request", request=state["request"], method=method, route=route, status=status,
             duration_ms=round(seconds * 1000, 3), account=state.get("account"),
@@ -103,8 +103,10 @@ def _with_ours(headers: Any, state: MutableMapping[str, Any]) -> list[tuple[byte
     names = {name.lower() for name, _ in found}
     found += [(name, value) for name, value in SAFE_HEADERS if name not in names]
     found.append((b"x-request-id", state["request"].encode()))
-    for name, value in state.get("rate_headers", {}).items():
-        found.append((name.lower().encode(), value.encode()))
+    allowance: Allowance | None = state.get("allowance")
+    if allowance is not None:
+        for name, value in allowance.headers().items():
+            found.append((name.lower().encode(), value.encode()))
     return found
 
 

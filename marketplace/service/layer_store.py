@@ -2,11 +2,17 @@
 
     FOLDER/layers/<digest>/                complete, checked, never changed; appears by rename
     FOLDER/facts/<digest>.json             name, size and sha256 of its files
-    FOLDER/uploads/<account>/<digest>/     on its way in
+    FOLDER/unlisted/<digest>               waits to be listed (`marketplace.service.unlisted`)
+    FOLDER/uploads/of-<account>/<digest>/  on its way in
+    FOLDER/uploads/.<random>[.part]        the same: one file, or a whole layer being checked
 
 A layer comes in file by file, the weights last. Then the genome's validator reads every byte, and
 the digest it computes must be the one the layer was announced under. What is handed out later is
-hashed again before the first byte leaves: a disk may rot, a file may be swapped.
+hashed again before the first byte leaves: a disk may rot, a file may be swapped. What is on its way
+in, or complete and not listed, is swept when nobody has touched it for a day.
+
+The digest is that of the tensors; README, licence and manifest may differ. So a second upload of a
+layer changes nothing, but for its uploader's before the layer is listed.
 """
 
 import hashlib
@@ -16,7 +22,10 @@ import re
 import secrets
 import shutil
 import threading
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
 
@@ -33,6 +42,8 @@ from genome.files import sync, sync_folder
 from genome.validate import check_folder
 from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
+from marketplace.service.stored_layer import StoredFile, StoredLayer
+from marketplace.service.unlisted import Unlisted, changed_at, on_disk, principal_of
 
 SMALL_FILES = (CONFIG_FILE, MANIFEST_FILE, CARD_FILE, *LICENCE_FILES)
 FILES = (*SMALL_FILES, WEIGHTS_FILE)
@@ -41,44 +52,24 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BLOCK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One file of a layer."""
-
-    name: str
-    n_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredLayer:
-    """A layer whose files are here."""
-
-    digest: str
-    files: tuple[StoredFile, ...]
-    base_model: str = ""
-    """Fingerprint in the weights' metadata; empty = they name none."""
-
-    def file(self, name: str) -> StoredFile:
-        """The file of this name.
-
-        Raises:
-            ProblemError: not-found.
-        """
-        for file in self.files:
-            if file.name == name:
-                return file
-        raise ProblemError("not-found", f"layer {self.digest} has no such file: list its files")
-
-
 class LayerStore:
-    """Takes layers in, once each, and hands out what it took in."""
+    """Takes layers in, once each, and hands out what it took in.
 
-    def __init__(self, folder: Path, settings: ServiceSettings) -> None:
+    Args:
+        is_listed: Whether a layer was ever put up for sale.
+    """
+
+    def __init__(
+        self, folder: Path, settings: ServiceSettings, is_listed: Callable[[str], bool]
+    ) -> None:
         self._layers = folder / "layers"
         self._facts = folder / "facts"
         self._uploads = folder / "uploads"
+        self._unlisted = Unlisted(folder / "unlisted")
         self._settings = settings
+        self._is_listed = is_listed
+        self._arriving: dict[Path, tuple[str, int]] = {}
+        self._being_listed: Counter[str] = Counter()
         self._checked: dict[str, tuple[int, ...]] = {}
         self._lock = threading.Lock()
         for path in (self._layers, self._facts, self._uploads):
@@ -121,13 +112,17 @@ class LayerStore:
             raise ProblemError("not-found", f"a layer's files are {', '.join(FILES)}: use these")
         return self._settings.max_layer_bytes if name == WEIGHTS_FILE else MAX_SMALL_BYTES
 
-    def incoming(self, account: str, digest: str, name: str) -> Path:
-        """A new file to write an upload into; `keep` or remove it afterwards.
+    def incoming(self, account: str, digest: str, name: str, n_bytes: int) -> Path:
+        """A new file to write an upload into; `keep` it, and `forget` it in any case.
+
+        Args:
+            n_bytes: Its length, as announced.
 
         Raises:
-            ProblemError: too-many-uploads; layer-missing, when weights come before the rest.
+            ProblemError: too-many-uploads, too-much-unlisted; layer-missing, when weights come
+                before the rest.
         """
-        own = self._uploads / account.replace("/", "~")
+        own = self._own(account)
         folder = own / digest
         if not folder.is_dir() and own.is_dir():
             n_open = len(os.listdir(own))
@@ -141,43 +136,104 @@ class LayerStore:
             raise ProblemError(
                 "layer-missing", f"{WEIGHTS_FILE} comes last: upload {CONFIG_FILE} first"
             )
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return self._uploads / f".{secrets.token_hex(8)}.part"
+        part = self._uploads / f".{secrets.token_hex(8)}.part"
+        with self._lock:
+            self._reserve(part, account, on_disk(n_bytes))
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.utime(folder)  # the sweep counts from the last file that was begun
+        return part
+
+    def forget(self, part: Path) -> None:
+        """What arrived in this file was kept, or is not wanted."""
+        part.unlink(missing_ok=True)
+        with self._lock:
+            self._arriving.pop(part, None)
 
     def keep(self, part: Path, account: str, digest: str, name: str) -> StoredLayer | None:
         """Take a whole file in; with the weights the layer is checked and complete.
 
+        Returns:
+            The layer that is kept: the one that was here before, if it must not be changed.
+
         Raises:
             ProblemError: layer-rejected, with the validator's code; the upload is then gone.
         """
-        folder = self._uploads / account.replace("/", "~") / digest
+        folder = self._own(account) / digest
         os.replace(part, folder / name)
         if name != WEIGHTS_FILE:
             return None
         staged = self._staged()
         os.rename(folder, staged)
         try:
-            return self._take(staged, digest)
+            return self._take(staged, account, digest)
         except LayerRejected as error:
             words = str(error).replace(str(staged), "the upload")
             raise ProblemError("layer-rejected", words, extra={"code": error.code}) from None
 
     def abandon(self, account: str, digest: str) -> None:
         """Forget an unfinished upload."""
-        shutil.rmtree(self._uploads / account.replace("/", "~") / digest, ignore_errors=True)
+        shutil.rmtree(self._own(account) / digest, ignore_errors=True)
 
-    def add(self, folder: Path, digest: str) -> StoredLayer:
-        """Check a folder and keep a copy of what was checked, under its digest.
+    def sweep(self, *, now: float) -> int:
+        """Remove every upload that rests for too long, and what a kill left; how many.
+
+        Args:
+            now: Seconds since 1970 by the clock of the file system.
+        """
+        limit, n_removed = now - self._settings.upload_rests_s, 0
+        for path in self._unfinished():
+            trash = self._staged()
+            with self._lock:  # a folder that an upload has just asked for is no longer old
+                if changed_at(path) >= limit:
+                    continue
+                with suppress(FileNotFoundError):  # finished or abandoned meanwhile
+                    os.rename(path, trash)
+            if trash.is_dir():
+                shutil.rmtree(trash)
+            else:
+                trash.unlink(missing_ok=True)
+            n_removed += 1
+        return n_removed + sum(self._swept(digest, limit) for digest in self._unlisted)
+
+    @contextmanager
+    def being_listed(self, digest: str, account: str) -> Iterator[None]:
+        """Keep a layer as it is while its uploader puts it up for sale.
 
         Raises:
-            LayerRejected: The folder is no acceptable layer.
-            ProblemError: layer-rejected, when it has another digest.
+            ProblemError: layer-missing, also when it is another account's to list.
         """
-        if self.has(digest):
-            return self.layer(digest)
-        staged = self._staged()
-        shutil.copytree(folder, staged, symlinks=True)
-        return self._take(staged, digest)
+        with self._lock:
+            if not self.has(digest) or self._unlisted.account(digest) not in (None, account):
+                raise ProblemError(
+                    "layer-missing", f"layer {digest} was not uploaded: PUT its files first"
+                )
+            self._unlisted.touch(digest)
+            self._being_listed[digest] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._being_listed[digest] -= 1
+                self._being_listed += Counter()  # drops what nobody lists any more
+
+    def listed(self, digest: str) -> None:
+        """Note that a layer was put up for sale: from now on it stays as it is."""
+        with self._lock:
+            self._unlisted.remove(digest)
+
+    def check(self, digest: str) -> None:
+        """Make sure that every file of a layer can be handed out now.
+
+        Raises:
+            ProblemError: layer-missing; internal, when a file on disk was changed.
+        """
+        if not self.has(digest):
+            raise ProblemError(
+                "layer-missing", f"layer {digest} is not kept here: ask its seller to upload it"
+            )
+        for file in self.layer(digest).files:
+            opened, _ = self.open(digest, file.name)
+            opened.close()
 
     def open(self, digest: str, name: str) -> tuple[FileIO, StoredFile]:
         """A layer's file, open, with its bytes still those that were checked.
@@ -186,7 +242,10 @@ class LayerStore:
             ProblemError: not-found; internal, when the file on disk was changed.
         """
         file = self.layer(digest).file(name)
-        descriptor, _ = open_file(self._layers / digest, name, max(1, file.n_bytes))
+        try:
+            descriptor, _ = open_file(self._layers / digest, name, max(1, file.n_bytes))
+        except LayerRejected:
+            raise _damaged(digest, name) from None
         opened = FileIO(descriptor, "rb")
         try:
             self._check_bytes(opened, digest, file)
@@ -204,16 +263,54 @@ class LayerStore:
             if self._checked.get(where) == mark:
                 return
         if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
-            raise ProblemError(
-                "internal", f"file {file.name} of layer {digest} is damaged here: tell the operator"
-            )
+            raise _damaged(digest, file.name)
         with self._lock:
             self._checked[where] = mark
+
+    def _own(self, account: str) -> Path:
+        """An account's uploads; the prefix keeps accounts named '..' from leading elsewhere."""
+        return self._uploads / f"of-{account.replace('/', '~')}"
+
+    def _unfinished(self) -> Iterator[Path]:
+        yield from self._facts.glob(".*")
+        for path in list(self._uploads.iterdir()):
+            yield from [path] if path.name.startswith(".") else list(path.iterdir())
 
     def _staged(self) -> Path:
         return self._uploads / f".{secrets.token_hex(8)}"
 
-    def _take(self, staged: Path, digest: str) -> StoredLayer:
+    def _reserve(self, part: Path, account: str, n_bytes: int) -> None:
+        """Count an upload before it arrives: many at once are together within the limit."""
+        principal, limit = principal_of(account), self._settings.max_unlisted_bytes
+        arriving = sum(n for who, n in self._arriving.values() if who == principal)
+        here = self._unlisted.n_bytes(principal) + arriving
+        if here + n_bytes > limit:
+            raise ProblemError(
+                "too-much-unlisted",
+                f"{here} bytes are uploaded and not listed, {limit} are allowed and {n_bytes} more"
+                " are too many: list a layer, or wait until the oldest is removed",
+            )
+        self._arriving[part] = (principal, n_bytes)
+
+    def _swept(self, digest: str, limit: float) -> bool:
+        """Remove a layer that waits since before the limit; whether it was."""
+        if self._unlisted.since(digest) >= limit:
+            return False
+        if self._is_listed(digest):  # and the service was killed before it noted that
+            self.listed(digest)
+            return False
+        trash = self._staged()
+        with self._lock:
+            if self._being_listed[digest] or self._unlisted.since(digest) >= limit:
+                return False  # somebody has begun to list it, and may have ended meanwhile
+            with suppress(FileNotFoundError):
+                os.rename(self._layers / digest, trash)
+            (self._facts / f"{digest}.json").unlink(missing_ok=True)
+            self._unlisted.remove(digest)
+        shutil.rmtree(trash, ignore_errors=True)
+        return True
+
+    def _take(self, staged: Path, account: str, digest: str) -> StoredLayer:
         """Check a folder of ours and put it in place; it is gone from where it was."""
         try:
             with check_folder(staged, max_weights_bytes=self._settings.max_layer_bytes) as checked:
@@ -227,20 +324,53 @@ class LayerStore:
                     StoredFile(name, facts.n_bytes, facts.sha256)
                     for name, facts in sorted(checked.files.items())
                 )
-            return self._install(staged, StoredLayer(digest, files, base_model))
+            sync_folder(staged)
+            with self._lock:
+                layer = self._install(staged, account, StoredLayer(digest, files, base_model))
+            sync(self._layers)
+            sync(self._facts)
+            return layer
         finally:
-            shutil.rmtree(staged, ignore_errors=True)
+            for path in (staged, _replaced(staged)):
+                shutil.rmtree(path, ignore_errors=True)
 
-    def _install(self, staged: Path, layer: StoredLayer) -> StoredLayer:
+    def _install(self, staged: Path, account: str, layer: StoredLayer) -> StoredLayer:
+        """Put a checked layer in place, unless one is there that must not be changed."""
+        digest = layer.digest
+        if self.has(digest):
+            kept = self.layer(digest)
+            uploader = self._unlisted.account(digest)
+            if uploader is None or self._being_listed[digest] or self._is_listed(digest):
+                return kept
+            if kept == layer:
+                self._unlisted.add(digest, account, _n_bytes(kept))
+                return kept
+            if uploader != account:
+                raise ProblemError(
+                    "layer-rejected",
+                    "another account uploaded these weights with other files beside them and has"
+                    " not listed them yet: try again tomorrow, or upload other weights",
+                    extra={"code": "other_files"},
+                )
+            os.rename(self._layers / digest, _replaced(staged))
+        self._unlisted.add(digest, account, _n_bytes(layer))
         part = self._facts / f".{secrets.token_hex(8)}"
         part.write_text(json.dumps(asdict(layer), sort_keys=True), "utf-8")
-        os.replace(part, self._facts / f"{layer.digest}.json")
-        sync_folder(staged)
-        try:
-            os.rename(staged, self._layers / layer.digest)
-        except OSError:
-            if not self.has(layer.digest):  # else somebody else uploaded the same meanwhile
-                raise
-        sync(self._layers)
-        sync(self._facts)
+        os.replace(part, self._facts / f"{digest}.json")
+        os.rename(staged, self._layers / digest)
         return layer
+
+
+def _replaced(staged: Path) -> Path:
+    """Where the layer goes whose place another takes."""
+    return staged.with_name(f"{staged.name}.old")
+
+
+def _n_bytes(layer: StoredLayer) -> int:
+    return sum(on_disk(file.n_bytes) for file in layer.files)
+
+
+def _damaged(digest: str, name: str) -> ProblemError:
+    return ProblemError(
+        "internal", f"file {name} of layer {digest} is damaged here: tell the operator"
+    )

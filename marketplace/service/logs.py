@@ -5,6 +5,7 @@ route's template stands for the address. A failure adds its class and the places
 without the values.
 """
 
+import json
 import sys
 import traceback
 from typing import Any, Protocol, TextIO
@@ -18,6 +19,9 @@ ALLOWED = frozenset(
     }
 )  # fmt: skip
 """The only fields that are written; anything else is dropped by name."""
+
+
+_encode = json.JSONEncoder(sort_keys=True, default=repr).encode
 
 
 class Logger(Protocol):
@@ -38,9 +42,9 @@ def make_logger(stream: TextIO | None = None) -> Logger:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _only_allowed,
-            structlog.processors.JSONRenderer(sort_keys=True),
+            _as_json,
         ],
-    )
+    ).bind()  # now: else anew at every line
     return logger
 
 
@@ -48,6 +52,10 @@ def places(error: BaseException) -> list[str]:
     """Where an error passed through, innermost last: file, line and function."""
     frames = traceback.extract_tb(error.__traceback__)[-12:]
     return [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _as_json(_logger: Any, _method: str, fields: Any) -> str:
+    return _encode(fields)
 
 
 def _only_allowed(_logger: Any, _method: str, fields: Any) -> Any:

@@ -10,6 +10,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "market_requests", "Requests answered.", ("method", "route", "status"),
             registry=self.registry,
@@ -30,6 +31,15 @@ class Metrics:
         self.downloaded = Counter(
             "market_downloaded_bytes", "Bytes of layer files sent.", registry=self.registry
         )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one request."""
+        child = self._children.get((method, route, status))
+        if child is None:  # the library looks labels up under a lock, slower than it counts
+            child = self.requests.labels(method, route, str(status)), self.seconds.labels(route)
+            self._children[method, route, status] = child
+        child[0].inc()
+        child[1].observe(seconds)
 
     def text(self) -> bytes:
         """The exposition format."""

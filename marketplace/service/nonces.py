@@ -11,7 +11,10 @@ import threading
 
 
 class NonceCache:
-    """Nonces seen, by key; as many as arrive within one validity, which the rate limits bound."""
+    """Nonces seen, by key; as many as arrive within one validity.
+
+    The rate limits bound them: of a registered key by its own, of all others by their peer's.
+    """
 
     def __init__(self) -> None:
         self._seen: set[tuple[str, str]] = set()

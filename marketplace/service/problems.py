@@ -41,6 +41,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "layer-rejected": (422, "The layer is not acceptable"),
     "layer-missing": (409, "The layer's files were not uploaded"),
     "too-many-uploads": (409, "Too many unfinished uploads"),
+    "too-much-unlisted": (409, "Too much was uploaded and not listed"),
     "rate-limited": (429, "Too many requests"),
     "stopping": (503, "The service is stopping"),
     "internal": (500, "The service failed"),

@@ -5,6 +5,7 @@ writer finishes what it acknowledged, then the market closes. One process serves
 writer groups the commits of all requests, which more processes would only take apart.
 """
 
+import gc
 import logging
 import signal
 import socket
@@ -90,8 +91,24 @@ def serve(
         here = Listening(chosen.origins[0], url)
         sys.setswitchinterval(SWITCH_S)
         service.log.info("serving", address=here.address)
-        _Server(config, service, started and (lambda: started(here))).run([listener])
+        with _collecting_little():
+            _Server(config, service, started and (lambda: started(here))).run([listener])
         service.log.info("stopped")
+
+
+@contextmanager
+def _collecting_little() -> Iterator[None]:
+    """Leave what was imported and opened out of garbage collections.
+
+    A full one went through 175,000 objects, nearly all of them code: everybody waited 100 ms, once
+    in 700 charges. None of these is garbage as long as the service runs.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _Server(uvicorn.Server):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from marketplace.keys import PrivateKey
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
@@ -23,6 +25,11 @@ class ServiceSettings:
     """Public keys (hex) that may grant credits and close epochs."""
     layers: Path | None = None
     """Folder of uploaded layers; None = the service keeps none and publishes without files."""
+    must_be_signed: bool = False
+    """Refuse layers without a signed manifest."""
+    signing_key: PrivateKey | None = field(default=None, repr=False)
+    """Signs the list of revocations; clients keep its public half, so it must stay the same. None =
+    there is no list."""
     cursor_secret: bytes = field(default=b"", repr=False)
     """Signs page cursors; empty = a new one per start, which ends running lists at a restart."""
     max_validity_s: int = 60
@@ -35,10 +42,16 @@ class ServiceSettings:
     """Of a layer's weights file."""
     max_uploads: int = 4
     """Unfinished uploads that one account may have."""
+    max_unlisted_bytes: int = 4 << 30
+    """Of layers that one account, mandates included, has uploaded and not listed."""
+    upload_rests_s: float = 86_400.0
+    """How long an upload may rest, unfinished or not listed, before it is removed."""
     signed: RateLimit = RateLimit(6000)
     """Per public key."""
     unsigned: RateLimit = RateLimit(600)
-    """Per peer address: requests without a signature, and with a bad one."""
+    """Per peer address: requests without a signature, with a bad one, or by an unknown key."""
+    registrations: RateLimit = RateLimit(100, 3600.0)
+    """Per peer address: attempts to open an account."""
     change_threads: int = 64
     """Changes that wait for the writer together; what is committed as one group."""
     read_threads: int = 8

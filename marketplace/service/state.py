@@ -18,10 +18,9 @@ from marketplace.service.metrics import Metrics
 from marketplace.service.nonces import NonceCache
 from marketplace.service.rates import Rates
 from marketplace.service.settings import ServiceSettings
+from marketplace.service.speakers import Speakers
 
 T = TypeVar("T")
-SPEAKER_S = 1.0
-MAX_SPEAKERS = 10_000
 
 
 @dataclass
@@ -44,8 +43,11 @@ class Service:
         self.cursors = Cursors(settings.cursor_secret or secrets.token_bytes(32))
         self.signed_rates = Rates("signed", settings.signed)
         self.unsigned_rates = Rates("unsigned", settings.unsigned)
-        self.store = None if settings.layers is None else LayerStore(settings.layers, settings)
-        self._speakers: dict[str, tuple[str | None, float]] = {}
+        self.registration_rates = Rates("registrations", settings.registrations)
+        self.store = None
+        if settings.layers is not None:
+            self.store = LayerStore(settings.layers, settings, self.market.has_layer)
+        self.speakers = Speakers(self.market, self.read)
         self._changers = ThreadPoolExecutor(settings.change_threads, "market-change")
         self._heavy = ThreadPoolExecutor(1, "market-heavy")
         self._readers = ThreadPoolExecutor(settings.read_threads, "market-read")
@@ -61,25 +63,6 @@ class Service:
     async def read(self, work: Callable[[], T]) -> T:
         """Run something that reads, however many changes are waiting."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
-
-    async def speaker(self, public_key: str) -> str | None:
-        """The account a key speaks for; looked up again after a second, or a change here.
-
-        So a key that another process revokes speaks for a second longer, and no request pays for
-        a question whose answer nearly never changes.
-        """
-        now = self.clock()
-        account, until = self._speakers.get(public_key, (None, 0.0))
-        if account is None or not now < until <= now + SPEAKER_S:
-            account = await self.read(lambda: self.market.speaker(public_key))
-            if len(self._speakers) >= MAX_SPEAKERS:
-                self._speakers.clear()
-            self._speakers[public_key] = (account, now + SPEAKER_S)
-        return account
-
-    def forget_speakers(self) -> None:
-        """Look every key up again: one was added or revoked."""
-        self._speakers.clear()
 
     def close(self) -> None:
         """Let every change that has begun end; later requests are refused."""

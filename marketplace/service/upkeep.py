@@ -1,10 +1,13 @@
-"""What falls due while nobody asks: meters and subscriptions that end, holds that expire.
+"""What falls due while nobody asks: meters and subscriptions that end, holds that expire, uploads
+that nobody finished. And the first search after a start or an epoch, which reads every listing.
 
-The chore is repeatable, so a service that was killed in the middle does it again after its
-start. A failure is logged and tried again at the next turn; it stops nobody's request.
+Every chore is repeatable, so a service that was killed in the middle does it again after its
+start. A failure is logged and tried again at the next turn; it stops no request and no other chore.
 """
 
 import asyncio
+import time
+from collections.abc import Awaitable
 
 from marketplace.service.logs import places
 from marketplace.service.state import Service
@@ -13,15 +16,23 @@ EVERY_S = 60.0
 
 
 async def keep_up(service: Service, every_s: float = EVERY_S) -> None:
-    """Settle what is due, now and every so many seconds, until cancelled."""
+    """Do what is due, now and every so many seconds, until cancelled."""
     while True:
         await do_chores(service)
         await asyncio.sleep(every_s)
 
 
 async def do_chores(service: Service) -> None:
-    """Settle what is due, once."""
+    """Do what is due, once."""
+    market, store = service.market, service.store
+    await _try(service, service.change(market.sweep))
+    await _try(service, service.heavy(lambda: market.search(limit=1)))
+    if store is not None:  # files have the machine's time, whatever the service's clock says
+        await _try(service, service.heavy(lambda: store.sweep(now=time.time())))
+
+
+async def _try(service: Service, chore: Awaitable[object]) -> None:
     try:
-        await service.change(service.market.sweep)
+        await chore
     except Exception as error:  # a chore must not end the service
         service.log.error("chore failed", error=type(error).__name__, places=places(error))

@@ -16,10 +16,11 @@ from fastapi import Path as PathParameter
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
 
 from marketplace.money import INT64_MAX, NANOS_PER_CREDIT
+from marketplace.names import NAME
 from marketplace.wire import AMOUNT_SUFFIX, wire_name
 
-NAME_PATTERN = r"^[a-z0-9._-]{1,64}$"
-ACCOUNT_PATTERN = r"^[a-z0-9._-]{1,64}(/[a-z0-9._-]{1,64})?$"
+NAME_PATTERN = rf"^{NAME}$"
+ACCOUNT_PATTERN = rf"^{NAME}(/{NAME})?$"
 HEX64_PATTERN = r"^[0-9a-f]{64}$"
 AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$"
 _AMOUNT = re.compile(AMOUNT_PATTERN.replace("$", r"\Z"))

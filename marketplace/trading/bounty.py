@@ -1,8 +1,13 @@
 """Bounties: wanted, a layer that scores this much on that exam; the reward is held from the start.
 
-The exam decides, and it is sat by somebody who does not gain from it: the sponsor, the platform
-or an appointed evaluator. The first listing that reaches the mark gets the reward, divided like
-any sale, royalties included, and the sponsor owns the layer. Unclaimed, the reward goes back.
+The exam decides, and it is sat by somebody who does not gain from it. A listing states its result
+as a receipt; the sponsor, the platform or an appointed evaluator re-runs that receipt; the re-run's
+counts, not the maker's and not the claimer's, must reach the mark. Where an evaluator sat it, the
+sponsor's own re-run no longer counts, so neither a friend nor a miser decides. Anybody may then
+claim for the listing, its maker above all: a silent sponsor keeps no reward that is earned.
+
+The first listing that reaches the mark gets the reward, divided like any sale, royalties included,
+and the sponsor owns the layer. Unclaimed, the reward goes back.
 """
 
 from dataclasses import dataclass, replace
@@ -19,11 +24,12 @@ from marketplace.errors import (
 )
 from marketplace.hold import hold
 from marketplace.idempotency import claim
+from marketplace.listing import ListingView
 from marketplace.money import check_amount
 from marketplace.names import check_name, check_text
 from marketplace.price import PARTS
-from marketplace.receipt import check_counts
-from marketplace.status import is_evaluator
+from marketplace.publishing.evidence import receipt_views, recheck_views
+from marketplace.receipt import ReceiptView, RecheckView, check_counts
 from marketplace.trading import offer, pending, queries
 from marketplace.trading.buy import note_purchase
 from marketplace.trading.notices import Bounty, BountyAward
@@ -128,36 +134,34 @@ def bounty_claim(
     bounty: int,
     listing: str,
     by: str,
-    n_questions: int,
-    n_correct: int,
     key: str,
     at: float,
 ) -> BountyView:
-    """Pay the reward to a listing whose exam reached the mark.
+    """Pay the reward to a listing whose exam, sat again by a judge, reached the mark.
 
     Args:
-        by: Who sat the exam; answers for the counts.
+        by: Who asks for it: the maker, the sponsor, or anybody else.
 
     Raises:
         TradeNotFoundError: There is no such bounty.
-        NotOwnerError: `by` may not judge it, or gains from it.
-        BountyError: It is over, or the listing does not meet it.
+        NotOwnerError: The listing is the sponsor's own.
+        BountyError: It is over, the listing does not meet it, or no judge has sat the exam yet.
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
     """
-    check_counts(n_questions, n_correct, 0)
     row = _row(session, bounty)
-    body: dict[str, object] = {
-        "bounty": bounty, "listing": listing, "by": by, "n_questions": n_questions,
-        "n_correct": n_correct,
-    }  # fmt: skip
+    repository.account(session, by)
+    body: dict[str, object] = {"bounty": bounty, "listing": listing, "by": by}
     if not claim(session, key=key, operation="bounty-claim", body=body, at=at):
         return replace(bounty_view(session, bounty, at), replayed=True)
     state = bounty_view(session, bounty, at).state
     if state != "open":
         raise BountyError(f"bounty {bounty} is {state}: look for an open one")
     view = offer.on_sale(session, listing)
-    _refuse_judge(session, row, view.owner, by)
-    _refuse_short(row, view.base_model, n_questions, n_correct)
+    if view.owner == row.principal:
+        raise NotOwnerError(
+            f"{view.owner!r} sponsors bounty {row.hold_id} and cannot earn it: let it run out"
+        )
+    proof = _proof(session, row, view)
     payment = Payment(
         way="bounty",
         payer=row.sponsor,
@@ -175,9 +179,9 @@ def bounty_claim(
             hold_id=bounty,
             listing=listing,
             digest=view.digest,
-            judge=by,
-            n_questions=n_questions,
-            n_correct=n_correct,
+            judge=proof.by,
+            n_questions=proof.n_questions,
+            n_correct=proof.n_correct,
             at=at,
         )
     )
@@ -202,40 +206,66 @@ def bounty_views(session: Session, *, open_only: bool, at: float) -> list[Bounty
     return [view for view in views if not open_only or view.state == "open"]
 
 
-def _refuse_judge(session: Session, row: Bounty, seller: str, by: str) -> None:
-    judge = queries.principal(session, repository.account(session, by).name)
-    if judge == seller:
-        raise NotOwnerError(
-            f"{by!r} owns the listing and cannot judge it: let the sponsor or an evaluator sit"
-            " the exam"
-        )
-    if seller == row.principal:
-        raise NotOwnerError(
-            f"{seller!r} sponsors bounty {row.hold_id} and cannot earn it: let it run out"
-        )
-    if judge != row.principal and not is_evaluator(session, by):
-        raise NotOwnerError(
-            f"{by!r} may not judge bounty {row.hold_id}: the sponsor {row.principal!r} or an"
-            " evaluator must sit the exam"
-        )
+def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:
+    """The judge's re-run that reaches the mark.
 
-
-def _refuse_short(row: Bounty, base_model: str, n_questions: int, n_correct: int) -> None:
-    if base_model != row.base_model:
+    Raises:
+        BountyError: The listing states no such exam, nobody judged it, or it falls short.
+    """
+    receipt = _stated(session, row, view)
+    judged = [
+        again
+        for again in recheck_views(session, receipt.id)
+        if _may_judge(session, row, view.owner, again)
+    ]
+    binding = [again for again in judged if again.binding]
+    if not judged:
         raise BountyError(
-            f"bounty {row.hold_id} wants a layer for {row.base_model!r}, this one is for"
-            f" {base_model!r}: train one for that base"
+            f"no judge of bounty {row.hold_id} has sat the exam of {view.name!r}: its sponsor"
+            f" {row.principal!r} or an evaluator runs `continuum market bounty claim {row.hold_id}"
+            f" {view.name}`, until then the reward stays held"
         )
-    if n_questions < row.min_questions:
-        raise BountyError(
-            f"bounty {row.hold_id} asks for {row.min_questions} questions, the exam had"
-            f" {n_questions}: sit a longer one"
-        )
-    if n_correct * PARTS < row.min_accuracy_parts * n_questions:
+    proof = (binding or judged)[-1]
+    if proof.n_correct * PARTS < row.min_accuracy_parts * proof.n_questions:
         raise BountyError(
             f"bounty {row.hold_id} asks for {row.min_accuracy_parts / PARTS:.1%} on"
-            f" {row.exam!r}, got {n_correct} of {n_questions}: improve the layer"
+            f" {row.exam!r}, {proof.by!r} found {proof.n_correct} of {proof.n_questions}:"
+            " improve the layer"
         )
+    return proof
+
+
+def _stated(session: Session, row: Bounty, view: ListingView) -> ReceiptView:
+    """The listing's receipt for the exam that the bounty names.
+
+    Raises:
+        BountyError: There is none, it is too short, or the layer is for another base model.
+    """
+    if view.base_model != row.base_model:
+        raise BountyError(
+            f"bounty {row.hold_id} wants a layer for {row.base_model!r}, this one is for"
+            f" {view.base_model!r}: train one for that base"
+        )
+    wanted = (row.skill, row.exam)
+    stated = receipt_views(session, view.name, view.version)
+    found = next((one for one in stated if (one.skill, one.exam) == wanted), None)
+    if found is None:
+        known = ", ".join(f"{one.skill} ({one.exam})" for one in stated)
+        raise BountyError(
+            f"bounty {row.hold_id} is about {row.skill} ({row.exam}), listing {view.name!r} states"
+            f" results of {known}: publish a layer with a receipt for that exam"
+        )
+    if found.n_questions < row.min_questions:
+        raise BountyError(
+            f"bounty {row.hold_id} asks for {row.min_questions} questions, the exam had"
+            f" {found.n_questions}: sit a longer one"
+        )
+    return found
+
+
+def _may_judge(session: Session, row: Bounty, seller: str, again: RecheckView) -> bool:
+    judge = queries.principal(session, again.by)
+    return judge != seller and (again.binding or judge == row.principal)
 
 
 def _row(session: Session, bounty: int) -> Bounty:

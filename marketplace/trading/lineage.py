@@ -9,10 +9,19 @@ from collections.abc import Iterable, Mapping
 from sqlmodel import Session, col, select
 
 from marketplace.listing import Listing, Version, VersionParent
+from marketplace.question import Question, ask, one_of
 from marketplace.royalty import Bred, Parent, Share, royalty_shares
 
-CHUNK = 500
-"""Digests per query."""
+_PARENTS = Question(
+    select(VersionParent.child, VersionParent.parent, VersionParent.weight)
+    .where(one_of(VersionParent.child, "digests"))
+    .order_by(col(VersionParent.child), col(VersionParent.parent))
+)
+_MAKERS = Question(
+    select(Version.digest, Listing.owner, Version.near_of)
+    .join(Listing, col(Listing.name) == col(Version.listing))
+    .where(one_of(Version.digest, "digests"))
+)
 
 
 def shares_of(session: Session, sellers: Mapping[str, str]) -> dict[str, tuple[Share, ...]]:
@@ -21,6 +30,8 @@ def shares_of(session: Session, sellers: Mapping[str, str]) -> dict[str, tuple[S
     Args:
         sellers: Owner of each layer, by digest.
     """
+    if not sellers:
+        return {}
     parents = _parents(session, sorted(sellers))
     line = _ancestors(session, {parent for own in parents.values() for parent in own})
     return {
@@ -44,25 +55,13 @@ def _ancestors(session: Session, parents: Iterable[Parent]) -> dict[str, Bred]:
 
 def _parents(session: Session, digests: list[str]) -> dict[str, tuple[Parent, ...]]:
     found: dict[str, list[Parent]] = defaultdict(list)
-    for start in range(0, len(digests), CHUNK):
-        query = (
-            select(VersionParent)
-            .where(col(VersionParent.child).in_(digests[start : start + CHUNK]))
-            .order_by(col(VersionParent.child), col(VersionParent.parent))
-        )
-        for edge in session.exec(query):
-            found[edge.child].append(Parent(edge.parent, edge.weight))
+    rows = ask(session, _PARENTS, digests=digests)
+    for child, parent, weight in rows:
+        found[child].append(Parent(parent, weight))
     return {child: tuple(parents) for child, parents in found.items()}
 
 
 def _makers(session: Session, digests: list[str]) -> list[tuple[str, str, str | None]]:
     """(digest, owner, the elder listing it nearly repeats) of each layer."""
-    found: list[tuple[str, str, str | None]] = []
-    for start in range(0, len(digests), CHUNK):
-        query = (
-            select(Version.digest, Listing.owner, Version.near_of)
-            .join(Listing, col(Listing.name) == col(Version.listing))
-            .where(col(Version.digest).in_(digests[start : start + CHUNK]))
-        )
-        found += [(row[0], row[1], row[2]) for row in session.exec(query)]
-    return found
+    rows = ask(session, _MAKERS, digests=digests)
+    return [(digest, owner, near_of) for digest, owner, near_of in rows]

@@ -1,10 +1,12 @@
 """SQL questions about what is put up for others to see: terms, reviews, bundles, offers."""
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from marketplace.question import Question, ask, one_of
 from marketplace.trading.notices import (
     Bundle,
     BundlePart,
@@ -13,21 +15,38 @@ from marketplace.trading.notices import (
     Review,
     Terms,
 )
-from marketplace.trading.queries import chunks
 
 
-def latest_terms(session: Session, listings: Collection[str]) -> dict[str, Terms]:
-    """The terms that apply to each of these listings; those without have the usual ones."""
-    found: dict[str, Terms] = {}
-    for names in chunks(set(listings)):
-        newest = (
+class SetTerms(NamedTuple):
+    """What a seller set."""
+
+    rent_day_parts: int
+    """Rent per day, in millionths of the price; 0 = not for rent."""
+    use_parts: int
+    """Rate per 1,000 units, in millionths of the price; 0 = no metered use."""
+    subscribable: bool
+
+
+_TERMS = Question(
+    select(
+        col(Terms.listing), col(Terms.rent_day_parts), col(Terms.use_parts), col(Terms.subscribable)
+    ).where(
+        col(Terms.id).in_(
             select(func.max(Terms.id))
-            .where(col(Terms.listing).in_(names))
+            .where(one_of(Terms.listing, "names"))
             .group_by(col(Terms.listing))
         )
-        query = select(Terms).where(col(Terms.id).in_(newest))
-        found |= {row.listing: row for row in session.exec(query)}
-    return found
+    )
+)
+
+
+def latest_terms(session: Session, listings: Collection[str]) -> dict[str, SetTerms]:
+    """The terms that apply to each of these listings; those without have the usual ones."""
+    found = ask(session, _TERMS, names=listings)
+    return {
+        listing: SetTerms(rent, use, bool(subscribable))
+        for listing, rent, use, subscribable in found
+    }
 
 
 def latest_reviews(session: Session, listing: str | None = None) -> list[Review]:

@@ -9,7 +9,7 @@ price, in millionths, so that quality and demand move them too:
 A unit is one token generated, or one call where tokens are not counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session
@@ -20,7 +20,9 @@ from marketplace.idempotency import claim
 from marketplace.listing import ListingView
 from marketplace.money import INT64_MAX, check_amount
 from marketplace.price import PARTS
+from marketplace.royalty import Share
 from marketplace.trading import noticeboard
+from marketplace.trading.goods import Goods
 from marketplace.trading.lineage import shares_of
 from marketplace.trading.notices import Terms
 from marketplace.trading.settlement import Part
@@ -46,6 +48,14 @@ class TermsView:
     use_rate_nanos: int | None
     """Per 1,000 units; None = no metered use."""
     subscribable: bool
+
+    @property
+    def trial_nanos(self) -> int:
+        """What a trial costs whatever comes out of it: a day's rent, at most the usual one."""
+        usual = _share(self.price_nanos, RENT_DAY_PARTS)
+        assert usual is not None
+        rent = usual if self.rent_day_nanos is None else self.rent_day_nanos
+        return max(MIN_CHARGE_NANOS, min(usual, rent))
 
 
 def set_terms(
@@ -110,7 +120,7 @@ def terms_view(session: Session, view: ListingView) -> TermsView:
     return terms_from(view, noticeboard.latest_terms(session, [view.name]).get(view.name))
 
 
-def terms_from(view: ListingView, terms: Terms | None) -> TermsView:
+def terms_from(view: ListingView | Goods, terms: noticeboard.SetTerms | None) -> TermsView:
     """A listing's terms at its running price; None = the usual ones."""
     rent = RENT_DAY_PARTS if terms is None else terms.rent_day_parts
     use = USE_PARTS if terms is None else terms.use_parts
@@ -148,7 +158,7 @@ def on_sale(session: Session, listing: str) -> ListingView:
         NotForSaleError: It was withdrawn, quarantined or revoked.
     """
     view = catalogue.listing_view(session, listing)
-    catalogue.refuse_unsold(view)
+    catalogue.refuse_unsold(view.name, view.status)
     return view
 
 
@@ -159,11 +169,13 @@ def part(session: Session, view: ListingView) -> Part:
 
 def parts(session: Session, views: Sequence[ListingView]) -> dict[str, Part]:
     """Each listing's place in a payment, by name."""
-    shares = shares_of(session, {view.digest: view.owner for view in views})
-    return {
-        view.name: Part(source=view.name, seller=view.owner, shares=shares[view.digest])
-        for view in views
-    }
+    shares = shares_of(session, {view.digest: view.owner for view in views if view.parents})
+    return {view.name: part_from(view, shares) for view in views}
+
+
+def part_from(view: ListingView | Goods, shares: Mapping[str, tuple[Share, ...]]) -> Part:
+    """The listing's place in a payment, with the shares of bred layers by digest."""
+    return Part(source=view.name, seller=view.owner, shares=shares.get(view.digest, ()))
 
 
 def _share(price_nanos: int, parts: int) -> int | None:

@@ -3,10 +3,10 @@
 Callers own the transaction: nothing here commits.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, func, literal, union_all
+from sqlalchemy import and_, bindparam, exists, func, literal, union_all
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -14,6 +14,7 @@ from marketplace.account import Account
 from marketplace.bulk import known_requests
 from marketplace.journal import OpenHold, Transfer
 from marketplace.listing import Listing, Purchase, PurchaseView, Version
+from marketplace.question import Question, ask, one_of
 from marketplace.trading.records import (
     Income,
     IncomeView,
@@ -26,26 +27,31 @@ from marketplace.trading.records import (
     Usage,
 )
 
-CHUNK = 500
-"""Values per query: databases limit how many one statement may carry."""
-
 Pair = tuple[str, str]
 """An account and a listing."""
 
+_OWNERS_OF_ACCOUNTS = Question(
+    select(Account.name, Account.owner).where(one_of(Account.name, "names"))
+)
+_OWNERS = Question(select(Listing.name, Listing.owner).where(one_of(Listing.name, "names")))
+_USAGES = Question(
+    select(  # type: ignore[call-overload]
+        Usage.key, Usage.account, Usage.listing, Usage.units, Usage.amount_nanos,
+        Usage.covered_by, Usage.cover_id, Usage.at,
+    ).where(one_of(Usage.key, "keys"))
+)  # fmt: skip
+_PURCHASES = Question(
+    select(Purchase.buyer, Purchase.listing, Purchase.transfer_id, SaleReturn.refund_id)
+    .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Purchase.transfer_id))
+    .where(one_of(Purchase.buyer, "names"), one_of(Purchase.listing, "layers"))
+)
 
-def chunks(names: Collection[str]) -> Iterator[list[str]]:
-    """The names in order, a bounded number at a time."""
-    ordered = sorted(names)
-    for start in range(0, len(ordered), CHUNK):
-        yield ordered[start : start + CHUNK]
 
-
-def _of_pairs(session: Session, query: Any, who: Any, what: Any, pairs: Collection[Pair]) -> Any:
-    """Rows of a query that are about one of these accounts and one of these listings."""
-    listings = {listing for _, listing in pairs}
-    for names in chunks({account for account, _ in pairs}):
-        for layers in chunks(listings):
-            yield from session.exec(query.where(who.in_(names), what.in_(layers)))
+def _of(pairs: Collection[Pair]) -> dict[str, Any]:
+    """Accounts and listings as values of a statement: it may find more pairs than were asked."""
+    return {
+        "names": {account for account, _ in pairs}, "layers": {listing for _, listing in pairs}
+    }  # fmt: skip
 
 
 def principals(session: Session, accounts: Collection[str]) -> dict[str, str]:
@@ -53,10 +59,8 @@ def principals(session: Session, accounts: Collection[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = {name: name for name in accounts}  # by account, how far up its line we are
     while waiting:
-        owners: dict[str, str | None] = {}
-        for part in chunks(set(waiting.values())):
-            query = select(Account.name, Account.owner).where(col(Account.name).in_(part))
-            owners |= {row[0]: row[1] for row in session.exec(query)}
+        rows = ask(session, _OWNERS_OF_ACCOUNTS, names=set(waiting.values()))
+        owners: dict[str, str | None] = dict(rows)
         above = {name: owners.get(current) for name, current in waiting.items()}
         found |= {name: waiting[name] for name, owner in above.items() if owner is None}
         waiting = {name: owner for name, owner in above.items() if owner is not None}
@@ -111,10 +115,7 @@ class Bought(NamedTuple):
 
 def purchases(session: Session, pairs: Collection[Pair]) -> dict[Pair, Bought]:
     """Purchases of these listings by these accounts."""
-    query = select(
-        Purchase.buyer, Purchase.listing, Purchase.transfer_id, SaleReturn.refund_id
-    ).outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Purchase.transfer_id))
-    rows = _of_pairs(session, query, col(Purchase.buyer), col(Purchase.listing), pairs)
+    rows = ask(session, _PURCHASES, **_of(pairs))
     return {
         (buyer, listing): Bought(number, refund is not None)
         for buyer, listing, number, refund in rows
@@ -127,48 +128,49 @@ def purchase(session: Session, buyer: str, listing: str) -> Bought | None:
 
 
 def _rights() -> Any:
-    """One question for every right that can be bought; built once, because building it is slow."""
+    """One question for every right that can be bought."""
     at: Any = bindparam("at")
-    names: Any = bindparam("names", expanding=True)
-    layers: Any = bindparam("layers", expanding=True)
     returned = select(SaleReturn.sale_id)
-    held = select(OpenHold.transfer_id)
+
+    def held(hold_id: Any) -> Any:  # "in (every open hold)" would be looked through first
+        return exists().where(col(OpenHold.transfer_id) == hold_id)
+
     return union_all(
         select(literal("sale"), Purchase.buyer, Purchase.listing, Purchase.transfer_id).where(
-            col(Purchase.buyer).in_(names),
-            col(Purchase.listing).in_(layers),
+            one_of(Purchase.buyer, "names"),
+            one_of(Purchase.listing, "layers"),
             col(Purchase.transfer_id).not_in(returned),
         ),
         select(literal("rent"), Rental.renter, Rental.listing, Rental.transfer_id).where(
-            col(Rental.renter).in_(names),
-            col(Rental.listing).in_(layers),
+            one_of(Rental.renter, "names"),
+            one_of(Rental.listing, "layers"),
             col(Rental.starts_at) <= at,
             col(Rental.ends_at) > at,
             col(Rental.transfer_id).not_in(returned),
         ),
         select(literal("trial"), Trial.principal, Trial.listing, Trial.hold_id).where(
-            col(Trial.principal).in_(names),
-            col(Trial.listing).in_(layers),
+            one_of(Trial.principal, "names"),
+            one_of(Trial.listing, "layers"),
             col(Trial.ends_at) > at,
-            col(Trial.hold_id).in_(held),
+            held(Trial.hold_id),
         ),
         select(
             literal("subscription"), Subscription.principal, literal(""), Subscription.hold_id
         ).where(
-            col(Subscription.principal).in_(names),
+            one_of(Subscription.principal, "names"),
             col(Subscription.ends_at) > at,
-            col(Subscription.hold_id).in_(held),
+            held(Subscription.hold_id),
         ),
         select(literal("meter"), Meter.principal, Meter.listing, Meter.hold_id).where(
-            col(Meter.principal).in_(names),
-            col(Meter.listing).in_(layers),
+            one_of(Meter.principal, "names"),
+            one_of(Meter.listing, "layers"),
             col(Meter.ends_at) > at,
-            col(Meter.hold_id).in_(held),
+            held(Meter.hold_id),
         ),
     )
 
 
-_RIGHTS = _rights()
+_RIGHTS = Question(_rights())
 
 
 def running_rights(
@@ -179,22 +181,16 @@ def running_rights(
     A subscription is not about one listing: it stands under the account and "".
     """
     found: dict[Pair, dict[str, int]] = {}
-    listings = {listing for _, listing in pairs}
-    for names in chunks({account for account, _ in pairs}):
-        for layers in chunks(listings):
-            values = {"names": names, "layers": layers, "at": at}
-            for kind, who, listing, number in session.connection().execute(_RIGHTS, values):
-                found.setdefault((who, listing), {})[kind] = number
+    rows = ask(session, _RIGHTS, **_of(pairs), at=at)
+    for kind, who, listing, number in rows:
+        found.setdefault((who, listing), {})[kind] = number
     return found
 
 
 def owners(session: Session, listings: Collection[str]) -> dict[str, str]:
     """Owner of each of these listings."""
-    found: dict[str, str] = {}
-    for names in chunks(set(listings)):
-        query = select(Listing.name, Listing.owner).where(col(Listing.name).in_(names))
-        found |= {row[0]: row[1] for row in session.exec(query)}
-    return found
+    rows = ask(session, _OWNERS, names=set(listings))
+    return dict(rows)
 
 
 def unreturned_sales(session: Session, listing: str, since: float) -> list[tuple[int, float]]:
@@ -246,14 +242,23 @@ def settlement(session: Session, number: int) -> Settlement:
     return found
 
 
-def usages(session: Session, keys: Collection[str]) -> dict[str, Usage]:
+class Used(NamedTuple):
+    """A use that was charged or covered."""
+
+    key: str
+    account: str
+    listing: str
+    units: int
+    amount_nanos: int
+    covered_by: str
+    cover_id: int | None
+    at: float
+
+
+def usages(session: Session, keys: Collection[str]) -> dict[str, Used]:
     """The uses that these keys made, by key."""
-    found: dict[str, Usage] = {}
-    for part in chunks(set(keys)):
-        found |= {
-            row.key: row for row in session.exec(select(Usage).where(col(Usage.key).in_(part)))
-        }
-    return found
+    rows = ask(session, _USAGES, keys=keys)
+    return {row[0]: Used(*row) for row in rows}
 
 
 def has_paid_use(session: Session, principal: str, listing: str) -> bool:

@@ -8,6 +8,7 @@ from marketplace import repository
 from marketplace.account import refuse_house
 from marketplace.errors import InvalidInputError
 from marketplace.idempotency import claim
+from marketplace.listing import ListingView
 from marketplace.money import check_amount
 from marketplace.trading import offer, queries
 from marketplace.trading.buy import refuse_owner, refuse_price
@@ -67,32 +68,48 @@ def rent(
     price_nanos = check_amount(max(offer.MIN_CHARGE_NANOS, rate * days), "rent")
     what = f"renting listing {listing!r} for {days} days"
     refuse_price(account, what, price_nanos, max_price_nanos)
-    payment = Payment(
+    payment = rental(session, renter, principal, view, price_nanos, f"for {days} days")
+    return lend(session, payment, days=days, rate_nanos=rate, key=key, at=at)
+
+
+def rental(
+    session: Session, renter: str, principal: str, view: ListingView, price_nanos: int, what: str
+) -> Payment:
+    """The payment for days of use of one listing."""
+    return Payment(
         way="rent",
         payer=renter,
         principal=principal,
         gross_nanos=price_nanos,
         parts=(offer.part(session, view),),
         epoch=repository.current_epoch(session),
-        memo=f"{renter} rents {listing} for {days} days",
+        memo=f"{renter} rents {view.name} {what}",
     )
+
+
+def lend(
+    session: Session, payment: Payment, *, days: int, rate_nanos: int, key: str, at: float
+) -> RentalView:
+    """Move the payment and let its principal use the layer; the caller has claimed the key."""
     number, _ = settle(session, payment, key=key, at=at)
-    running = queries.rental_end(session, principal, listing)
+    listing = payment.parts[0].source
+    running = queries.rental_end(session, payment.principal, listing)
     starts_at = at if running is None else max(at, running)
     session.add(
         Rental(
             transfer_id=number,
-            renter=principal,
+            renter=payment.principal,
             listing=listing,
             starts_at=starts_at,
             ends_at=starts_at + days * DAY_S,
-            rate_nanos=rate,
+            rate_nanos=rate_nanos,
         )
     )
     session.flush()
     return RentalView(
-        number, renter, listing, days, price_nanos, starts_at, starts_at + days * DAY_S
-    )
+        number, payment.payer, listing, days, payment.gross_nanos, starts_at,
+        starts_at + days * DAY_S,
+    )  # fmt: skip
 
 
 def check_days(days: object) -> int:

@@ -12,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert
 from sqlmodel import Session
 
+from marketplace import bulk
 from marketplace.account import PLATFORM
 from marketplace.apportion import apportion
 from marketplace.hold import post_hold
@@ -22,6 +22,9 @@ from marketplace.ledger import Leg, record_transfer
 from marketplace.money import check_amount, split_price
 from marketplace.royalty import Share, split_net
 from marketplace.trading.records import ROYALTY, SELLER, Income, Settlement
+
+_SETTLEMENT = Settlement.__table__  # type: ignore[attr-defined]
+_INCOME = Income.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,33 +133,13 @@ def settle_hold(
 def note(session: Session, settled: Sequence[tuple[int, Payment, Division]], *, at: float) -> None:
     """Write down settled payments, many in one statement."""
     connection = session.connection()  # past the session: rows that nobody asks back for
-    connection.execute(
-        insert(Settlement),
-        [
-            {
-                "transfer_id": number,
-                "way": payment.way,
-                "payer": payment.payer,
-                "principal": payment.principal,
-                "epoch": payment.epoch,
-                "gross_nanos": payment.gross_nanos,
-                "fee_nanos": division.fee_nanos,
-                "surplus_nanos": payment.surplus_nanos,
-                "at": at,
-            }
-            for number, payment, division in settled
-        ],
-    )
-    incomes = [
-        {
-            "transfer_id": number,
-            "source": source,
-            "account": account,
-            "role": role,
-            "amount_nanos": nanos,
-        }
-        for number, _, division in settled
-        for source, account, role, nanos in division.incomes
-    ]
-    if incomes:
-        connection.execute(insert(Income), incomes)
+    payments = [
+        (
+            number, payment.way, payment.payer, payment.principal, payment.epoch,
+            payment.gross_nanos, division.fee_nanos, payment.surplus_nanos, at,
+        )
+        for number, payment, division in settled
+    ]  # fmt: skip
+    bulk.insert(connection, _SETTLEMENT, payments)
+    incomes = [(number, *income) for number, _, division in settled for income in division.incomes]
+    bulk.insert(connection, _INCOME, incomes)

@@ -3,8 +3,13 @@
 The buyer names the challenges by digest, their number and the gain that would satisfy before the
 layer is tried, so that the yardstick cannot be chosen afterwards. Gained enough, the held price
 is paid and the buyer owns the layer; if not, or if the buyer reports nothing in time, it is
-released and the right to use the layer ends. What keeps trials from becoming free rent: one trial
-per buyer and listing ever, and few at once.
+released and the right to try the layer ends.
+
+The buyer's report cannot be checked, and files that were handed out cannot be taken back. So a
+trial costs a day's rent, paid when it is opened and kept by the seller whatever comes out: who
+reports nothing right pays what a renter pays, who may keep the files as well. It is the seller's
+rent, but the usual one at most, or a seller of bad layers could price trials out of reach. One
+trial per buyer and listing ever, and few at once.
 """
 
 from dataclasses import dataclass, replace
@@ -16,11 +21,13 @@ from marketplace.account import refuse_house
 from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
 from marketplace.hold import hold, void_hold
 from marketplace.idempotency import claim
+from marketplace.listing import ListingView
+from marketplace.money import format_credits
 from marketplace.names import check_digest
 from marketplace.trading import offer, pending, queries
 from marketplace.trading.buy import note_purchase, refuse_owner, refuse_price, sale
 from marketplace.trading.records import Trial, TrialResult
-from marketplace.trading.rent import DAY_S
+from marketplace.trading.rent import DAY_S, lend, rental
 from marketplace.trading.settlement import settle_hold
 
 MAX_OPEN_TRIALS = 3
@@ -62,14 +69,17 @@ def trial_open(
     max_price_nanos: int | None,
     at: float,
 ) -> TrialView:
-    """Hold the running price and lend the layer for some days.
+    """Take a day's rent, hold the running price, and lend the layer for some days.
+
+    Args:
+        max_price_nanos: Of both together.
 
     Raises:
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
         OwnLayerError: The buyer published the layer.
         AlreadyOwnedError: The buyer owns it.
         TrialError: Tried before, or too many trials at once.
-        InsufficientCreditsError: The buyer has less than the price available.
+        InsufficientCreditsError: The buyer has less than rent and price available.
     """
     refuse_house(buyer, "try")
     _check_yardstick(challenge_digest, n_questions, min_gain, days)
@@ -86,7 +96,9 @@ def trial_open(
     principal = queries.principal(session, buyer)
     refuse_owner(session, principal, view)
     _refuse_too_many(session, principal, listing, at)
-    refuse_price(account, f"trying listing {listing!r}", view.price_nanos, max_price_nanos)
+    fee_nanos = offer.terms_view(session, view).trial_nanos
+    what = f"trying listing {listing!r}, {format_credits(fee_nanos)} for a day's rent included,"
+    refuse_price(account, what, view.price_nanos + fee_nanos, max_price_nanos)
     number = hold(
         session,
         payer=buyer,
@@ -110,7 +122,7 @@ def trial_open(
             ends_at=at + days * DAY_S,
         )
     )
-    session.flush()
+    _pay_rent(session, number, buyer, principal, view, fee_nanos, at)
     return trial_view(session, number, at)
 
 
@@ -165,6 +177,17 @@ def trial_view(session: Session, trial: int, at: float) -> TrialView:
 def trial_views(session: Session, buyer: str | None, at: float) -> list[TrialView]:
     """All trials, or one buyer's, oldest first."""
     return [_view(session, row, result, at) for row, result in pending.trials(session, buyer)]
+
+
+def _pay_rent(
+    session: Session, trial: int, buyer: str, principal: str, view: ListingView, nanos: int,
+    at: float,
+) -> None:  # fmt: skip
+    """Pay the day that no result gives back."""
+    key = queries.free_key(session, f"trial/{trial}")
+    claim(session, key=key, operation="trial-rent", body={"trial": trial}, at=at)
+    payment = rental(session, buyer, principal, view, nanos, "for a day, to try it")
+    lend(session, payment, days=1, rate_nanos=nanos, key=key, at=at)
 
 
 def _pay(session: Session, row: Trial, *, key: str, at: float) -> None:

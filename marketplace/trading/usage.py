@@ -8,22 +8,23 @@ nothing; a subscription's units decide later who gets its fee.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert
 from sqlmodel import Session
 
-from marketplace import catalogue, repository
+from marketplace import bulk, catalogue
 from marketplace.account import refuse_house
 from marketplace.errors import MarketError, NotForSaleError
 from marketplace.idempotency import claim
 from marketplace.ledger import Entry, Posted, post_many
-from marketplace.listing import ListingView
 from marketplace.money import check_amount
 from marketplace.names import check_key, check_name, check_text
 from marketplace.status import UNUSABLE
-from marketplace.trading import noticeboard, offer, queries, rights
+from marketplace.trading import offer, queries, rights
+from marketplace.trading.goods import Goods, goods
+from marketplace.trading.lineage import shares_of
 from marketplace.trading.records import Usage
 from marketplace.trading.settlement import Part, Payment, divide, legs, note
 
+_USAGE = Usage.__table__  # type: ignore[attr-defined]
 CHARGE = "charge"
 """What covers use that was paid for by itself."""
 
@@ -98,31 +99,30 @@ def charge(session: Session, one: Charge, *, at: float) -> UsageView:
 class _Layer:
     """A listing as a batch needs it."""
 
-    view: ListingView
+    goods: Goods
     terms: offer.TermsView
     part: Part
-    usable: bool
 
 
 class _Facts:
     """Everything the charges of one batch rest on, asked for once; few questions, however many."""
 
     def __init__(self, session: Session, charges: Sequence[Charge], at: float) -> None:
-        listings = {one.listing for one in charges}
-        views = catalogue.listing_views(session, sorted(listings))
-        names = [view.name for view in views]
-        parts, terms = offer.parts(session, views), noticeboard.latest_terms(session, names)
-        self.epoch = repository.current_epoch(session)
+        found = goods(session, {one.listing for one in charges})
+        bred = {one.digest: one.owner for one in found.values() if one.is_bred}
+        shares = shares_of(session, bred)
         self.layers = {
-            view.name: _Layer(
-                view, offer.terms_from(view, terms.get(view.name)), parts[view.name],
-                view.status not in UNUSABLE,
-            )
-            for view in views
-        }  # fmt: skip
+            name: _Layer(one, offer.terms_from(one, one.terms), offer.part_from(one, shares))
+            for name, one in found.items()
+        }
         self.principals = queries.principals(session, {one.account for one in charges})
         pairs = {(self.principals[one.account], one.listing) for one in charges}
-        self.rights = rights.rights(session, pairs, at=at)
+        self.rights = rights.best_rights(
+            pairs,
+            queries.running_rights(session, pairs, at),
+            owners={name: one.owner for name, one in found.items()},
+            closed={name for name, layer in self.layers.items() if not layer.terms.subscribable},
+        )
         self.known = queries.usages(session, {one.key for one in charges})
 
 
@@ -132,7 +132,7 @@ class _Batch:
     def __init__(self, session: Session, charges: Sequence[Charge], at: float) -> None:
         self._session, self._charges, self._at = session, charges, at
         self._facts = _Facts(session, charges, at)
-        self._rows: list[dict[str, object]] = []
+        self._rows: list[bulk.Row] = []
 
     def run(self) -> list[UsageView | MarketError]:
         answers: list[UsageView | Payment | MarketError] = []
@@ -150,8 +150,7 @@ class _Batch:
                 ]
             )
         )
-        if self._rows:
-            self._session.connection().execute(insert(Usage), self._rows)
+        bulk.insert(self._session.connection(), _USAGE, self._rows)
         return [next(paid) if isinstance(answer, Payment) else answer for answer in answers]
 
     def _repeat(self, one: Charge) -> UsageView | None:
@@ -172,9 +171,9 @@ class _Batch:
         right = self._facts.rights.get((principal, one.listing))
         if right is None or right.kind == rights.METER:
             return None
-        if not layer.usable:
+        if layer.goods.status in UNUSABLE:
             raise NotForSaleError(
-                f"listing {one.listing!r} is {layer.view.status} and must not be used:"
+                f"listing {one.listing!r} is {layer.goods.status} and must not be used:"
                 " choose another one"
             )
         claim(self._session, key=one.key, operation="usage", body=_body(one), at=self._at)
@@ -182,7 +181,7 @@ class _Batch:
 
     def _payment(self, one: Charge) -> Payment:
         layer = self._layer(one.listing)
-        catalogue.refuse_unsold(layer.view)
+        catalogue.refuse_unsold(one.listing, layer.goods.status)
         rate = offer.offered(layer.terms.use_rate_nanos, one.listing, "by use")
         return Payment(
             way="usage",
@@ -190,7 +189,7 @@ class _Batch:
             principal=self._principal(one),
             gross_nanos=offer.cost_nanos(one.units, rate),
             parts=(layer.part,),
-            epoch=self._facts.epoch,
+            epoch=layer.goods.epoch,
             memo=f"{one.account} uses {one.units} units of {one.listing}",
         )
 
@@ -220,11 +219,10 @@ class _Batch:
         self, one: Charge, principal: str, nanos: int, covered_by: str, number: int | None
     ) -> UsageView:
         self._rows.append(
-            {
-                "key": one.key, "account": one.account, "principal": principal,
-                "listing": one.listing, "units": one.units, "amount_nanos": nanos,
-                "covered_by": covered_by, "cover_id": number, "at": self._at,
-            }
+            (
+                one.key, one.account, principal, one.listing, one.units, nanos, covered_by,
+                number, self._at,
+            )
         )  # fmt: skip
         return UsageView(
             one.account, one.listing, one.units, nanos, covered_by, number, one.key, self._at

@@ -22,6 +22,33 @@ def test_the_same_settings_resume_and_others_are_refused_with_both_values(tmp_pa
         pass
 
 
+def test_of_nested_settings_only_what_differs_is_named_and_shortly(tmp_path: Path) -> None:
+    settings = {"run": {"seed": 1, "base": "", "threads": 2}, "rates": {}, "skills": ["a"] * 99}
+    with RunFolder(tmp_path).claimed(settings, beside={"files": {"q": "1"}}):
+        pass
+    with RunFolder(tmp_path).claimed(settings, beside={"files": {"q": "2"}}) as begun:
+        assert begun
+    other = {
+        "run": {"seed": 2, "base": "x" * 999, "threads": 2}, "rates": {"merge": 1.0}, "skills": [],
+    }  # fmt: skip
+    with pytest.raises(RunMismatchError) as refused, RunFolder(tmp_path).claimed(other):
+        pass
+    said = str(refused.value)
+    assert "run.seed=1, run.base=, rates.merge=None, not run.seed=2" in said
+    assert "threads" not in said and "(and 1 more)" in said and len(said) < 450
+
+
+def test_what_was_refused_before_it_began_is_forgotten(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with folder.claimed(SETTINGS):
+        folder.write_status("beginning", 0, 0, 100)
+        assert folder.has_begun() and RunFolder(tmp_path).is_held()
+        folder.forget()
+    assert not folder.has_begun() and not folder.is_held()
+    with RunFolder(tmp_path).claimed({**SETTINGS, "seed": 2}) as begun:
+        assert not begun
+
+
 def test_a_second_process_is_told_to_wait(tmp_path: Path) -> None:
     with (
         RunFolder(tmp_path).claimed(SETTINGS),
@@ -46,7 +73,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path) -> None:
         pass
     (tmp_path / "run" / "config.json").write_text("{")
     damaged = RunFolder(tmp_path).claimed(SETTINGS)
-    with pytest.raises(RunCorruptError, match=r"config\.json .* --out"), damaged:
+    with pytest.raises(RunCorruptError, match=r"config\.json .* another folder"), damaged:
         pass
 
 

@@ -1,6 +1,6 @@
 """A market's service in a process of its own, and clients that charge it as fast as it answers.
 
-    python tests/benchmarks/market_service.py FOLDER PORT    (the benchmark starts it)
+    python tests/benchmarks/market_service.py FOLDER    (the benchmark starts it)
 
 Requests are signed before the clock starts and sent over plain sockets that stay open: on a small
 machine a comfortable client would take more of the processor than the service it measures.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -18,13 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.request import urlopen
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.service.app import create_app
+from marketplace.service.serve import serve
 from marketplace.service.settings import RateLimit, ServiceSettings
 from marketplace.service.testing import key_of, public_of, sign_headers
 from marketplace.trading.testing import put_up
@@ -41,15 +39,14 @@ class Answers:
     elapsed_s: float = 0.0
 
 
-def serve(folder: Path, port: int) -> None:
-    """Serve the market in the folder until killed."""
-    import uvicorn
-
-    settings = ServiceSettings(
-        origins=(f"http://127.0.0.1:{port}",), signed=PLENTY, unsigned=PLENTY
+def serve_folder(folder: Path) -> None:
+    """Serve the market in the folder until told to stop, as `continuum market serve` does."""
+    serve(
+        f"sqlite:///{folder / 'api.db'}",
+        port=0,
+        settings=ServiceSettings(signed=PLENTY, unsigned=PLENTY),
+        started=lambda here: print(here.address, flush=True),
     )
-    with Market.open(f"sqlite:///{folder / 'api.db'}") as market:
-        uvicorn.run(create_app(market, settings), port=port, log_level="warning", access_log=False)
 
 
 @contextmanager
@@ -61,19 +58,18 @@ def running(folder: Path, n_clients: int) -> Iterator[str]:
         for number in range(n_clients):
             market.register(f"client-{number}", public_of(_key(number)), key=f"register-{number}")
             market.fund(f"client-{number}", 1000 * NANOS_PER_CREDIT, key=f"fund-{number}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = (folder / "api.log").open("wb")
-    command = [sys.executable, __file__, str(folder), str(port)]
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _wait_until_ready(f"http://127.0.0.1:{port}/ready", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(60)
-        log.close()
+    command = [sys.executable, __file__, str(folder)]
+    with (folder / "api.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert process.stdout is not None
+        try:
+            address = process.stdout.readline().strip()
+            assert address, f"the service did not start: see {folder / 'api.log'}"
+            yield address
+        finally:
+            process.terminate()
+            process.wait(60)
+            process.stdout.close()
 
 
 def charge_all(origin: str, n_clients: int, n_each: int, pause_s: float, tag: str) -> Answers:
@@ -126,16 +122,5 @@ def _key(client: int) -> Ed25519PrivateKey:
     return key_of(f"client-{client}")
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        assert process.poll() is None, "the service did not start"
-        try:
-            with urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError("the service did not get ready in a minute")
-
-
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]))
+    serve_folder(Path(sys.argv[1]))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from academy.run_folder import RunFolder
 from tui.cli.main import app, main
 
 runner = CliRunner()
@@ -34,6 +35,19 @@ def test_resume_of_a_finished_run_says_the_same(home: Path) -> None:
     before = (home / "run" / "result.json").read_text()
     assert runner.invoke(app, ["academy", "resume", "--home", str(home)]).exit_code == 0
     assert (home / "run" / "result.json").read_text() == before
+
+
+def test_status_of_a_run_that_has_only_begun(tmp_path: Path) -> None:
+    """Killed before its first generation; then with a status that says nothing."""
+    with RunFolder(tmp_path).claimed({"run": {"seed": 1}}):
+        RunFolder(tmp_path).write_status("beginning", 0, 0, 5000)
+    for text in (None, "{}"):
+        if text:
+            (tmp_path / "run" / "status.json").write_text(text)
+        said = runner.invoke(app, ["academy", "status", "--home", str(tmp_path)])
+        assert said.exit_code == 0, said.output
+        assert "beginning" in said.output and "none is finished yet" in said.output
+        assert "stopped" in said.output and "resume" in said.output
 
 
 def test_a_run_on_questions_of_ones_own(tmp_path: Path) -> None:

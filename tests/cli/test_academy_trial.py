@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from genome.library import Library, Manifest
+from academy.evolution.config import RunConfig
+from academy.sources.jsonl import JsonlSource
+from genome.library import Library, Manifest, Receipt
 from genome.testing import random_layer
 from persona.persona import Persona, PersonaStore
 from tui.cli.academy.exam import exam
@@ -65,6 +69,20 @@ def test_a_trial_names_the_better_one_with_all_its_numbers(run: Run) -> None:
     assert "B better (base)" in run("trial", "spoiled", "base", "--items", 120)
 
 
+def test_trials_are_logged_as_events_of_the_home(run: Run, home: Path, tmp_path: Path) -> None:
+    """One line a trial, under Holm where there are several; no home is made for it."""
+    run("trial", "base", "spoiled", "--items", 40)
+    run("trial", "base", "spoiled", "-s", "case", "-s", "shift", "--items", 30)
+    lines = (home / "academy" / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [e["event"] for e in events] == ["TrialHeld"] * 3
+    assert [e["skill"] for e in events] == ["", "case", "shift"]
+    assert {(e["a"], e["b"], e["generation"]) for e in events} == {("base", "spoiled", -1)}
+    assert events[0]["verdict"] == "A better" and events[0]["low"] > 0
+    run("trial", home / "noise-folder", "base", "--items", 9, "--home", tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_an_online_trial_stops_early(run: Run) -> None:
     said = run("trial", "base", "spoiled", "--online", "--items", 400, "--skill", "case")
     assert "stopped early" in said and "always valid" in said and "A better" in said
@@ -107,6 +125,77 @@ def test_an_exam_stands_beside_the_base(run: Run) -> None:
     assert row.split() == one.splitlines()[-1].split()
 
 
+def loud_set(path: Path) -> str:
+    """A set of 60 questions, named as a source."""
+    words = ["".join(p) for p in itertools.product("abcde", "klmn", "rst")]
+    path.write_text("".join(
+        json.dumps({"prompt": f"upper: {w}", "answer": w.upper(), "skill": "loud"}) + "\n"
+        for w in words
+    ))  # fmt: skip
+    return f"jsonl:{path}"
+
+
+def with_receipts(home: Path, embedded: Any, *skills: str) -> None:
+    """`graded`: a persona whose layer has a receipt for each skill."""
+    layer = random_layer(embedded.model, embedded.fingerprint, scale=0.002)
+    receipts = tuple(Receipt(skill, 10, 5, 4) for skill in skills)
+    manifest = Manifest("graded", layer.base_model, receipts=receipts)
+    digest = Library.open(home).add(layer, manifest)
+    PersonaStore(home).save(Persona("graded", layer.base_model, (digest,)))
+
+
+def test_a_bare_exam_asks_what_the_receipts_are_about(run: Run, home: Path, embedded: Any) -> None:
+    with_receipts(home, embedded, "case", "add")
+    said = run("exam", "graded", "--items", 20)
+    rows = [line.split()[0] for line in said.splitlines() if "%" in line]
+    assert rows == ["skill", "case", "add", "mean"]
+    named = run("exam", "graded", "-s", "case", "-s", "add", "--items", 20)
+    assert said == named
+
+
+def test_an_exam_asks_any_source(run: Run, home: Path, embedded: Any, tmp_path: Path) -> None:
+    """The test split of a file, all of it; what the source does not ask is named."""
+    source = loud_set(tmp_path / "set.jsonl")
+    with_receipts(home, embedded, "loud", "case")
+    said = run("exam", "graded", "--source", source)
+    assert "not asked, for jsonl:set.jsonl has no such skill: case" in said
+    n = JsonlSource.read(tmp_path / "set.jsonl").counts["loud", "test"]
+    assert f"loud: {n} questions, it has no more" in said
+    assert said.splitlines()[1:] == run("exam", "graded", "-s", "loud", "--source", source
+                                        ).splitlines()  # fmt: skip
+    assert run("exam", "base", "--all", "--source", source).count("loud") == 2
+    assert "which builtin does not ask" in run("exam", "graded", "--source", "builtin:sort")
+
+
+def test_a_bare_exam_finds_the_source_of_the_homes_run(
+    run: Run, home: Path, embedded: Any, tmp_path: Path
+) -> None:
+    source = loud_set(tmp_path / "set.jsonl")
+    with_receipts(home, embedded, "loud")
+    assert "say with --source where its questions are" in run("exam", "graded")
+    (home / "run").mkdir()
+    config = RunConfig().with_(run={"source": source})
+    (home / "run" / "config.json").write_text(json.dumps(config.plain()))
+    assert "it has no more" in run("exam", "graded")
+
+
+def test_partial_credit_stands_apart_where_the_source_gives_any(run: Run) -> None:
+    pytest.importorskip("reasoning_gym")
+    said = run("exam", "spoiled", "--all", "--source", "reasoning-gym:gcd", "--items", 6)
+    assert "partial credit" in said and "nearly right" in said
+    assert "partial credit" not in run("exam", "spoiled", "-s", "case", "--items", 6)
+
+
+def test_a_set_of_one_answer_is_flagged(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "yes.jsonl"
+    path.write_text("".join(
+        json.dumps({"prompt": f"is {i} a number?", "answer": "yes"}) + "\n" for i in range(60)
+    ))  # fmt: skip
+    said = run("exam", "base", "--all", "--source", f"jsonl:{path}")
+    assert "yes: always the same answer would be right 100.0 % of the time" in said
+    assert "always the same answer" in run("trial", "base", "spoiled", "--source", f"jsonl:{path}")
+
+
 @pytest.mark.parametrize(
     ("words", "remedy"),
     [
@@ -120,9 +209,12 @@ def test_an_exam_stands_beside_the_base(run: Run) -> None:
         (("trial", "helper", "base", "--source", "builtn"), "did you mean 'builtin'"),
         (("trial", "./nothing", "base"), "folder_missing"),
         (("exam", "helpr", "--all"), "did you mean helper"),
-        (("exam", "helper"), "use --skill NAME"),
+        (("exam", "helper"), "no receipt says what helper can do: use --skill NAME"),
+        (("exam", "base"), "use --skill NAME"),
+        (("exam", "helper", "--skill", "sum"), "say with --source"),
+        (("exam", "helper", "--all", "--source", "jsonl:nowhere"), "cannot be read"),
         (("exam", "helper", "--all", "--skill", "sort"), "use --skill NAME"),
-        (("exam", "helper", "--skill", "nose"), "no skill 'nose'"),
+        (("exam", "helper", "--source", "builtin", "--skill", "nose"), "no skill 'nose'"),
         (("exam", "helper", "--all", "--items", "0"), "use --items 1 or more"),
         (("exam", "helper", "--all", "--items", "501"), "use --items 500 or less"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -27,6 +28,7 @@ def run(embedded: BaseModel, tmp_path: Path, monkeypatch: Any) -> Any:
         "ada": Genome(embedded.fingerprint),
         "bob": Genome.of(random_layer(embedded.model, embedded.fingerprint, scale=0.3)),
         "twin": Genome(embedded.fingerprint),
+        "cyd": Genome.of(random_layer(embedded.model, embedded.fingerprint, seed=3, scale=0.1)),
     }
     monkeypatch.setattr(rate_module, "load_evaluator", lambda base: LocalEvaluator(embedded))
     monkeypatch.setattr(rate_module, "LONGEST_ANSWER", 6)
@@ -73,6 +75,46 @@ def test_equal_answers_are_not_asked_about(run: Any) -> None:
     result, ratings = run("ada", "twin", "-n", "3", "--seed", "1")
     assert result.exit_code == 0 and "alike: nothing to rate" in result.output
     assert ratings == []
+
+
+def test_a_judge_compares_both_orders_and_its_agreement_is_said(run: Any) -> None:
+    """Nobody is asked, and nothing is kept among people's ratings."""
+    result, ratings = run("ada", "bob", "--judge", "cyd", "-n", "12", "--seed", "1")
+    assert result.exit_code == 0, result.output
+    assert ratings == [] and "better: 1, 2" not in result.output
+    for part in (
+        "cyd as judge of 12 pairs",
+        "survived the swap",
+        "for what stood first",
+        "agreement",
+    ):
+        assert part in result.output
+    again, _ = run("ada", "bob", "--judge", "cyd", "-n", "12", "--seed", "1")
+    assert again.output == result.output
+
+
+def test_a_judge_that_knows_the_answers_agrees_with_exact_scores(
+    run: Any, monkeypatch: Any
+) -> None:
+    """It likes what the base answers, which is right more often than what noise does."""
+    from academy.scoring.judge import Judge, Verdicts
+
+    def verdicts(self: Judge, pairs: Any) -> Verdicts:
+        return Verdicts(np.ones((len(pairs), 2)))
+
+    monkeypatch.setattr(Judge, "verdicts", verdicts)
+    result, _ = run("ada", "bob", "--judge", "cyd", "-n", "40", "--seed", "1")
+    assert "ada 40, bob 0, tied 0" in result.output
+    assert "100.0 % with exact scores" in result.output and "coin" not in result.output
+    assert "to this judge ada beats bob" in result.output
+
+
+def test_a_judge_of_its_own_answers_is_refused(run: Any) -> None:
+    for judge in ("ada", "bob"):
+        result, _ = run("ada", "bob", "--judge", judge)
+        assert isinstance(result.exception, OptionError)
+    result, _ = run("ada", "bob", "--judge", "twin", "-n", "2", "--seed", "1")
+    assert isinstance(result.exception, OptionError) and "same genome" in str(result.exception)
 
 
 def test_the_same_name_twice_is_refused(run: Any) -> None:

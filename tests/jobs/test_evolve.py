@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from academy.errors import RunMismatchError
+from academy.errors import RunCorruptError, RunMismatchError, RunSettingsError
+from academy.evaluator import LocalEvaluator
 from academy.evolution.config_file import load_config
 from academy.evolution.events import silent
+from academy.sources.builtin import BuiltinSource
+from academy.trials.trial import compare_scores
 from genome.base_model import BaseModel
-from genome.library import Library
-from persona.persona import PersonaStore
+from genome.genome import Genome
+from genome.library import Library, Manifest
+from genome.testing import random_layer
+from persona.errors import PersonaError
+from persona.persona import Persona, PersonaStore
 from tui.jobs.breed import breed
 from tui.jobs.compare_runs import compare_runs
 from tui.jobs.evolve import run_evolution, saved_config, saved_genomes
 from tui.jobs.run_report import write_run_report
 from tui.jobs.testing import killed_until_done
+from tui.jobs.trial_log import log_trials
 from tui.source import HomeSource
 
 SMALL = {"tokens": 150_000}
@@ -56,9 +65,13 @@ def test_running_again_changes_nothing(homes: tuple[Path, Path, dict[str, Any]])
 
 
 def test_the_report_needs_nothing_else(homes: tuple[Path, Path, dict[str, Any]]) -> None:
+    sides = ("ada", "bob")
+    shown = compare_scores(np.array([[1.0] * 9, [0.0] * 9]), rng=np.random.default_rng(0))
+    log_trials(homes[0], sides, ["sort"], [shown])
     text = write_run_report(homes[0]).read_text()
     assert text.count("<svg") >= 1 and "<script" not in text and 'src="http' not in text
     assert "memetic" in text and "Cast" in text
+    assert "<td>ada</td><td>bob</td><td>sort</td><td>A better</td>" in text
 
 
 def test_the_screens_can_read_a_run(homes: tuple[Path, Path, dict[str, Any]]) -> None:
@@ -80,13 +93,6 @@ def test_two_runs_are_compared_on_the_same_questions(
 def test_breeding_makes_a_persona_of_chosen_parents(
     homes: tuple[Path, Path, dict[str, Any]], embedded: BaseModel, tmp_path: Path
 ) -> None:
-    import shutil
-
-    from academy.evaluator import LocalEvaluator
-    from academy.sources.builtin import BuiltinSource
-    from genome.genome import Genome
-    from genome.testing import random_layer
-
     home = Path(shutil.copytree(homes[0], tmp_path / "home"))
     parents = [
         (name, Genome.of(random_layer(embedded.model, embedded.fingerprint, seed=i, scale=1e-3)))
@@ -98,6 +104,67 @@ def test_breeding_makes_a_persona_of_chosen_parents(
     )  # fmt: skip
     assert {row.skill for row in bred.rows} == {"sort", "reverse"} and len(bred.rows) == 6
     assert PersonaStore(home).load("both").genome(Library.open(home)).layers
+
+
+def test_names_that_others_have_are_left_to_them(
+    homes: tuple[Path, Path, dict[str, Any]], embedded: BaseModel, tmp_path: Path
+) -> None:
+    """A library and a persona of the cast's names were there first; twice changes nothing."""
+    home = Path(shutil.copytree(homes[0], tmp_path / "home"))
+    for part in ("library", "personas"):
+        shutil.rmtree(home / part)
+    name = homes[2]["cast"][0]["persona"]
+    foreign = random_layer(embedded.model, embedded.fingerprint, seed=5)
+    library, store = Library.open(home), PersonaStore(home)
+    for taken in (name, "ancestor"):
+        layer = random_layer(embedded.model, embedded.fingerprint, seed=len(taken) + 90)
+        library.add(layer, Manifest(name=taken, base_model=embedded.fingerprint))
+    theirs = Persona(name, embedded.fingerprint, (library.add(
+        foreign, Manifest(name="mine", base_model=embedded.fingerprint)),))  # fmt: skip
+    store.create(theirs)
+    found = [run_evolution(saved_config(home), home, silent)["cast"] for _ in range(2)]
+    assert found[0] == found[1] and found[0][0]["persona"] == f"{name}-2"
+    assert store.load(name) == theirs
+    assert len(Library.open(home).versions(name)) == 1
+    mine = saved_genomes(home, embedded)[0]
+    assert store.load(f"{name}-2").genome(Library.open(home)).digest == mine.digest
+
+
+def test_breeding_into_a_name_that_is_taken_is_refused_before_anything_is_asked(
+    embedded: BaseModel, tmp_path: Path
+) -> None:
+    layer = random_layer(embedded.model, embedded.fingerprint, seed=1)
+    Library.open(tmp_path).add(layer, Manifest(name="both", base_model=embedded.fingerprint))
+    PersonaStore(tmp_path).create(Persona("ada", embedded.fingerprint))
+    evaluator = LocalEvaluator(embedded)
+    parents = [("ada", Genome.of(layer)), ("bob", Genome(embedded.fingerprint))]
+    for name, words in (("both", "a layer 'both'"), ("ada", "a persona 'ada'"), ("A b", "A b")):
+        with pytest.raises((RunSettingsError, PersonaError), match=words):
+            breed(
+                evaluator, BuiltinSource(), parents, "sort", n_questions=10, home=tmp_path,
+                name=name, seed=1,
+            )  # fmt: skip
+    assert evaluator.tokens.equivalents == 0
+
+
+def test_settings_that_were_lost_are_read_from_the_checkpoint(
+    homes: tuple[Path, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    home = Path(shutil.copytree(homes[0], tmp_path / "home"))
+    (home / "run" / "config.json").write_text("{")
+    with pytest.raises(RunCorruptError, match="delete it to have it made again"):
+        saved_config(home)
+    (home / "run" / "config.json").unlink()
+    assert saved_config(home) == saved_config(homes[0])
+
+
+def test_a_report_of_a_log_that_is_no_text_is_one_line(
+    homes: tuple[Path, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    home = Path(shutil.copytree(homes[0], tmp_path / "home"))
+    (home / "run" / "events.jsonl").write_bytes(b"\xff\xfe{\n")
+    with pytest.raises(RunCorruptError, match="is no text"):
+        write_run_report(home)
 
 
 def test_an_unfinished_or_missing_run_is_named(tmp_path: Path, embedded: BaseModel) -> None:

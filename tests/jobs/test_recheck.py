@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ import pytest
 from academy.exam import EXAM_SEED, exam_sheet
 from academy.skills import SKILLS
 from genome.base_model import BaseModel
+from genome.errors import LayerNotFoundError
 from genome.library import Library, Manifest
 from genome.testing import random_layer
-from marketplace.errors import ReceiptError, ReceiptNotFoundError
+from marketplace.errors import BountyError, ReceiptError, ReceiptNotFoundError
 from marketplace.market import Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptView
+from tui.jobs.bounty_claim import claim_bounty
 from tui.jobs.market import market_url
 from tui.jobs.recheck import recheck_listing
 from tui.jobs.standard_exam import sheet_of, standard_sheet
@@ -82,4 +85,56 @@ def test_a_false_claim_is_found_out_and_paid_back(home: Path, embedded: BaseMode
         assert not done.passed
         assert market.account("eve").balance_nanos == 100 * NANOS_PER_CREDIT
         assert market.receipts("noise")[0].refuted
+        assert market.verify() == []
+
+
+def test_the_operator_rechecks_what_the_service_keeps(home: Path, tmp_path: Path) -> None:
+    """Its home's library has no layer of a seller; the folder of its service has, checked."""
+    with Market.open(market_url(home), create=False) as market:
+        listing = market.listings()[0]
+        with pytest.raises(LayerNotFoundError):
+            recheck_listing(market, tmp_path, listing.name, by="platform", key="none")
+        served = tmp_path / "served-layers" / "layers" / listing.digest
+        shutil.copytree(Library.open(home).path(listing.digest), served)
+        done = recheck_listing(market, tmp_path, listing.name, by="platform", key="served")
+        assert (done.n_correct, done.binding) == (listing.n_correct, True)
+        again = recheck_listing(
+            market, tmp_path / "empty", listing.name, by="platform", key="elsewhere",
+            layers=tmp_path / "served-layers",
+        )  # fmt: skip
+        assert again.n_correct == listing.n_correct
+
+
+def test_a_bounty_is_paid_by_an_exam_that_was_sat(home: Path, embedded: BaseModel) -> None:
+    """A maker who states everything right gets nothing when the sponsor's command sits the exam;
+    a champion gets the reward, by whichever of the two commands comes second."""
+    noise = random_layer(embedded.model, embedded.fingerprint, scale=0.01)
+    Library.open(home).add(noise, Manifest(name="noise", base_model=embedded.fingerprint))
+    with Market.open(market_url(home), create=False) as market:
+        champion = market.listings()[0]
+        skill = market.receipts(champion.name)[0].skill
+        for name in ("bob", "eve"):
+            market.open_account(name)
+        market.fund("eve", 100 * NANOS_PER_CREDIT, key="wallet")
+        market.publish(
+            owner="bob", name="noise", digest=noise.digest, base_model=embedded.fingerprint,
+            niche=skill, ask_nanos=NANOS_PER_CREDIT, key="lie",
+            receipt=ReceiptFacts(skill=skill, n_questions=100, n_correct=100, n_base_correct=10),
+        )  # fmt: skip
+        bounty = market.bounty_post(
+            sponsor="eve", skill=skill, base_model=embedded.fingerprint, exam="standard",
+            min_questions=50, min_accuracy_parts=round(champion.accuracy * 900_000),
+            reward_nanos=NANOS_PER_CREDIT, days=1, key="post",
+        ).bounty  # fmt: skip
+        for by in ("bob", "eve"):  # his word, then her exam
+            with pytest.raises(BountyError, match="no judge" if by == "bob" else "'eve' found"):
+                claim_bounty(market, home, bounty=bounty, listing="noise", by=by, key=f"n-{by}")
+        assert market.account("eve").held_nanos == NANOS_PER_CREDIT
+        owner = champion.owner
+        with pytest.raises(BountyError, match="no judge"):
+            claim_bounty(market, home, bounty=bounty, listing=champion.name, by=owner, key="early")
+        won = claim_bounty(
+            market, home, bounty=bounty, listing=champion.name, by="eve", key="sponsor"
+        )
+        assert (won.state, won.listing) == ("paid", champion.name)
         assert market.verify() == []

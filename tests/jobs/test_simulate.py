@@ -21,6 +21,8 @@ def test_a_month_is_written_to_a_new_folder(tmp_path: Path) -> None:
     assert f"{done.summary['uses']} uses" in words
     assert "wash" in words
     assert "clone" not in words
+    gain = done.summary["attackers"]["wash"]["gain_credits"]
+    assert f"wash          {gain:+.2f} credits against the same months without it" in words
 
 
 def test_an_impossible_simulation_leaves_no_folder(tmp_path: Path) -> None:

@@ -70,9 +70,10 @@ def test_revoked_key_is_silent_for_good():
     market = make_market()
     market.register("ada", public(1), key="k")
     market.add_key("ada", public(2), proof=prove_key(private(2), "ada"), key="add")
+    assert market.n_revoked_keys() == 0
     market.revoke_key("ada", public(1), key="revoke")
     assert market.revoke_key("ada", public(1), key="revoke").revoked_at is not None
-    assert market.speaker(public(1)) is None
+    assert market.speaker(public(1)) is None and market.n_revoked_keys() == 1
     with pytest.raises(KeyTakenError):
         market.register("eve", public(1), key="again")
     with pytest.raises(LastKeyError):
@@ -96,3 +97,17 @@ def test_limits():
     for odd in ("", "A" * 64, "0" * 63, None, 5):
         with pytest.raises(NameFormatError):
             check_public_key(odd)
+
+
+def test_a_mandates_last_key_can_be_revoked():
+    """Nothing is lost: its owner still speaks for it."""
+    market = make_market()
+    market.register("ada", public(1), key="k")
+    market.open_mandate(owner="ada", name="shopper", cap_nanos=5, key="m")
+    proof = prove_key(private(2), "ada/shopper")
+    market.add_key("ada/shopper", public(2), proof=proof, key="k2")
+    assert market.speaker(public(2)) == "ada/shopper"
+    assert market.revoke_key("ada/shopper", public(2), key="r").revoked_at is not None
+    assert market.speaker(public(2)) is None
+    with pytest.raises(LastKeyError):
+        market.revoke_key("ada", public(1), key="r2")

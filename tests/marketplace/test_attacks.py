@@ -1,12 +1,14 @@
 """What cheating brings, against the stated bounds; wash trading's is in simulator/test_wash.py."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketplace.errors import NearDuplicateError
 from marketplace.market import Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.price import target_nanos
@@ -50,14 +52,19 @@ def test_a_thousand_sybil_reviewers_move_a_ranking_by_zero(
     assert market_ranks([*HONEST, *paid, *ring], REVIEWS | {target: flood}) == before
 
 
-def test_sybil_reviewers_move_nothing_in_the_market_itself() -> None:
-    """Fifteen accounts buy, praise one layer and damn the other; both stand where they stood."""
+@pytest.mark.parametrize("vouched", [True, False])
+def test_sybil_reviewers_move_nothing_in_the_market_itself(vouched: bool) -> None:
+    """Fifteen accounts buy, praise one layer and damn the other; both stand where they stood.
+
+    Also where the operator has vouched for nobody yet.
+    """
     sybils = [f"sybil-{number}" for number in range(15)]
     credits = dict.fromkeys(["ada", "bob", "tom"], 100) | dict.fromkeys(sybils, 10)
 
     def after(attackers: list[str]) -> list[tuple[str, int, float]]:
         market = open_bazaar(credits=credits)
-        market.vouch("ada", key="vouch")
+        if vouched:
+            market.vouch("ada", key="vouch")
         put_up(market, "bob", "sort")
         put_up(market, "tom", "order")
         market.buy(buyer="ada", listing="order", key="honest")
@@ -108,14 +115,74 @@ def factors(noise: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {"q": (a + noise * np.random.default_rng(1).normal(size=a.shape), b)}
 
 
-def publish(market: Market, owner: str, name: str, n_correct: int, noise: float) -> None:
-    """A layer that is the example update with this much noise."""
+def publish(market: Market, owner: str, name: str, n_correct: int, noise: float | None) -> None:
+    """A layer that is the example update with this much noise; None = another update."""
     market.publish(
         owner=owner, name=name, digest=f"digest-of-{name}", base_model="tiny-llama",
         niche="sorting", ask_nanos=NANOS_PER_CREDIT, licence="Apache-2.0",
-        parents=["root"] if noise else [], sketch=sketch(factors(noise)),
+        parents=["root"] if noise else [],
+        sketch=b"" if noise is None else sketch(factors(noise)),
         receipt=ReceiptFacts("sorting", 100, n_correct, 30), key=f"publish-{name}",
     )  # fmt: skip
+
+
+def test_a_clone_that_claims_to_know_everything_is_still_a_clone() -> None:
+    """100 of 100 stated, on two exams, before and after somebody looks: linked, below, cheaper.
+
+    The original was honest (80), and nobody has sat its exam again either.
+    """
+    market = open_bazaar()
+    publish(market, "bob", "root", 80, 0.0)
+    lies = [ReceiptFacts(skill, 100, 100, 30) for skill in ("sorting", "counting")]
+    terms: dict[str, Any] = {
+        "owner": "tom", "name": "copy", "digest": "digest-of-copy", "base_model": "tiny-llama",
+        "niche": "sorting", "ask_nanos": NANOS_PER_CREDIT, "licence": "Apache-2.0",
+        "sketch": sketch(factors(0.01)), "receipt": lies[0], "receipts": lies[1:], "key": "copy",
+    }  # fmt: skip
+    with pytest.raises(NearDuplicateError, match="'root' as parent"):
+        market.publish(**terms)
+    market.publish(**terms, parents=["root"])
+
+    def check() -> None:
+        root, copy = market.listing("root"), market.listing("copy")
+        assert copy.near_of == "root"
+        assert copy.reputation <= CLONE_FACTOR * root.reputation
+        assert copy.price_nanos < root.price_nanos
+        assert [view.name for view in market.search("").listings] == ["root", "copy"]
+
+    check()
+    market.close_epoch()
+    check()
+    market.recheck(
+        receipt=market.receipts("copy")[0].id, by="platform", n_correct=81, n_base_correct=30,
+        key="look",
+    )  # fmt: skip
+    for _ in range(3):
+        check()
+        market.close_epoch()
+    before = market.account("bob").balance_nanos
+    market.buy(buyer="ada", listing="copy", key="sale")
+    assert market.account("bob").balance_nanos > before  # royalties
+
+
+def test_an_unchecked_claim_does_not_outrank_a_measured_layer() -> None:
+    """Whitewashing under a new name: 100 of 100 stated is worth less than 95 of 100 found."""
+    market = open_bazaar()
+    publish(market, "bob", "honest", 95, None)
+    market.recheck(
+        receipt=market.receipts("honest")[0].id, by="platform", n_correct=95, n_base_correct=30,
+        key="look",
+    )  # fmt: skip
+    market.close_epoch()
+    publish(market, "tom", "boast", 100, None)
+    assert market.listing("boast").reputation < market.listing("honest").reputation
+    assert [view.name for view in market.search("").listings] == ["honest", "boast"]
+    market.recheck(
+        receipt=market.receipts("boast")[0].id, by="platform", n_correct=60, n_base_correct=30,
+        key="look-twice",
+    )  # fmt: skip
+    shown = market.listing("boast")
+    assert (shown.accuracy, shown.n_correct, shown.lift) == (0.6, 60, pytest.approx(0.3))
 
 
 def test_a_clone_is_ranked_and_priced_below_its_original() -> None:

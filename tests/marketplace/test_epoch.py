@@ -6,13 +6,14 @@ from marketplace.testing import make_market, publish_example
 
 
 def market_with_buyers(n_buyers: int) -> Market:
-    """Bob's 'sort' and 'rhyme'; everyone buys 'sort'."""
+    """Bob's 'sort' and 'rhyme'; everyone buys 'sort', and the operator vouches for everyone."""
     names = [f"buyer-{number}" for number in range(n_buyers)]
     market = make_market(credits={"bob": 0} | dict.fromkeys(names, 100))
     publish_example(market, "bob", "sort")
     publish_example(market, "bob", "rhyme")
     for name in names:
         market.buy(buyer=name, listing="sort", key=name)
+        market.vouch(name, key=f"vouch-{name}")
     return market
 
 
@@ -27,7 +28,8 @@ def test_closing_an_epoch_moves_each_price_by_its_own_buyers() -> None:
     market = market_with_buyers(3)
     before = market.listing("sort")
     market.close_epoch()
-    demand = next_demand(Demand(), 3)
+    trusted = sum(market.trust(f"buyer-{number}") for number in range(3))
+    demand = next_demand(Demand(), trusted)
     expected = target_nanos(before.ask_nanos, before.reputation, demand.log_premium)
     assert market.listing("sort").price_nanos == expected > before.price_nanos
     assert market.listing("rhyme").price_nanos == before.price_nanos

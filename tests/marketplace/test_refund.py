@@ -48,7 +48,7 @@ def test_refunds_together_never_pass_the_payment(market: Market) -> None:
     with pytest.raises(RefundExceededError, match=r"0\.0000004 credits are left"):
         market.refund(2, amount_nanos=401, key="b")
     market.refund(2, amount_nanos=400, key="c")
-    with pytest.raises(RefundExceededError):
+    with pytest.raises(RefundExceededError, match="given back whole before"):
         market.refund(2, key="d")
     assert left(market) == (0, 0, 0)
 

@@ -14,12 +14,13 @@ from marketplace.reputation import (
     Z,
     decay,
     exam_evidence,
-    exam_reputation,
     inherited,
     lower_bound,
     measured,
     rated,
     saturated,
+    stated_evidence,
+    stated_reputation,
 )
 
 counts = st.floats(min_value=0.0, max_value=1e6)
@@ -57,13 +58,23 @@ def test_more_success_never_hurts_and_more_failure_never_helps(
 def test_nothing_is_proven_without_evidence() -> None:
     """L(0, 0) = 0, and so is any exam without a right answer."""
     assert lower_bound(Evidence()) == 0.0
-    assert exam_reputation(50, 0) == 0.0
+    assert stated_reputation(50, 0) == 0.0
 
 
 def test_a_long_exam_counts_as_fifty_trials_at_its_own_ratio() -> None:
     """1600 of 2000 proves as much as 40 of 50; a shorter exam counts in full."""
     assert exam_evidence(2000, 1600) == Evidence(40.0, 10.0)
     assert exam_evidence(10, 8) == Evidence(8.0, 2.0)
+
+
+def test_a_sellers_word_counts_as_ten_trials_until_somebody_looked() -> None:
+    """400 of 400 claimed prove less than 45 of 50 measured; an agreeing re-run makes it fifty."""
+    claim = Evidence(400.0, 0.0)
+    assert stated_evidence(400, 400) == measured(claim, []) == Evidence(10.0, 0.0)
+    assert measured(claim, [claim]) == Evidence(50.0, 0.0)
+    # L(10, 0) = 10 / (10 + z^2) by hand: z^2 = 2.706025
+    assert stated_reputation(400, 400) == pytest.approx(10 / 12.706025)
+    assert stated_reputation(400, 400) < lower_bound(measured(claim, [Evidence(380.0, 20.0)]))
 
 
 @given(counts, counts, trusts)
@@ -89,6 +100,13 @@ def test_one_more_success_never_lowers_a_reputation_through_saturation(
     assert reputation(s, f + more) <= before + 1e-9
 
 
+@given(st.lists(st.tuples(counts, counts), min_size=1, max_size=20))
+def test_where_nobody_is_vouched_for_no_rater_counts(given: list[tuple[float, float]]) -> None:
+    """No trust, no weight: sybils cannot come before the first honest user (R4)."""
+    ratings = [Rating(f"user-{n}", Evidence(s, f), 0.0) for n, (s, f) in enumerate(given)]
+    assert rated(ratings, {}) == (Evidence(), 0)
+
+
 @given(st.integers(0, 500), st.integers(1, 1000))
 def test_untrusted_raters_move_nothing(uses: int, n_sybils: int) -> None:
     """Exactly nothing, however many they are (R3, R4)."""
@@ -96,10 +114,10 @@ def test_untrusted_raters_move_nothing(uses: int, n_sybils: int) -> None:
     assert rated(ratings, {"ada": 1.0}) == (Evidence(), 0)
 
 
-def test_where_trust_is_not_in_force_every_rater_counts_once() -> None:
+def test_a_rater_counts_once() -> None:
     """Two reports of one rater saturate together: 2 * 5 trials count as 10 / 3."""
     report = Rating("ada", Evidence(5.0, 0.0), 0.0)
-    users, n_raters = rated([report, report], None)
+    users, n_raters = rated([report, report], {"ada": 1.0})
     assert users.successes == pytest.approx(10 / 3)
     assert (users.failures, n_raters) == (0.0, 1)
 

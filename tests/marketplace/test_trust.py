@@ -60,6 +60,29 @@ def test_agrees_with_the_closed_form_on_a_chain() -> None:
     }
 
 
+def test_agrees_with_numbers_worked_out_by_hand() -> None:
+    """a = 0.15, and a circle, so that no scaling hides it.
+
+    seed pays ada 3 and bob 1; ada pays bob; bob pays ada.
+        A = .85 (3/4 s + B),  B = .85 (1/4 s + A),  s = .15
+        A = .095625 + .85 B,  B = .031875 + .85 A
+        A = (.095625 + .85 * .031875) / (1 - .7225) = .12271875 / .2775 = .442230
+        B = .031875 + .85 * .442230 = .407770
+    Together with the seed's .15 that is 1, as nobody keeps what it gets.
+    """
+    market = [Edge("seed", "ada", 3.0), Edge("seed", "bob", 1.0)]
+    circle = [Edge("ada", "bob", 5.0), Edge("bob", "ada", 7.0)]
+    mass = personalised_pagerank(market + circle, ["seed"])
+    assert mass == {
+        "seed": pytest.approx(0.15),
+        "ada": pytest.approx(0.4422297, abs=1e-6),
+        "bob": pytest.approx(0.4077703, abs=1e-6),
+    }
+    assert trust_of(market + circle, ["seed"])["seed"] == pytest.approx(0.3391902, abs=1e-6)
+    paid = trust_of([Edge("seed", "ada", 5.0)], ["seed"])
+    assert paid["ada"] == pytest.approx(0.85)  # what the restart leaves
+
+
 def test_buying_makes_nobody_trusted() -> None:
     """A thousand dollars spent at a trusted shop buy a layer, not a reputation."""
     trust = trust_of([Edge("seed", "shop", 1.0), Edge("buyer", "shop", 1e12)], ["seed"])

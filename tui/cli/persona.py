@@ -38,9 +38,11 @@ def ask(
     from persona.engine import Engine
     from persona.persona import PersonaStore
     from seeds.load import embedded_base_path
+    from tui.jobs.revocations import refuse_revoked
 
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)
+    refuse_revoked(folder, persona.layers)
     quiet_libraries()
     base = BaseModel.load(embedded_base_path())
     genome = persona.genome(Library.open(folder)).on(base.fingerprint)
@@ -61,10 +63,12 @@ def create(
     """Make a persona from layers of the library."""
     from genome.library import Library
     from persona.persona import Persona, PersonaStore
+    from tui.jobs.revocations import refuse_revoked
 
     folder = existing_home(home, "library")
     library = Library.open(folder)
     digests = tuple(library.resolve(layer) for layer in layers)
+    refuse_revoked(folder, digests)
     base_model = library.manifest(digests[0]).base_model
     if not base_model:
         raise OptionError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 NANOS_PER_CREDIT = 1_000_000_000
+WIDEST = 1000
+"""Characters in a line of a piped table, at most."""
 
 
 def percent(x: float) -> str:
@@ -16,7 +18,7 @@ def credit_text(nanos: int) -> str:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """First column left, the rest right; wide enough to be piped."""
+    """First column left, the rest right; as wide as a terminal, or as it needs when piped."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -26,7 +28,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, justify="right" if i else "left", no_wrap=i == 0)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))  # a stranger's text is no markup
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, Console(width=WIDEST).measure(table).maximum)
+    console.print(table)
 
 
 def megabytes(n_bytes: int) -> str:

@@ -51,8 +51,10 @@ def breed(
 
     Raises:
         BreedingError: An unknown trait or parent.
-        RunSettingsError: A parent has no layer of its own.
+        RunSettingsError: A parent has no layer of its own, or a layer has the child's name.
+        PersonaError: The name is taken, or cannot be one.
     """
+    _check_name(evaluator, home, name)
     wishes = breeding.parse_wishes(traits, source.skills)
     rng = np.random.default_rng([seed, 51])
     sheet = [c for skill in wishes for c in source.draw(skill, "select", n_questions, rng)]
@@ -74,6 +76,13 @@ def breed(
     best = int(scores.mean(1).argmax())
     _keep(evaluator, home, name, genomes[best], traits)
     return Bred(breeding.compare(children, measured), children[best].name)
+
+
+def _check_name(evaluator: LocalEvaluator, home: Path, name: str) -> None:
+    """Refuse a name that cannot be kept, before anything is asked."""
+    PersonaStore(home).check_free(Persona(name, evaluator.base.fingerprint).name)
+    if Library.open(home).versions(name):
+        raise RunSettingsError(f"there is a layer {name!r} already: choose another name")
 
 
 def _measured(who: str, genome: Genome, scores: np.ndarray, skills: Sequence[str]) -> Parent:

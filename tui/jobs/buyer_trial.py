@@ -1,4 +1,4 @@
-"""A buyer's trial: hold the price, sit the buyer's questions with and without the layer, settle.
+"""A buyer's trial: pay a day's rent, hold the price, sit the buyer's questions, settle.
 
 The questions are fixed by their digest before the layer is seen, and drawn with a seed made of the
 idempotency key: the same command, repeated after a crash, asks the same ones and settles the same
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from academy.challenge import SPLITS, Challenge
+from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.exam import sit_exam
 from academy.skills import skill_named, unique_questions
@@ -91,9 +91,9 @@ def own_sheet(questions: str, n: int, key: str) -> list[Challenge]:
     source = JsonlSource.read(Path(questions).expanduser())
     found = [
         challenge
-        for skill in source.skills
-        for split in SPLITS  # whoever owns the questions decides what they are for
-        for challenge in source.draw(skill, split, n, rng)
+        for (skill, split), held in source.counts.items()
+        if held  # whoever owns the questions decides what they are for: splits do not matter
+        for challenge in source.draw(skill, split, held, rng)
     ]
     return [found[i] for i in rng.permutation(len(found))[:n]]
 

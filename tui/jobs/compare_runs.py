@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,24 @@ import numpy as np
 from academy.challenge import Challenge
 from academy.errors import RunMismatchError
 from academy.evaluator import LocalEvaluator
+from academy.evolution.budget import Budget
+from academy.evolution.fitting import FittingSource
+from academy.evolution.mixture import unevolved
+from academy.evolution.pool import LayerPool
 from academy.evolution.router import fit_router
+from academy.evolution.run import RunResult
+from academy.evolution.state import Evolution
+from academy.evolution.workbench import Workbench
+from academy.operators.routing import RoutingGenes
 from academy.run_folder import RunFolder
+from academy.sources.checked import checked
 from academy.sources.source import ChallengeSource, open_source
-from academy.statistics.paired import compare_paired
 from academy.training import TokenMeter
+from academy.trials.trial import compare_scores
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from seeds.load import embedded_base_path
+from tui.jobs.demand import wanted
 from tui.jobs.evolve import saved_config, saved_genomes
 
 SEED = 41_000
@@ -47,7 +57,7 @@ def compare_runs(first: Path, second: Path, n_per_skill: int) -> RunsCompared:
                 f"the runs differ in run.{key} ({ours!r} and {theirs!r}): compare runs on the same"
             )
     base = BaseModel.load(configs[0].run.base or embedded_base_path())
-    source = open_source(configs[0].run.source)
+    source = FittingSource(checked(open_source(configs[0].run.source)), base)
     rng = np.random.default_rng(SEED)
     sheets = [source.draw(skill, "select", n_per_skill, rng) for skill in source.skills]
     items = [c for sheet in sheets for c in sheet]
@@ -63,26 +73,48 @@ def compare_runs(first: Path, second: Path, n_per_skill: int) -> RunsCompared:
 def _answered(
     base: BaseModel, source: ChallengeSource, home: Path, items: Sequence[Challenge]
 ) -> np.ndarray:
-    """Scores of one run's cast, each question answered by whom its router sends it to."""
-    genomes: list[Genome] = saved_genomes(home, base)
-    folder = RunFolder(home)
-    table = folder.read(folder.path / "result.json")["table"]
-    router = fit_router(base, source, table, np.random.default_rng(SEED), TokenMeter())
-    sent = router.members([c.prompt for c in items])
+    """Scores of one run's cast, each question answered by whom the run sends it to."""
+    senders = answerers(base, source, home, [c.prompt for c in items])
     scores = np.zeros(len(items))
     evaluator = LocalEvaluator(base)
-    for i in np.unique(sent):
-        mine = np.flatnonzero(sent == i)
-        scores[mine] = evaluator.scores([genomes[int(i)]], [items[int(j)] for j in mine])[0]
+    for digest, genome in {sent.digest: sent for sent in senders}.items():
+        mine = [i for i, sent in enumerate(senders) if sent.digest == digest]
+        scores[mine] = evaluator.scores([genome], [items[i] for i in mine])[0]
     return scores
 
 
+def answerers(
+    base: BaseModel, source: ChallengeSource, home: Path, prompts: list[str]
+) -> list[Genome]:
+    """The genome that answers each question: a finished run's own router, evolved genes included.
+
+    Args:
+        source: As the run draws from it, for the router's sample.
+    """
+    config, genomes = saved_config(home), saved_genomes(home, base)
+    folder = RunFolder(home)
+    result = folder.read(folder.path / "result.json")
+    run = Evolution(config, source.skills, np.zeros(len(source.skills)))
+    router = None
+    if config.routing.enabled:
+        router = fit_router(base, source, result["table"], run.rng("router"), TokenMeter())
+    mixture = None
+    if router is not None and result["routing"] is not None:
+        evaluator = LocalEvaluator(base)
+        bench = Workbench(
+            base, evaluator, source, LayerPool(base.fingerprint),
+            Budget(config.run.tokens, evaluator.tokens), wanted(config, source, home),
+        )  # fmt: skip
+        start, _, _ = unevolved(run, bench, router, genomes)
+        mixture = replace(start, genes=RoutingGenes(**result["routing"]))
+    return RunResult(config, run, [], genomes, router, TokenMeter(), mixture).answers(prompts)
+
+
 def _verdict(ours: np.ndarray, theirs: np.ndarray) -> str:
-    result = compare_paired(ours, theirs)
-    word = "no difference shown"
-    if result.p_mid < 0.05:
-        word = "the first is better" if result.effect > 0 else "the second is better"
+    words = {"A better": "the first is better", "B better": "the second is better"}
+    result = compare_scores(np.stack([ours, theirs]), rng=np.random.default_rng(SEED))
     return (
-        f"{word}: {100 * result.effect:+.1f} points ({100 * result.low:+.1f} to "
-        f"{100 * result.high:+.1f}), p {result.p_mid:.3f}, {len(ours)} questions"
+        f"{words.get(result.verdict, result.verdict)}: {100 * result.effect:+.1f} points "
+        f"({100 * result.low:+.1f} to {100 * result.high:+.1f}), p {result.p_value:.3f}, "
+        f"{len(ours)} questions"
     )

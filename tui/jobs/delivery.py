@@ -12,10 +12,21 @@ from pathlib import Path
 
 from genome.library import MANIFEST_FILE, Library, TrustPolicy
 from marketplace.client.remote import RemoteMarket
+from marketplace.errors import StatusError
 from marketplace.listing import ListingView
 from marketplace.protocol import MarketLike
+from marketplace.status import QUARANTINED
+from tui.jobs.revocations import refresh, refuse_revoked
 
 ANY_PARENTS = TrustPolicy(allow_missing_parents=True)
+SERVED_LAYERS = "served-layers"
+"""Folder of a home in which its service keeps layers."""
+
+
+def served_layer(layers: Path, digest: str) -> Path | None:
+    """Where a service on this machine keeps a layer's files; None = it has none of this digest."""
+    path = layers / "layers" / digest  # as `marketplace.service.layer_store` lays them down
+    return path if path.is_dir() else None
 
 
 def deliver(market: MarketLike, library: Library, digest: str) -> None:
@@ -33,13 +44,22 @@ def fetch(market: MarketLike, home: Path, name: str, digest: str) -> bool:
         name: The listing it belongs to.
 
     Raises:
+        ProvenanceError: The market revoked the layer.
+        StatusError: It is quarantined, so that nobody may use it, whoever may judge it.
         MarketError: The service refuses, or sends something else.
         LayerRejected: The library does not accept the layer.
     """
+    refresh(market, home)
+    refuse_revoked(home, [digest])
+    listing = market.listing(name)
+    if listing.digest == digest and listing.status == QUARANTINED:
+        raise StatusError(
+            f"{name} is quarantined and must not be used until it is judged: an evaluator does that"
+            f" with `continuum market recheck {name}`, which keeps no copy"
+        )
     library = Library.open(home)
     if digest in library or not isinstance(market, RemoteMarket):
         return False
-    listing = market.listing(name)
     with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
         shelve(library, market.download_layer(digest, Path(folder) / "layer"), listing)
     return True

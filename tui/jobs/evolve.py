@@ -7,31 +7,37 @@ The test split is opened here, once, for the receipts; evolution itself never se
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from academy.challenge import Challenge
 from academy.diversity.species import noun
 from academy.errors import RunMismatchError
 from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution.candidate import Genes
+from academy.evolution.checkpoint import Checkpoints
 from academy.evolution.config import RunConfig
 from academy.evolution.config_file import parse_config
 from academy.evolution.events import Observer
 from academy.evolution.pool import LayerPool
-from academy.evolution.run import RunResult, evolve
+from academy.evolution.run import RunResult, check_settings, evolve
 from academy.run_folder import RunFolder
+from academy.sources.checked import checked
+from academy.sources.errors import TooFewQuestionsError
+from academy.sources.names import name_from
 from academy.sources.source import ChallengeSource, open_source
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Library, Manifest, Receipt
-from persona.persona import Persona, PersonaStore
+from persona.persona import Persona, PersonaStore, numbered
 from seeds.load import embedded_base_path
+from tui.jobs.demand import wanted
 from tui.jobs.proposals import proposed_layers
 
 EXAM = 100
@@ -53,19 +59,21 @@ def run_evolution(
     """
     torch.set_num_threads(config.run.threads)
     base = BaseModel.load(config.run.base or embedded_base_path())
-    source = open_source(config.run.source)
+    source = checked(open_source(config.run.source))
+    check_settings(config, base, source)
     evaluator = make_evaluator(base) if make_evaluator else LocalEvaluator(base)
     result = evolve(
         config, base=base, evaluator=evaluator, source=source, folder=RunFolder(home),
         observer=observer, found=proposed_layers(config, base, source, home),
+        wanted=wanted(config, source, home),
     )  # fmt: skip
     exams = _examine(base, source, result)
-    _store(base, source, home, result, exams)
+    names = _store(base, source, home, result, exams)
     return {
         "cast": [
-            {"persona": _name(member.niches[0]), "niches": list(member.niches),
-             "accuracy": hits / n, "base_accuracy": base_hits / n, "questions": n}
-            for member, (n, hits, base_hits) in zip(result.cast, exams, strict=True)
+            {"persona": name, "niches": list(member.niches), "accuracy": hits / max(n, 1),
+             "base_accuracy": base_hits / max(n, 1), "questions": n}
+            for name, member, (n, hits, base_hits) in zip(names, result.cast, exams, strict=True)
         ],
         "tokens": result.tokens.equivalents,
         "generations": result.run.generation,
@@ -75,18 +83,22 @@ def run_evolution(
 
 
 def saved_config(home: Path) -> RunConfig:
-    """The settings of the run in a home.
+    """The settings of the run in a home; from its checkpoint if their file was deleted.
 
     Raises:
         RunError: There is none, or it is not one of this kind.
     """
     folder = RunFolder(home)
-    path = folder.path / "config.json"
+    path, states = folder.path / "config.json", Checkpoints(folder.path)
+    if not path.exists() and states.exists():
+        return states.config()
     if not path.exists():
         raise RunMismatchError(f"there is no run in {home}: start one with `continuum academy run`")
     data = folder.read(path)
-    sections = {key: value for key, value in data.items() if isinstance(value, dict)}
-    return parse_config(sections, str(path))
+    known = {field.name for field in fields(RunConfig)}
+    if not known & data.keys():
+        raise RunMismatchError(f"the run in {home} is no evolution run: use another --home")
+    return parse_config({key: data[key] for key in data if key in known}, str(path))
 
 
 def saved_genomes(home: Path, base: BaseModel) -> list[Genome]:
@@ -114,7 +126,9 @@ def _examine(
     counted = []
     for number, (member, genome) in enumerate(zip(result.cast, result.genomes, strict=True)):
         rng = np.random.default_rng([result.config.run.seed, 77, number])
-        sheet = source.draw(member.niches[0], "test", EXAM, rng)
+        sheet: list[Challenge] = []
+        with suppress(TooFewQuestionsError):  # a small file may have none to test with
+            sheet = source.draw(member.niches[0], "test", EXAM, rng)
         own, bare = evaluator.scores([genome, Genome(base.fingerprint)], sheet)
         counted.append((len(sheet), int(own.sum()), int(bare.sum())))
     return counted
@@ -122,7 +136,7 @@ def _examine(
 
 def _name(niche: str) -> str:
     """A persona's name: what a species of that niche is called, as a file name allows it."""
-    return re.sub(r"[^a-z0-9._-]+", "-", noun(niche).lower()).strip("-._") or "persona"
+    return name_from(noun(niche), "persona")
 
 
 def _store(
@@ -131,10 +145,14 @@ def _store(
     home: Path,
     result: RunResult,
     exams: list[tuple[int, int, int]],
-) -> None:
-    """Library and personas; doing it twice changes nothing."""
+) -> list[str]:
+    """Library and personas, whose names are returned; doing it twice changes nothing.
+
+    A name that something else has already is left to it: the next free one is taken.
+    """
     library = Library.open(home)
     store = PersonaStore(home)
+    names = []
     ancestor = result.run.ancestor
     for member, genome, (n, hits, base_hits) in zip(
         result.cast, result.genomes, exams, strict=True
@@ -142,19 +160,26 @@ def _store(
         niche = member.niches[0]
         digests = []
         for layer in genome.layers:
+            digests.append(layer.digest)
+            if layer.digest in library:  # shared layers come once
+                continue
             common = layer.digest == ancestor and len(genome.layers) > 1
             manifest = Manifest(
-                name="ancestor" if common else _name(niche),
+                name=free_name(library, "ancestor" if common else _name(niche)),
                 base_model=base.fingerprint,
                 description="what all species share" if common else source.describe(niche),
                 receipts=() if common or n == 0 else (
                     Receipt(niche, n, n_correct=hits, n_base_correct=base_hits),
                 ),
             )  # fmt: skip
-            if layer.digest not in library:  # shared layers come once
-                library.add(layer, manifest, base_model_path=base.path)
-            digests.append(layer.digest)
+            library.add(layer, manifest, base_model_path=base.path)
         persona = Persona(_name(niche), base.fingerprint, tuple(digests), source.describe(niche))
         if any(weight != 1.0 for weight in genome.weights):
             persona = replace(persona, weights=genome.weights)
-        store.save(persona)
+        names.append(store.keep(persona))
+    return names
+
+
+def free_name(library: Library, name: str) -> str:
+    """The name, or the next like it that no layer of the library has."""
+    return next(one for one in numbered(name) if not library.versions(one))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from academy.evolution.config import RunConfig
+from academy.evolution.config import RunConfig, listed
 from academy.run_folder import RunFolder
 from academy.sources.source import ChallengeSource
 from genome.base_model import BaseModel
@@ -35,8 +35,8 @@ def proposed_layers(
     Raises:
         LibraryError, LayerRejectedError: A layer that was proposed is gone or damaged.
     """
-    used = {n for names in (config.operators.names, config.islands.operators) for n in names}
-    wanted = {name for listed in used for name in listed.split(",")}
+    wanted = {*config.operators.names, *config.operators.rates}
+    wanted |= {name for one in config.islands.operators for name in listed(one)}
     if not wanted & set(NEEDED_BY) or not (home / "library").is_dir():
         return {}
     library = Library.open(home)

@@ -2,8 +2,10 @@
 
     continuum market recheck sorter
 
-The layer comes from the home's library or from the service; its files are validated and must have
-the listing's digest, so that what is examined is what is sold.
+The layer comes from the home's library, from the service, or, where the home is the service's own,
+from what the service keeps; its files are validated and must have the listing's digest, so that
+what is examined is what is sold. Whoever may use the layer can re-run it, and evaluators any that
+is not revoked; what they judge does not stay in their library.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from marketplace.protocol import MarketLike
 from marketplace.receipt import ReceiptView, RecheckView
 from seeds.load import embedded_base_path
 from tui.jobs.buyer_trial import sheet_digest
+from tui.jobs.delivery import SERVED_LAYERS, served_layer
 from tui.jobs.standard_exam import sheet_of
 
 
@@ -37,6 +40,7 @@ def recheck_listing(
     key: str,
     receipt: int | None = None,
     base: Path | None = None,
+    layers: Path | None = None,
 ) -> RecheckView:
     """Sit a listing's stated exam again and file what came out.
 
@@ -44,6 +48,7 @@ def recheck_listing(
         by: Who vouches for the re-run; only an evaluator's binds.
         receipt: Its number; None = the headline of the newest version.
         base: Folder of the base model; None = the embedded one.
+        layers: Where a service keeps its layers; None = the home's own service.
 
     Raises:
         ReceiptNotFoundError: The listing has no such receipt.
@@ -59,7 +64,8 @@ def recheck_listing(
         raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
     if not isinstance(market, RemoteMarket) and by not in HOUSE:
         market.open_account(by)
-    layer = _layer(market, home, claimed.digest).bound_to(model.fingerprint)
+    found = _layer(market, home, layers or home / SERVED_LAYERS, claimed.digest)
+    layer = found.bound_to(model.fingerprint)
     evaluator = LocalEvaluator(model)
     genome = Genome.of(layer)
     evaluator.check(genome)
@@ -79,15 +85,18 @@ def _receipt(market: MarketLike, name: str, number: int | None) -> ReceiptView:
     raise ReceiptNotFoundError(f"listing {name!r} has no receipt {number}: it has {known}")
 
 
-def _layer(market: MarketLike, home: Path, digest: str) -> Layer:
+def _layer(market: MarketLike, home: Path, layers: Path, digest: str) -> Layer:
     """The layer that is sold, whatever else lies under its name.
 
     Raises:
-        LayerNotFoundError: The library does not have it.
+        LayerNotFoundError: Neither the library nor the home's service has it.
         LayerRejected: What came is not acceptable, or another layer.
     """
     library = Library.open(home)
-    if digest in library or not isinstance(market, RemoteMarket):
+    if digest in library:
         return library.get(digest)
+    if not isinstance(market, RemoteMarket):
+        served = served_layer(layers, digest)
+        return library.get(digest) if served is None else Layer.from_store(served, digest)
     with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
         return Layer.from_store(market.download_layer(digest, Path(folder) / "layer"), digest)

@@ -9,6 +9,7 @@ from typing import Any
 from academy.errors import RunMismatchError
 from academy.evolution.report import write_report
 from academy.run_folder import RunFolder
+from tui.jobs.trial_log import TRIAL_LOG
 
 
 def write_run_report(home: Path) -> Path:
@@ -31,7 +32,7 @@ def write_run_report(home: Path) -> Path:
         folder.read(config),
         generations,
         folder.read(result) if result.exists() else None,
-        _events(folder.path / "events.jsonl"),
+        [*_events(folder.path / "events.jsonl"), *_events(home / TRIAL_LOG)],
     )
     return path
 

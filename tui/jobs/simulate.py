@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from marketplace.simulator.comparison import attack_gains
 from marketplace.simulator.economy import simulate
 from marketplace.simulator.figures import draw
 from marketplace.simulator.settings import ATTACKS, Economy
@@ -32,8 +33,8 @@ class Simulated:
             f" the first month, {self.summary['quality_served_last_month']:.1%} in the last",
             f"concentration HHI {self.summary['hhi']:.3f}, Gini {self.summary['gini']:.3f}",
             *(
-                f"{name:<13} {attacker['net_credits']:+.2f} credits after"
-                f" {attacker['spent_credits']:.2f} spent on it"
+                f"{name:<13} {attacker['gain_credits']:+.2f} credits against the same months"
+                f" without it, {attacker['spent_credits']:.2f} spent on it"
                 for name, attacker in attackers.items()
                 if attacker["attacked"]
             ),
@@ -54,4 +55,6 @@ def run_simulation(
     economy = Economy(months=months, seed=seed, attacks=attacks)
     out.mkdir(parents=True, exist_ok=True)
     history = simulate(economy)
+    for attack, gain in attack_gains(economy).items():
+        history.summary["attackers"][attack]["gain_credits"] = gain
     return Simulated((*history.write(out), *draw(history, out)), history.summary)

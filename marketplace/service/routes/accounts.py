@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
 from marketplace.account import AccountView
 from marketplace.account_key import KeyView
 from marketplace.journal import PostingView
 from marketplace.listing import PurchaseView
+from marketplace.names import NAME
 from marketplace.service.answers import Cursor, Limit, answer, page
-from marketplace.service.caller import Signed
+from marketplace.service.caller import Signed, within_registrations
 from marketplace.service.change import Changing, Joining
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
@@ -18,7 +19,7 @@ from marketplace.service.wire_models import Body, Credits, PublicKey, model_of, 
 from marketplace.trading.records import IncomeView
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
-_PATH_PATTERN = r"^[a-z0-9._-]{1,64}(~[a-z0-9._-]{1,64})?$"
+_PATH_PATTERN = rf"^{NAME}(~{NAME})?$"
 
 
 async def account_in_path(
@@ -61,10 +62,14 @@ class GrantBody(Body):
 
 
 @router.put("/{name}", operation_id="register", response_model=model_of(KeyView))
-async def register(name: Account, body: RegisterBody, change: Joining, service: Here) -> Response:
+async def register(
+    name: Account, body: RegisterBody, request: Request, change: Joining, service: Here
+) -> Response:
     """Open an account with its first key, which signs this request."""
     if change.caller.proof.public_key != body.public_key:
         raise ProblemError("forbidden", "the new key itself must sign its registration: use it")
+    if change.caller.account is None:
+        within_registrations(request)
     return answer(
         await change.run(lambda key: service.market.register(name, body.public_key, key=key))
     )
@@ -81,11 +86,13 @@ async def read_account(name: Account, caller: Signed, service: Here) -> Response
 async def list_postings(
     name: Account, caller: Signed, service: Here, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
-    """The account's statement, oldest first."""
+    """The account's statement, newest first."""
     caller.must_be(name)
-    postings = await service.read(lambda: service.market.postings(name))
     scope = ("postings", name)
-    return page(*service.cursors.page_by_count(scope, postings, cursor=cursor, limit=limit))
+    start = None if cursor is None else str(service.cursors.open(scope, cursor))
+    found = await service.read(lambda: service.market.statement(name, limit=limit, cursor=start))
+    following = None if found.next is None else service.cursors.seal(scope, found.next)
+    return page(found.lines, following)
 
 
 @router.get(
@@ -158,5 +165,5 @@ async def revoke_key(
     change.caller.must_be(name)
     market = service.market
     view = await change.run(lambda key: market.revoke_key(name, public_key, key=key))
-    service.forget_speakers()
+    service.speakers.forget()
     return answer(view)

@@ -10,13 +10,13 @@ from marketplace.listing import PurchaseView
 from marketplace.service.answers import Cursor, Limit, answer, page
 from marketplace.service.caller import Anyone, Signed
 from marketplace.service.change import Changing
+from marketplace.service.delivery import must_be_deliverable
 from marketplace.service.payment import Due, costs
 from marketplace.service.state import Here
 from marketplace.service.wire_models import (
     ACCOUNT_PATTERN,
     AccountName,
     Body,
-    Count,
     Credits,
     Days,
     ListingName,
@@ -81,12 +81,10 @@ class BountyBody(Body):
 
 
 class ClaimBody(Body):
-    """The exam that earns a bounty, and who sat it."""
+    """The listing that earned a bounty, and who says so; its exam is on file."""
 
     listing: Name
     by: AccountName
-    n_questions: Several
-    n_correct: Count
 
 
 class OfferBody(Body):
@@ -145,7 +143,11 @@ async def buy_bundle(
     def due() -> Due:
         return next((Due(x.price_nanos) for x in market.bundles() if x.name == name), Due(0))
 
+    def listings() -> list[str]:
+        return [one for x in market.bundles() if x.name == name for one in x.listings]
+
     costs(request, due)
+    await must_be_deliverable(change, listings)
     bought = await change.run(
         lambda key: market.bundle_buy(bundle=name, **body.arguments(), key=key)
     )
@@ -215,7 +217,7 @@ async def list_bounties(
 async def claim_bounty(
     number: Number, body: ClaimBody, change: Changing, service: Here
 ) -> Response:
-    """Report the exam that earns a bounty."""
+    """Pay the reward to a listing whose receipt a judge has re-run and found above the mark."""
     change.caller.must_be(body.by)
     market = service.market
     return answer(

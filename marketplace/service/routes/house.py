@@ -86,7 +86,7 @@ async def read_epoch(caller: Anyone, service: Here) -> Response:
 async def close_epoch(body: EpochBody, change: Changing, service: Here) -> Response:
     """Close the running epoch, for operators: demand moves every price."""
     change.caller.must_operate()
-    await change.run(lambda key: service.market.close_epoch(body.number))
+    await change.run(lambda key: service.market.close_epoch(body.number, key=key))
     return JSONResponse({"status": "closed"})
 
 

@@ -1,4 +1,4 @@
-"""The files of layers: in, file by file, before publishing; out, by ranges, to who may use them."""
+"""The files of layers: in, file by file, before publishing; out, by ranges, to users and judges."""
 
 import base64
 import hashlib
@@ -15,11 +15,12 @@ from marketplace.service.answers import answer
 from marketplace.service.caller import BODY_STREAMED, Caller, Signed
 from marketplace.service.change import Changing
 from marketplace.service.etags import lists
-from marketplace.service.layer_store import LayerStore, StoredFile, StoredLayer
+from marketplace.service.layer_store import LayerStore
 from marketplace.service.problems import ProblemError
 from marketplace.service.ranges import ByteRange, byte_range
 from marketplace.service.signature import mismatch, sha256_of
 from marketplace.service.state import Here, Service
+from marketplace.service.stored_layer import StoredFile, StoredLayer
 from marketplace.service.wire_models import HEX64_PATTERN, model_of
 
 router = APIRouter(prefix="/v1/layers", tags=["layers"])
@@ -63,12 +64,13 @@ async def upload_file(
     """Take in one file of a layer; the weights come last and complete it."""
     store, account = _store(service), _account(change.caller)
     expected, limit = sha256_of(change.caller.proof.digest), store.limit_of(file)
-    part = await service.read(lambda: store.incoming(account, digest, file))
+    announced = min(limit, int(request.headers.get("content-length", 0)))
+    part = await service.read(lambda: store.incoming(account, digest, file, announced))
     try:
         n_bytes = await _receive(request, service, part, expected=expected, limit=limit)
         kept = await change.run_heavy(lambda: store.keep(part, account, digest, file))
     finally:
-        part.unlink(missing_ok=True)
+        store.forget(part)
     return answer({"name": file, "n_bytes": n_bytes, "complete": kept is not None}, status=201)
 
 
@@ -82,8 +84,8 @@ async def abandon_upload(digest: LayerDigest, change: Changing, service: Here) -
 
 @router.get("/{digest}", operation_id="list_files", response_model=model_of(StoredLayer))
 async def list_files(digest: LayerDigest, caller: Signed, service: Here) -> Response:
-    """Names, sizes and hashes of a layer's files, for who may use it."""
-    await _must_use(service, caller, digest)
+    """Names, sizes and hashes of a layer's files, for who may use or judge it."""
+    await _must_have(service, caller, digest)
     return answer(await service.read(lambda: _store(service).layer(digest)))
 
 
@@ -92,8 +94,8 @@ async def list_files(digest: LayerDigest, caller: Signed, service: Here) -> Resp
 async def download_file(
     digest: LayerDigest, file: FileName, request: Request, caller: Signed, service: Here
 ) -> Response:
-    """A file of a layer, or a part of it by Range, for who may use it."""
-    await _must_use(service, caller, digest)
+    """A file of a layer, or a part of it by Range, for who may use or judge it."""
+    await _must_have(service, caller, digest)
     opened, facts = await service.read(lambda: _store(service).open(digest, file))
     try:
         tag = f'"{facts.sha256}"'
@@ -163,12 +165,14 @@ async def _receive(
     return n_bytes
 
 
-async def _must_use(service: Service, caller: Caller, digest: str) -> None:
-    """Refuse who has not paid; in the same words whether the layer exists or not."""
+async def _must_have(service: Service, caller: Caller, digest: str) -> None:
+    """Refuse who neither paid nor judges; in the same words whether the layer exists or not."""
     account = _account(caller)
-    if not await service.read(lambda: service.market.may_use(account, digest)):
+    if not await service.read(lambda: service.market.may_fetch(account, digest)):
         raise ProblemError(
-            "forbidden", f"{account!r} may not use layer {digest}: buy or rent it first"
+            "forbidden",
+            f"{account!r} may not use layer {digest}: buy or rent it first; a day's rent is enough"
+            " to re-run its exam, and evaluators, whom the operator appoints, re-run any",
         )
 
 

@@ -1,5 +1,6 @@
 """What is for sale, finding it, and putting it there."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -15,7 +16,6 @@ from marketplace.service.answers import Cursor, Limit, answer, page, wire
 from marketplace.service.caller import Anyone, Caller
 from marketplace.service.change import Changing
 from marketplace.service.etags import tagged
-from marketplace.service.problems import ProblemError
 from marketplace.service.publishing import Prepared, prepare
 from marketplace.service.state import Here, Service
 from marketplace.service.wire_models import (
@@ -126,17 +126,9 @@ async def list_listings(
 async def publish(body: ListingBody, change: Changing, service: Here) -> Response:
     """Put an uploaded layer up for sale; what its files say is found out here, not believed."""
     change.caller.must_be(body.owner)
-    prepared = await _prepared(service, body)
-    view = await change.run(
-        lambda key: service.market.publish(
-            owner=body.owner, name=body.name, digest=body.digest, base_model=body.base_model,
-            niche=body.niche, ask_nanos=body.ask, receipt=body.receipt.facts(),
-            receipts=[one.facts() for one in body.receipts], description=body.description,
-            licence=body.licence, tags=body.tags, version_of=body.version_of,
-            parents=[Parent(one.name, one.weight) for one in body.parents],
-            sketch=prepared.sketch, exact=prepared.exact, evidence=prepared.evidence, key=key,
-        )
-    )  # fmt: skip
+    with _kept(service, body.digest, change.caller.name):
+        prepared = await _prepared(service, body)
+        view = await change.run(lambda key: _published(service, body, prepared, key))
     where = f"/v1/listings/{view.name}"
     return answer(view, change.caller, status=201, headers={"Location": where})
 
@@ -176,15 +168,32 @@ async def list_versions(
     return page(*service.cursors.page_by_count(scope, found, cursor=cursor, limit=limit))
 
 
+def _kept(service: Service, digest: str, account: str) -> AbstractContextManager[None]:
+    """Keeps the layer's files as they are until it is listed, or refused."""
+    store = service.store
+    return nullcontext() if store is None else store.being_listed(digest, account)
+
+
 async def _prepared(service: Service, body: ListingBody) -> Prepared:
     store = service.store
     if store is None:
         return Prepared()
-    if not store.has(body.digest):
-        raise ProblemError(
-            "layer-missing", f"layer {body.digest} was not uploaded: PUT its files first"
-        )
     return await service.heavy(lambda: prepare(store, body.digest, body.base_model))
+
+
+def _published(service: Service, body: ListingBody, prepared: Prepared, key: str) -> ListingView:
+    view = service.market.publish(
+        owner=body.owner, name=body.name, digest=body.digest, base_model=body.base_model,
+        niche=body.niche, ask_nanos=body.ask, receipt=body.receipt.facts(),
+        receipts=[one.facts() for one in body.receipts], description=body.description,
+        licence=body.licence, tags=body.tags, version_of=body.version_of,
+        parents=[Parent(one.name, one.weight) for one in body.parents],
+        sketch=prepared.sketch, exact=prepared.exact, evidence=prepared.evidence,
+            must_be_signed=service.settings.must_be_signed, key=key,
+    )  # fmt: skip
+    if service.store is not None:
+        service.store.listed(body.digest)
+    return view
 
 
 async def _note_miss(service: Service, caller: Caller, conditions: Wanted) -> None:

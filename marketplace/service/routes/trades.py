@@ -10,6 +10,7 @@ from marketplace.listing import PurchaseView
 from marketplace.service.answers import Cursor, Limit, answer, page, wire
 from marketplace.service.caller import Anyone, Signed
 from marketplace.service.change import Changing
+from marketplace.service.delivery import must_be_deliverable
 from marketplace.service.etags import check_if_match, tagged
 from marketplace.service.payment import Due, costs
 from marketplace.service.state import Here, Service
@@ -101,6 +102,7 @@ async def buy(
     """Pay the running price; the buyer then owns the layer for good."""
     change.caller.must_be(body.buyer)
     costs(request, lambda: price_of(service, name))
+    await must_be_deliverable(change, lambda: [name])
     view = await change.run(
         lambda key: service.market.buy(listing=name, **body.arguments(), key=key)
     )
@@ -140,6 +142,7 @@ async def rent(
         return Due(daily * body.days, service.market.listing(name).owner)
 
     costs(request, due)
+    await must_be_deliverable(change, lambda: [name])
     return answer(
         await change.run(lambda key: service.market.rent(listing=name, **body.arguments(), key=key))
     )
@@ -151,9 +154,15 @@ async def rent(
 async def open_trial(
     name: ListingName, body: TrialBody, request: Request, change: Changing, service: Here
 ) -> Response:
-    """Hold the price while the buyer's own questions decide."""
+    """Take a day's rent and hold the price while the buyer's own questions decide."""
     change.caller.must_be(body.buyer)
-    costs(request, lambda: price_of(service, name))
+
+    def due() -> Due:
+        terms = service.market.terms(name)
+        return Due(terms.price_nanos + terms.trial_nanos, service.market.listing(name).owner)
+
+    costs(request, due)
+    await must_be_deliverable(change, lambda: [name])
     return answer(
         await change.run(
             lambda key: service.market.trial_open(listing=name, **body.arguments(), key=key)
@@ -185,7 +194,7 @@ async def settle_trial(
     """Let the result decide: the held price is paid, or released."""
     market = service.market
     trial = await service.read(lambda: market.trial(number))
-    change.caller.must_be(trial.buyer)
+    change.caller.must_see(trial.buyer, f"trial {number}")
     return answer(
         await change.run(lambda key: market.trial_settle(trial=number, **body.arguments(), key=key))
     )

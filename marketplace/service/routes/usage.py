@@ -4,14 +4,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from marketplace.errors import MarketError
-from marketplace.service.answers import answer, wire
+from marketplace.errors import IdempotencyKeyReusedError, MarketError
+from marketplace.service.answers import JSONAnswer, answer, wire
 from marketplace.service.caller import Caller, Signed
 from marketplace.service.change import Change, Changing
+from marketplace.service.delivery import must_be_deliverable
 from marketplace.service.payment import Due, costs
-from marketplace.service.problems import market_document, status_of
+from marketplace.service.problems import ProblemError, market_document, status_of
 from marketplace.service.state import Here
 from marketplace.service.wire_models import (
     NAME_PATTERN,
@@ -84,17 +85,32 @@ class ClosingBody(Body):
 
 @router.post("/usage", operation_id="charge", response_model=ChargeAnswers)
 async def charge(body: ChargesBody, change: Changing, service: Here) -> Response:
-    """Pay for uses; a refused one does not stop the others, and a repeated one costs nothing."""
+    """Pay for uses; a refused one does not stop the others, and a repeated one costs nothing.
+
+    Each use has its key. The request's own belongs to the whole list: give a single use's key, and
+    it is taken by the payment itself; else it is claimed first, and must be no use's key.
+    """
     for one in body.charges:
         change.caller.must_be(one.account)
-    prefix = change.caller.name
+    prefix, keys = change.caller.name, [one.key for one in body.charges]
+    is_its_own = keys == [change.key]
+    if change.key in keys and not is_its_own:
+        raise ProblemError(
+            "request-invalid",
+            "the Idempotency-Key of several uses must not be the key of one: choose another",
+        )
     wanted = [
         Charge(one.account, one.listing, one.units, f"{prefix}:{one.key}") for one in body.charges
     ]
     with change.only_one():
+        if not is_its_own:
+            claimed = change.market_key
+            await service.change(lambda: service.market.claim_batch(wanted, key=claimed))
         answers = await service.market.charge_each(wanted)
+    if is_its_own and isinstance(answers[0], IdempotencyKeyReusedError):
+        raise answers[0]
     items = [_charged(found, change.caller) for found in answers]
-    return JSONResponse({"items": items, "next": None})
+    return JSONAnswer({"items": items, "next": None})
 
 
 @router.post(
@@ -106,6 +122,7 @@ async def open_meter(
     """Hold up to so many credits and rent by use."""
     change.caller.must_be(body.account)
     costs(request, lambda: Due(body.limit, service.market.listing(name).owner))
+    await must_be_deliverable(change, lambda: [name])
     return answer(
         await change.run(
             lambda key: service.market.meter_open(listing=name, **body.arguments(), key=key)
@@ -117,7 +134,7 @@ async def open_meter(
 async def read_meter(number: Number, caller: Signed, service: Here) -> Response:
     """What a meter of the caller's shows."""
     view = await service.read(lambda: service.market.meter(number))
-    caller.must_be(view.account)
+    caller.must_see(view.account, f"meter {number}")
     return answer(view)
 
 
@@ -150,7 +167,7 @@ async def close_meter(
 async def _own_meter(change: Change, number: int) -> None:
     market = change.service.market
     view = await change.service.read(lambda: market.meter(number))
-    change.caller.must_be(view.account)
+    change.caller.must_see(view.account, f"meter {number}")
 
 
 def _charged(found: UsageView | MarketError, caller: Caller) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +23,6 @@ from academy.run_folder import RunFolder
 from academy.testing import small_run
 from academy.training import StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows
-from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Factors, Layer
 from genome.testing import tiny_base
@@ -156,13 +156,54 @@ def test_a_full_disk_stops_the_run_and_it_can_go_on(
 
 def test_other_settings_in_the_same_folder_are_refused(base: BaseModel, tmp_path: Path) -> None:
     evolve(small_run(), base=base, folder=RunFolder(tmp_path))
-    with pytest.raises(RunMismatchError, match="another --out"):
+    with pytest.raises(RunMismatchError, match=r"run\.seed=1, not run\.seed=9.*another folder"):
         evolve(small_run(run={"seed": 9}), base=base, folder=RunFolder(tmp_path))
 
 
 def test_a_configuration_for_another_base_is_refused(base: BaseModel) -> None:
-    with pytest.raises(BaseModelMismatchError):
+    with pytest.raises(RunSettingsError, match=r"run\.base_fingerprint is 0{16}, the base model"):
         evolve(small_run(run={"base_fingerprint": "0" * 16}), base=base)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"islands": {"count": 2, "skills": ("sort", "cuont")}}, "did you mean 'count'"),
+        ({"run": {"tokens": 2000}}, r"run\.tokens is 2000"),
+    ],
+)
+def test_what_is_refused_before_it_begins_is_not_remembered(
+    base: BaseModel, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    evaluator = LocalEvaluator(base)
+    with pytest.raises(RunSettingsError, match=words):
+        evolve(small_run(**changes), base=base, evaluator=evaluator, folder=RunFolder(tmp_path))
+    assert evaluator.tokens.equivalents == 0
+    assert not RunFolder(tmp_path).has_begun()
+
+
+def test_a_run_says_that_it_began_before_anything_is_asked(
+    base: BaseModel, tmp_path: Path
+) -> None:
+    class Looking(LocalEvaluator):
+        seen: str = ""
+
+        def scores(self, *args: Any) -> np.ndarray:
+            self.seen = self.seen or RunFolder(tmp_path).status()["phase"]
+            raise KeyboardInterrupt
+
+    looking = Looking(base)
+    with pytest.raises(KeyboardInterrupt):
+        evolve(small_run(), base=base, evaluator=looking, folder=RunFolder(tmp_path))
+    assert looking.seen == "beginning" and RunFolder(tmp_path).has_begun()
+
+
+def test_a_log_that_is_no_text_is_one_line(base: BaseModel, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        evolve(small_run(), base=base, folder=RunFolder(tmp_path), observer=stop_after(3))
+    (tmp_path / "run" / "events.jsonl").write_bytes(b"\xff\xfe{\n")
+    with pytest.raises(RunCorruptError, match=r"events\.jsonl is no text .* move it away"):
+        evolve(small_run(), base=base, folder=RunFolder(tmp_path))
 
 
 def test_a_hopeless_budget_is_refused_before_anything_is_spent(base: BaseModel) -> None:
@@ -214,11 +255,11 @@ def test_an_evaluator_that_raises_costs_the_item_and_is_counted(base: BaseModel)
 
         def draw(self, skill: str, split: str, n: int, rng: np.random.Generator,
                  **_: Any) -> list[Challenge]:  # fmt: skip
-            numbers = rng.choice(400, n, replace=False)
-            return [
+            asked = (
                 Challenge(f"double {x}", str(2 * x), skill, "numbers", tolerance=0.0)
-                for x in numbers
-            ]
+                for x in rng.permutation(2000)
+            )
+            return list(itertools.islice((c for c in asked if c.split == split), n))
 
     evaluator = LocalEvaluator(base, scorers={"numeric": broken}, max_new_tokens={"numeric": 4})
     heard: list[Event] = []

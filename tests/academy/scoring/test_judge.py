@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from academy.answering import positions
 from academy.challenge import Challenge
 from academy.scoring.errors import ScoringError
 from academy.scoring.judge import PROMPT, Judge, Pair, Verdicts, agreement
@@ -93,3 +94,10 @@ def test_the_verdict_is_the_likelier_label_as_a_forward_pass_gives_it(tokenizer:
             logits = base.model(input_ids=torch.tensor(ids)).logits[0, -1]
         expected.append(float(logits[ord("A")] - logits[ord("B")]))
     np.testing.assert_allclose(lean, [expected[0], -expected[1]], atol=1e-4)
+
+
+def test_a_judge_says_which_pairs_it_can_read(tokenizer: Any) -> None:
+    base = tiny_base(tokenizer)
+    judge = Judge(base, Genome(base.fingerprint))
+    assert judge.reads(Pair("2+2?", "4", "5"))
+    assert not judge.reads(Pair("2+2?", "4" * positions(base.model), "5"))

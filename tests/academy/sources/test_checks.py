@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from academy.challenge import SPLITS, Challenge, Split
-from academy.sources.checks import check_sample, check_source, find_overlap, majority_share
+from academy.sources.checks import (
+    check_sample,
+    check_source,
+    find_overlap,
+    majority_share,
+    one_answer_shares,
+)
 from academy.sources.errors import SplitOverlapError
 
 
@@ -81,3 +87,10 @@ def test_a_source_that_splits_by_seed_is_caught() -> None:
 def test_majority_share_is_what_a_constant_answer_scores() -> None:
     assert majority_share([_asked(f"{i}?", a) for i, a in enumerate("aaab")]) == 0.75
     assert majority_share([]) == 0.0
+
+
+def test_a_skill_of_one_answer_is_named_unless_it_is_too_small_to_tell() -> None:
+    many = [_asked(f"{i}?", "yes" if i % 3 else "no") for i in range(12)]
+    assert one_answer_shares(many) == {many[0].skill: 8 / 12}
+    assert one_answer_shares(many[:9]) == {} == one_answer_shares([])
+    assert one_answer_shares([_asked(f"{i}?", str(i)) for i in range(12)]) == {}

@@ -14,7 +14,13 @@ from academy.statistics.multiple import holm
 from academy.statistics.paired import compare_paired
 from academy.trials.errors import SameGenomeError, TrialItemsError, TrialScoresError
 from academy.trials.items import draw_items
-from academy.trials.trial import TrialResult, judge_together, offline_trial, online_trial
+from academy.trials.trial import (
+    TrialResult,
+    compare_scores,
+    judge_together,
+    offline_trial,
+    online_trial,
+)
 from genome.genome import Genome
 from genome.testing import random_layer, tiny_base, tiny_llama
 
@@ -219,3 +225,42 @@ def test_with_a_real_evaluator_online_and_offline_see_the_same_scores(tokenizer:
     lots = online_trial(LocalEvaluator(base), one, other, questions, max_items=12, block=3)
     assert (lots.n_items, lots.mean_a, lots.mean_b) == (12, whole.mean_a, whole.mean_b)
     assert (lots.ahead_a, lots.ahead_b) == (whole.ahead_a, whole.ahead_b)
+
+
+def scored(only_a: int, only_b: int, n: int) -> np.ndarray:
+    """(2, n) scores of which A alone got some right and B alone others."""
+    scores = np.zeros((2, n))
+    scores[0, :only_a] = 1
+    scores[1, only_a : only_a + only_b] = 1
+    return scores
+
+
+def test_where_the_test_shows_nothing_the_interval_holds_zero() -> None:
+    """4 to 0 of 30: p .0625, and Tango's own interval would be +0.5 to +29.7 points."""
+    rng = np.random.default_rng(0)
+    found = compare_scores(scored(4, 0, 30), rng=rng)
+    assert (found.verdict, found.low) == ("no difference shown", 0.0)
+    assert found.p_value == 0.0625 and found.high == pytest.approx(0.297, abs=1e-3)
+    mirrored = compare_scores(scored(0, 4, 30), rng=rng)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, 0.0))
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 0.2])
+def test_verdict_and_interval_agree_whatever_was_counted(alpha: float) -> None:
+    rng = np.random.default_rng(0)
+    for differ in range(0, 31):
+        for only_b in range(differ + 1):
+            found = compare_scores(scored(differ - only_b, only_b, 40), rng=rng, alpha=alpha)
+            shown = found.low > 0 or found.high < 0
+            assert shown == (found.verdict != "no difference shown")
+            assert found.p_value <= alpha or not shown
+            assert found.low <= found.effect <= found.high
+
+
+def test_after_holm_verdict_and_interval_still_agree() -> None:
+    one = offline(rigged(0.7, 0.5))
+    weak, strong = judge_together([replace(one, p_value=0.03), replace(one, p_value=0.0001)])
+    assert (weak.verdict, strong.verdict) == ("A better", "A better")
+    alone, beside = judge_together([replace(one, p_value=0.03), replace(one, p_value=0.5)])
+    assert alone.verdict == beside.verdict == "no difference shown"
+    assert alone.low == 0.0 < one.low and alone.high == one.high

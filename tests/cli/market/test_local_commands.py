@@ -14,6 +14,7 @@ from academy.selection import demand_files
 from academy.skills import SKILL_NAMES
 from marketplace.market import Market
 from marketplace.testing import publish_example
+from persona.persona import Persona, PersonaStore
 from tui.cli.testing import Done, continuum
 
 
@@ -87,9 +88,12 @@ def test_bundles_bounties_and_compute(home: Path) -> None:
         "--accuracy", 0.9, "-a", "bob",
     )  # fmt: skip
     number = ok(home, "bounty", "list").splitlines()[2].split()[0]
-    assert "paid for sorter" in ok(
-        home, "bounty", "claim", number, "sorter", "--right", 95, "--questions", 100, "-a", "bob"
-    )
+    refused = run(home, "bounty", "claim", number, "sorter", "-a", "ada").refusal
+    assert "no judge" in refused and "bounty claim" in refused  # the maker's word earns nothing
+    with Market.open(f"sqlite:///{home / 'market.db'}") as market:
+        (receipt,) = market.receipts("sorter")
+        market.recheck(receipt=receipt.id, by="bob", n_correct=95, n_base_correct=30, key="exam")
+    assert "paid for sorter" in ok(home, "bounty", "claim", number, "sorter", "-a", "ada")
     assert "gpu" in ok(
         home, "compute", "offer", "gpu", "--ask", 0.001, "--capacity", 10000, "-a", "ada"
     )
@@ -107,6 +111,43 @@ def test_a_mandate_spends_up_to_its_cap(home: Path) -> None:
     assert "bob/shopper" in ok(home, "mandate", "list", "-a", "bob")
     ok(home, "use", "sorter", 1000, "-a", "bob/shopper")
     assert "bob has 49." in ok(home, "mandate", "reclaim", "shopper", "-a", "bob")
+
+
+def test_a_mandate_has_a_key_of_its_own(home: Path) -> None:
+    """Made here, or elsewhere and proven; taken back by its owner; nothing secret is printed."""
+    ok(home, "mandate", "open", "shopper", "--cap", 2, "--fund", 1, "-a", "bob")
+    assert "bob/shopper signs for itself" in ok(home, "mandate", "key", "shopper", "-a", "bob")
+    assert "PRIVATE" not in ok(home, "keys") and "bob/shopper" in ok(home, "keys")
+    told = continuum("market", "mandate", "ask", "bob/shopper", "--home", home / "elsewhere").out
+    words = told.splitlines()[-1].split()[2:]  # `continuum market ...`, as it is to be typed
+    assert "bob/shopper signs for itself" in ok(home, *words)
+    gone = ok(home, "mandate", "revoke", "shopper", "-a", "bob")
+    assert gone.count("no longer speaks for bob/shopper") == 2
+    assert "no key did" in ok(home, "mandate", "revoke", "shopper", "-a", "bob")
+    assert "bob/shopper" not in ok(home, "keys")
+    assert "already registered" in run(home, *words).refusal
+    assert "does not exist" in run(home, "mandate", "key", "nothing", "-a", "bob").refusal
+    assert "bob/nothing" not in ok(home, "keys")
+
+
+def test_long_tables_show_their_beginning(home: Path) -> None:
+    """Listings by name, postings from the newest; both say that there are more."""
+    listed = ok(home, "list", "--limit", 1)
+    assert "adder" in listed and "sorter" not in listed and "the first 1:" in listed
+    assert "raise" not in ok(home, "list", "--limit", 2)
+    ok(home, "buy", "sorter", "-a", "bob")
+    newest = ok(home, "wallet", "bob", "--limit", 1)
+    assert "sale" in newest and "fund" not in newest and "the newest 1:" in newest
+    whole = ok(home, "wallet", "bob", "--limit", 2)
+    assert whole.index("fund") < whole.index("sale") and "raise" not in whole
+
+
+def test_an_epoch_is_closed_once_per_key(home: Path) -> None:
+    """The same command again moves nothing."""
+    for _ in range(2):
+        assert "prices have moved" in ok(home, "epoch", "close", "--key", "monday")
+    with Market.open(f"sqlite:///{home / 'market.db'}") as market:
+        assert market.epoch() == 1
 
 
 def test_a_seller_sets_terms_withdraws_and_relists(home: Path) -> None:
@@ -164,6 +205,19 @@ def test_demand_is_written_as_the_academy_reads_it(home: Path, tmp_path: Path) -
     assert demand_files.load(out, SKILL_NAMES)[skill] == 1.0
 
 
+def test_no_digit_of_money_is_lost(home: Path) -> None:
+    """What is typed is what is credited; a fraction of a cent is seen in the wallet."""
+    ok(home, "fund", "123456789.123456789", "--key", "big", "-a", "ada")
+    with Market.open(f"sqlite:///{home / 'market.db'}") as market:
+        assert market.account("ada").balance_nanos == 123456789123456789
+    assert "123456789.123456789" in ok(home, "wallet")
+    ok(home, "use", "sorter", 1, "-a", "bob")
+    with Market.open(f"sqlite:///{home / 'market.db'}") as market:
+        paid = -market.postings("bob")[-1].amount_nanos
+    assert 0 < paid < 10**5
+    assert f"-0.{paid:09d}".rstrip("0") in ok(home, "wallet", "bob")
+
+
 def test_a_payment_is_refunded_whole(home: Path) -> None:
     """Buyer and seller are back where they were."""
     ok(home, "buy", "sorter", "-a", "bob")
@@ -182,6 +236,32 @@ def test_a_market_is_migrated_and_moved(home: Path, tmp_path: Path) -> None:
     assert run(home, "move", target).refusal  # not over another market
 
 
+def test_a_search_in_vain_is_the_wish_of_who_is_named_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for every other command; an account of another market is no reason to fail."""
+    monkeypatch.setenv("CONTINUUM_ACCOUNT", "elsewhere")
+    assert "nothing for sale fits" in ok(home, "search", "--skill", "cooking")
+    assert "cooking" not in ok(home, "demand")
+    monkeypatch.setenv("CONTINUUM_ACCOUNT", "bob")
+    ok(home, "search", "--skill", "cooking")
+    assert "cooking" in ok(home, "demand")
+
+
+def test_what_was_revoked_is_said_and_used_no_more(home: Path) -> None:
+    """By the list, by `fetch`, and by whoever asks a persona that has it."""
+    with Market.open(f"sqlite:///{home / 'market.db'}") as market:
+        digest = market.listing("sorter").digest
+    PersonaStore(home).save(Persona("sam", "tiny-llama", (digest,)))
+    (home / "library").mkdir()
+    assert "poisoned" not in ok(home, "revocations")
+    ok(home, "revoke", "sorter", "--reason", "poisoned")
+    assert "poisoned" in ok(home, "revocations")
+    assert "poisoned" in run(home, "fetch", "sorter", "-a", "bob").refusal
+    asked = continuum("persona", "ask", "sam", "sort: 2 1", "--home", home)
+    assert "must not be used any more" in asked.refusal and "poisoned" in asked.refusal
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -191,11 +271,17 @@ def test_a_market_is_migrated_and_moved(home: Path, tmp_path: Path) -> None:
         (("buy", "sorter", "-a", "bob", "--max-price", "-1"), "above 0"),
         (("rent", "sorter", "-a", "bob", "--max-price", "nan"), "above 0"),
         (("fund", "0", "--key", "k"), "above 0"),
+        (("fund", "1e30", "--key", "k"), "write it such as 0.25"),
+        (("fund", "-1", "--key", "k"), "not -1: write it such as 0.25"),
+        (("fund", "0.0000000001", "--key", "k"), "at most 9 decimals"),
+        (("fund", "a lot", "--key", "k"), "not a lot: write it"),
         (("review", "sorter", "--good", "1", "-a", "bob"), "sorter"),
         (("subscribe", "1e8", "-a", "bob"), "credits"),
         (("bounty", "post", "x", "--reward", "1", "--base-model", "b", "--accuracy", "2"), "0.9"),
         (("bundle", "create", "b", "sorter", "--discount", "1"), "--discount"),
         (("mandate", "open", "x", "--cap", "1", "-a", "bob/y"), "mandate"),
+        (("mandate", "key", "x", "-a", "bob", "--public", "00"), "--proof belong together"),
+        (("mandate", "ask", "bob"), "OWNER/NAME"),
         (("verify", "--head", "/nowhere/head.json"), "/nowhere/head.json"),
         (("verify", "--market", "http://127.0.0.1:1"), "database itself"),
         (("list", "--market", "ftp://x"), "ftp://x"),
@@ -209,8 +295,8 @@ def test_a_market_is_migrated_and_moved(home: Path, tmp_path: Path) -> None:
         (("refund", "9999"), "9999"),
         (("withdraw", "sorter", "-a", "bob"), "sorter"),
         (("serve", "--market", "http://x"), "database"),
-        (("serve", "--operator", "nobody"), "public_key"),
-        (("serve", "--host", "0.0.0.0"), "--origin"),
+        (("serve", "--operator", "nobody", "--port", "0"), "public_key"),
+        (("serve", "--host", "0.0.0.0", "--port", "0"), "--origin"),
         (("move", "sqlite:////nowhere/x.db"), "/nowhere/x.db"),
         (("publish", "nothing", "--name", "n", "--skill", "sort"), "nothing"),
     ],

@@ -125,6 +125,31 @@ def test_keys_are_listed_by_their_public_half(town: Town, digest: str) -> None:
     assert "PRIVATE" not in shown.out
 
 
+def test_a_program_elsewhere_spends_by_a_key_of_its_own(town: Town, digest: str) -> None:
+    """It asks, its owner agrees, it uses what it may, and its owner stops it; no key travels."""
+    town.ok("bob", "mandate", "open", "agent", "--cap", 1, "--fund", 1, "-a", "bob")
+    assert "no key of account" in town.run("agent", "wallet", "bob/agent").refusal
+    told = continuum("market", "mandate", "ask", "bob/agent", "--home", town.home("agent")).out
+    refused = town.run("agent", "use", "sql", 10, "-a", "bob/agent").refusal
+    assert "registered for no account" in refused
+    town.ok("bob", *told.splitlines()[-1].split()[2:])
+    town.ok("agent", "use", "sql", 10, "-a", "bob/agent")
+    assert "no key of account 'bob'" in town.run("agent", "wallet", "bob").refusal
+    town.ok("bob", "mandate", "revoke", "agent", "-a", "bob")
+    assert "revoked" in town.run("agent", "use", "sql", 10, "-a", "bob/agent").refusal
+
+
+def test_a_search_in_vain_counts_for_whoever_has_a_key(
+    town: Town, digest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account of the environment; without its key the search is anonymous, not refused."""
+    monkeypatch.setenv("CONTINUUM_ACCOUNT", "bob")
+    assert "nothing for sale fits" in town.ok("eve", "search", "--skill", "cooking")
+    assert "cooking" not in town.ok("host", "demand")
+    town.ok("bob", "search", "--skill", "cooking")
+    assert "cooking" in town.ok("host", "demand")
+
+
 def test_the_operators_head_is_kept_elsewhere_and_verified(town: Town, digest: str) -> None:
     """The head comes over the wire, the audit is done on the database while the service runs."""
     kept = town.folder / "head.json"
@@ -132,6 +157,21 @@ def test_the_operators_head_is_kept_elsewhere_and_verified(town: Town, digest: s
     town.ok("bob", "use", "sql", 10, "-a", "bob")
     done = continuum("market", "verify", "--head", kept, "--home", town.home("host"))
     assert done.code == 0 and "still contains" in done.out
+
+
+def test_a_revoked_layer_is_named_in_the_home_that_has_it(town: Town, digest: str) -> None:
+    """Fetching it again says so instead of `is in the library already`; the list says where."""
+    town.ok("bob", "fetch", "sql", "-a", "bob")
+    done = continuum("market", "quarantine", "sql", "--reason", "odd", "--home", town.home("host"))
+    assert done.code == 0
+    assert "is quarantined" in town.run("bob", "fetch", "sql", "-a", "bob").refusal
+    revoked = ("market", "revoke", "sql", "--reason", "poisoned", "--home", town.home("host"))
+    assert continuum(*revoked).code == 0
+    assert "poisoned" in town.run("bob", "fetch", "sql", "-a", "bob").refusal
+    listed = town.ok("bob", "revocations")
+    assert digest[:12] in listed and "sql" in listed and "poisoned" in listed
+    persona = ("persona", "create", "sue", "--layer", "sql", "--home", town.home("bob"))
+    assert "must not be used any more" in continuum(*persona).refusal
 
 
 def test_a_service_that_is_not_there_is_one_line(tmp_path: Path) -> None:

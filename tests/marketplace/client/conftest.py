@@ -15,11 +15,17 @@ from marketplace.service.settings import ServiceSettings
 
 
 @pytest.fixture
-def hosted(tmp_path: Path) -> Iterator[Hosted]:
-    """A service over a market in a file, with a folder for layers and an operator."""
+def layers(tmp_path: Path) -> Path | None:
+    """Where the service keeps the files of layers."""
+    return tmp_path / "layers"
+
+
+@pytest.fixture
+def hosted(tmp_path: Path, layers: Path | None) -> Iterator[Hosted]:
+    """A service over a market in a file, with an operator."""
     operator = PrivateKey.generate()
     settings = ServiceSettings(
-        origins=(ORIGIN,), operators=frozenset({operator.public}), layers=tmp_path / "layers"
+        origins=(ORIGIN,), operators=frozenset({operator.public}), layers=layers
     )
     with (
         Market.open(f"sqlite:///{tmp_path / 'market.db'}") as market,

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from marketplace.account_key import prove_key
 from marketplace.client.remote import RemoteMarket
 from marketplace.client.testing import Hosted
 from marketplace.errors import (
@@ -26,6 +27,11 @@ from marketplace.money import NANOS_PER_CREDIT
 from marketplace.testing import publish_example
 from marketplace.trading.usage import Charge
 from marketplace.wanted import Wanted
+
+
+@pytest.fixture
+def layers() -> None:
+    """The service keeps no files: what is listed here is a name only."""
 
 
 @pytest.fixture
@@ -209,7 +215,63 @@ def test_an_operator_grants_and_closes_epochs(hosted: Hosted, bob: RemoteMarket)
     assert hosted.market.epoch() == before + 1
 
 
-def test_a_mandate_shops_with_its_own_key(hosted: Hosted, bob: RemoteMarket) -> None:
+def test_an_epoch_is_closed_once_per_key(hosted: Hosted) -> None:
+    """The same answer again, by another process too; the key with another number is refused."""
+    for _ in range(2):
+        hosted.at("operator").close_epoch(key="monday")
+    assert hosted.market.epoch() == 1
+    with pytest.raises(IdempotencyKeyReusedError):
+        hosted.at("operator").close_epoch(1, key="monday")
+    hosted.at("operator").close_epoch(key="tuesday")
+    assert hosted.market.epoch() == 2
+
+
+def test_a_statement_comes_by_pages_from_the_newest(hosted: Hosted, bob: RemoteMarket) -> None:
+    """As at home, and each page is one request; a cursor of ours is none of the service's."""
+    for i in range(6):
+        hosted.market.fund("bob", 1, key=f"more-{i}")
+    first = bob.statement("bob", limit=4)
+    second = bob.statement("bob", limit=4, cursor=first.next)
+    assert first.lines + second.lines == hosted.market.statement("bob").lines
+    assert second.next is None and len(second.lines) == 3
+    own = hosted.market.statement("bob", limit=4).next
+    with pytest.raises(MarketError, match="cursor"):
+        bob.statement("bob", cursor=own)
+
+
+def test_an_epoch_is_closed_once_however_answers_are_lost(hosted: Hosted) -> None:
+    """Nobody named it: the client names the running one before it asks."""
+    for fate in ("request", "answer"):
+        before, planned = hosted.market.epoch(), iter(["", fate, fate])
+        hosted.at("operator", lambda _, planned=planned: next(planned, "")).close_epoch()
+        assert hosted.market.epoch() == before + 1
+
+
+def test_a_mandate_signs_with_a_key_of_its_own(hosted: Hosted, bob: RemoteMarket) -> None:
+    """Its holder spends up to the cap, sees nothing of the owner's, and is stopped by the owner."""
+    bob.open_mandate(owner="bob", name="agent", cap_nanos=NANOS_PER_CREDIT, key="m")
+    bob.fund_mandate("bob/agent", NANOS_PER_CREDIT, key="f")
+    agent = hosted.at("bob/agent")
+    key = hosted.keys["bob/agent"]
+    proof = prove_key(key.private, "bob/agent")
+    with pytest.raises(ServiceError):
+        agent.add_key("bob/agent", key.public, proof=proof, key="k")
+    bob.add_key("bob/agent", key.public, proof=proof, key="k")
+    assert agent.charge(account="bob/agent", listing="sorter", units=10, key="u").amount_nanos > 0
+    for deed in (
+        lambda: agent.account("bob"),
+        lambda: agent.charge(account="bob", listing="sorter", units=10, key="u2"),
+        lambda: agent.fund_mandate("bob/agent", 1, key="f2"),
+    ):
+        with pytest.raises(ServiceError):
+            deed()
+    assert bob.revoke_key("bob/agent", key.public, key="r").revoked_at is not None
+    with pytest.raises(ServiceError):
+        agent.account("bob/agent")
+    assert bob.charge(account="bob/agent", listing="sorter", units=10, key="u3").amount_nanos > 0
+
+
+def test_a_mandate_shops_with_its_owners_key(hosted: Hosted, bob: RemoteMarket) -> None:
     """What it buys is its owner's; what it may spend is capped."""
     bob.open_mandate(owner="bob", name="shopper", cap_nanos=2 * NANOS_PER_CREDIT, key="m")
     bob.fund_mandate("bob/shopper", 2 * NANOS_PER_CREDIT, key="f")
@@ -247,6 +309,29 @@ def test_when_every_answer_is_lost_the_key_tells_what_happened(
     again = bob.buy(buyer="bob", listing="sorter", key="k-lost")
     assert again.replayed
     assert len(hosted.market.purchases("bob")) == 1
+
+
+def test_listings_are_asked_for_as_they_are_looked_at(
+    hosted: Hosted, bob: RemoteMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of many costs one request; a limit asks for no more than it says."""
+    for number in range(7):
+        publish_example(hosted.market, "ada", f"layer-{number}")
+    asked: list[str] = []
+
+    def fate(request: httpx.Request) -> str:
+        asked.append(request.url.params["limit"])
+        return ""
+
+    monkeypatch.setattr("marketplace.client.catalogue.MAX_PAGE_SIZE", 3)
+    market = hosted.at("bob", fate)
+    found = market.listings()
+    assert asked == []
+    assert next(iter(found)).name == "layer-0" and len(asked) == 1
+    assert [view.name for view in market.listings(limit=3)] == ["layer-0", "layer-1", "layer-2"]
+    assert len(asked) == 2
+    assert list(market.listings()) == hosted.market.listings() and len(asked) == 5
+    assert list(market.listings(limit=5)) == hosted.market.listings(limit=5)
 
 
 def test_long_lists_come_in_pages_and_whole(hosted: Hosted, bob: RemoteMarket) -> None:

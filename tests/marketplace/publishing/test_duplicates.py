@@ -60,12 +60,14 @@ def test_the_exact_cosine_decides(publish: Any) -> None:
         publish("ada", "nearer", sketch=sketch(), exact=lambda _: None)
 
 
-def test_an_improvement_is_no_copy(publish: Any) -> None:
-    """Significantly better on the original's own exam; a few more right are not."""
+@pytest.mark.parametrize("n_correct", [325, 360, 400])
+def test_no_claim_makes_a_copy_an_improvement(publish: Any, n_correct: int) -> None:
+    """Counts are the seller's own words, on any number of exams: linked or refused."""
     publish("bob", "root", sketch=sketch(), receipt=facts(320))
-    assert publish("ada", "better", sketch=sketch(0.01), receipt=facts(360)).near_of is None
+    terms = {"sketch": sketch(0.01), "receipt": facts(n_correct)}
     with pytest.raises(NearDuplicateError):
-        publish("ada", "luckier", sketch=sketch(0.01), receipt=facts(325))
+        publish("ada", "copy", **terms)
+    assert publish("ada", "copy", **terms, parents=("root",)).near_of == "root"
 
 
 def test_ones_own_next_version_may_be_near(publish: Any) -> None:
@@ -75,6 +77,38 @@ def test_ones_own_next_version_may_be_near(publish: Any) -> None:
     assert again.near_of is None
     with pytest.raises(NearDuplicateError):
         publish("bob", "second", sketch=sketch(0.01))
+
+
+def test_a_copy_is_no_elder_of_the_originals_next_version(publish: Any) -> None:
+    """Else a copier could rank an original below its own copy."""
+    publish("bob", "root", sketch=sketch())
+    publish("ada", "copy", sketch=sketch(0.01), parents=("root",))
+    again = publish("bob", "root", digest="v2", version_of="root", sketch=sketch(0.01))
+    assert again.near_of is None
+
+
+def test_the_next_version_of_a_copy_is_a_copy(publish: Any) -> None:
+    """Also when, step by step, it has drifted out of reach of the original."""
+    publish("bob", "root", sketch=sketch())
+    publish("ada", "copy", sketch=sketch(0.01), parents=("root",))
+    drifted = {"digest": "v2", "version_of": "copy", "sketch": sketch(0.01)}
+
+    def exact(digest: str) -> float:
+        return 0.97 if digest == "digest-of-root" else 0.99
+
+    with pytest.raises(NearDuplicateError, match="'root'"):
+        publish("ada", "copy", **drifted, exact=exact)
+    assert publish("ada", "copy", **drifted, exact=exact, parents=("root",)).near_of == "root"
+
+
+def test_a_copy_of_an_older_version_names_the_listing(publish: Any) -> None:
+    """What the message says to do works also when the listing's newest version is another layer."""
+    publish("bob", "root", sketch=sketch())
+    other = sketch(of=RNG.standard_normal(SKETCH_NUMBERS))
+    publish("bob", "root", digest="v2", version_of="root", sketch=other)
+    with pytest.raises(NearDuplicateError, match="with 'root' as parent"):
+        publish("ada", "copy", sketch=sketch(0.01))
+    assert publish("ada", "copy", sketch=sketch(0.01), parents=("root",)).near_of == "root"
 
 
 def test_a_copy_of_a_copy_answers_to_the_original(publish: Any) -> None:

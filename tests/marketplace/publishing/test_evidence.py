@@ -16,11 +16,17 @@ from marketplace.errors import (
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptFacts, RecheckView
+from marketplace.reputation import exam_evidence, lower_bound, stated_reputation
 
 OTHER = ReceiptFacts(
     skill="sorting", exam="long-words", n_questions=100, n_correct=90, n_base_correct=10, seed=7,
     questions_digest="a" * 64,
 )  # fmt: skip
+
+
+def exam_bound(n_questions: int, n_correct: int) -> float:
+    """Reputation of this many right, as measured."""
+    return lower_bound(exam_evidence(n_questions, n_correct))
 
 
 @pytest.fixture
@@ -37,14 +43,16 @@ def rerun(market: Market, receipt: int, n_correct: int, **changes: Any) -> Reche
 
 
 def test_a_claim_that_holds_stands(market: Market, receipt: int) -> None:
-    """Recorded with its reason; nothing else changes."""
+    """Recorded with its reason; what was one word of the seller's now counts as a measurement."""
     before = market.listing("sort").reputation
     view = rerun(market, receipt, 318)
     assert (view.passed, view.binding) == (True, True)
     assert "claimed 320 of 400, re-run 318 of 400" in view.reason
     after = market.receipts("sort")[0]
     assert (after.n_passed, after.n_failed, after.refuted) == (1, 0, False)
-    assert market.listing("sort").reputation == pytest.approx(before, abs=0.01)
+    assert before == pytest.approx(stated_reputation(400, 320))
+    assert market.listing("sort").reputation == pytest.approx(exam_bound(800, 638))
+    assert market.listing("sort").n_correct == 320
     assert market.rechecks(receipt) == [view]
 
 
@@ -58,6 +66,11 @@ def test_a_refuted_claim_is_paid_back_and_costs_more_than_the_truth(
         market.buy(buyer=buyer, listing="sort", key=f"{buyer}-buys")
     assert not rerun(market, receipt, 240).passed
     assert market.receipts("sort")[0].refuted
+    shown = market.listing("sort")
+    assert (shown.n_correct, shown.n_base_correct, shown.accuracy) == (240, 100, 0.6)
+    assert market.quote("sort").lines[1].startswith("quality  x")
+    assert "240 of 400 right" in market.quote("sort").lines[1]
+    assert market.receipts("sort")[0].n_correct == 320
     for buyer in ("ada", "eve"):
         assert market.account(buyer).balance_nanos == 10 * NANOS_PER_CREDIT
         assert not market.owns(buyer, "digest-of-sort")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
@@ -11,9 +12,13 @@ from marketplace.errors import ListingTakenError, MarketError, NotOwnerError, St
 from marketplace.market import Market
 from marketplace.publishing.moderation import DEEDS
 from marketplace.revocation import check_revocations
+from marketplace.similarity import SKETCH_NUMBERS
 from marketplace.status import QUARANTINED, REVOKED
 from marketplace.testing import make_market, publish_example
 
+ONE, OTHER = (
+    np.eye(SKETCH_NUMBERS, dtype="<f4")[place].tobytes() for place in (0, 1)
+)  # updates that have nothing in common
 WHO = {"owner": "bob", "evaluator": "platform", "stranger": "eve"}
 
 
@@ -62,10 +67,11 @@ def test_a_revoked_layer_is_on_the_signed_list_for_good(market: Market, publish:
 
 
 def test_a_revoked_version_makes_room_for_the_next(market: Market, publish: Any) -> None:
-    """The listing is for sale again; the old layer stays unusable."""
-    publish("bob", "sort")
+    """The listing is for sale again with another update; the old layer stays unusable."""
+    publish("bob", "sort", sketch=ONE)
     do(market, "revoke", "bob", "r")
-    assert publish("bob", "sort", digest="v2", version_of="sort").status == "listed"
+    again = publish("bob", "sort", digest="v2", version_of="sort", sketch=OTHER)
+    assert again.status == "listed"
     assert [v.status for v in market.versions("sort")] == ["listed", "revoked"]
 
 

@@ -100,7 +100,7 @@ def test_keys_of_two_accounts_do_not_meet(hosted):
 
 
 def test_statement_is_paged_to_its_end(hosted):
-    """Following `next` shows every posting once, in order."""
+    """Following `next` shows every posting once, newest first, whatever comes meanwhile."""
     ada = hosted.member("ada")
     for number in range(7):
         hosted.market.fund("ada", number + 1, key=f"f{number}")
@@ -109,4 +109,5 @@ def test_statement_is_paged_to_its_end(hosted):
         found = ada.get(f"/v1/accounts/ada/postings?limit=3{cursor and f'&cursor={cursor}'}").json()
         seen += [item["amount"] for item in found["items"]]
         cursor = found["next"]
-    assert seen == [f"0.00000000{number + 1}" for number in range(7)]
+        hosted.market.fund("ada", 9, key=f"meanwhile-{len(seen)}")
+    assert seen == [f"0.00000000{7 - number}" for number in range(7)]

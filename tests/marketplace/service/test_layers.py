@@ -116,6 +116,32 @@ def test_who_did_not_pay_learns_nothing(shop, files, reader):
             assert answer.status_code == (403 if reader else 401)
 
 
+def test_an_evaluator_downloads_without_paying_even_what_is_quarantined(shop, files):
+    """Its buyer may not use that any more, the evaluator must judge it; of a revoked one, none."""
+    publish(shop, files)
+    ada, eve = shop.caller("ada"), shop.caller("eve")
+    address = f"/v1/layers/{files[0]}/{WEIGHTS}"
+    assert ada.change("POST", "/v1/listings/sql-v2/purchases", {"buyer": "ada"}).status_code == 200
+    assert "a day's rent is enough" in eve.get(address).json()["detail"]
+    shop.market.appoint_evaluator("eve", key="appoint")
+    assert eve.get(address).content == files[2]
+    shop.market.quarantine(listing="sql-v2", by="eve", reason="odd", key="stop")
+    assert (ada.get(address).status_code, eve.get(address).status_code) == (403, 200)
+    assert eve.get(f"/v1/layers/{files[0]}").status_code == 200
+    shop.market.revoke(listing="sql-v2", by="eve", reason="poisoned", key="gone")
+    assert eve.get(address).status_code == 403
+
+
+def test_a_service_may_demand_signed_manifests(host, tmp_path, files):
+    """Told so, it lists nothing that nobody vouches for."""
+    strict = host(layers=tmp_path / "store", must_be_signed=True)
+    bob = strict.member("bob")
+    assert upload(bob, files).json()["complete"] is True
+    refused = bob.change("POST", "/v1/listings", listing(files[0]))
+    assert refused.status_code == 409 and "must come with a signed manifest" in refused.text
+    assert strict.market.listings() == []
+
+
 def test_listing_needs_the_files(shop, files):
     """Nothing is for sale that could not be delivered."""
     refused = shop.caller("bob").change("POST", "/v1/listings", listing(files[0]))

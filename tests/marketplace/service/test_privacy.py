@@ -69,7 +69,7 @@ def test_no_read_shows_another_accounts_postings(busy):
 
 
 def test_numbered_agreements_are_closed_to_others(busy):
-    """A meter and a trial are their account's: a stranger may neither read nor move them."""
+    """A meter and a trial are their account's: to others they look like those that are not."""
     market = busy.market
     publish_example(market, "bob", "py-v1", ask_nanos=10_000)
     meter = market.meter_open(account="ada", listing="py-v1", limit_nanos=10**6, days=1, key="m")
@@ -77,13 +77,16 @@ def test_numbered_agreements_are_closed_to_others(busy):
         buyer="ada", listing="py-v1", challenge_digest="0" * 64, n_questions=10, min_gain=1, key="t"
     )
     eve, moves = busy.caller("eve"), {"n_correct": 9, "n_base_correct": 1}
-    assert eve.get(f"/v1/meters/{meter.meter}").status_code == 403
-    for address, body in (
-        (f"/v1/meters/{meter.meter}/readings", {"units": 5}),
-        (f"/v1/meters/{meter.meter}/closing", {}),
-        (f"/v1/trials/{trial.trial}/settlement", moves),
+    for method, address, body in (
+        ("GET", "/v1/meters/{0}", None),
+        ("POST", "/v1/meters/{0}/readings", {"units": 5}),
+        ("POST", "/v1/meters/{0}/closing", {}),
+        ("POST", "/v1/trials/{0}/settlement", moves),
     ):
-        assert eve.change("POST", address, body).status_code == 403, address
+        number = trial.trial if "trials" in address else meter.meter
+        own, none = (eve.change(method, address.format(n), body) for n in (number, 777))
+        assert own.status_code == none.status_code == 404, address
+        assert own.text.replace(f" {number} ", " 777 ") == none.text, address
     for address in ("/v1/trials?buyer=ada", "/v1/subscriptions?account=ada"):
         assert eve.get(address).status_code == 403, address
     assert market.meter(meter.meter).n_units == 0 and market.trial(trial.trial).n_correct is None

@@ -1,5 +1,6 @@
 """The short cut accepts exactly what the library accepts, or leaves it to the library."""
 
+import re
 import time
 from datetime import datetime, timedelta
 
@@ -9,7 +10,12 @@ from hypothesis import strategies as st
 
 from marketplace.service import signature
 from marketplace.service.problems import ProblemError
-from marketplace.service.signature import HeaderLines, SignedMessage, check_signature
+from marketplace.service.signature import (
+    HeaderLines,
+    SignedMessage,
+    check_body,
+    check_signature,
+)
 from marketplace.service.testing import key_of, sign_headers
 
 URL = "http://market.example/v1/usage?x=1"
@@ -97,3 +103,37 @@ def test_another_keys_signature_is_refused_either_way(monkeypatch):
     headers["Signature-Input"] = headers["Signature-Input"].replace(own, other)
     message = SignedMessage("GET", URL, HeaderLines(headers.items()))
     assert both(message, has_body=False, monkeypatch=monkeypatch) == (("signature-invalid",) * 2)
+
+
+def accepted(digest: str, body: bytes) -> bool:
+    """Whether the body is the one that the digest is of."""
+    try:
+        check_body(digest, body)
+    except ProblemError:
+        return False
+    return True
+
+
+@given(
+    st.sampled_from([b"{}", b"", b"another body"]),
+    st.integers(0, 70),
+    st.text('ab019=: +/,"', max_size=2),
+    st.integers(0, 2),
+)
+@settings(max_examples=300, deadline=None)
+def test_agrees_with_the_library_on_mutilated_digests(shared, body, at, inserted, dropped):
+    """Wherever a Content-Digest is changed, both accept the body, or both refuse it."""
+    text = sign_headers(KEY, "POST", URL, b"{}")["Content-Digest"]
+    digest = text[:at] + inserted + text[at + dropped :]
+    quick = accepted(digest, body)
+    with shared.context() as patched:
+        patched.setattr(signature, "_SHA_256", re.compile("never"))
+        assert quick == accepted(digest, body)
+
+
+def test_ordinary_digest_takes_the_short_cut(monkeypatch):
+    """What our client sends never meets the parser."""
+    monkeypatch.setattr(
+        signature.ContentDigest, "verify", lambda *_: pytest.fail("the library was asked")
+    )
+    assert accepted(sign_headers(KEY, "POST", URL, b"{}")["Content-Digest"], b"{}")

@@ -1,10 +1,14 @@
 """A quota is what it says: so many per window, then a wait that is long enough."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
+from marketplace.service.caller import peer_of
 from marketplace.service.rates import Rates
 from marketplace.service.settings import RateLimit
+from marketplace.service.testing import key_of, public_of
 
 
 def test_quota_may_be_used_at_once_and_the_next_must_wait():
@@ -62,8 +66,58 @@ def test_service_says_what_is_left_and_refuses_with_retry_after(host):
 
 def test_bad_signatures_use_up_the_peers_quota_not_the_keys(host):
     """Somebody who forges ada's key cannot lock ada out by being refused."""
-    hosted = host(unsigned=RateLimit(3, 60.0))
-    ada = hosted.member("ada")
+    hosted = host(unsigned=RateLimit(4, 60.0))
+    ada = hosted.member("ada")  # whose key was unknown: one
     for _ in range(3):
         assert ada.get("/v1/accounts/ada", tag="forged").status_code == 401
     assert hosted.client.get("/v1/listings").status_code == 429
+
+
+def test_unknown_keys_use_up_their_peers_quota(host):
+    """A new key per request gains nothing; who is registered has a quota of its own."""
+    hosted = host(unsigned=RateLimit(4, 60.0))
+    ada = hosted.member("ada")  # whose key was unknown: one
+    strangers = [hosted.caller(f"stranger-{n}").get("/v1/accounts/ada") for n in range(5)]
+    assert [answer.status_code for answer in strangers] == [401, 401, 401, 429, 429]
+    assert strangers[0].headers["ratelimit"].startswith('"unsigned";r=2')
+    assert hosted.client.get("/v1/listings").status_code == 429
+    assert ada.key
+
+
+def test_known_keys_and_operators_cost_their_peer_nothing(host):
+    """Many registered accounts behind one address do not meet in its quota."""
+    hosted = host(unsigned=RateLimit(3, 60.0))
+    ada = hosted.member("ada", "1")
+    for _ in range(5):
+        assert ada.get("/v1/accounts/ada").status_code == 200
+    left = hosted.client.get("/v1/listings").headers["ratelimit"]
+    assert left.startswith('"unsigned";r=1')
+
+
+def test_registrations_of_a_peer_are_few(host):
+    """New accounts per address and hour; an account that is there may repeat its registration."""
+    hosted = host(registrations=RateLimit(2, 3600.0))
+    for name in ("ada", "bob", "ada"):
+        hosted.member(name)
+    body = {"public_key": public_of(key_of("eve"))}
+    refused = hosted.caller("eve").change("PUT", "/v1/accounts/eve", body)
+    assert refused.status_code == 429
+    assert refused.headers["ratelimit-policy"] == '"registrations";q=2;w=3600'
+    assert int(refused.headers["retry-after"]) > 1000
+    assert hosted.caller("ada").get("/v1/accounts/ada").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "peer"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("a:b", "a:b"),
+    ],
+)
+def test_an_ipv6_host_is_its_network(host, peer):
+    """It has as many addresses as it likes; an IPv4 address counts as itself."""
+    assert peer_of(Request({"type": "http", "client": (host, 1)})) == peer

@@ -2,6 +2,7 @@
 
 import pytest
 
+from marketplace.money import NANOS_PER_CREDIT
 from marketplace.service.testing import key_of, public_of
 from marketplace.testing import publish_example
 
@@ -40,6 +41,68 @@ def test_batch_of_charges_answers_each(shop):
     assert len(paid) == 1
 
 
+def balance(shop) -> str:
+    """Ada's credits."""
+    return shop.caller("ada").get("/v1/accounts/ada").json()["balance"]
+
+
+LISTS = (
+    ("a", [charge("a")]),  # the use's own key: one change, nothing is claimed beside it
+    ("outer", [charge("a")]),
+    ("outer", [charge("a"), charge("b")]),
+)
+
+
+@pytest.mark.parametrize(("key", "first"), LISTS)
+@pytest.mark.parametrize(
+    "second",
+    [
+        [charge("z", units=7)],
+        [charge("a", units=11)],
+        [charge("a"), charge("z")],
+        [charge("b"), charge("a")],
+        [charge("a"), charge("b"), charge("c")],
+    ],
+)
+def test_key_of_a_batch_belongs_to_its_list(shop, key, first, second):
+    """Same key, same uses: the same answers; other uses: refused as a whole, nothing is paid."""
+    ada = shop.caller("ada")
+
+    def send(charges):
+        return ada.change("POST", "/v1/usage", {"charges": charges}, idempotency_key=key)
+
+    answers = [item["result"] for item in send(first).json()["items"]]
+    before = balance(shop)
+    again = [item["result"] for item in send(first).json()["items"]]
+    assert again == [one | {"replayed": True} for one in answers]
+    refused = send(second)
+    assert refused.status_code == 422
+    assert slug(refused) in ("idempotency-key-reused", "request-invalid")
+    assert balance(shop) == before
+
+
+def test_claim_of_a_batch_is_left_when_its_uses_were_not(shop, monkeypatch):
+    """Killed between the claim and the uses: the same list is then paid, another is not."""
+    ada = shop.caller("ada")
+    body = {"charges": [charge("a"), charge("b")]}
+    monkeypatch.setattr(type(shop.market), "charge_each", lambda *_: 1 // 0)
+    assert ada.change("POST", "/v1/usage", body, idempotency_key="k").status_code == 500
+    monkeypatch.undo()
+    other = {"charges": [charge("a"), charge("c")]}
+    assert ada.change("POST", "/v1/usage", other, idempotency_key="k").status_code == 422
+    found = ada.change("POST", "/v1/usage", body, idempotency_key="k").json()["items"]
+    assert [item["status"] for item in found] == [200, 200]
+    assert len(shop.market.postings("ada")) == 3
+
+
+def test_single_use_with_its_own_key_claims_nothing(shop, monkeypatch):
+    """What nearly all requests are costs one change."""
+    monkeypatch.setattr(type(shop.market), "claim_batch", lambda *_, **__: 1 // 0)
+    body = {"charges": [charge("a")]}
+    done = shop.caller("ada").change("POST", "/v1/usage", body, idempotency_key="a")
+    assert done.json()["items"][0]["status"] == 200
+
+
 def test_charging_another_account_is_refused_as_a_whole(shop):
     """One foreign account among the charges, and nothing of the request is done."""
     body = {"charges": [charge("a"), charge("b", account="bob")]}
@@ -62,16 +125,16 @@ def test_meter_holds_counts_and_settles(shop):
 
 
 def test_trial_is_decided_by_its_result(shop):
-    """The price is held while the trial runs, and released when the layer does not help."""
-    ada = shop.caller("ada")
+    """The price is held and released when the layer does not help; a day's rent stays paid."""
+    ada, rent = shop.caller("ada"), shop.market.terms("sql-v2").trial_nanos
     body = {"buyer": "ada", "challenge_digest": "0" * 64, "n_questions": 10, "min_gain": 3}
     trial = ada.change("POST", "/v1/listings/sql-v2/trials", body).json()
     assert len(ada.get("/v1/trials").json()["items"]) == 1
     result = {"n_correct": 5, "n_base_correct": 5}
     address = f"/v1/trials/{trial['trial']}/settlement"
     assert ada.change("POST", address, result).status_code == 200
-    account = ada.get("/v1/accounts/ada").json()
-    assert (account["balance"], account["held"]) == ("9", "0")
+    account = shop.market.account("ada")
+    assert (account.balance_nanos, account.held_nanos) == (9 * NANOS_PER_CREDIT - rent, 0)
 
 
 def test_mandate_spends_only_what_it_was_given(shop):

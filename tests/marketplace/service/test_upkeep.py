@@ -25,3 +25,12 @@ def test_failing_chore_is_logged_and_stops_nothing(hosted, monkeypatch):
     asyncio.run(do_chores(hosted.service))
     assert any(line["event"] == "chore failed" for line in hosted.logged())
     assert hosted.client.get("/ready").status_code == 200
+
+
+def test_nobody_waits_for_the_first_search(hosted):
+    """After a start, and after an epoch, the listings were read before somebody asks."""
+    for _ in range(2):
+        hosted.market.close_epoch()
+        asyncio.run(do_chores(hosted.service))
+        with hosted.market._read() as session:
+            assert hosted.market._searcher._shelf.is_of_epoch(session)

@@ -55,7 +55,7 @@ def test_the_odd_nano_credit_goes_to_the_platform() -> None:
     ("buyer", "listing", "limit", "error", "words"),
     [
         ("bob", "sort", None, OwnLayerError, "owns it already"),
-        ("tom", "sort", None, InsufficientCreditsError, "1.706041 credits.*0 credits.*market fund"),
+        ("tom", "sort", None, InsufficientCreditsError, "1.119671 credits.*0 credits.*market fund"),
         ("ada", "sort", 1, PriceAboveLimitError, "limit of 0.000000001 credits"),
         ("world", "sort", None, HouseAccountError, "house account 'world'"),
         ("escrow", "sort", None, HouseAccountError, "house account 'escrow'"),
@@ -123,8 +123,8 @@ def test_a_mandate_pays_and_its_owner_owns(market: Market) -> None:
 def test_ancestors_are_paid_and_the_root_most(market: Market) -> None:
     """sort (bob) -> sort2 (tom) -> sort3 (zoe): pool 20 %, root half plus what is left of halving.
 
-    By hand: price 1706041000, net 1535436900, pool 307087380. Root half 153543690. Of the other
-    half tom, nearest, takes a half (76771845), bob a half of the rest (38385922); 1/8 of the pool
+    By hand: price 1119671000, net 1007703900, pool 201540780. Root half 100770390. Of the other
+    half tom, nearest, takes a half (50385195), bob a half of the rest (25192597); 1/8 of the pool
     stays with zoe.
     """
     put_up(market, "tom", "sort2", parents=["sort"])
@@ -132,10 +132,10 @@ def test_ancestors_are_paid_and_the_root_most(market: Market) -> None:
     before = balances(market)
     market.buy(buyer="eve", listing="sort3", key="sale")
     changes = gains(before, balances(market))
-    pool = 1_535_436_900 // 5
+    pool = 1_007_703_900 // 5
     assert changes["tom"] == pool // 4
     assert changes["bob"] == pool // 2 + pool // 8
-    assert changes["zoe"] == 1_535_436_900 - changes["tom"] - changes["bob"]
+    assert changes["zoe"] == 1_007_703_900 - changes["tom"] - changes["bob"]
     assert sum(changes.values()) == 0
 
 

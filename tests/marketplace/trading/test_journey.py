@@ -42,9 +42,9 @@ def trade_in_every_way(market: Market, clock: HandClock) -> None:
         sponsor="eve", skill="sorting", base_model="tiny-llama", exam="standard", min_questions=5,
         min_accuracy_parts=500_000, reward_nanos=10**9, days=5, key="bounty",
     )  # fmt: skip
-    market.bounty_claim(
-        bounty=bounty.bounty, listing="sort2", by="eve", n_questions=9, n_correct=8, key="claim"
-    )
+    (receipt,) = market.receipts("sort2")
+    market.recheck(receipt=receipt.id, by="eve", n_correct=80, n_base_correct=30, key="exam")
+    market.bounty_claim(bounty=bounty.bounty, listing="sort2", by="eve", key="claim")
     market.offer_compute(
         owner="zoe", name="gpu", resource="training", ask_nanos=10**7, capacity_units=9_000, key="o"
     )

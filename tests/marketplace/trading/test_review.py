@@ -31,11 +31,9 @@ def test_only_who_paid_may_rate(market: Market, way: str) -> None:
     assert (review.reviewer, review.n_good, review.n_bad) == ("ada", 3, 1)
 
 
-def test_a_trial_or_a_hold_is_not_settled_use(market: Market, clock: HandClock) -> None:
+def test_a_hold_is_not_settled_use(market: Market, clock: HandClock) -> None:
     """Held credits have paid nobody yet; a covered subscription counts once it is settled."""
-    market.trial_open(
-        buyer="ada", listing="sort", challenge_digest="d", n_questions=5, min_gain=1, key="try"
-    )
+    market.meter_open(account="ada", listing="sort", limit_nanos=10**9, days=1, key="meter")
     with pytest.raises(UnpaidReviewError):
         rate(market)
     market.subscribe(account="eve", fee_nanos=10**9, days=1, key="sub")

@@ -86,3 +86,32 @@ def test_a_mandate_uses_what_its_owner_has(market: Market) -> None:
     market.open_mandate(owner="ada", name="shopper", cap_nanos=10**9, key="open")
     market.buy(buyer="ada", listing="sort", key="sale")
     assert market.may_use("ada/shopper", DIGEST)
+
+
+def test_an_evaluator_fetches_what_it_judges(market: Market) -> None:
+    """Listed, withdrawn or quarantined, never revoked; it is no right to use the layer."""
+    market.appoint_evaluator("zoe", key="appoint")
+    for number, (deed, by) in enumerate(
+        (("withdraw", "bob"), ("quarantine", "zoe"), ("release", "zoe"))
+    ):
+        assert market.may_fetch("zoe", DIGEST) and market.may_fetch("platform", DIGEST)
+        assert not market.may_use("zoe", DIGEST)
+        assert not market.may_fetch("eve", DIGEST)
+        getattr(market, deed)(listing="sort", by=by, reason="test", key=f"deed-{number}")
+    assert not market.may_fetch("zoe", "unlisted")
+    market.revoke(listing="sort", by="zoe", reason="poisoned", key="gone")
+    assert not market.may_fetch("zoe", DIGEST)
+
+
+def test_judging_covers_no_use(market: Market) -> None:
+    """An evaluator that answers questions with a layer pays for them like anybody."""
+    market.appoint_evaluator("ada", key="appoint")
+    assert market.charge(account="ada", listing="sort", units=1000, key="use").amount_nanos > 0
+
+
+def test_who_may_use_a_layer_may_fetch_it(market: Market) -> None:
+    """Until it is quarantined."""
+    market.buy(buyer="ada", listing="sort", key="sale")
+    assert market.may_fetch("ada", DIGEST)
+    market.quarantine(listing="sort", by="platform", reason="test", key="gone")
+    assert not market.may_fetch("ada", DIGEST)

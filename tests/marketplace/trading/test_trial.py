@@ -28,23 +28,29 @@ def start(market: Market, buyer: str = "ada", listing: str = "sort") -> TrialVie
     )
 
 
+def rent_of(market: Market, listing: str = "sort") -> dict[str, int]:
+    """Who gains what from the day's rent that a trial by ada costs."""
+    nanos = market.terms(listing).trial_nanos
+    fee = -(-nanos // 10)
+    return {"ada": -nanos, "bob": nanos - fee, "platform": fee}
+
+
 def test_a_trial_holds_the_price_and_lends_the_layer(market: Market) -> None:
-    """Nothing is paid, nothing is owned, the layer can be used."""
+    """A day's rent is paid, nothing is owned, the layer can be used."""
     before = balances(market)
     trial = start(market)
     assert trial.state == "open"
-    assert balances(market) == before
+    assert gains(before, balances(market)) == rent_of(market)
     assert market.account("ada").held_nanos == trial.price_nanos
     assert market.may_use("ada", "digest-of-sort")
     assert not market.owns("ada", "digest-of-sort")
 
 
-def test_the_buyers_challenges_pay_or_release(market: Market) -> None:
-    """Gain 5 of 5 wanted: sold at the held price. Gain 4: all credits free again, no right left."""
+def test_the_buyers_challenges_pay_or_release(market: Market, clock: HandClock) -> None:
+    """Gain 5 of 5 wanted: sold at the held price. Gain 4: all held credits are free again."""
+    trial = start(market).trial
     before = balances(market)
-    won = market.trial_settle(
-        trial=start(market).trial, n_correct=12, n_base_correct=7, key="settle-ada"
-    )
+    won = market.trial_settle(trial=trial, n_correct=12, n_base_correct=7, key="settle-ada")
     assert won.state == "passed"
     fee = -(-won.price_nanos // 10)
     after = balances(market)
@@ -54,13 +60,54 @@ def test_the_buyers_challenges_pay_or_release(market: Market) -> None:
         "platform": fee,
     }
     assert market.owns("ada", "digest-of-sort")
-    lost = market.trial_settle(
-        trial=start(market, "eve").trial, n_correct=11, n_base_correct=7, key="settle-eve"
-    )
+    trial = start(market, "eve").trial
+    after = balances(market)
+    lost = market.trial_settle(trial=trial, n_correct=11, n_base_correct=7, key="settle-eve")
     assert lost.state == "failed"
     assert balances(market) == after
     assert market.account("eve").held_nanos == 0
+    clock.pass_days(1)
     assert not market.may_use("eve", "digest-of-sort")
+
+
+def test_files_are_never_free(market: Market) -> None:
+    """Who asks for every answer and reports none has paid what a renter pays, and keeps no more."""
+    before = balances(market)
+    trial = market.trial_open(
+        buyer="ada", listing="sort", challenge_digest="d", n_questions=20, min_gain=20, key="cheat"
+    )
+    market.trial_settle(trial=trial.trial, n_correct=0, n_base_correct=0, key="nothing-right")
+    assert gains(before, balances(market)) == rent_of(market)
+    assert market.terms("sort").trial_nanos == market.terms("sort").rent_day_nanos
+
+
+def test_no_seller_prices_trials_out_of_reach(market: Market) -> None:
+    """Without rent, or with a rent as high as the price, a trial costs the usual rent."""
+    usual = market.terms("sort").trial_nanos
+    assert usual == market.listing("sort").price_nanos // 20
+    for number, (parts, nanos) in enumerate(((0, usual), (1_000_000, usual), (1, usual // 50_000))):
+        market.set_terms(owner="bob", listing="sort", rent_day_parts=parts, key=f"terms-{number}")
+        assert market.terms("sort").trial_nanos == pytest.approx(nanos, abs=1)
+    start(market)
+
+
+def test_rent_and_price_are_needed_together(market: Market) -> None:
+    """A limit, and the balance, must reach both; nothing is taken when they do not."""
+    price, rent = market.listing("sort").price_nanos, market.terms("sort").trial_nanos
+    market.fund("tom", price + rent - 1, key="fund-tom")
+    with pytest.raises(InsufficientCreditsError, match="for a day's rent included"):
+        start(market, "tom")
+    assert market.account("tom").balance_nanos == price + rent - 1
+    market.fund("tom", 1, key="one-more")
+    assert start(market, "tom").state == "open"
+
+
+def test_a_repeated_trial_pays_its_rent_once(market: Market) -> None:
+    """The key finds the trial that was opened."""
+    start(market)
+    before = balances(market)
+    assert start(market).replayed
+    assert balances(market) == before
 
 
 def test_a_trial_is_decided_once(market: Market) -> None:

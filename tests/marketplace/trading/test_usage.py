@@ -22,7 +22,7 @@ def paid(answer: UsageView | MarketError) -> int:
 
 
 def test_a_call_costs_a_fraction_of_a_cent(market: Market) -> None:
-    """100 tokens at 0.01 % of the price per 1,000: 17061 nano-credits, to the unit.
+    """100 tokens at 0.01 % of the price per 1,000: 11197 nano-credits, to the unit.
 
     A cent is 10 000 000 nano-credits.
     """
@@ -30,11 +30,11 @@ def test_a_call_costs_a_fraction_of_a_cent(market: Market) -> None:
     assert rate == -(-market.listing("sort").price_nanos // 10_000)
     before = balances(market)
     use = market.charge(account="ada", listing="sort", units=100, key="use")
-    assert use.amount_nanos == -(-rate // 10) == 17_061
+    assert use.amount_nanos == -(-rate // 10) == 11_197
     fee = -(-use.amount_nanos // 10)
     assert gains(before, balances(market)) == {
-        "ada": -17_061,
-        "bob": 17_061 - fee,
+        "ada": -11_197,
+        "bob": 11_197 - fee,
         "platform": fee,
     }
 
@@ -124,7 +124,7 @@ def test_a_mandate_pays_within_its_cap(market: Market) -> None:
     market.fund_mandate("ada/agent", amount_nanos=1_000_000, key="fill")
     before = market.account("ada").balance_nanos
     answers = market.charge_many([Charge("ada/agent", "sort", 100, f"k{n}") for n in range(2)])
-    assert paid(answers[0]) == 17_061
+    assert paid(answers[0]) == 11_197
     assert isinstance(answers[1], MarketError)
     assert market.account("ada").balance_nanos == before
 

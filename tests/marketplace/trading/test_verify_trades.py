@@ -28,12 +28,12 @@ def file(tmp_path: Path) -> Path:
         )
         market.trial_settle(trial=trial.trial, n_correct=5, n_base_correct=1, key="passed")
         bounty = market.bounty_post(
-            sponsor="eve", skill="s", base_model="tiny-llama", exam="standard", min_questions=5,
-            min_accuracy_parts=500_000, reward_nanos=1000, days=5, key="bounty",
+            sponsor="eve", skill="sorting", base_model="tiny-llama", exam="standard",
+            min_questions=5, min_accuracy_parts=500_000, reward_nanos=1000, days=5, key="bounty",
         )  # fmt: skip
-        market.bounty_claim(
-            bounty=bounty.bounty, listing="sort", by="eve", n_questions=8, n_correct=8, key="claim"
-        )
+        (receipt,) = market.receipts("sort")
+        market.recheck(receipt=receipt.id, by="eve", n_correct=80, n_base_correct=30, key="exam")
+        market.bounty_claim(bounty=bounty.bounty, listing="sort", by="bob", key="claim")
     return path
 
 

@@ -58,13 +58,14 @@ def benchmark(
     for one in tracks:
         print_table(
             f"track {one}",
-            ("method", "IQM", "95 %", "mean", "worst", "covered", "gap", "tokens", "s", "seeds"),
+            ("method", "IQM", "95 %", "mean", "worst", "covered", "AUC", "gap", "tokens", "seeds"),
             [
                 (
                     r.method, percent(r.iqm),
                     f"{100 * r.interval[0]:.1f}-{100 * r.interval[1]:.1f}", percent(r.mean),
-                    percent(r.worst), percent(r.covered), f"{100 * r.gap:+.1f}",
-                    f"{r.tokens:,.0f}", f"{r.seconds:.0f}", str(r.seeds),
+                    percent(r.worst), percent(r.covered),
+                    "" if r.anytime is None else percent(r.anytime), f"{100 * r.gap:+.1f}",
+                    f"{r.tokens:,.0f}", str(r.seeds),
                 )
                 for r in rows if r.track == one
             ],

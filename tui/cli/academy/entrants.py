@@ -33,6 +33,8 @@ class Entrant:
 
     name: str
     genome: Genome
+    receipts: tuple[str, ...] = ()
+    """Skills that receipts of its layers are about."""
 
 
 def load_evaluator(base: Path | None) -> LocalEvaluator:
@@ -61,9 +63,9 @@ def load_entrant(name: str, home: Path | None, evaluator: LocalEvaluator) -> Ent
     base = evaluator.base
     if name == BASE_NAME:
         return Entrant(name, Genome(base.fingerprint))
-    genome = _layer_genome(name, base) if _is_path(name) else _persona_genome(name, home, base)
-    evaluator.check(genome)
-    return Entrant(Path(name).name if _is_path(name) else name, genome)
+    found = _layer_folder(name, base) if _is_path(name) else _persona(name, home, base)
+    evaluator.check(found.genome)
+    return found
 
 
 def check_count(option: str, value: int, *, least: int = 1, most: int | None = None) -> None:
@@ -83,18 +85,22 @@ def _is_path(name: str) -> bool:
     return os.sep in name or (os.altsep is not None and os.altsep in name) or name in (".", "..")
 
 
-def _layer_genome(path: str, base: BaseModel) -> Genome:
+def _layer_folder(path: str, base: BaseModel) -> Entrant:
     from genome.genome import Genome
     from genome.layer import Layer
 
     folder = Path(path).expanduser()
-    return Genome.of(Layer.from_peft(folder).bound_to(base.fingerprint))
+    genome = Genome.of(Layer.from_peft(folder).bound_to(base.fingerprint))
+    return Entrant(Path(path).name, genome)
 
 
-def _persona_genome(name: str, home: Path | None, base: BaseModel) -> Genome:
+def _persona(name: str, home: Path | None, base: BaseModel) -> Entrant:
     from genome.library import Library
     from persona.persona import PersonaStore
 
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)
-    return persona.genome(Library.open(folder)).on(base.fingerprint)
+    library = Library.open(folder)
+    receipts = [r for digest in persona.layers for r in library.manifest(digest).receipts]
+    genome = persona.genome(library).on(base.fingerprint)
+    return Entrant(name, genome, tuple(dict.fromkeys(r.skill for r in receipts)))

@@ -1,4 +1,7 @@
-"""`continuum academy rate`: a person compares answers without knowing whose is whose."""
+"""`continuum academy rate`: a person compares answers without knowing whose is whose.
+
+With --judge a persona does it instead; its verdicts are reported and not kept among people's.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tui.cli.academy.entrants import BaseOption, load_entrant, load_evaluator
+from tui.cli.academy.judging import print_judgement
+from tui.cli.academy.questions import SOURCE_HELP
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.tables import percent, print_table
@@ -31,32 +36,45 @@ def rate(
     one: Annotated[str, typer.Argument(metavar="A", help="A persona, a layer folder, or base.")],
     other: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
     questions: Annotated[int, typer.Option("--questions", "-n", min=1, max=1000)] = 10,
-    source: Annotated[
-        str, typer.Option(help="builtin[:skills], jsonl:PATH or reasoning-gym:names.")
-    ] = "builtin",
+    source: Annotated[str, typer.Option(help=SOURCE_HELP)] = "builtin",
+    judge: Annotated[
+        str | None,
+        typer.Option(help="A persona, a layer folder or base that compares them instead of you."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="For the same questions in the same order.")
     ] = None,
     base: BaseOption = None,
     home: HomeOption = None,
 ) -> None:
-    """Compare two personas' answers blindly; prints strengths with 95 % intervals."""
+    """Compare two personas' answers blindly; prints strengths with 95 % intervals.
+
+    A judge sees every pair in both orders, and how often it agrees with exact scores is said.
+    """
     import numpy as np
 
     from academy.scoring.ratings import append_rating, rated_questions, read_ratings
 
     if one == other:
         raise OptionError(f"{one} cannot be compared with itself: name two personas")
+    if judge in (one, other):
+        raise OptionError(f"{judge} cannot judge its own answers: name another judge")
     path = resolve_home(home) / "academy" / "ratings.jsonl"
     rng = np.random.default_rng(seed)
-    done = rated_questions(read_ratings(path), one, other)
+    done = set() if judge else rated_questions(read_ratings(path), one, other)
     asked = _questions(source, questions * LOOKED_AT, done, rng)
     evaluator = load_evaluator(base)
     genomes = [load_entrant(name, home, evaluator).genome for name in (one, other)]
+    arbiter = load_entrant(judge, home, evaluator) if judge else None
+    if arbiter and arbiter.genome.digest in [genome.digest for genome in genomes]:
+        raise OptionError(f"{judge} is the same genome as one of the two: name another judge")
     answers = _answers(evaluator.base, genomes, asked)
     differ = [(c, both) for c, both in zip(asked, answers, strict=True) if both[0] != both[1]]
     if not differ:
         print(f"{one} and {other} answer all of {len(asked)} questions alike: nothing to rate")
+    if arbiter is not None:
+        print_judgement(evaluator, arbiter, (one, other), differ[:questions])
+        return
     for rating in _ratings(differ[:questions], (one, other), rng):
         append_rating(path, rating)
     _print_ratings(read_ratings(path), one, other)

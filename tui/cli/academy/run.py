@@ -39,6 +39,7 @@ def run(
 ) -> None:
     """Evolve a population until its budget is spent; the same command resumes it."""
     from academy.evolution.config_file import load_config
+    from academy.evolution.inputs import located
 
     settings = load_config(config)
     changes: dict[str, Any] = {
@@ -47,7 +48,7 @@ def run(
         if value is not None
     }
     settings = settings.with_(run=changes)
-    _evolve(settings, resolve_home(out), ray)
+    _evolve(located(settings), resolve_home(out), ray)
 
 
 def resume(home: HomeOption = None, ray: RayOption = None) -> None:
@@ -63,20 +64,24 @@ def status(home: HomeOption = None) -> None:
     from academy.run_folder import RunFolder
 
     folder = RunFolder(resolve_home(home))
-    facts = folder.status()
-    if not facts:
+    if not folder.has_begun():
         raise OptionError(f"there is no run in {folder.home}: start one with `academy run`")
-    generations = folder.generations()
+    facts, generations = folder.status(), folder.generations()
     last = generations[-1] if generations else {}
+    phase = str(facts.get("phase", "beginning"))
+    spent, limit = (facts.get(key, 0) for key in ("interactions", "interactions_total"))
+    process = "at work" if folder.is_held() else "stopped; `continuum academy resume` goes on"
     print_facts(
         f"run in {folder.home}",
         {
-            "phase": str(facts["phase"]),
-            "generation": str(facts["generation"]),
-            "spent": f"{facts['interactions']:,} of {facts['interactions_total']:,}",
-            "working time": f"{facts['elapsed_s']:.0f} s",
+            "phase": phase,
+            "process": "finished" if phase == "done" else process,
+            "generation": str(facts.get("generation", 0)) if last else "none is finished yet",
+            "spent": f"{spent:,} of {limit:,}",
+            "working time": f"{facts.get('elapsed_s', 0.0):.0f} s",
             "species": str(len(last.get("species", []))),
             "best by skill": " ".join(f"{x:.2f}" for x in last.get("best_by_skill", [])),
+            "not scored": f"{last.get('failures', 0)} answers, which count as wrong",
         },
     )
 
@@ -128,8 +133,12 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
         ("persona", "niches", "test", "base", "questions"),
         [
             (
-                member["persona"], ", ".join(member["niches"]), percent(member["accuracy"]),
-                percent(member["base_accuracy"]), str(member["questions"]),
+                member["persona"], ", ".join(member["niches"]),
+                *(
+                    percent(member[key]) if member["questions"] else "-"
+                    for key in ("accuracy", "base_accuracy")
+                ),
+                str(member["questions"]),
             )
             for member in facts["cast"]
         ],
@@ -169,6 +178,8 @@ class _Printer:
         self.born = 0
 
     def __call__(self, event: Event) -> None:
+        from academy.evolution.events import TrialHeld
+
         kind = type(event).__name__
         facts = event.plain()
         if kind == "Born":
@@ -183,5 +194,8 @@ class _Printer:
                 flush=True,
             )
             self.born = 0
+        elif isinstance(event, TrialHeld):
+            if event.verdict != "no difference shown":
+                print(event.text)
         elif kind in ("Notice", "ScoringFailed"):
             print(facts.get("text") or f"{facts['failures']} answers failed: {facts['cause']}")

@@ -14,7 +14,8 @@ from tui.cli.academy.entrants import (
     load_entrant,
     load_evaluator,
 )
-from tui.cli.home import HomeOption
+from tui.cli.academy.questions import SOURCE_HELP, check_skills, print_one_answer
+from tui.cli.home import HomeOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def trial(
     ] = None,
     source: Annotated[
         str,
-        typer.Option(help="builtin, builtin:SKILL,SKILL, jsonl:PATH or reasoning-gym:NAME,NAME."),
+        typer.Option(help=SOURCE_HELP),
     ] = "builtin",
     items: Annotated[int, typer.Option(help="Questions per trial; at most, if online.")] = 400,
     online: Annotated[
@@ -68,33 +69,29 @@ def trial(
     from academy.sources.source import open_source
     from academy.trials.errors import SameGenomeError
     from academy.trials.trial import judge_together
+    from tui.jobs.trial_log import log_trials
 
     check_count("--items", items, most=MAX_ITEMS)
     check_count("--seed", seed, least=0)
     named = tuple(dict.fromkeys(skills or ()))
     terms = _Terms(open_source(source), items, online, max(1, len(named)))
-    _check_skills(terms.source, named)
+    check_skills(terms.source, named)
     evaluator = load_evaluator(base)
     one, other = (load_entrant(name, home, evaluator) for name in (a, b))
     if one.genome.digest == other.genome.digest:
         raise SameGenomeError(one.name, other.name)
     rng = np.random.default_rng([seed, 30_000])
     if len(named) < 2:
-        _print_one(one, other, _hold(evaluator, one, other, terms, named, rng), terms)
+        results = [_hold(evaluator, one, other, terms, named, rng)]
+        _print_one(one, other, results[0], terms)
     else:
-        results = [_hold(evaluator, one, other, terms, (name,), rng) for name in named]
-        _print_several(one, other, named, judge_together(results), terms)
+        results = judge_together(
+            [_hold(evaluator, one, other, terms, (name,), rng) for name in named]
+        )
+        _print_several(one, other, named, results, terms)
+    log_trials(resolve_home(home), (one.name, other.name), named, results)
     if evaluator.failures:
         print(f"{evaluator.failures} answers could not be scored and count as wrong")
-
-
-def _check_skills(source: ChallengeSource, named: tuple[str, ...]) -> None:
-    """Refuse a skill that the source lacks, before a model is loaded."""
-    from academy.errors import UnknownSkillError
-
-    for name in named:
-        if name not in source.skills:
-            raise UnknownSkillError(name, source.skills)
 
 
 def _hold(
@@ -110,6 +107,7 @@ def _hold(
     from academy.trials.trial import ALPHA, offline_trial, online_trial
 
     questions = draw_items(terms.source, terms.items, rng, skills=skills)
+    print_one_answer(questions)
     if not terms.online:
         return offline_trial(evaluator, one.genome, other.genome, questions, rng=rng)
     return online_trial(

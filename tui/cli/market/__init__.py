@@ -20,6 +20,7 @@ from tui.cli.market import (
     governing,
     hosting,
     judging,
+    mandates,
     offers,
     selling,
     subscribing,
@@ -29,6 +30,9 @@ from tui.cli.market import (
 
 app = typer.Typer(help="Publish, price, try, buy and audit layers.", no_args_is_help=True)
 
+AMOUNT_FIRST = (books.fund, subscribing.subscribe)
+MINUS_IS_NO_OPTION = {"ignore_unknown_options": True}
+"""For them: -1 is an amount, which is refused as one."""
 LOOK, BUY, SELL, ACCOUNTS, JUDGE, RUN = (
     "Look around", "Pay and use", "Sell", "Accounts and credits", "Check and judge", "Run a market",
 )  # fmt: skip
@@ -48,8 +52,8 @@ for panel, commands in {
     ),
     ACCOUNTS: (accounts.keys, books.fund, books.wallet, books.refund),
     JUDGE: (
-        judging.recheck, judging.quarantine, judging.release, judging.revoke, books.head,
-        books.verify,
+        judging.recheck, judging.quarantine, judging.release, judging.revoke,
+        carrying.revocations, books.head, books.verify,
     ),
     RUN: (
         hosting.serve, hosting.migrate, hosting.move, governing.vouch, governing.appoint,
@@ -57,12 +61,13 @@ for panel, commands in {
     ),
 }.items():  # fmt: skip
     for command in commands:
-        app.command(rich_help_panel=panel)(command)
+        settings = MINUS_IS_NO_OPTION if command in AMOUNT_FIRST else None
+        app.command(rich_help_panel=panel, context_settings=settings)(command)
 for name, panel, group in (
     ("bundle", BUY, bundles.app),
     ("compute", BUY, offers.app),
     ("bounty", BUY, bounties.app),
-    ("mandate", ACCOUNTS, accounts.mandates),
+    ("mandate", ACCOUNTS, mandates.app),
     ("epoch", RUN, governing.epochs),
 ):
     app.add_typer(group, name=name, rich_help_panel=panel)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.amounts import nanos_of
+from tui.cli.amounts import amount_text, nanos_of
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
@@ -16,12 +16,14 @@ from tui.cli.tables import credit_text, print_table
 
 if TYPE_CHECKING:
     from marketplace.chain import Head
+    from marketplace.journal import PostingView
+    from marketplace.protocol import MarketLike
 
 MAX_HEAD_BYTES = 10_000
 
 
 def fund(
-    credits_: Annotated[float, typer.Argument(metavar="CREDITS")],
+    credits_: Annotated[str, typer.Argument(metavar="CREDITS")],
     key: Annotated[str, typer.Option(help="Idempotency key of this grant.")],
     account: AccountOption = "me",
     operator: Annotated[
@@ -44,32 +46,39 @@ def fund(
 
 def wallet(
     account: Annotated[str | None, typer.Argument(help="One account's postings.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show the newest so many postings.")] = 50,
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """All balances, or one account's postings."""
+    """All balances, or one account's newest postings."""
     with open_market(home, market, account) as place:
         if account is None:
-            rows = [(x.name, credit_text(x.balance_nanos)) for x in place.accounts()]
+            rows = [(x.name, amount_text(x.balance_nanos)) for x in place.accounts()]
             print_table("accounts", ("account", "credits"), rows)
             return
+        newest, more = _newest(place, account, limit)
         postings = [
-            (str(p.transfer_id), p.kind, credit_text(p.amount_nanos),
-             credit_text(p.balance_after_nanos), p.memo)
-            for p in place.postings(account)
+            (str(p.transfer_id), p.kind, amount_text(p.amount_nanos),
+             amount_text(p.balance_after_nanos), p.memo)
+            for p in reversed(newest)
         ]  # fmt: skip
         held = place.account(account).held_nanos
     print_table(
         f"postings of {account}", ("transfer", "kind", "credits", "balance", "memo"), postings
     )
+    if more:
+        print(f"these are the newest {limit}: raise --limit to see older ones")
     if held:
-        print(f"{credit_text(held)} credits are held for trials, bounties, meters or subscriptions")
+        print(f"{amount_text(held)} credits are held for trials, bounties, meters or subscriptions")
 
 
 def refund(
     transfer: Annotated[int, typer.Argument(help="Its number, as `wallet ACCOUNT` shows it.")],
     credits_: Annotated[
-        float | None, typer.Option("--credits", help="Only so much.", show_default="all of it")
+        str | None,
+        typer.Option(
+            "--credits", metavar="CREDITS", help="Only so much.", show_default="all of it"
+        ),
     ] = None,
     account: AccountOption = "me",
     key: KeyOption = None,
@@ -121,6 +130,22 @@ def verify(
     print(f"the books balance: {accounts} accounts, every balance is the sum of its postings")
     if kept is not None:
         print(f"the ledger still contains the head of transfer {kept.seq}")
+
+
+def _newest(place: MarketLike, account: str, limit: int) -> tuple[list[PostingView], bool]:
+    """The newest lines of a statement, newest first, and whether there are older ones."""
+    from marketplace.statement import MAX_STATEMENT_LINES
+
+    found: list[PostingView] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        at_once = min(limit - len(found), MAX_STATEMENT_LINES)
+        page = place.statement(account, limit=at_once, cursor=cursor)
+        found += page.lines
+        cursor = page.next
+        if cursor is None:
+            break
+    return found, cursor is not None
 
 
 def _kept_head(file: Path, signer: str | None) -> Head:

@@ -6,11 +6,19 @@ from typing import Annotated
 
 import typer
 
+from tui.cli.academy.entrants import BaseOption
 from tui.cli.amounts import nanos_of
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption
-from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
+from tui.cli.home import HomeOption, resolve_home
+from tui.cli.market.options import (
+    AccountOption,
+    KeyOption,
+    LayersOption,
+    MarketOption,
+    key_or_new,
+)
 from tui.cli.market.place import open_market
+from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent, print_table
 
 PARTS = 1_000_000
@@ -20,7 +28,9 @@ app = typer.Typer(help="Rewards for layers that are wanted.", no_args_is_help=Tr
 @app.command()
 def post(
     skill: Annotated[str, typer.Argument(help="What the wanted layer is good at.")],
-    reward: Annotated[float, typer.Option(help="In credits; held until it is earned or expires.")],
+    reward: Annotated[
+        str, typer.Option(metavar="CREDITS", help="Held until it is earned or expires.")
+    ],
     base_model: Annotated[str, typer.Option(help="Fingerprint of the base model.")],
     accuracy: Annotated[float, typer.Option(help="Share of right answers, such as 0.9.")],
     questions: Annotated[int, typer.Option(min=1, help="At least so many questions.")] = 100,
@@ -71,17 +81,20 @@ def list_bounties(
 def claim(
     bounty: Annotated[int, typer.Argument(help="Its number.")],
     listing: Annotated[str, typer.Argument(help="The layer that earned it.")],
-    right: Annotated[int, typer.Option(min=0, help="Right answers in the exam.")],
-    questions: Annotated[int, typer.Option(min=1, help="Questions in the exam.")],
+    base: BaseOption = None,
+    layers: LayersOption = None,
     account: AccountOption = "me",
     key: KeyOption = None,
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Report the exam that earns a bounty; its sponsor or the platform does this."""
+    """Claim a reward: its sponsor or an evaluator sits the exam, the maker shows their result."""
+    from tui.jobs.bounty_claim import claim_bounty
+
+    quiet_libraries()
     with open_market(home, market, account) as place:
-        done = place.bounty_claim(
-            bounty=bounty, listing=listing, by=account, n_questions=questions, n_correct=right,
-            key=key or f"bounty-{bounty}-{listing}",
+        done = claim_bounty(
+            place, resolve_home(home), bounty=bounty, listing=listing, by=account, base=base,
+            layers=layers, key=key or f"bounty-{bounty}-{listing}-{account}",
         )  # fmt: skip
     print(f"bounty {done.bounty}: {credit_text(done.reward_nanos)} credits paid for {listing}")

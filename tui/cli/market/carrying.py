@@ -1,4 +1,4 @@
-"""`continuum market fetch`: a layer you may use, from a service into the home's library."""
+"""`continuum market fetch | revocations`: layers for the library, and what must not be used."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui.cli.home import HomeOption, resolve_home
+from tui.cli.market.moments import moment
 from tui.cli.market.options import AccountOption, MarketOption, NameArgument
 from tui.cli.market.place import open_market
+from tui.cli.tables import print_table
 
 if TYPE_CHECKING:
     from marketplace.protocol import MarketLike
@@ -26,9 +28,31 @@ def fetch(
     market: MarketOption = None,
 ) -> None:
     """Bring a layer you may use into the home's library."""
+    from tui.jobs.delivery import fetch as carry
+
     with open_market(home, market, account) as place:
-        if not bring(place, home, place.listing(name).digest, name):
+        if carry(place, resolve_home(home), name, place.listing(name).digest):
+            print(_usage(name))
+        else:
             print(f"{name} is in the library already")
+
+
+def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
+    """What must no longer be used: the market's list, checked, and kept in the home."""
+    from genome.library import Library
+    from tui.jobs.revocations import refresh
+
+    folder = resolve_home(home)
+    with open_market(home, market) as place:
+        listed = refresh(place, folder)
+    library = Library.open(folder)
+    rows = [
+        (digest[:12], library.manifest(digest).name if digest in library else "-", reason)
+        for digest, reason in listed.layers.items()
+    ]
+    rows += [(key[:12], "a key", reason) for key, reason in listed.keys.items()]
+    print_table("revoked", ("layer or key", "in your library", "reason"), rows)
+    print(f"list {listed.number}, good until {moment(listed.expires_at)}")
 
 
 def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
@@ -41,5 +65,9 @@ def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
 
     if not carry(place, resolve_home(home), name, digest):
         return False
-    print(f"its files are in the library; to use it: continuum persona create NAME --layer {name}")
+    print(_usage(name))
     return True
+
+
+def _usage(name: str) -> str:
+    return f"its files are in the library; to use it: continuum persona create NAME --layer {name}"

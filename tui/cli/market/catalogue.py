@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,17 +12,24 @@ from tui.cli.amounts import nanos_of
 from tui.cli.home import HomeOption
 from tui.cli.market.moments import exact, moment
 from tui.cli.market.options import MarketOption, MaxPriceOption, NameArgument
-from tui.cli.market.place import open_market
+from tui.cli.market.place import open_market, speaker
 from tui.cli.tables import credit_text, percent, print_facts, print_table
 
 if TYPE_CHECKING:
     from marketplace.listing import ListingView
 
 
-def list_listings(home: HomeOption = None, market: MarketOption = None) -> None:
-    """Everything for sale."""
+def list_listings(
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 50,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """Everything for sale, by name."""
     with open_market(home, market) as place:
-        _print_listings("for sale", place.listings())
+        found = list(place.listings(limit=limit + 1))
+    _print_listings("for sale", found[:limit])
+    if len(found) > limit:
+        print(f"these are the first {limit}: find others with `market search`, or raise --limit")
 
 
 def search(
@@ -39,12 +47,19 @@ def search(
     order: Annotated[str, typer.Option(help="rank, price, newest, sales or name.")] = "rank",
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     account: Annotated[
-        str | None, typer.Option("--account", "-a", help="Count a search in vain as your wish.")
+        str | None,
+        typer.Option(
+            "--account",
+            "-a",
+            envvar="CONTINUUM_ACCOUNT",
+            help="Count a search in vain as your wish.",
+        ),
     ] = None,
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
     """Find layers; what nobody offers is noted as demand, without your words."""
+    from marketplace.errors import AccountNotFoundError
     from marketplace.wanted import Wanted
 
     wanted = Wanted(
@@ -52,10 +67,11 @@ def search(
         commercial=commercial, tags=tuple(tag or ()), min_reputation=min_reputation,
         max_price_nanos=None if max_price is None else nanos_of(max_price),
     )  # fmt: skip
-    with open_market(home, market, account) as place:
+    with open_market(home, market, speaker(home, market, account)) as place:
         page = place.search(words, wanted, order=order, limit=limit)
         if not page.listings and skill and account:
-            place.record_miss(account=account, skill=skill)
+            with suppress(AccountNotFoundError):  # of another market, where it means nothing
+                place.record_miss(account=account, skill=skill)
     if not page.listings:
         print("nothing for sale fits; `continuum market bounty post` says what you would pay for")
         return

@@ -17,7 +17,8 @@ from tui.cli.tables import print_table
 
 def royalties(
     cost: Annotated[
-        float | None, typer.Option(help="What training cost, in credits: adds ROI and recovery.")
+        str | None,
+        typer.Option(metavar="CREDITS", help="What training cost: adds ROI and recovery."),
     ] = None,
     account: AccountOption = "me",
     home: HomeOption = None,

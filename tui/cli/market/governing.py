@@ -21,12 +21,13 @@ def close(
         int | None, typer.Option(help="Only if this one is running.", show_default="whichever")
     ] = None,
     operator: Annotated[str, typer.Option(help="On a service: whose key signs.")] = "operator",
+    key: KeyOption = None,
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
     """Let demand move every price, and open the next epoch."""
     with open_market(home, market, operator) as place:
-        place.close_epoch(number)
+        place.close_epoch(number, key=key)
     print("the epoch is closed: prices have moved")
 
 

@@ -10,10 +10,8 @@ import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, market_url, resolve_home
-from tui.cli.market.options import MarketOption
-from tui.cli.market.place import REMOTE, key_store, open_database
-
-LAYERS = "served-layers"
+from tui.cli.market.options import LayersOption, MarketOption
+from tui.cli.market.place import REMOTE, SIGNED_ONLY, key_store, open_database
 
 
 def serve(
@@ -27,10 +25,12 @@ def serve(
         typer.Option(help="Who may grant credits and close epochs: an account of this home, or a "
                      "public key."),
     ] = None,
-    layers: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the layers' files.", show_default="HOME/served-layers"),
-    ] = None,
+    layers: LayersOption = None,
+    signed_only: Annotated[
+        bool,
+        typer.Option("--signed-only", envvar=SIGNED_ONLY,
+                     help="Refuse layers without a signed manifest."),
+    ] = False,
     proxy: Annotated[
         list[str] | None, typer.Option(help="Proxy whose X-Forwarded-For is believed.")
     ] = None,
@@ -40,8 +40,11 @@ def serve(
     """Serve a market over HTTP until Ctrl-C or SIGTERM; the database is made if absent."""
     if market is not None and market.startswith(REMOTE):
         raise OptionError(f"--market is {market}: a service serves a database, give its address")
+    from marketplace.account import PLATFORM
     from marketplace.service.serve import Listening
     from marketplace.service.serve import serve as run
+    from marketplace.service.settings import ServiceSettings
+    from tui.jobs.delivery import SERVED_LAYERS
 
     folder = resolve_home(home)
     folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +56,10 @@ def serve(
     run(
         market or market_url(folder), host=host, port=port, origins=tuple(origin or ()),
         operators=frozenset(_public_key(home, name) for name in operator or ()),
-        layers=layers or folder / LAYERS, proxies=tuple(proxy or ()), started=tell,
+        layers=layers or folder / SERVED_LAYERS, proxies=tuple(proxy or ()), started=tell,
+        settings=ServiceSettings(
+            must_be_signed=signed_only, signing_key=key_store(home).create(PLATFORM)
+        ),
     )  # fmt: skip
 
 

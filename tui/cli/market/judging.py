@@ -9,7 +9,14 @@ import typer
 
 from tui.cli.academy.entrants import BaseOption
 from tui.cli.home import HomeOption, resolve_home
-from tui.cli.market.options import AccountOption, KeyOption, MarketOption, NameArgument, key_or_new
+from tui.cli.market.options import (
+    AccountOption,
+    KeyOption,
+    LayersOption,
+    MarketOption,
+    NameArgument,
+    key_or_new,
+)
 from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent
@@ -23,19 +30,23 @@ def recheck(
         int | None, typer.Option(help="Its number.", show_default="the headline exam")
     ] = None,
     base: BaseOption = None,
+    layers: LayersOption = None,
     account: AccountOption = "me",
     key: KeyOption = None,
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Sit a listing's stated exam again, on the very same questions, and file the result."""
+    """Sit a listing's stated exam again, on the very same questions, and file the result.
+
+    For who may use the layer (a day's rent is enough) and, without paying, for evaluators.
+    """
     from tui.jobs.recheck import recheck_listing
 
     quiet_libraries()
     with open_market(home, market, account) as place:
         done = recheck_listing(
             place, resolve_home(home), name, receipt=receipt, by=account, base=base,
-            key=key_or_new(key, "recheck"),
+            layers=layers, key=key_or_new(key, "recheck"),
         )  # fmt: skip
     print(
         f"{name}: {percent(done.n_correct / done.n_questions)} of {done.n_questions} questions, "
@@ -93,9 +104,13 @@ def _change(
     home: Path | None,
     market: str | None,
 ) -> None:
+    from tui.jobs.revocations import refresh
+
     with open_market(home, market, account) as place:
         change = {
             "quarantine": place.quarantine, "release": place.release, "revoke": place.revoke,
         }[deed]  # fmt: skip
         view = change(listing=name, by=account, reason=reason, key=key_or_new(key, deed))
+        if deed == "revoke":
+            refresh(place, resolve_home(home))
     print(f"{view.name} version {view.version} is {view.status}")

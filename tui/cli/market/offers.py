@@ -25,7 +25,9 @@ app = typer.Typer(help="Inference and training capacity.", no_args_is_help=True)
 @app.command()
 def offer(
     name: Annotated[str, typer.Argument(help="What to call the offer.")],
-    ask: Annotated[float, typer.Option(help="Credits per 1,000 units: tokens or samples.")],
+    ask: Annotated[
+        str, typer.Option(metavar="CREDITS", help="Per 1,000 units: tokens or samples.")
+    ],
     capacity: Annotated[int, typer.Option(min=1, help="Units per epoch.")],
     resource: Annotated[str, typer.Option(help="inference or training.")] = "inference",
     account: AccountOption = "me",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,9 +28,11 @@ MarketOption = Annotated[
         show_default="the home's market.db",
     ),
 ]
-MaxPriceOption = Annotated[
-    float | None, typer.Option(help="Refuse to pay more, in credits.", metavar="CREDITS")
+LayersOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of a service's layers.", show_default="HOME/served-layers"),
 ]
+MaxPriceOption = Annotated[str | None, typer.Option(help="Refuse to pay more.", metavar="CREDITS")]
 
 
 def key_or_new(key: str | None, deed: str) -> str:

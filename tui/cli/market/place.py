@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from marketplace.protocol import MarketLike
 
 REMOTE = ("http://", "https://")
+SIGNED_ONLY = "CONTINUUM_SIGNED_ONLY"
+"""Environment variable: set to 1, nothing is published here without a signed manifest."""
 
 
 def open_market(home: Path | None, url: str | None, account: str | None = None) -> MarketLike:
@@ -42,6 +45,17 @@ def open_market(home: Path | None, url: str | None, account: str | None = None) 
     return RemoteMarket(url, account=account, key=keys.load(holder))
 
 
+def speaker(home: Path | None, url: str | None, account: str | None) -> str | None:
+    """The account, if this home can speak for it there; None = only look.
+
+    For commands that need no account: CONTINUUM_ACCOUNT may name one of another market.
+    """
+    if account is None or url is None or not url.startswith(REMOTE):
+        return account
+    keys = key_store(home)
+    return account if keys.has(account) or keys.has(account.split("/")[0]) else None
+
+
 def open_database(home: Path | None, url: str | None) -> Market:
     """The market in a database, for commands that only its operator can give.
 
@@ -57,7 +71,8 @@ def open_database(home: Path | None, url: str | None) -> Market:
     from marketplace.market import Market
 
     address = url or market_url(existing_home(home, "market.db"))
-    return Market.open(address, create=False)
+    signed_only = os.environ.get(SIGNED_ONLY, "") not in ("", "0")
+    return Market.open(address, create=False, must_be_signed=signed_only)
 
 
 def key_store(home: Path | None) -> KeyStore:

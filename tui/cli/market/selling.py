@@ -33,7 +33,7 @@ LayerArgument = Annotated[
 ]
 PERSONA = "persona:"
 SkillOption = Annotated[str, typer.Option(help="Built-in skill to examine it on.")]
-AskOption = Annotated[float, typer.Option(help="Asking price in credits.")]
+AskOption = Annotated[str, typer.Option(metavar="CREDITS", help="Asking price.")]
 LicenceOption = Annotated[str, typer.Option(help="SPDX expression, such as Apache-2.0.")]
 TagOption = Annotated[list[str] | None, typer.Option(help="For search; repeat for more.")]
 ParentOption = Annotated[
@@ -46,7 +46,7 @@ def publish(
     layer: LayerArgument,
     name: Annotated[str, typer.Option(help="What to call it.")],
     skill: SkillOption,
-    ask: AskOption = 0.1,
+    ask: AskOption = "0.1",
     licence: LicenceOption = "",
     tag: TagOption = None,
     parent: ParentOption = None,
@@ -62,7 +62,7 @@ def version(
     layer: LayerArgument,
     name: NameArgument,
     skill: SkillOption,
-    ask: AskOption = 0.1,
+    ask: AskOption = "0.1",
     licence: LicenceOption = "",
     tag: TagOption = None,
     parent: ParentOption = None,
@@ -133,7 +133,7 @@ def _publish(
     layer: str,
     name: str,
     skill: str,
-    ask: float,
+    ask: str,
     licence: str,
     tags: list[str] | None,
     parents: list[str] | None,

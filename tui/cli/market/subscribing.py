@@ -15,7 +15,7 @@ from tui.cli.tables import credit_text, print_table
 
 
 def subscribe(
-    fee: Annotated[float, typer.Argument(metavar="CREDITS", help="Held now, shared at the end.")],
+    fee: Annotated[str, typer.Argument(metavar="CREDITS", help="Held now, shared at the end.")],
     days: Annotated[int, typer.Option(min=1)] = 30,
     account: AccountOption = "me",
     key: KeyOption = None,

@@ -1,4 +1,4 @@
-"""`continuum market try`: the price is held, your own questions decide, then it is paid or not."""
+"""`continuum market try`: for a day's rent, with the price held, your own questions decide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from tui.cli.academy.entrants import BaseOption
 from tui.cli.home import HomeOption, existing_home, resolve_home
-from tui.cli.market.moments import moment
+from tui.cli.market.moments import exact, moment
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, NameArgument
 from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
@@ -30,13 +30,17 @@ def try_layer(
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Try a layer on your own questions before you pay: the price is only held meanwhile."""
+    """Try a layer on your own questions for a day's rent; the price is only held meanwhile."""
     from tui.jobs.buyer_trial import run_trial
 
     folder = resolve_home(home) if market else existing_home(home, "library")
     quiet_libraries()
     with open_market(home, market, account) as place:
-        place.listing(name)
+        terms = place.terms(name)
+        print(
+            f"trying {name} costs a day's rent, {exact(terms.trial_nanos)}, which stays paid "
+            f"whatever comes out; its price, {exact(terms.price_nanos)}, is held meanwhile"
+        )
         done = run_trial(
             place, folder, name=name, buyer=account, questions=questions, n_questions=items,
             min_gain=gain, base=base, key=key or f"{account}-tries-{name}",
@@ -48,7 +52,7 @@ def try_layer(
     if done.state == "passed":
         print(f"{account} paid {credit_text(done.price_nanos)} credits: {name} is yours")
     else:
-        print(f"{credit_text(done.price_nanos)} credits were released: nothing was paid")
+        print(f"{credit_text(done.price_nanos)} credits were released: only the rent was paid")
 
 
 def trials(

@@ -59,6 +59,7 @@ class Shop:
         for name in CUSTOMERS:
             self.market.open_account(name)
             self.market.fund(name, WALLET, key=f"cycle-fund-{name}")
+            self.market.vouch(name, key=f"cycle-vouch-{name}")  # else their word weighs nothing
         for skill in SKILL_NAMES:
             self.market.open_account(maker(skill))
             self.market.fund(maker(skill), GRANT, key=f"cycle-grant-{skill}")
@@ -104,12 +105,21 @@ class Shop:
         )  # fmt: skip
 
     def claim(self, skill: str, receipt: ReceiptFacts, epoch: int) -> None:
-        """Let a maker collect the rewards that its new layer has earned."""
+        """Let a maker collect the rewards that its new layer has earned.
+
+        The sponsors' re-runs find what the maker measured: same layer, same questions.
+        """
         for bounty in self.market.bounties():
             if bounty.skill == skill and 2 * receipt.n_correct >= receipt.n_questions:
+                stated = self.market.receipts(f"{skill}-line")[0]
+                self.market.recheck(
+                    receipt=stated.id, by=bounty.sponsor, n_correct=receipt.n_correct,
+                    n_base_correct=receipt.n_base_correct,
+                    questions_digest=receipt.questions_digest,
+                    key=f"cycle-{epoch}-exam-{bounty.bounty}",
+                )  # fmt: skip
                 self.market.bounty_claim(
-                    bounty=bounty.bounty, listing=f"{skill}-line", by=bounty.sponsor,
-                    n_questions=receipt.n_questions, n_correct=receipt.n_correct,
+                    bounty=bounty.bounty, listing=f"{skill}-line", by=maker(skill),
                     key=f"cycle-{epoch}-claim-{bounty.bounty}",
                 )  # fmt: skip
 

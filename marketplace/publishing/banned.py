@@ -1,0 +1,64 @@
+"""Layers that must not be used do not come back as another digest, or as a next version.
+
+A little noise makes a new digest of a revoked or quarantined layer, not another layer: near-
+duplicates of one are refused, also where it was a version of the very same listing. Otherwise
+somebody could copy a layer, have the copy taken down, and so keep the original from its next
+version. So two kinds of copies say nothing about what they copied: one taken down by its own
+owner, and anybody's, for whom the eldest of such layers belongs to and is still good.
+"""
+
+from sqlmodel import Session, col, select
+
+from marketplace import catalogue
+from marketplace.errors import StatusError
+from marketplace.listing import Listing, Version
+from marketplace.publishing.duplicates import Finding, Near
+from marketplace.publishing.offer import Offer
+from marketplace.status import REVOKED, UNUSABLE, StatusEvent
+
+
+def refuse_banned(session: Session, offer: Offer, finding: Finding) -> None:
+    """Refuse an update that nearly repeats one which must not be used.
+
+    Raises:
+        StatusError: The message names the listing and why it was taken down.
+    """
+    for number, near in enumerate(finding.near):
+        version, owner = _version(session, near)
+        event = last_event(session, version)
+        if event is None or event.status not in UNUSABLE:
+            continue
+        own = owner == offer.owner
+        own_deed = event.status == REVOKED and event.by == owner
+        if not own and version.near_of is not None and own_deed:
+            continue
+        if not own and number > 0 and _is_good_and_of(session, finding.near[0], offer.owner):
+            continue
+        raise StatusError(
+            f"layer {offer.digest[:12]} repeats the update of {near.listing!r} version"
+            f" {version.number} (cosine {near.cosine:.4f}), which is {event.status}"
+            f" ({event.reason or 'no reason stated'}): train it anew"
+        )
+
+
+def last_event(session: Session, version: Version) -> StatusEvent | None:
+    """What befell a version last; None = it is listed."""
+    query = (
+        select(StatusEvent)
+        .where(StatusEvent.listing == version.listing, StatusEvent.number == version.number)
+        .order_by(col(StatusEvent.id).desc())
+        .limit(1)
+    )
+    return session.exec(query).first()
+
+
+def _is_good_and_of(session: Session, near: Near, owner: str) -> bool:
+    version, its_owner = _version(session, near)
+    event = last_event(session, version)
+    return its_owner == owner and (event is None or event.status not in UNUSABLE)
+
+
+def _version(session: Session, near: Near) -> tuple[Version, str]:
+    version = catalogue.version_of_digest(session, near.digest)
+    assert version is not None, f"layer {near.digest} left the market"
+    return version, session.get_one(Listing, version.listing).owner

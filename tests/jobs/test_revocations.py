@@ -1,0 +1,108 @@
+"""Revoked layers are known at home, whoever tells and whoever is offline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from marketplace.client.remote import RemoteMarket
+from marketplace.client.testing import ORIGIN, Hosted, InProcess
+from marketplace.errors import ProvenanceError, ServiceError
+from marketplace.keys import PrivateKey
+from marketplace.market import Market
+from marketplace.service.app import create_app
+from marketplace.service.settings import ServiceSettings
+from marketplace.testing import publish_example
+from tui.jobs.revocations import FILE, kept, refresh, refuse_revoked
+
+DIGEST = "digest-of-sorter"
+
+
+@pytest.fixture
+def market() -> Iterator[Market]:
+    """ada sells a sorter."""
+    with Market.open("sqlite://") as market:
+        market.open_account("ada")
+        publish_example(market, "ada", "sorter")
+        yield market
+
+
+def serving(market: Market, key: PrivateKey | None) -> tuple[InProcess, RemoteMarket]:
+    """A service over it that signs with this key, and a client."""
+    wire = InProcess(create_app(market, ServiceSettings(origins=(ORIGIN,), signing_key=key)))
+    return wire, Hosted(market, wire).at(None)
+
+
+def test_what_a_service_revokes_must_not_be_used(market: Market, tmp_path: Path) -> None:
+    """Known after one look, with the reason, and without the service from then on."""
+    wire, client = serving(market, PrivateKey.generate())
+    with wire, client:
+        assert refresh(client, tmp_path).layers == {}
+        refuse_revoked(tmp_path, [DIGEST])
+        market.revoke(listing="sorter", by="platform", reason="poisoned", key="gone")
+        assert refresh(client, tmp_path).layers == {DIGEST: "poisoned"}
+    with pytest.raises(ProvenanceError, match=r"must not be used any more.*poisoned") as refused:
+        refuse_revoked(tmp_path, ["another", DIGEST])
+    assert refused.value.code == "layer_revoked"
+    refuse_revoked(tmp_path, ["another"])
+
+
+def test_a_database_tells_without_a_signature(market: Market, tmp_path: Path) -> None:
+    """Its operator has it before him; a home without revocations gets no file."""
+    refresh(market, tmp_path)
+    assert not (tmp_path / FILE).exists()
+    market.revoke(listing="sorter", by="ada", reason="mine", key="gone")
+    refresh(market, tmp_path)
+    with pytest.raises(ProvenanceError, match="mine"):
+        refuse_revoked(tmp_path, [DIGEST])
+
+
+def test_the_key_that_was_seen_first_is_the_only_one(market: Market, tmp_path: Path) -> None:
+    """Whoever takes the service's place cannot hide what it revoked."""
+    market.revoke(listing="sorter", by="platform", reason="poisoned", key="gone")
+    first, second = PrivateKey.generate(), PrivateKey.generate()
+    for key in (first, second):
+        wire, client = serving(market, key)
+        with wire, client:
+            if key is first:
+                refresh(client, tmp_path)
+                continue
+            with pytest.raises(ProvenanceError, match="is not signed by"):
+                refresh(client, tmp_path)
+    (one,) = kept(tmp_path).values()
+    assert (one.public_key, one.number, dict(one.layers)) == (
+        first.public, 1, {DIGEST: "poisoned"},
+    )  # fmt: skip
+
+
+def test_an_older_list_does_not_replace_a_newer_one(market: Market, tmp_path: Path) -> None:
+    """The same key, but the market as it was before: refused, and nothing is forgotten."""
+    key = PrivateKey.generate()
+    market.revoke(listing="sorter", by="platform", reason="poisoned", key="gone")
+    wire, client = serving(market, key)
+    with wire, client:
+        refresh(client, tmp_path)
+        with pytest.raises(ProvenanceError, match="has expired"):
+            refresh(client, tmp_path, now=1e12)
+    with Market.open("sqlite://") as before:
+        wire, client = serving(before, key)
+        with wire, client, pytest.raises(ProvenanceError, match="is older than number 1"):
+            refresh(client, tmp_path)
+    assert DIGEST in kept(tmp_path)[ORIGIN].layers
+
+
+def test_a_service_without_a_key_has_no_list(market: Market, tmp_path: Path) -> None:
+    """And says so."""
+    wire, client = serving(market, None)
+    with wire, client, pytest.raises(ServiceError, match="signs no list"):
+        refresh(client, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"x": {}}', '{"x": 1}'])
+def test_a_spoilt_file_is_no_reason_to_use_anything(tmp_path: Path, text: str) -> None:
+    """It is named, with the way to a new one."""
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(ProvenanceError, match="market revocations"):
+        refuse_revoked(tmp_path, [DIGEST])

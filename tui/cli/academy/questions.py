@@ -1,0 +1,64 @@
+"""Where `exam`, `trial` and `rate` have their questions from, and what to know about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.cli.errors import OptionError
+from tui.cli.home import resolve_home
+from tui.cli.tables import percent
+
+if TYPE_CHECKING:
+    from academy.challenge import Challenge
+    from academy.sources.source import ChallengeSource
+
+SOURCE_HELP = "builtin[:SKILL,SKILL], jsonl:PATH, reasoning-gym:NAME,NAME or a plug-in."
+
+
+def check_skills(source: ChallengeSource, named: Sequence[str]) -> None:
+    """Refuse a skill that the source lacks, before a model is loaded.
+
+    Raises:
+        UnknownSkillError: There is one.
+    """
+    from academy.errors import UnknownSkillError
+
+    for name in named:
+        if name not in source.skills:
+            raise UnknownSkillError(name, source.skills)
+
+
+def source_of_skills(skills: Sequence[str], home: Path | None) -> ChallengeSource:
+    """What asks for some skills: the built-in ones, or else the source of the home's run.
+
+    Raises:
+        OptionError: Neither knows them all.
+    """
+    from academy.run_folder import RunFolder
+    from academy.skills import SKILL_NAMES
+    from academy.sources.source import open_source
+    from tui.jobs.evolve import saved_config
+
+    unknown = next((skill for skill in skills if skill not in SKILL_NAMES), None)
+    if unknown is None:
+        return open_source("builtin")
+    where = resolve_home(home)
+    if (RunFolder(where).path / "config.json").exists():
+        source = open_source(saved_config(where).run.source)
+        unknown = next((skill for skill in skills if skill not in source.skills), None)
+        if unknown is None:
+            return source
+    raise OptionError(
+        f"{unknown!r} is no built-in skill, nor one of a run in {where}: say with --source where "
+        "its questions are"
+    )
+
+
+def print_one_answer(items: Sequence[Challenge]) -> None:
+    """Name the skills of which one answer is right so often that it need not be read."""
+    from academy.sources.checks import one_answer_shares
+
+    for skill, share in one_answer_shares(items).items():
+        print(f"{skill}: always the same answer would be right {percent(share)} of the time")

@@ -1,0 +1,51 @@
+"""Claiming a bounty: who may judge sits the exam first, the maker shows what judges found.
+
+continuum market bounty claim 7 sorter
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from marketplace.errors import TradeNotFoundError
+from marketplace.protocol import MarketLike
+from marketplace.trading.bounty import BountyView
+from tui.jobs.recheck import recheck_listing
+
+
+def claim_bounty(
+    market: MarketLike,
+    home: Path,
+    *,
+    bounty: int,
+    listing: str,
+    by: str,
+    key: str,
+    base: Path | None = None,
+    layers: Path | None = None,
+) -> BountyView:
+    """Re-run the exam that the bounty names, unless `by` sells the layer, and ask for the reward.
+
+    Args:
+        base: Folder of the base model; None = the embedded one.
+        layers: Where a service keeps its layers; None = the home's own service.
+
+    Raises:
+        MarketError: The market refuses the re-run or the claim.
+    """
+    wanted = next((x for x in market.bounties(open_only=False) if x.bounty == bounty), None)
+    if wanted is None:
+        raise TradeNotFoundError(f"bounty {bounty} does not exist: see the list of bounties")
+    view = market.listing(listing)
+    stated = [
+        receipt.id
+        for receipt in market.receipts(listing)
+        if (receipt.version, receipt.skill, receipt.exam)
+        == (view.version, wanted.skill, wanted.exam)
+    ]
+    if stated and wanted.state == "open" and view.owner != by.partition("/")[0]:
+        recheck_listing(
+            market, home, listing, by=by, receipt=stated[0], base=base, layers=layers,
+            key=f"{key}-exam-{stated[0]}",
+        )  # fmt: skip
+    return market.bounty_claim(bounty=bounty, listing=listing, by=by, key=key)

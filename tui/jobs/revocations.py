@@ -1,0 +1,104 @@
+"""What must no longer be used: every market's list, kept in the home and asked before use.
+
+    HOME/revocations.json   address of a market -> whose signature, newest number, what it revoked
+
+A service's list is signed; the key is kept when it is first seen, and another one is refused from
+then on, as is a list older than one that was seen. Revocations are never undone, so what is kept
+holds for who is offline, too, however old it is.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from genome.files import write_json
+from marketplace.client.remote import RemoteMarket
+from marketplace.errors import ProvenanceError
+from marketplace.market import Market
+from marketplace.protocol import MarketLike
+from marketplace.revocation import RevocationList, check_revocations, stated_signer
+
+FILE = "revocations.json"
+DATABASE = "the market's database"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one market revoked, as it was last seen."""
+
+    public_key: str
+    """Whose signature is believed; empty for a database, which needs none."""
+    number: int
+    layers: Mapping[str, str]
+    """Digest -> reason."""
+    keys: Mapping[str, str]
+
+
+def refresh(market: MarketLike, home: Path, *, now: float | None = None) -> RevocationList:
+    """The market's newest list, checked, and kept in the home if it revokes anything.
+
+    Raises:
+        ProvenanceError: It is not signed by the key that was seen first, has expired, or is older
+            than the one that was seen last.
+        MarketError: The market has no list, or cannot be reached.
+    """
+    everything = kept(home)
+    if isinstance(market, RemoteMarket):
+        address, data = market.url, market.revocations()
+        seen = everything.get(address) or Kept(stated_signer(data), 0, {}, {})
+        listed = check_revocations(
+            data, public_key=seen.public_key, seen_number=seen.number,
+            now=time.time() if now is None else now,
+        )  # fmt: skip
+        signer = seen.public_key
+    else:
+        assert isinstance(market, Market)
+        address, signer, listed = DATABASE, "", market.revocation_list()
+    newest = Kept(signer, listed.number, dict(listed.layers), dict(listed.keys))
+    if everything.get(address) != newest and (signer or listed.number):
+        everything[address] = newest
+        home.mkdir(parents=True, exist_ok=True)
+        write_json(home / FILE, {name: asdict(one) for name, one in everything.items()})
+    return listed
+
+
+def kept(home: Path) -> dict[str, Kept]:
+    """What this home knows, by market.
+
+    Raises:
+        ProvenanceError: Its file cannot be read.
+    """
+    path = home / FILE
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Kept(**facts) for name, facts in found.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise ProvenanceError(
+            f"{path} is no list of revocations: remove it, then run `continuum market revocations`"
+            " to get a new one",
+            "revocations_unreadable",
+        ) from None
+
+
+def refuse_revoked(home: Path, digests: Iterable[str]) -> None:
+    """Let layers be used, unless a market that this home has dealt with revoked one.
+
+    Raises:
+        ProvenanceError: layer_revoked.
+    """
+    known = kept(home)
+    for digest in digests:
+        for market, one in known.items():
+            if digest in one.layers:
+                raise ProvenanceError(
+                    f"layer {digest[:12]} must not be used any more: {market} revoked it"
+                    f" ({one.layers[digest] or 'no reason given'}): use another layer",
+                    "layer_revoked",
+                )
