@@ -32,6 +32,9 @@ SWITCH_S = 0.0005
 """Longest a thread keeps the interpreter while others wait: with Python's 5 ms the event loop,
 which lets go of it at every signature and every socket, waits for the writer again and again."""
 KEEP_ALIVE_S = 30
+NOBODY_VOUCHED_FOR = (
+    "users' reports and purchases move no price yet: `continuum market vouch ACCOUNT`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ def serve(
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         here = Listening(chosen.origins[0], url)
         sys.setswitchinterval(SWITCH_S)
+        if not service.market.vouched():
+            service.log.info("nobody-vouched-for", reason=NOBODY_VOUCHED_FOR)
         service.log.info("serving", address=here.address)
         with _collecting_little():
             _Server(config, service, started and (lambda: started(here))).run([listener])

@@ -182,9 +182,7 @@ def test_what_is_refused_before_it_begins_is_not_remembered(
     assert not RunFolder(tmp_path).has_begun()
 
 
-def test_a_run_says_that_it_began_before_anything_is_asked(
-    base: BaseModel, tmp_path: Path
-) -> None:
+def test_a_run_says_that_it_began_before_anything_is_asked(base: BaseModel, tmp_path: Path) -> None:
     class Looking(LocalEvaluator):
         seen: str = ""
 
