@@ -24,7 +24,7 @@ PUBLIC = frozenset(
         "health", "ready", "metrics", "read_epoch", "read_head", "list_listings", "read_listing",
         "read_quote", "read_prices", "list_versions", "list_receipts", "list_rechecks",
         "read_terms", "list_reviews", "list_bundles", "list_bounties", "list_offers",
-        "read_demand",
+        "read_demand", "read_revocations",
     }
 )  # fmt: skip
 """Operations that answer without a signature."""

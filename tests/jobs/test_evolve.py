@@ -116,8 +116,8 @@ def test_names_that_others_have_are_left_to_them(
     name = homes[2]["cast"][0]["persona"]
     foreign = random_layer(embedded.model, embedded.fingerprint, seed=5)
     library, store = Library.open(home), PersonaStore(home)
-    for taken in (name, "ancestor"):
-        layer = random_layer(embedded.model, embedded.fingerprint, seed=len(taken) + 90)
+    for seed, taken in enumerate((name, "ancestor")):
+        layer = random_layer(embedded.model, embedded.fingerprint, seed=seed)
         library.add(layer, Manifest(name=taken, base_model=embedded.fingerprint))
     theirs = Persona(name, embedded.fingerprint, (library.add(
         foreign, Manifest(name="mine", base_model=embedded.fingerprint)),))  # fmt: skip

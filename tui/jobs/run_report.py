@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from academy.errors import RunMismatchError
+from academy.evolution.events import read_log
 from academy.evolution.report import write_report
 from academy.run_folder import RunFolder
 from tui.jobs.trial_log import TRIAL_LOG
@@ -16,11 +17,16 @@ def write_run_report(home: Path) -> Path:
     """Write HOME/run-report.html; returns its path.
 
     Raises:
-        RunError: There is no run, or one of its files is damaged.
+        RunError: There is no run yet, or one of its files is damaged.
     """
     folder = RunFolder(home)
     config = folder.path / "config.json"
     generations = folder.generations() if config.exists() else []
+    if config.exists() and not generations:
+        raise RunMismatchError(
+            f"the run in {home} has begun, but has finished no generation to report on yet: "
+            "`continuum academy status` says how far it is"
+        )
     if not generations:
         raise RunMismatchError(
             f"there is no run in {home} to report on: `continuum academy run standard --home DIR`"
@@ -40,9 +46,11 @@ def write_run_report(home: Path) -> Path:
 def _events(path: Path) -> list[dict[str, Any]]:
     """All whole lines of the log."""
     events = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in read_log(path):
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except ValueError:
             continue  # torn by a kill
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
     return events

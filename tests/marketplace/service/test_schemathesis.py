@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
+from marketplace.keys import PrivateKey
 from marketplace.service.app import create_app
 from marketplace.service.logs import make_logger
 from marketplace.service.settings import RateLimit, ServiceSettings
@@ -52,7 +53,7 @@ def api(tmp_path: Path) -> Any:
     market, key = make_market(), key_of("fuzz")
     told = ServiceSettings(
         origins=(HOST,), operators=frozenset({public_of(key)}), layers=tmp_path / "store",
-        signed=MANY, unsigned=MANY, change_threads=2, read_threads=2,
+        signed=MANY, unsigned=MANY, change_threads=2, read_threads=2, signing_key=PrivateKey(key),
     )  # fmt: skip
     app = create_app(market, told, log=make_logger(io.StringIO()))
     market.register("ada", public_of(key), key="register-ada")
