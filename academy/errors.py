@@ -65,6 +65,11 @@ def ends_run(error: BaseException) -> bool:
     return isinstance(error, AcademyError) or full
 
 
+def cause_of(error: BaseException, most: int = 200) -> str:
+    """An error as part of one line, of so many characters at most."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:most]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The remedy for a misspelt name: the nearest known one, or what there is."""
     names = list(known)

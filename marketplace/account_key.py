@@ -11,8 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import bindparam, exists, func
 from sqlmodel import Field, Session, col, select
 
@@ -21,6 +20,7 @@ from marketplace.account import Account, refuse_house
 from marketplace.errors import KeyProofError, KeyTakenError, LastKeyError, NameFormatError
 from marketplace.idempotency import claim
 from marketplace.question import Question, ask
+from marketplace.signatures import is_signed
 from marketplace.tables import MarketTable
 
 MAX_KEYS = 16
@@ -99,16 +99,13 @@ def check_proof(account: str, public_key: str, proof: object) -> None:
     Raises:
         KeyProofError: The proof is not the new key's signature over `key_statement`.
     """
-    try:
-        if not isinstance(proof, str) or not _SIGNATURE.fullmatch(proof):
-            raise InvalidSignature
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(check_public_key(public_key)))
-        key.verify(bytes.fromhex(proof), key_statement(account, public_key))
-    except (InvalidSignature, ValueError):
+    is_text = isinstance(proof, str) and _SIGNATURE.fullmatch(proof) is not None
+    statement = key_statement(account, public_key)
+    if not is_text or not is_signed(check_public_key(public_key), str(proof), statement):
         raise KeyProofError(
             f"the proof for key {public_key[:16]} is not its signature over the statement for"
             f" account {account!r}: sign `key_statement` with the new key"
-        ) from None
+        )
 
 
 def register_key(

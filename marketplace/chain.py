@@ -18,6 +18,7 @@ from sqlmodel import Session
 
 from marketplace import bulk
 from marketplace.errors import HeadError
+from marketplace.signatures import is_signed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -121,22 +122,16 @@ def check_head(signed: SignedHead, public_key: str | None = None) -> Head:
     Raises:
         HeadError: Another key signed, or the signature does not fit.
     """
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     if public_key is not None and public_key != signed.public_key:
         raise HeadError(
             f"the head names key {signed.public_key[:16]}..., expected {public_key[:16]}...:"
             " it was signed by somebody else, do not rely on it"
         )
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signed.public_key))
-        key.verify(bytes.fromhex(signed.signature), _envelope(signed.head))
-    except (InvalidSignature, ValueError):
+    if not is_signed(signed.public_key, signed.signature, _envelope(signed.head)):
         raise HeadError(
             f"the signature over head {signed.head.seq} does not fit key"
             f" {signed.public_key[:16]!r}...: the file was changed, fetch it again"
-        ) from None
+        )
     return signed.head
 
 

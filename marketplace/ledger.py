@@ -22,6 +22,7 @@ from marketplace.errors import MarketError
 from marketplace.idempotency import body_hash, canonical_body, reused
 from marketplace.journal import Posting, PostingView, Transfer
 from marketplace.names import MAX_KEY_CHARS, check_key, check_text
+from marketplace.tables import table_of
 
 __all__ = [
     "Entry",
@@ -39,9 +40,9 @@ __all__ = [
 
 MAX_MEMO_CHARS = 500
 
-_TRANSFER = Transfer.__table__  # type: ignore[attr-defined]
+_TRANSFER = table_of(Transfer)
 _CACHES = ["balance_nanos", "held_nanos", "spent_nanos", "last_posting_id"]
-_POSTING = Posting.__table__  # type: ignore[attr-defined]
+_POSTING = table_of(Posting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from marketplace.errors import ProvenanceError
+from marketplace.signatures import is_signed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -91,15 +92,12 @@ def stated_signer(data: bytes) -> str:
 
 
 def _read(data: bytes, public_key: str) -> RevocationList:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
     try:
         found: dict[str, Any] = json.loads(data)
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
-        key.verify(bytes.fromhex(found["signature"]), _envelope(found["list"]))
+        if not is_signed(public_key, found["signature"], _envelope(found["list"])):
+            raise ValueError("not signed by this key")
         return RevocationList(**found["list"])
-    except (InvalidSignature, ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ProvenanceError(
             f"the revocation list is not signed by {public_key[:16]}: get it from the market again",
             "signature_bad",

@@ -13,11 +13,11 @@ import struct
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from marketplace.errors import VoucherError
 from marketplace.money import INT64_MAX, format_credits
+from marketplace.signatures import is_signed
 
 DOMAIN = b"continuum-market-voucher-1"
 
@@ -135,12 +135,7 @@ def sign_voucher(
 
 
 def _is_signed(voucher: Voucher) -> bool:
-    try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(voucher.public_key))
-        key.verify(bytes.fromhex(voucher.signature), _message(voucher))
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+    return is_signed(voucher.public_key, voucher.signature, _message(voucher))
 
 
 def _message(voucher: Voucher) -> bytes:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from academy.distributed.errors import ClusterMissingError, ClusterUnreachableError
+from academy.errors import cause_of
 
 PRIVATE = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -99,7 +100,7 @@ def _knock(address: str) -> None:
 
 
 def _unreachable(address: str, error: Exception) -> ClusterUnreachableError:
-    cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    cause = cause_of(error)
     if address in ("", "local"):
         return ClusterUnreachableError(
             f"Ray does not start on this machine ({cause}): free memory or disk in "

@@ -22,6 +22,7 @@ from academy.distributed.errors import (
 )
 from academy.distributed.job import Job
 from academy.distributed.worker import BaseSource, Outcome, Task, Worker, arithmetic
+from academy.errors import cause_of
 
 TICK_S = 0.5
 """How often the pool looks up while nothing arrives."""
@@ -174,7 +175,7 @@ class WorkerPool:
             loss: BaseException = error.cause
         except errors.RayError as error:  # worker, node or result gone
             loss = error
-        self._last_loss = _line(loss)
+        self._last_loss = cause_of(loss, 160)
         self.ray.kill(worker)  # where it is only out of reach, its result is not wanted twice
         return None
 
@@ -238,10 +239,6 @@ def _sent(worker: Any, task: Task) -> Any:
 
 def _unfit(error: BaseException) -> WorkerFailedError:
     return WorkerFailedError(
-        f"a worker cannot do its task ({_line(error)}): install the same version of everything on "
-        "all nodes, and pass only what can be pickled"
+        f"a worker cannot do its task ({cause_of(error, 160)}): install the same version of "
+        "everything on all nodes, and pass only what can be pickled"
     )
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:160]

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from academy.challenge import Challenge
-from academy.errors import RunError, ends_run
+from academy.errors import RunError, cause_of, ends_run
 from academy.evaluator import Evaluator
 from academy.evolution.budget import scoring_cost
 from academy.scoring.scorer import Failures
@@ -135,11 +135,6 @@ class Guarded:
             return np.concatenate(parts, axis=0)
         parts = [self._measured(measure, genomes, c, failed) for c in _halves(challenges)]
         return np.concatenate(parts, axis=1)
-
-
-def cause_of(error: BaseException) -> str:
-    """An error as part of one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def _halves(whole: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:

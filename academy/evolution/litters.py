@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from academy.distributed.tasks import Litter, train_litters
-from academy.errors import ends_run
+from academy.errors import cause_of, ends_run
 from academy.evaluator import Evaluator
-from academy.evolution.guarded import cause_of
 from academy.operators.memetic import Raised, checked
 from academy.training import trained_positions
 from genome.base_model import BaseModel

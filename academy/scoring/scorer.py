@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from academy.challenge import Challenge
+from academy.errors import cause_of
 from academy.scoring.errors import ScoringRefusedError
 from academy.scoring.exact import exact_score
 from academy.scoring.numeric import numeric_score
@@ -37,8 +38,7 @@ class Failures:
 
     def add(self, challenge: Challenge, error: BaseException) -> None:
         """Count one challenge that could not be scored."""
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        self.merge(1, [f"{challenge.skill} {challenge.prompt[:60]!r}: {text[:200]}"])
+        self.merge(1, [f"{challenge.skill} {challenge.prompt[:60]!r}: {cause_of(error)}"])
 
     def merge(self, count: int, causes: list[str]) -> None:
         """Take over what another process counted."""

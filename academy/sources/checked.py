@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from academy.challenge import Challenge, Split
-from academy.errors import ends_run
+from academy.errors import cause_of, ends_run
 from academy.sources.errors import SourceError, SplitOverlapError, TooFewQuestionsError
 from academy.sources.names import check_skill_names
 from academy.sources.source import ChallengeSource
@@ -94,10 +94,9 @@ class CheckedSource:
             raise self._failed(f"to draw {split!r} questions of {skill!r}", error) from error
 
     def _failed(self, what: str, error: Exception) -> SourceError:
-        cause = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         return SourceError(
-            f"the challenge source {self.name!r} failed {what} ({cause}): repair it, or choose "
-            "another source"
+            f"the challenge source {self.name!r} failed {what} ({cause_of(error)}): repair it, or "
+            "choose another source"
         )
 
     def _check(

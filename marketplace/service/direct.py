@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -54,7 +54,7 @@ class Direct:
         request = Request(scope, noting)
         try:
             body = await request.json()
-        except Exception:  # no JSON, or nobody there any more: FastAPI has an answer to that
+        except (ValueError, RecursionError, ClientDisconnect):  # FastAPI has an answer to that
             await self._app(scope, _again(received, receive), send)
             return
         scope["route"] = called.route

@@ -16,6 +16,7 @@ from marketplace.listing import Listing, Version, VersionParent
 from marketplace.listing_rows import priced
 from marketplace.question import Question, ask, one_of
 from marketplace.status import LISTED, StatusEvent
+from marketplace.tables import table_of
 from marketplace.trading.noticeboard import SetTerms
 from marketplace.trading.notices import Terms
 
@@ -63,6 +64,6 @@ def _goods() -> Question:
             exists().where(col(VersionParent.child) == col(Version.digest)),
             col(Terms.rent_day_parts), col(Terms.use_parts), col(Terms.subscribable),
         )
-        .select_from(priced().outerjoin(Terms.__table__, col(Terms.id) == newest))  # type: ignore[attr-defined]
+        .select_from(priced().outerjoin(table_of(Terms), col(Terms.id) == newest))
         .where(one_of(Listing.name, "names"))
     )  # fmt: skip

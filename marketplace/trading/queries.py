@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, exists, func, literal, union_all
+from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -15,6 +16,7 @@ from marketplace.bulk import known_requests
 from marketplace.journal import OpenHold, Transfer
 from marketplace.listing import Listing, Purchase, PurchaseView, Version
 from marketplace.question import Question, ask, one_of
+from marketplace.tables import table_of
 from marketplace.trading.records import (
     Income,
     IncomeView,
@@ -35,9 +37,10 @@ _OWNERS_OF_ACCOUNTS = Question(
 )
 _OWNERS = Question(select(Listing.name, Listing.owner).where(one_of(Listing.name, "names")))
 _USAGES = Question(
-    select(  # type: ignore[call-overload]
-        Usage.key, Usage.account, Usage.listing, Usage.units, Usage.amount_nanos,
-        Usage.covered_by, Usage.cover_id, Usage.at,
+    select_columns(
+        *table_of(Usage).c[
+            "key", "account", "listing", "units", "amount_nanos", "covered_by", "cover_id", "at"
+        ]
     ).where(one_of(Usage.key, "keys"))
 )  # fmt: skip
 _PURCHASES = Question(

@@ -21,10 +21,11 @@ from marketplace.hold import post_hold
 from marketplace.ledger import Leg, record_transfer
 from marketplace.money import check_amount, split_price
 from marketplace.royalty import Share, split_net
+from marketplace.tables import table_of
 from marketplace.trading.records import ROYALTY, SELLER, Income, Settlement
 
-_SETTLEMENT = Settlement.__table__  # type: ignore[attr-defined]
-_INCOME = Income.__table__  # type: ignore[attr-defined]
+_SETTLEMENT = table_of(Settlement)
+_INCOME = table_of(Income)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ from marketplace.ledger import Entry, Posted, post_many
 from marketplace.money import check_amount
 from marketplace.names import check_key, check_name, check_text
 from marketplace.status import UNUSABLE
+from marketplace.tables import table_of
 from marketplace.trading import offer, queries, rights
 from marketplace.trading.goods import Goods, goods
 from marketplace.trading.lineage import shares_of
 from marketplace.trading.records import Usage
 from marketplace.trading.settlement import Part, Payment, divide, legs, note
 
-_USAGE = Usage.__table__  # type: ignore[attr-defined]
+_USAGE = table_of(Usage)
 CHARGE = "charge"
 """What covers use that was paid for by itself."""
 

@@ -17,7 +17,7 @@ BAD = {
     "name": "rich", "version": "1.0",
     "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"], "aliases": [], "description": "bad"}],
 }  # fmt: skip
-OFFLINE = "Traceback\nrequests.exceptions.ConnectionError: Failed to resolve 'pypi.org'"
+OFFLINE = "Traceback\nrequests.exceptions.ConnectionError: Failed to resolve 'index.example'"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ OFFLINE = "Traceback\nrequests.exceptions.ConnectionError: Failed to resolve 'py
         ([OURS, CLEAN, LOCAL], "", 0, 0, "audited 1 packages, known vulnerabilities: 0; .*torch"),
         ([OURS, CLEAN, BAD], "", 1, 1, r"rich 1\.0: PYSEC-1, fixed in 1\.1\naudited 2"),
         ([OURS, LOCAL, LOCAL], "", 0, 0, "^audit skipped, .* none of 2 packages$"),
-        (None, OFFLINE, 1, 0, "^audit skipped, .* Failed to resolve 'pypi.org'$"),
+        (None, OFFLINE, 1, 0, "^audit skipped, .* Failed to resolve 'index.example'$"),
         (None, "pip-audit: error: unrecognized arguments", 2, 2, "^audit failed: .*unrecognized"),
     ],
 )
