@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from marketplace.market import Market
 
 MARKET_FILE = "market.db"
+SHOWN_POSTINGS = 500
+"""So many of an account's movements are shown: a busy seller has millions."""
+PAGE_POSTINGS = 100
 Record = TypeVar("Record")
 Stamp = tuple[int, int, int] | None
 
@@ -55,7 +58,7 @@ class Source(Protocol):
         ...
 
     def postings(self, account: str) -> tuple[PostingRecord, ...]:
-        """An account's movements, newest first; raises RecordError."""
+        """An account's newest movements, newest first; raises RecordError."""
         ...
 
 
@@ -156,10 +159,16 @@ class HomeSource:
             return tuple(market.quote(listing).lines)
 
     def postings(self, account: str) -> tuple[PostingRecord, ...]:
-        """Ask the market for an account's movements."""
+        """Ask the market for an account's newest movements, page by page."""
+        found: list[PostingRecord] = []
         with self._opened() as market:
-            oldest_first = [_posting(item) for item in market.postings(account)]
-        return tuple(reversed(oldest_first))
+            cursor = None
+            while len(found) < SHOWN_POSTINGS:
+                page = market.statement(account, limit=PAGE_POSTINGS, cursor=cursor)
+                found += [_posting(item) for item in page.lines]
+                if (cursor := page.next) is None:
+                    break
+        return tuple(found)
 
     @contextmanager
     def _opened(self) -> Iterator[Market]:

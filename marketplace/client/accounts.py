@@ -9,6 +9,7 @@ from marketplace.client.base import ClientBase, path
 from marketplace.client.transport import Transport
 from marketplace.journal import PostingView
 from marketplace.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
+from marketplace.trading.incomes import EarningView
 from marketplace.trading.records import IncomeView
 
 
@@ -74,6 +75,10 @@ class AccountsClient(ClientBase):
         where = path("accounts", account, "postings")
         found = self._transport.page(PostingView, where, limit=limit, cursor=cursor)
         return StatementPage(tuple(found.items), found.next)
+
+    def earnings(self, account: str) -> list[EarningView]:
+        """What each of one's layers brought in each way, summed up."""
+        return list(self._transport.pages(EarningView, path("accounts", account, "earnings")))
 
     def incomes(self, account: str) -> list[IncomeView]:
         """What one earned as seller or as ancestor, oldest first."""

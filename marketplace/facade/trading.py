@@ -9,6 +9,13 @@ from marketplace.names import check_key
 from marketplace.trading import queries, rights
 from marketplace.trading.buy import buy
 from marketplace.trading.demand import SkillDemand, demand, record_miss
+from marketplace.trading.incomes import (
+    EarningView,
+    IncomePage,
+    earnings,
+    income_page,
+    incomes,
+)
 from marketplace.trading.records import IncomeView
 from marketplace.trading.returns import ReturnReport, return_failed
 from marketplace.trading.review import ReviewView, review, review_views
@@ -56,13 +63,38 @@ class TradingFacade(UsingFacade, AgreementFacade):
     def purchases(self, buyer: str | None = None) -> list[PurchaseView]:
         """All purchases, or one account's, oldest first."""
         with self._read() as session:
-            return queries.purchase_views(session, buyer)
+            return [view for _, view in queries.purchase_views(session, buyer)]
+
+    def purchase_page(
+        self, buyer: str, *, limit: int, after: int = 0
+    ) -> tuple[list[PurchaseView], int | None]:
+        """So many of the account's purchases, oldest first, and what the next page comes after."""
+        with self._read() as session:
+            found = queries.purchase_views(session, buyer, after=after, limit=limit + 1)
+        following = found[limit - 1][0] if len(found) > limit else None
+        return [view for _, view in found[:limit]], following
+
+    def earnings(self, account: str) -> list[EarningView]:
+        """What each layer brought the account in each way, summed up; nothing given back."""
+        with self._read() as session:
+            repository.account(session, account)
+            return earnings(session, account)
 
     def incomes(self, account: str) -> list[IncomeView]:
         """What the account earned as seller or ancestor, oldest first; nothing given back."""
         with self._read() as session:
             repository.account(session, account)
-            return queries.incomes(session, account)
+            return incomes(session, account)
+
+    def income_page(self, account: str, *, limit: int, cursor: str | None = None) -> IncomePage:
+        """The same page by page.
+
+        Raises:
+            PageError: A cursor that there is not.
+        """
+        with self._read() as session:
+            repository.account(session, account)
+            return income_page(session, account, limit=limit, cursor=cursor)
 
     def return_failed(self, *, listing: str, since: float | None = None) -> ReturnReport:
         """Pay back the sales of a listing whose receipt failed; repeatable until all are."""

@@ -19,7 +19,6 @@ from marketplace.question import Question, ask, one_of
 from marketplace.tables import table_of
 from marketplace.trading.records import (
     Income,
-    IncomeView,
     Meter,
     Rental,
     SaleReturn,
@@ -95,12 +94,20 @@ def transfer_of_key(session: Session, key: str) -> int | None:
     return session.exec(select(Transfer.id).where(Transfer.key == key)).first()
 
 
-def purchase_views(session: Session, buyer: str | None = None) -> list[PurchaseView]:
-    """All purchases, or one buyer's, oldest first; returned ones are not left out."""
-    query = _purchases()
+def purchase_views(
+    session: Session, buyer: str | None = None, *, after: int = 0, limit: int | None = None
+) -> list[tuple[int, PurchaseView]]:
+    """Purchases with their numbers, oldest first; returned ones are not left out.
+
+    Args:
+        buyer: Only this account's.
+        after: Only those with a higher number.
+        limit: At most so many.
+    """
+    query = _purchases().where(col(Purchase.transfer_id) > after).limit(limit)
     if buyer is not None:
         query = query.where(Purchase.buyer == buyer)
-    return [_purchase_view(*row) for row in session.exec(query)]
+    return [(row[0].transfer_id, _purchase_view(*row)) for row in session.exec(query)]
 
 
 def purchase_of_key(session: Session, key: str) -> PurchaseView | None:
@@ -219,23 +226,6 @@ def rental_end(session: Session, renter: str, listing: str) -> float | None:
         Rental.renter == renter, Rental.listing == listing
     )
     return session.exec(query).one()
-
-
-def incomes(session: Session, account: str) -> list[IncomeView]:
-    """What the account earned, oldest first; payments that were given back are left out."""
-    query = (
-        select(Income, Settlement)
-        .join(Settlement, col(Settlement.transfer_id) == col(Income.transfer_id))
-        .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Income.transfer_id))
-        .where(Income.account == account, col(SaleReturn.sale_id).is_(None))
-        .order_by(col(Income.transfer_id), col(Income.source), col(Income.role))
-    )
-    return [
-        IncomeView(
-            paid.transfer_id, paid.at, paid.way, income.source, income.role, income.amount_nanos
-        )
-        for income, paid in session.exec(query)
-    ]
 
 
 def settlement(session: Session, number: int) -> Settlement:

@@ -57,6 +57,7 @@ class Income(MarketTable, table=True):
     __tablename__: ClassVar[str] = "income"
     __table_args__: ClassVar[Any] = (
         CheckConstraint("amount_nanos > 0", name="income_is_positive"),
+        Index("income_by_account", "account", "transfer_id"),
     )
 
     transfer_id: int = Field(
@@ -64,7 +65,7 @@ class Income(MarketTable, table=True):
     )
     source: str = Field(primary_key=True, index=True)
     """Name of the listing that was paid for, or of the offer of computing time."""
-    account: str = Field(primary_key=True, foreign_key="account.name", index=True)
+    account: str = Field(primary_key=True, foreign_key="account.name")
     role: str = Field(primary_key=True)
     amount_nanos: int = Field(sa_type=BigInteger)
 

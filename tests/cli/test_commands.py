@@ -39,6 +39,35 @@ def test_an_unknown_command_suggests_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("market", "use", "x", "-5"), "-5 is below zero"),
+        (("market", "use", "x", "many"), "invalid value for 'units'"),
+        (("market", "buy"), "missing argument 'name'"),
+        (("market", "buy", "x", "--bogus"), "no such option: --bogus"),
+        (("market", "buy", "x", "--home"), "requires an argument"),
+    ],
+)
+def test_words_that_make_no_command_are_refused_in_one_line(
+    words: tuple[str, ...], said: str
+) -> None:
+    done = continuum(*words)
+    assert done.returncode == 2
+    (line,) = done.stderr.strip().splitlines()
+    assert said in line
+    assert line.endswith("--help`")
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("market",), ("market", "bounty")])
+def test_a_command_without_words_shows_its_help_only(words: tuple[str, ...]) -> None:
+    done = continuum(*words)
+    assert done.returncode == 2
+    assert "Usage: " in done.stdout
+    assert not done.stderr
+
+
+@pytest.mark.parametrize(
     ("words", "remedy"),
     [
         (("demo", "--personas", "1"), "use --personas"),

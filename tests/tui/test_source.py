@@ -89,3 +89,20 @@ def test_a_real_market_is_read_and_read_again_after_a_sale(tmp_path: Path) -> No
         newest, *_, oldest = source.postings("ada")
         assert newest.amount_nanos < 0 < oldest.amount_nanos
         assert newest.balance_after_nanos == balances["ada"]
+
+
+def test_a_long_statement_is_read_from_its_newest_line_and_no_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several pages, each movement once; older ones than are shown stay where they are."""
+    from marketplace.testing import make_market
+
+    monkeypatch.setattr("tui.source.PAGE_POSTINGS", 2)
+    monkeypatch.setattr("tui.source.SHOWN_POSTINGS", 6)
+    source = HomeSource(tmp_path)
+    with make_market(tmp_path / "market.db", credits={"ada": 0, "bob": 0}) as market:
+        for number in range(1, 10):
+            market.fund("ada", number, key=f"ada-{number}")
+        market.fund("bob", 5, key="bob")
+    assert [line.amount_nanos for line in source.postings("ada")] == [9, 8, 7, 6, 5, 4]
+    assert [line.amount_nanos for line in source.postings("bob")] == [5]

@@ -8,8 +8,13 @@ CommandError
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from pathlib import Path
+
+import typer
+
+BELOW_ZERO = re.compile(r"-[0-9][0-9.]*")
 
 
 class CommandError(Exception):
@@ -58,3 +63,17 @@ def fail(error: BaseException) -> int:
     """Print the one line; the exit code to leave with."""
     print(f"continuum: {explain(error)}", file=sys.stderr)
     return 1
+
+
+def fail_usage(error: typer.TyperException) -> int:
+    """The same for words that make no command, where typer would draw a box; exit code 2."""
+    context = getattr(error, "ctx", None)
+    where = "continuum" if context is None else context.command_path
+    option = getattr(error, "option_name", "")
+    said = " ".join(error.format_message().split()).rstrip(".")
+    if BELOW_ZERO.fullmatch(option):
+        said = f"{option} is below zero, where nothing may be"
+    if said:  # typer's own help for a command without words has been printed
+        end = "" if said.endswith("?") else "."
+        print(f"continuum: {said[0].lower()}{said[1:]}{end} See `{where} --help`", file=sys.stderr)
+    return error.exit_code

@@ -10,7 +10,7 @@ import typer
 
 from tui.cli import academy, layer, market, persona
 from tui.cli.demo import demo
-from tui.cli.errors import fail, known_errors
+from tui.cli.errors import fail, fail_usage, known_errors
 from tui.cli.home import HomeOption, resolve_home
 
 app = typer.Typer(
@@ -55,9 +55,13 @@ def _root(
 
 
 def main() -> None:
-    """Entry point: any refusal becomes one line on stderr and exit code 1."""
+    """Entry point: any refusal becomes one line on stderr; exit code 1, or 2 for wrong words."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        sys.exit(fail_usage(error))
+    except typer.Abort:
+        sys.exit("continuum: stopped before an answer was given")
     except known_errors() as error:
         sys.exit(fail(error))
 

@@ -15,7 +15,7 @@ from tui.fields import RecordError
 from tui.screens.market import SETTLE_S
 from tui.screens.view import View
 from tui.snapshot import PostingRecord
-from tui.source import Source
+from tui.source import SHOWN_POSTINGS, Source
 from tui.widgets.wallet_tables import AccountTable, PostingTable
 
 
@@ -87,5 +87,8 @@ class WalletScreen(View):
         if event.account != self._account:
             return
         self.postings = event.postings
+        if len(event.postings) >= SHOWN_POSTINGS:
+            table = self.query_one(PostingTable)
+            table.border_title = f"{event.account}, newest {SHOWN_POSTINGS}"
         if event.problem:
             self.notify(event.problem, severity="error", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -58,12 +59,17 @@ class PostingTable(RowsTable):
 
     def watch_postings(self) -> None:
         """Show the movements that arrived."""
-        self.show_rows([self._row(*item) for item in enumerate(self.postings)])
+        moved: Counter[int] = Counter()
+        rows = []
+        for posting in reversed(self.postings):
+            moved[posting.transfer_id] += 1
+            rows.append(self._row(posting, moved[posting.transfer_id]))
+        self.show_rows(rows[::-1])
 
-    def _row(self, place: int, posting: PostingRecord) -> Row:
-        """A transfer may move an account twice, so its place from the oldest makes the key."""
+    def _row(self, posting: PostingRecord, time: int) -> Row:
+        """A transfer may move an account twice, so the key says which time this is."""
         return Row(
-            f"{len(self.postings) - place}:{posting.transfer_id}",
+            f"{posting.transfer_id}:{time}",
             (
                 left(moment(posting.at), QUIET),
                 left(posting.kind),

@@ -16,6 +16,7 @@ from marketplace.service.change import Changing, Joining
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
 from marketplace.service.wire_models import Body, Credits, PublicKey, model_of, page_of
+from marketplace.trading.incomes import EarningView
 from marketplace.trading.records import IncomeView
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
@@ -103,10 +104,23 @@ async def list_purchases(
 ) -> Response:
     """What the account bought, oldest first."""
     caller.must_be(name)
-    own = await service.read(lambda: service.market.purchases(name))
     scope = ("purchases", name)
-    found, following = service.cursors.page_by_count(scope, own, cursor=cursor, limit=limit)
-    return page(found, following, caller)
+    after = 0 if cursor is None else int(service.cursors.open(scope, cursor))
+    found, last = await service.read(
+        lambda: service.market.purchase_page(name, limit=limit, after=after)
+    )
+    return page(found, None if last is None else service.cursors.seal(scope, last), caller)
+
+
+@router.get("/{name}/earnings", operation_id="list_earnings", response_model=page_of(EarningView))
+async def list_earnings(
+    name: Account, caller: Signed, service: Here, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """What each layer brought the account in each way, summed up."""
+    caller.must_be(name)
+    found = await service.read(lambda: service.market.earnings(name))
+    scope = ("earnings", name)
+    return page(*service.cursors.page_by_count(scope, found, cursor=cursor, limit=limit))
 
 
 @router.get("/{name}/incomes", operation_id="list_incomes", response_model=page_of(IncomeView))
@@ -115,9 +129,11 @@ async def list_incomes(
 ) -> Response:
     """What the account earned as seller and as ancestor, oldest first."""
     caller.must_be(name)
-    found = await service.read(lambda: service.market.incomes(name))
     scope = ("incomes", name)
-    return page(*service.cursors.page_by_count(scope, found, cursor=cursor, limit=limit))
+    start = None if cursor is None else str(service.cursors.open(scope, cursor))
+    found = await service.read(lambda: service.market.income_page(name, limit=limit, cursor=start))
+    following = None if found.next is None else service.cursors.seal(scope, found.next)
+    return page(found.items, following)
 
 
 @router.post("/{name}/grants", operation_id="grant", response_model=model_of(AccountView))

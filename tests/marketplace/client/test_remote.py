@@ -239,6 +239,18 @@ def test_a_statement_comes_by_pages_from_the_newest(hosted: Hosted, bob: RemoteM
         bob.statement("bob", cursor=own)
 
 
+def test_incomes_and_earnings_are_those_of_home(hosted: Hosted, bob: RemoteMarket) -> None:
+    """More of them than one page holds, each once."""
+    uses = [Charge("bob", "sorter", n, f"use-{n}") for n in range(1, 121)]
+    hosted.market.charge_many(uses)
+    ada = hosted.at("ada")
+    assert ada.incomes("ada") == hosted.market.incomes("ada")
+    assert len(ada.incomes("ada")) == len(uses)
+    assert ada.earnings("ada") == hosted.market.earnings("ada")
+    (earned,) = ada.earnings("ada")
+    assert (earned.n_payments, earned.way, earned.role) == (len(uses), "usage", "seller")
+
+
 def test_an_epoch_is_closed_once_however_answers_are_lost(hosted: Hosted) -> None:
     """Nobody named it: the client names the running one before it asks."""
     for fate in ("request", "answer"):

@@ -4,6 +4,7 @@ import pytest
 
 from marketplace.account_key import prove_key
 from marketplace.service.testing import key_of, public_of
+from marketplace.testing import publish_example
 
 
 def slug(response) -> str:
@@ -111,3 +112,27 @@ def test_statement_is_paged_to_its_end(hosted):
         cursor = found["next"]
         hosted.market.fund("ada", 9, key=f"meanwhile-{len(seen)}")
     assert seen == [f"0.00000000{7 - number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("what", ["purchases", "incomes", "postings"])
+def test_lists_of_an_account_come_in_pages_that_fit_together(hosted, what):
+    """Each line once, whatever the page's size; a cursor of one list opens no other."""
+    name = {"purchases": "ada", "incomes": "bob", "postings": "ada"}[what]
+    hosted.member("bob")
+    hosted.member("ada", "9")
+    for number in range(5):
+        publish_example(hosted.market, "bob", f"layer-{number}", ask_nanos=10**8)
+        hosted.market.buy(buyer="ada", listing=f"layer-{number}", key=f"buy-{number}")
+    reader, address = hosted.caller(name), f"/v1/accounts/{name}/{what}"
+    whole = reader.get(address).json()
+    assert len(whole["items"]) >= 5 and whole["next"] is None
+    found, cursor = [], ""
+    while cursor is not None:
+        page = reader.get(f"{address}?limit=2{cursor and '&cursor='}{cursor}").json()
+        found += page["items"]
+        cursor = page["next"]
+        assert len(page["items"]) == 2 or cursor is None
+    assert found == whole["items"]
+    sealed = reader.get(f"{address}?limit=2").json()["next"]
+    other = reader.get(f"/v1/accounts/{name}/keys?cursor={sealed}")
+    assert (other.status_code, slug(other)) == (400, "cursor-invalid")

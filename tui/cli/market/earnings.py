@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Annotated
 
 import typer
@@ -29,15 +28,12 @@ def royalties(
 
     cost_nanos = None if cost is None else nanos_of(cost)
     with open_market(home, market, account) as place:
-        incomes = place.incomes(account)
-    earned: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for income in incomes:
-        earned[income.role, income.listing, income.way].append(income.amount_nanos)
+        earned = place.earnings(account)
     rows = [
-        (listing, role, way, str(len(amounts)), exact(sum(amounts)))
-        for (role, listing, way), amounts in sorted(earned.items())
+        (one.listing, one.role, one.way, str(one.n_payments), exact(one.amount_nanos))
+        for one in earned
     ]
-    total = sum(income.amount_nanos for income in incomes)
+    total = sum(one.amount_nanos for one in earned)
     print_table(f"earnings of {account}", ("listing", "as", "by", "payments", "earned"), rows)
     print(f"{exact(total)} in all")
     if cost_nanos is not None:

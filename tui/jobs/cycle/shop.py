@@ -183,7 +183,7 @@ class Shop:
 
     def income(self) -> float:
         """Credits that makers have earned so far."""
-        earned = (self.market.incomes(maker(skill)) for skill in SKILL_NAMES)
+        earned = (self.market.earnings(maker(skill)) for skill in SKILL_NAMES)
         return sum(one.amount_nanos for some in earned for one in some) / NANOS_PER_CREDIT
 
     def population(self) -> dict[str, int]:
