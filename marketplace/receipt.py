@@ -1,8 +1,10 @@
 """The evidence a layer is sold on: exam results that anyone can obtain again.
 
 A receipt names the exam, its seed and its questions' digest besides the counts, so that whoever
-re-runs it sits the very same questions. A version may carry a receipt for every exam it sat; the
-first is the headline, from which the market makes reputation and price.
+re-runs it sits the very same questions. But a maker who knows them beforehand can train on them:
+a fresh re-run draws other questions of the same exam, with a seed chosen after the layer was
+published, and the claim must hold there too. A version may carry a receipt for every exam it sat;
+the first is the headline, from which the market makes reputation and price.
 """
 
 from dataclasses import dataclass
@@ -71,6 +73,8 @@ class Recheck(MarketTable, table=True):
     passed: bool
     binding: bool
     """Sat by an evaluator, so that money and reputation follow it."""
+    seed: int | None = Field(default=None, sa_type=BigInteger)
+    """What fresh questions were drawn with; None = the receipt's own questions."""
     at: float
     key: str = Field(foreign_key="request.key", unique=True)
 
@@ -104,7 +108,7 @@ class ReceiptFacts:
             )
         check_counts(self.n_questions, self.n_correct, self.n_base_correct)
         if self.seed is not None:
-            _check_count("seed", self.seed, 0, 2**63 - 1)
+            check_seed(self.seed)
         digest = self.questions_digest
         if digest and not (len(digest) == 64 and set(digest) <= set("0123456789abcdef")):
             raise ReceiptError(
@@ -156,6 +160,8 @@ class RecheckView:
     n_base_correct: int
     passed: bool
     binding: bool
+    seed: int | None
+    """What fresh questions were drawn with; None = the receipt's own questions."""
     reason: str
     """The comparison in words and numbers."""
     at: float
@@ -170,6 +176,15 @@ def check_counts(n_questions: object, n_correct: object, n_base_correct: object)
     questions = _check_count("n_questions", n_questions, 1, MAX_QUESTIONS)
     _check_count("n_correct", n_correct, 0, questions)
     _check_count("n_base_correct", n_base_correct, 0, questions)
+
+
+def check_seed(seed: object) -> None:
+    """Refuse what no questions can be drawn with.
+
+    Raises:
+        ReceiptError: It is no whole number of 63 bits.
+    """
+    _check_count("seed", seed, 0, 2**63 - 1)
 
 
 def _check_count(what: str, value: object, low: int, high: int) -> int:

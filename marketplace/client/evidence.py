@@ -25,11 +25,12 @@ class EvidenceClient(ClientBase):
         n_base_correct: int,
         key: str,
         questions_digest: str = "",
+        seed: int | None = None,
     ) -> RecheckView:
         """File a re-run of a receipt."""
         body = {
             "by": by, "n_correct": n_correct, "n_base_correct": n_base_correct,
-            "questions_digest": questions_digest,
+            "questions_digest": questions_digest, "seed": seed,
         }  # fmt: skip
         where = path("receipts", receipt, "rechecks")
         return self._transport.send(RecheckView, "POST", where, body, key=key)

@@ -61,15 +61,20 @@ class EvidenceFacade(MarketBase):
         n_base_correct: int,
         key: str,
         questions_digest: str = "",
+        seed: int | None = None,
     ) -> RecheckView:
-        """File a re-run of a receipt: same exam, seed and number of questions.
+        """File a re-run of a receipt: same exam, same number of questions.
 
         An evaluator's re-run that refutes the claim also pays recent sales back; `return_failed`
         tries again what a seller could not pay at once.
 
+        Args:
+            seed: What fresh questions were drawn with; None = the receipt's own questions.
+
         Raises:
             ReceiptNotFoundError: There is no such receipt.
-            ReceiptError: Impossible counts, or other questions than the receipt's.
+            ReceiptError: Impossible counts, other questions than the receipt's, or, with a seed,
+                the same ones.
             NotOwnerError: The owner cannot confirm its own claim.
         """
         check_key(key)
@@ -78,7 +83,8 @@ class EvidenceFacade(MarketBase):
             at = self._now()
             view = evidence.recheck(
                 session, receipt=receipt, by=by, n_correct=n_correct,
-                n_base_correct=n_base_correct, questions_digest=questions_digest, key=key, at=at,
+                n_base_correct=n_base_correct, questions_digest=questions_digest, seed=seed,
+                key=key, at=at,
             )  # fmt: skip
             if view.binding and not view.passed and evidence.is_refuted(session, view):
                 return_failed(session, listing=view.listing, at=at)

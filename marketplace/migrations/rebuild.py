@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, inspect
 
+from marketplace.migrations import snapshot
 from marketplace.schema import VERSION_TABLE
 
 
@@ -48,6 +49,29 @@ def pour(
         f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())}"
         f" FROM {source or f'old_{table}'}"
     )
+
+
+def remake(connection: Connection, table: str, columns: str, revision: str) -> None:
+    """Make one table anew as a revision has it, around the rows of these columns.
+
+    Nothing may refer to it.
+    """
+    set_aside(connection, [table])
+    connection.exec_driver_sql(f"DROP TABLE {table}")
+    snapshot.create_table(connection, revision, table)
+    pour(connection, table, same(columns))
+    count_on(connection, table)
+    forget(connection, [table])
+
+
+def count_on(connection: Connection, table: str) -> None:
+    """Let PostgreSQL number the next row after the ones that were poured with their numbers."""
+    numbered = {column["name"] for column in inspect(connection).get_columns(table)}
+    if connection.dialect.name == "postgresql" and "id" in numbered:
+        connection.exec_driver_sql(
+            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
+            " HAVING max(id) IS NOT NULL"
+        )
 
 
 def same(columns: str) -> dict[str, str]:

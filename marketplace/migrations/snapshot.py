@@ -6,6 +6,7 @@ say the same, which a test checks; after a change of tables write its files agai
     python -m marketplace.migrations.snapshot
 """
 
+import re
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -20,6 +21,13 @@ _PROTECTION = "-- protection: applied when the rows are in place"
 def create_tables(connection: Connection, revision: str) -> None:
     """Create a revision's tables and indexes in an empty place."""
     _execute(connection, _parts(connection, revision)[0])
+
+
+def create_table(connection: Connection, revision: str, table: str) -> None:
+    """Create one table of a revision with its indexes, triggers and rights."""
+    about = re.compile(rf"(CREATE TABLE|.* ON|ALTER TABLE) {table}\b", re.DOTALL)
+    for part in _parts(connection, revision):
+        _execute(connection, [one for one in part if about.match(one)])
 
 
 def protect(connection: Connection, revision: str) -> None:

@@ -29,6 +29,7 @@ from marketplace.receipt import (
     Recheck,
     RecheckView,
     check_counts,
+    check_seed,
 )
 from marketplace.status import LISTED, is_evaluator
 
@@ -58,13 +59,17 @@ def add_receipt(
 
 def recheck(
     session: Session, *, receipt: int, by: str, n_correct: int, n_base_correct: int,
-    questions_digest: str, key: str, at: float,
+    questions_digest: str, seed: int | None = None, key: str, at: float,
 ) -> RecheckView:  # fmt: skip
-    """File a re-run of a receipt: same exam, seed and number of questions; once per key.
+    """File a re-run of a receipt: same exam, same number of questions; once per key.
+
+    Args:
+        seed: What fresh questions were drawn with; None = the receipt's own questions.
 
     Raises:
         ReceiptNotFoundError: There is no such receipt.
-        ReceiptError: Impossible counts, or other questions than the receipt's.
+        ReceiptError: Impossible counts, other questions than the receipt's, or, with a seed, the
+            same ones.
         NotOwnerError: The owner cannot confirm its own claim.
     """
     repository.account(session, by)
@@ -73,10 +78,13 @@ def recheck(
         "receipt": receipt, "by": by, "n_correct": n_correct, "n_base_correct": n_base_correct,
         "questions_digest": questions_digest,
     }  # fmt: skip
+    if seed is not None:
+        body["seed"] = seed
     if claim(session, key=key, operation="recheck", body=body, at=at):
         again = Counts(found.n_questions, n_correct, n_base_correct)
-        _refuse_recheck(session, found, again, by, questions_digest)
-        row = _add_recheck(session, found, again, by=by, key=key, at=at)
+        _refuse_recheck(session, found, again, by)
+        _refuse_questions(found, questions_digest, seed)
+        row = _add_recheck(session, found, again, by=by, seed=seed, key=key, at=at)
         _quarantine_without_lift(session, found, row, at)
     made = session.exec(select(Recheck).where(Recheck.key == key)).one()
     return _recheck_view(found, made)
@@ -167,9 +175,7 @@ def _refuse_receipt(session: Session, view: ListingView, owner: str, facts: Rece
         )
 
 
-def _refuse_recheck(
-    session: Session, receipt: Receipt, again: Counts, by: str, questions_digest: str
-) -> None:
+def _refuse_recheck(session: Session, receipt: Receipt, again: Counts, by: str) -> None:
     check_counts(again.n_questions, again.n_correct, again.n_base_correct)
     owner = catalogue.listing_view(session, receipt.listing).owner
     if by == owner:
@@ -177,7 +183,17 @@ def _refuse_recheck(
             f"{by!r} owns {receipt.listing!r} and cannot confirm its own claim: let somebody else"
             " re-run it"
         )
-    if receipt.questions_digest and questions_digest != receipt.questions_digest:
+
+
+def _refuse_questions(receipt: Receipt, questions_digest: str, seed: int | None) -> None:
+    if seed is not None:
+        check_seed(seed)
+        if seed == receipt.seed or questions_digest in ("", receipt.questions_digest):
+            raise ReceiptError(
+                f"a fresh re-run of receipt {receipt.id} asks other questions than the receipt and"
+                " states their digest: draw them with another seed"
+            )
+    elif receipt.questions_digest and questions_digest != receipt.questions_digest:
         raise ReceiptError(
             f"receipt {receipt.id} is about questions {receipt.questions_digest[:12]}, the re-run"
             f" asked {questions_digest[:12] or 'unstated ones'}: use the version of continuum that"
@@ -186,13 +202,15 @@ def _refuse_recheck(
 
 
 def _add_recheck(
-    session: Session, receipt: Receipt, again: Counts, *, by: str, key: str, at: float
-) -> Recheck:
+    session: Session, receipt: Receipt, again: Counts, *,
+    by: str, seed: int | None, key: str, at: float,
+) -> Recheck:  # fmt: skip
     assert receipt.id is not None
+    verdict = compare(_claimed(receipt), again, fresh=seed is not None)
     row = Recheck(
         receipt=receipt.id, by=by, n_questions=again.n_questions, n_correct=again.n_correct,
-        n_base_correct=again.n_base_correct, passed=compare(_claimed(receipt), again).passed,
-        binding=is_evaluator(session, by), at=at, key=key,
+        n_base_correct=again.n_base_correct, passed=verdict.passed,
+        binding=is_evaluator(session, by), seed=seed, at=at, key=key,
     )  # fmt: skip
     session.add(row)
     session.flush()
@@ -247,6 +265,6 @@ def _recheck_view(receipt: Receipt, row: Recheck) -> RecheckView:
     return RecheckView(
         id=row.id, receipt=row.receipt, listing=receipt.listing, by=row.by,
         n_questions=row.n_questions, n_correct=row.n_correct, n_base_correct=row.n_base_correct,
-        passed=row.passed, binding=row.binding,
-        reason=compare(_claimed(receipt), again).reason, at=row.at,
+        passed=row.passed, binding=row.binding, seed=row.seed,
+        reason=compare(_claimed(receipt), again, fresh=row.seed is not None).reason, at=row.at,
     )  # fmt: skip

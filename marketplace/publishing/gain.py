@@ -36,12 +36,16 @@ class _Sat(NamedTuple):
     seed: int | None
     questions_digest: str
     passed: bool | None
+    fresh_seed: int | None
     n_questions: int | None
     n_correct: int | None
     n_base_correct: int | None
 
     @property
     def sheet(self) -> tuple[str, str, str, int | None, str]:
+        """The questions that evaluators asked, so that equal ones are compared."""
+        if self.fresh_seed is not None:
+            return self.skill, self.exam, self.split, self.fresh_seed, ""
         return self.skill, self.exam, self.split, self.seed, self.questions_digest
 
     @property
@@ -130,8 +134,8 @@ def _sats() -> Select[Any]:
     columns: tuple[Any, ...] = (
         Version.listing, Version.number, Version.near_of, Version.published_at,
         Receipt.id, Receipt.skill, Receipt.exam, Receipt.split, Receipt.seed,
-        Receipt.questions_digest, Recheck.passed, Recheck.n_questions, Recheck.n_correct,
-        Recheck.n_base_correct,
+        Receipt.questions_digest, Recheck.passed, Recheck.seed, Recheck.n_questions,
+        Recheck.n_correct, Recheck.n_base_correct,
     )  # fmt: skip
     return (
         select(*columns)

@@ -9,6 +9,11 @@ with k right contradicts it when so few would be rarer than the level:
 The re-run sits the same questions, so that an honest claim comes back almost unchanged and the
 test is on the safe side: it forgives rounding on other hardware, not another layer.
 
+A fresh re-run sits other questions of the same exam, and the claim itself was luck in part. All
+rates that fit the claim are weighed (a uniform prior), which gives the beta-binomial
+
+    X ~ BetaBinomial(m, c + 1, n - c + 1)
+
 Two tests share the 1 %, half each: the layer must not score significantly below its claim, nor
 the base model significantly above its own; either would make the lift smaller than was stated.
 """
@@ -41,11 +46,23 @@ class Verdict:
     reason: str
 
 
-def compare(claim: Counts, again: Counts, *, level: float = LEVEL) -> Verdict:
-    """Judge a re-run of a claim."""
-    layer = chance_of_at_most(again.n_correct, again.n_questions, _rate(claim, claim.n_correct))
-    base_rate = _rate(claim, claim.n_base_correct)
-    base = chance_of_at_least(again.n_base_correct, again.n_questions, base_rate)
+def compare(claim: Counts, again: Counts, *, fresh: bool = False, level: float = LEVEL) -> Verdict:
+    """Judge a re-run of a claim.
+
+    Args:
+        fresh: The re-run sat other questions than the claim.
+    """
+    if fresh:
+        layer = predicted_at_most(
+            again.n_correct, again.n_questions, claim.n_correct, claim.n_questions
+        )
+        base = predicted_at_least(
+            again.n_base_correct, again.n_questions, claim.n_base_correct, claim.n_questions
+        )
+    else:
+        layer = chance_of_at_most(again.n_correct, again.n_questions, _rate(claim, claim.n_correct))
+        base_rate = _rate(claim, claim.n_base_correct)
+        base = chance_of_at_least(again.n_base_correct, again.n_questions, base_rate)
     passed = min(layer, base) >= level / 2
     reason = (
         f"claimed {_share(claim, claim.n_correct)}, re-run {_share(again, again.n_correct)}"
@@ -90,9 +107,44 @@ def chance_of_at_least(k: int, n: int, p: float) -> float:
     return chance_of_at_most(n - k, n, 1.0 - p)
 
 
+def predicted_at_most(k: int, m: int, c: int, n: int) -> float:
+    """P(X <= k) for X ~ BetaBinomial(m, c + 1, n - c + 1): k of m after c of n.
+
+    As for the binomial, the tail away from the mean is added up from its largest term.
+    """
+    if k >= m:
+        return 1.0
+    if k < 0:
+        return 0.0
+    if k * (n + 2) > m * (c + 1):
+        return 1.0 - predicted_at_most(m - k - 1, m, n - c, n)
+    total = 0.0
+    term = math.exp(
+        _log_ways(m, k) + _log_beta(c + 1 + k, n - c + 1 + m - k) - _log_beta(c + 1, n - c + 1)
+    )
+    for i in range(k, -1, -1):
+        total += term
+        if i == 0 or term <= total * 1e-17:
+            break
+        term *= i * (n - c + 1 + m - i) / ((m - i + 1) * (c + i))
+    return min(1.0, total)
+
+
+def predicted_at_least(k: int, m: int, c: int, n: int) -> float:
+    """P(X >= k) for X ~ BetaBinomial(m, c + 1, n - c + 1)."""
+    return predicted_at_most(m - k, m, n - c, n)
+
+
+def _log_beta(a: int, b: int) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+
+
+def _log_ways(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def _log_chance(k: int, n: int, p: float) -> float:
-    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-    return ways + k * math.log(p) + (n - k) * math.log1p(-p)
+    return _log_ways(n, k) + k * math.log(p) + (n - k) * math.log1p(-p)
 
 
 def _rate(claim: Counts, n_correct: int) -> float:

@@ -1,8 +1,9 @@
 """Bounties: wanted, a layer that scores this much on that exam; the reward is held from the start.
 
 The exam decides, and it is sat by somebody who does not gain from it. A listing states its result
-as a receipt; the sponsor, the platform or an appointed evaluator re-runs that receipt; the re-run's
-counts, not the maker's and not the claimer's, must reach the mark. Where an evaluator sat it, the
+as a receipt; the sponsor, the platform or an appointed evaluator sits that exam on fresh questions,
+which the maker cannot have trained on; the re-run's counts, not the maker's and not the claimer's,
+must reach the mark. Where an evaluator sat it, the
 sponsor's own re-run no longer counts, so neither a friend nor a miser decides. Anybody may then
 claim for the listing, its maker above all: a silent sponsor keeps no reward that is earned.
 
@@ -210,7 +211,8 @@ def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:
     """The judge's re-run that reaches the mark.
 
     Raises:
-        BountyError: The listing states no such exam, nobody judged it, or it falls short.
+        BountyError: The listing states no such exam, nobody judged it on fresh questions, or it
+            falls short.
     """
     receipt = _stated(session, row, view)
     judged = [
@@ -221,9 +223,9 @@ def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:
     binding = [again for again in judged if again.binding]
     if not judged:
         raise BountyError(
-            f"no judge of bounty {row.hold_id} has sat the exam of {view.name!r}: its sponsor"
-            f" {row.principal!r} or an evaluator runs `continuum market bounty claim {row.hold_id}"
-            f" {view.name}`, until then the reward stays held"
+            f"no judge of bounty {row.hold_id} has sat the exam of {view.name!r} on fresh"
+            f" questions: its sponsor {row.principal!r} or an evaluator runs `continuum market"
+            f" bounty claim {row.hold_id} {view.name}`, until then the reward stays held"
         )
     proof = (binding or judged)[-1]
     if proof.n_correct * PARTS < row.min_accuracy_parts * proof.n_questions:
@@ -265,6 +267,8 @@ def _stated(session: Session, row: Bounty, view: ListingView) -> ReceiptView:
 
 def _may_judge(session: Session, row: Bounty, seller: str, again: RecheckView) -> bool:
     judge = queries.principal(session, again.by)
+    if again.seed is None:
+        return False
     return judge != seller and (again.binding or judge == row.principal)
 
 

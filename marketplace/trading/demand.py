@@ -1,18 +1,24 @@
 """What users want, per skill: the market's signal to whoever breeds layers.
 
-    weight = 0.60 share of settled payments + 0.25 share of open bounties + 0.15 share of misses
+    weight = 0.35 share of settled payments + 0.25 share of what was paid in vain
+           + 0.25 share of open bounties + 0.15 share of misses
+
+What sells well is wanted, but perhaps served already; a poor layer is cheap, and what it fails to
+do is wanted most. So what a user paid for a layer counts a second time by the part of the uses
+that did not help, as the same user's reviews say.
 
 Payments cost at least their fee, bounties lock credits up, a search that finds nothing is free;
 each signal's say is bounded accordingly, so that free searches can never move more than 15 % as
-long as anybody pays. A signal that is absent leaves its say to the others. Payments for one's own
-layers and sales that were paid back do not count. Of a search only skill, account and day are
-kept, never its words.
+long as anybody pays, nor a complaint more than was paid. A signal that is absent leaves its say to
+the others. Payments for one's own layers and sales that were paid back do not count. Of a search
+only skill, account and day are kept, never its words.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
 
 from sqlalchemy import func
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from marketplace import repository
@@ -21,11 +27,11 @@ from marketplace.names import check_name
 from marketplace.receipt import Receipt
 from marketplace.trading import queries
 from marketplace.trading.bounty import bounty_views
-from marketplace.trading.notices import SearchMiss
+from marketplace.trading.notices import Review, SearchMiss
 from marketplace.trading.records import Income, SaleReturn, Settlement
 from marketplace.trading.rent import DAY_S
 
-SAY = {"paid": 0.60, "bounty": 0.25, "miss": 0.15}
+SAY = {"paid": 0.35, "vain": 0.25, "bounty": 0.25, "miss": 0.15}
 WINDOW_DAYS = 30
 MAX_MISSES_PER_DAY = 20
 """Skills per account and day; more are not noted."""
@@ -40,6 +46,8 @@ class SkillDemand:
     """Share of all demand; the weights add up to 1."""
     paid_nanos: int
     """What makers of layers for it earned, fees taken off."""
+    vain_nanos: int
+    """The part of it that bought uses which did not help, as their payers say."""
     bounty_nanos: int
     """Rewards that wait for a layer."""
     n_misses: int
@@ -53,8 +61,10 @@ def demand(session: Session, *, since: float | None, at: float) -> list[SkillDem
         since: Start of the window, seconds since 1970; None = 30 days ago.
     """
     start = at - WINDOW_DAYS * DAY_S if since is None else since
+    paid, vain = _paid(session, start)
     signals = {
-        "paid": _paid(session, start),
+        "paid": paid,
+        "vain": vain,
         "bounty": _wanted(session, at),
         "miss": _missed(session, start),
     }
@@ -68,7 +78,8 @@ def demand(session: Session, *, since: float | None, at: float) -> list[SkillDem
         SkillDemand(
             skill=skill,
             weight=weight,
-            paid_nanos=signals["paid"].get(skill, 0),
+            paid_nanos=paid.get(skill, 0),
+            vain_nanos=vain.get(skill, 0),
             bounty_nanos=signals["bounty"].get(skill, 0),
             n_misses=signals["miss"].get(skill, 0),
         )
@@ -99,26 +110,56 @@ def record_miss(session: Session, *, account: str, skill: str, at: float) -> boo
     return True
 
 
-def _paid(session: Session, since: float) -> dict[str, int]:
-    """What was earned with each skill, by the skill of the listing's first receipt."""
+def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int]]:
+    """What was earned with each skill, and what of it bought nothing.
+
+    A listing's skill is that of its first receipt.
+    """
     first = select(func.min(Receipt.id)).group_by(col(Receipt.listing))
+    good, bad = col(Review.n_good), col(Review.n_bad)
+    said = (
+        select_columns(
+            col(Review.reviewer),
+            col(Review.listing),
+            func.sum(bad).label("n_bad"),
+            func.sum(good + bad).label("n_uses"),
+        )
+        .where(col(Review.at) >= since)
+        .group_by(col(Review.reviewer), col(Review.listing))
+        .subquery()
+    )
     query = (
-        select(Receipt.skill, func.sum(Income.amount_nanos))
+        select_columns(
+            col(Receipt.skill),
+            func.sum(col(Income.amount_nanos)),
+            said.c.n_bad,
+            said.c.n_uses,
+        )
         .select_from(Settlement)
         .join(Income, col(Income.transfer_id) == col(Settlement.transfer_id))
         .join(Listing, col(Listing.name) == col(Income.source))
         .join(Receipt, col(Receipt.listing) == col(Listing.name))
         .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Settlement.transfer_id))
+        .outerjoin(
+            said,
+            (said.c.reviewer == Settlement.principal) & (said.c.listing == Listing.name),
+        )
         .where(
-            Settlement.at >= since,
-            Settlement.way != "compute",
+            col(Settlement.at) >= since,
+            col(Settlement.way) != "compute",
             col(Settlement.principal) != col(Listing.owner),
             col(SaleReturn.sale_id).is_(None),
             col(Receipt.id).in_(first),
         )
-        .group_by(col(Receipt.skill))
+        .group_by(col(Receipt.skill), said.c.reviewer, said.c.listing, said.c.n_bad, said.c.n_uses)
     )
-    return {skill: int(nanos) for skill, nanos in session.exec(query)}
+    paid: dict[str, int] = defaultdict(int)
+    vain: dict[str, int] = defaultdict(int)
+    for skill, nanos, n_bad, n_uses in session.connection().execute(query):
+        paid[skill] += int(nanos)
+        if n_bad:
+            vain[skill] += int(nanos) * int(n_bad) // int(n_uses)
+    return dict(paid), dict(vain)
 
 
 def _wanted(session: Session, at: float) -> dict[str, int]:

@@ -63,6 +63,22 @@ def test_a_champions_claim_holds_to_the_question(home: Path) -> None:
             recheck_listing(market, home, listing.name, by="platform", key="x", receipt=999)
 
 
+def test_a_champions_claim_holds_on_fresh_questions(home: Path) -> None:
+    """Other questions of the same exam; another key asks others again, the same one the same."""
+    with Market.open(market_url(home), create=False) as market:
+        name = market.listings()[0].name
+        done = recheck_listing(market, home, name, by="platform", key="one", fresh=True)
+        assert done.passed and done.binding and done.seed is not None
+        again = recheck_listing(market, home, name, by="platform", key="one", fresh=True)
+        assert again == done
+        other = recheck_listing(market, home, name, by="platform", key="two", fresh=True)
+        assert other.seed not in (None, done.seed)
+        receipt = market.receipts(name)[0]
+        sheets = [sheet_of(receipt, seed) for seed in (None, done.seed, other.seed)]
+        assert len({tuple(question.prompt for question in sheet) for sheet in sheets}) == 3
+        assert {len(sheet) for sheet in sheets} == {receipt.n_questions}
+
+
 def test_a_false_claim_is_found_out_and_paid_back(home: Path, embedded: BaseModel) -> None:
     """A layer of noise sold as a champion: its buyer is made whole, the layer taken down."""
     layer = random_layer(embedded.model, embedded.fingerprint, scale=0.01)

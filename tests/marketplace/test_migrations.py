@@ -17,6 +17,7 @@ from marketplace.errors import MarketDamagedError, MarketFileError
 from marketplace.market import Market
 from marketplace.migrations import backfill, run, snapshot
 from marketplace.place import find_place
+from marketplace.testing import publish_example
 
 OLD_MARKET = Path(__file__).parent / "data" / "market_schema_1.sql"
 """What the first version of this program wrote: 2 listings, 3 sales, 2 closed epochs."""
@@ -145,10 +146,10 @@ def test_a_backup_is_left_beside_the_file(old_file: Path) -> None:
     assert raw.execute("PRAGMA user_version").fetchone() == (1,)
     raw.close()
     assert run.back_up(find_place(f"sqlite:///{old_file}")) == old_file.with_name(
-        "market.db.schema-2.bak"
+        f"market.db.schema-{schema.SCHEMA_VERSION}.bak"
     )
     assert run.back_up(find_place(f"sqlite:///{old_file}")) == old_file.with_name(
-        "market.db.schema-2-2.bak"
+        f"market.db.schema-{schema.SCHEMA_VERSION}-2.bak"
     )
 
 
@@ -199,21 +200,21 @@ def test_upgrade_downgrade_upgrade_changes_nothing(old_market: str) -> None:
     """On both databases: the same rows, the same structure and the same head."""
     tables = ("account", "request", "transfer", "posting", "listing", "receipt", "purchase")
     old_rows, old_structure = rows(old_market, *tables), structure(old_market)
-    migrate(old_market, "0002")
+    migrate(old_market, schema.HEAD)
     new_rows, new_structure = rows(old_market, *tables), structure(old_market)
     migrate(old_market, "0001")
     assert rows(old_market, *tables) == old_rows
     assert {line for line in structure(old_market) if "market_version" not in line} == {
         line for line in old_structure if "market_version" not in line
     }
-    migrate(old_market, "0002")
+    migrate(old_market, schema.HEAD)
     assert rows(old_market, *tables) == new_rows
     assert structure(old_market) == new_structure
 
 
 def test_a_migrated_market_is_built_like_a_new_one(old_market: str, tmp_path: Path) -> None:
     """Tables, columns, constraints, indexes, triggers and rights."""
-    migrate(old_market, "0002")
+    migrate(old_market, schema.HEAD)
     new = f"sqlite:///{tmp_path / 'new.db'}"
     if old_market.startswith("postgresql"):
         new = old_market.replace("market_", "fresh_")
@@ -228,13 +229,58 @@ def test_a_migrated_market_is_built_like_a_new_one(old_market: str, tmp_path: Pa
 
 
 def test_every_revision_can_be_made_from_nothing(market_url: str) -> None:
-    """And emptied again; what 0002 makes is a market."""
-    migrate(market_url, "0002")
+    """And emptied again; what the last one makes is a market."""
+    migrate(market_url, schema.HEAD)
     with Market.open(market_url, create=False) as market:
         assert market.verify() == []
         market.open_account("ada")
     migrate(market_url, "0001")
     assert len(rows(market_url, "account")["account"]) == 3
+
+
+@pytest.fixture
+def judged(market_url: str) -> Market:
+    """A market with a sale and a receipt that the platform has sat again."""
+    with Market.open(market_url) as market:
+        for name in ("ada", "bob"):
+            market.open_account(name)
+        market.fund("ada", 10**11, key="fund")
+        listing = publish_example(market, "bob", "sorter")
+        market.buy(buyer="ada", listing=listing.name, key="sale")
+        market.recheck(receipt=1, by="platform", n_correct=90, n_base_correct=40, key="again")
+    return market
+
+
+def test_the_step_before_last_keeps_re_runs_and_incomes(judged: Market, market_url: str) -> None:
+    """There and back on both databases: same rows, same structure, and it goes on from there."""
+    before, built = rows(market_url, "recheck", "income"), structure(market_url)
+    assert len(before["recheck"]) == len(before["income"]) == 1
+    migrate(market_url, "0002")
+    assert len(rows(market_url, "recheck", "income")["recheck"]) == 1
+    assert structure(market_url) != built
+    migrate(market_url, schema.HEAD)
+    assert rows(market_url, "recheck", "income") == before
+    assert structure(market_url) == built
+    with Market.open(market_url, create=False) as market:
+        more = market.recheck(
+            receipt=1, by="platform", n_correct=80, n_base_correct=40, seed=7,
+            questions_digest="f" * 64, key="fresh",
+        )  # fmt: skip
+        assert (more.id, more.seed) == (2, 7)
+        assert market.verify() == []
+
+
+def test_a_re_run_on_fresh_questions_keeps_the_schema(judged: Market, market_url: str) -> None:
+    """The schema before could not tell it from one on the very questions."""
+    with Market.open(market_url, create=False) as market:
+        market.recheck(
+            receipt=1, by="platform", n_correct=80, n_base_correct=40, seed=7,
+            questions_digest="f" * 64, key="fresh",
+        )  # fmt: skip
+    before = structure(market_url)
+    with pytest.raises(MarketFileError, match="fresh questions, which schema version 2 has no"):
+        migrate(market_url, "0002")
+    assert structure(market_url) == before
 
 
 def test_going_back_is_refused_when_something_would_be_lost(market_url: str) -> None:

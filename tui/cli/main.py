@@ -57,7 +57,7 @@ def _root(
 def main() -> None:
     """Entry point: any refusal becomes one line on stderr; exit code 1, or 2 for wrong words."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(standalone_mode=False) or 0)
     except typer.TyperException as error:
         sys.exit(fail_usage(error))
     except typer.Abort:

@@ -5,6 +5,7 @@ continuum market bounty claim 7 sorter
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from marketplace.errors import TradeNotFoundError
@@ -24,7 +25,9 @@ def claim_bounty(
     base: Path | None = None,
     layers: Path | None = None,
 ) -> BountyView:
-    """Re-run the exam that the bounty names, unless `by` sells the layer, and ask for the reward.
+    """Sit the exam that the bounty names, unless `by` sells the layer, and ask for the reward.
+
+    The questions are fresh; where `by` has sat such an exam before, that one counts.
 
     Args:
         base: Folder of the base model; None = the embedded one.
@@ -44,8 +47,10 @@ def claim_bounty(
         == (view.version, wanted.skill, wanted.exam)
     ]
     if stated and wanted.state == "open" and view.owner != by.partition("/")[0]:
-        recheck_listing(
-            market, home, listing, by=by, receipt=stated[0], base=base, layers=layers,
-            key=f"{key}-exam-{stated[0]}",
-        )  # fmt: skip
+        sat = market.rechecks(stated[0])
+        if not any(again.by == by and again.seed is not None for again in sat):
+            recheck_listing(
+                market, home, listing, by=by, receipt=stated[0], fresh=True, base=base,
+                layers=layers, key=f"bounty-exam-{secrets.token_hex(16)}",
+            )  # fmt: skip
     return market.bounty_claim(bounty=bounty, listing=listing, by=by, key=key)

@@ -1,6 +1,7 @@
-"""Re-running a receipt: same layer, same exam, seed and number of questions, for anyone.
+"""Re-running a receipt: same layer, same exam and number of questions, for anyone.
 
-    continuum market recheck sorter
+    continuum market recheck sorter             the very questions of the receipt
+    continuum market recheck sorter --fresh     others, which the maker cannot have trained on
 
 The layer comes from the home's library, from the service, or, where the home is the service's own,
 from what the service keeps; its files are validated and must have the listing's digest, so that
@@ -11,6 +12,7 @@ is not revoked; what they judge does not stay in their library.
 from __future__ import annotations
 
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from academy.evaluator import LocalEvaluator
@@ -30,6 +32,9 @@ from tui.jobs.buyer_trial import sheet_digest
 from tui.jobs.delivery import SERVED_LAYERS, served_layer
 from tui.jobs.standard_exam import sheet_of
 
+MAX_SEED = 2**53
+"""Every JSON reader keeps such numbers whole."""
+
 
 def recheck_listing(
     market: MarketLike,
@@ -39,6 +44,7 @@ def recheck_listing(
     by: str,
     key: str,
     receipt: int | None = None,
+    fresh: bool = False,
     base: Path | None = None,
     layers: Path | None = None,
 ) -> RecheckView:
@@ -46,7 +52,9 @@ def recheck_listing(
 
     Args:
         by: Who vouches for the re-run; only an evaluator's binds.
+        key: Once per key; of a fresh one it also draws the questions, so let nobody guess it.
         receipt: Its number; None = the headline of the newest version.
+        fresh: Ask other questions of the same exam.
         base: Folder of the base model; None = the embedded one.
         layers: Where a service keeps its layers; None = the home's own service.
 
@@ -57,7 +65,8 @@ def recheck_listing(
         MarketError: The market refuses the re-run.
     """
     claimed = _receipt(market, name, receipt)
-    sheet = sheet_of(claimed)
+    seed = _seed(key) if fresh else None
+    sheet = sheet_of(claimed, seed)
     listing = market.listing(name)
     model = BaseModel.load(embedded_base_path() if base is None else base)
     if listing.base_model != model.fingerprint:
@@ -72,8 +81,13 @@ def recheck_listing(
     result, alone = sit_exam(evaluator, [genome, Genome(model.fingerprint)], sheet)
     return market.recheck(
         receipt=claimed.id, by=by, n_correct=result.n_correct, n_base_correct=alone.n_correct,
-        questions_digest=sheet_digest(sheet), key=key,
+        questions_digest=sheet_digest(sheet), seed=seed, key=key,
     )  # fmt: skip
+
+
+def _seed(key: str) -> int:
+    """The same for a repeated request, and nothing its maker could have known."""
+    return int.from_bytes(sha256(f"fresh questions\n{key}".encode()).digest()) % MAX_SEED
 
 
 def _receipt(market: MarketLike, name: str, number: int | None) -> ReceiptView:

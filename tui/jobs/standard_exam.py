@@ -20,8 +20,11 @@ def standard_sheet(
     return unique_questions(niche, split, n, rng)
 
 
-def sheet_of(receipt: ReceiptView) -> list[Challenge]:
-    """The very questions a receipt is about.
+def sheet_of(receipt: ReceiptView, fresh_seed: int | None = None) -> list[Challenge]:
+    """The very questions a receipt is about, or as many others of its exam.
+
+    Args:
+        fresh_seed: What the others are drawn with; few-questioned skills repeat some.
 
     Raises:
         UnknownSkillError: The skill is none of this program's.
@@ -33,7 +36,8 @@ def sheet_of(receipt: ReceiptView) -> list[Challenge]:
             f" {STANDARD_EXAM!r}: ask whoever wrote it for the exam"
         )
     split: Split = "audit" if receipt.split == "audit" else "test"
-    seed = EXAM_SEED if receipt.seed is None else receipt.seed
+    stated = EXAM_SEED if receipt.seed is None else receipt.seed
+    seed = stated if fresh_seed is None else fresh_seed
     sheet = standard_sheet(receipt.skill, receipt.n_questions, split=split, seed=seed)
     if len(sheet) != receipt.n_questions:
         raise ReceiptError(

@@ -305,7 +305,7 @@ CREATE TABLE income (
 	FOREIGN KEY(account) REFERENCES account (name)
 )
 
-CREATE INDEX income_by_account ON income (account, transfer_id)
+CREATE INDEX ix_income_account ON income (account)
 
 CREATE INDEX ix_income_source ON income (source)
 

@@ -98,7 +98,7 @@ def _pour_catalogue(connection: Connection) -> None:
         | {"exam": "'standard'", "questions_digest": "''", "at": "l.published_at"},
         source="old_receipt JOIN old_listing l ON l.name = old_receipt.listing",
     )
-    _count_on(connection, "receipt")
+    rebuild.count_on(connection, "receipt")
     pour(connection, "price", same("listing epoch price_nanos log_premium usual_buyers"))
 
 
@@ -146,16 +146,7 @@ def _pour_back(connection: Connection) -> None:
     columns = "transfer_id buyer listing epoch price_nanos fee_nanos creator_nanos"
     pour(connection, "purchase", same(columns))
     for table in ("transfer", "posting"):
-        _count_on(connection, table)
-
-
-def _count_on(connection: Connection, table: str) -> None:
-    """Let PostgreSQL number the next row after the ones that were poured with their numbers."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(
-            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"
-            " HAVING max(id) IS NOT NULL"
-        )
+        rebuild.count_on(connection, table)
 
 
 def _refuse_loss(connection: Connection) -> None:

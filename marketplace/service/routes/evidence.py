@@ -41,6 +41,7 @@ class RecheckBody(Body):
     n_correct: Count
     n_base_correct: Count
     questions_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
 
 
 class StatusBody(Body):
@@ -104,7 +105,7 @@ async def list_rechecks(
     status_code=201,
 )
 async def recheck(number: Number, body: RecheckBody, change: Changing, service: Here) -> Response:
-    """File a re-run: same exam, same questions."""
+    """File a re-run: same exam, the same questions or, with their seed, fresh ones."""
     change.caller.must_be(body.by)
     market = service.market
     view = await change.run(lambda key: market.recheck(receipt=number, **body.arguments(), key=key))

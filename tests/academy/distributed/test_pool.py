@@ -160,7 +160,7 @@ def test_without_a_processor_it_says_so_and_does_not_hang(base: Any) -> None:
 
 
 def test_waiting_for_more_workers_than_there_is_room_for_ends(base: Any) -> None:
-    pool = pool_on(FakeRay(2), base, workers=3)
+    pool = pool_on(FakeRay(2), base, workers=3, patience=1.0)
     with pytest.raises(ClusterFullError, match="it needs 1, the cluster has 2, free are 0"):
         pool.wait_for_all()
     assert pool.ready == 2

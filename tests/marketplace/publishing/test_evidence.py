@@ -56,6 +56,61 @@ def test_a_claim_that_holds_stands(market: Market, receipt: int) -> None:
     assert market.rechecks(receipt) == [view]
 
 
+FRESH = {"seed": 7, "questions_digest": "f" * 64}
+
+
+def test_a_layer_that_learned_its_exam_by_heart_is_found_out(market: Market, publish: Any) -> None:
+    """Every re-run of the very questions agrees with it; one on fresh questions does not."""
+    facts = ReceiptFacts(skill="sorting", n_questions=400, n_correct=400, n_base_correct=100)
+    publish("bob", "sort", receipt=facts)
+    number = market.receipts("sort")[0].id
+    assert rerun(market, number, 400).passed
+    found = rerun(market, number, 104, n_base_correct=101, **FRESH)
+    assert (found.passed, found.binding, found.seed) == (False, True, 7)
+    assert "the claim is refuted" in found.reason
+    assert market.receipts("sort")[0].refuted
+    assert market.rechecks(number)[-1] == found
+
+
+def test_fresh_questions_forgive_the_luck_of_both_exams(market: Market, receipt: int) -> None:
+    """19 fewer of 400 would be too few on the very questions that were asked; not on others."""
+    assert not rerun(market, receipt, 297, by="ada").passed
+    assert rerun(market, receipt, 297, by="ada", key="fresh", **FRESH).passed
+    assert not rerun(market, receipt, 285, by="ada", key="fresh-too-few", **FRESH).passed
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"seed": 7},
+        {"seed": -1, "questions_digest": "f" * 64},
+        {"seed": 2**63, "questions_digest": "f" * 64},
+        {"seed": 7.0, "questions_digest": "f" * 64},
+        {"seed": True, "questions_digest": "f" * 64},
+    ],
+)
+def test_a_fresh_re_run_says_what_it_asked(
+    market: Market, receipt: int, asked: dict[str, Any]
+) -> None:
+    """A seed that draws something, and the digest of what it drew."""
+    with pytest.raises(ReceiptError, match=r"draw them with another seed|seed must be"):
+        rerun(market, receipt, 320, **asked)
+    assert market.rechecks(receipt) == []
+
+
+def test_the_receipts_own_questions_are_not_fresh(market: Market, publish: Any) -> None:
+    """Neither by seed nor by digest."""
+    publish("bob", "sort")
+    market.add_receipt(owner="bob", listing="sort", receipt=OTHER, key="other")
+    number = next(one.id for one in market.receipts("sort") if one.exam == OTHER.exam)
+    for asked in (
+        {"seed": 7, "questions_digest": "b" * 64},
+        FRESH | {"questions_digest": "a" * 64},
+    ):
+        with pytest.raises(ReceiptError, match="asks other questions"):
+            rerun(market, number, 90, n_base_correct=10, **asked)
+
+
 def test_a_refuted_claim_is_paid_back_and_costs_more_than_the_truth(
     market: Market, receipt: int, publish: Any
 ) -> None:

@@ -32,12 +32,19 @@ def bounty(market: Market) -> BountyView:
     )
 
 
-def examine(market: Market, *, by: str = "eve", listing: str = "sort", n_correct: int = 90) -> None:
-    """Somebody's re-run of the listing's exam; by the sponsor and with 90 of 100 unless told."""
+def examine(
+    market: Market,
+    *,
+    by: str = "eve",
+    listing: str = "sort",
+    n_correct: int = 90,
+    seed: int | None = 7,
+) -> None:
+    """Somebody's fresh re-run of the exam; by the sponsor and with 90 of 100 unless told."""
     (receipt,) = market.receipts(listing)
     market.recheck(
-        receipt=receipt.id, by=by, n_correct=n_correct, n_base_correct=30,
-        key=f"exam-{by}-{listing}-{n_correct}",
+        receipt=receipt.id, by=by, n_correct=n_correct, n_base_correct=30, seed=seed,
+        questions_digest="f" * 64, key=f"exam-{by}-{listing}-{n_correct}",
     )  # fmt: skip
 
 
@@ -51,6 +58,16 @@ def claim(
 ) -> BountyView:
     """The maker's claim unless told otherwise."""
     return market.bounty_claim(bounty=bounty.bounty, listing=listing, by=by, key=key)
+
+
+def test_questions_that_the_maker_knew_decide_nothing(market: Market, bounty: BountyView) -> None:
+    """A layer can be trained on a stated exam: only fresh questions of it show what it can do."""
+    for judge in ("eve", "platform"):
+        examine(market, by=judge, n_correct=100, seed=None)
+    with pytest.raises(BountyError, match="on fresh questions"):
+        claim(market, bounty)
+    examine(market, n_correct=91)
+    assert claim(market, bounty, key="then").state == "paid"
 
 
 def test_the_reward_is_held_until_it_is_earned(market: Market, bounty: BountyView) -> None:

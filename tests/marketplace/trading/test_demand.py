@@ -41,11 +41,43 @@ def test_demand_follows_what_was_paid(market: Market) -> None:
 
 
 def test_each_signal_has_a_bounded_say(market: Market) -> None:
-    """All of a signal on one skill gives that skill 0.60, 0.25 and 0.15."""
+    """All of a signal on one skill gives that skill 0.35, 0.25, 0.25 and 0.15."""
+    put_up(market, "tom", "join", skill="joining")
     market.buy(buyer="ada", listing="sort", key="sale")
+    market.charge(account="eve", listing="join", units=1, key="crumb")
+    market.review(reviewer="eve", listing="join", n_good=0, n_bad=1, key="useless")
     bounty(market, "parsing", 10**9)
     market.record_miss(account="ada", skill="counting")
-    assert weights(market) == pytest.approx({"sorting": 0.6, "parsing": 0.25, "counting": 0.15})
+    assert weights(market) == pytest.approx(
+        {"sorting": 0.35, "joining": 0.25, "parsing": 0.25, "counting": 0.15}, abs=1e-5
+    )
+
+
+def test_what_was_paid_in_vain_is_wanted_twice(market: Market) -> None:
+    """By the part of each payer's uses that did not help; who says nothing complains of nothing."""
+    put_up(market, "tom", "parse", skill="parsing")
+    for account in ("ada", "eve"):
+        market.rent(renter=account, listing="sort", days=10, key=f"{account}-sort")
+        market.rent(renter=account, listing="parse", days=10, key=f"{account}-parse")
+    market.review(reviewer="ada", listing="parse", n_good=1, n_bad=2, key="bad")
+    market.review(reviewer="ada", listing="parse", n_good=0, n_bad=1, key="worse")
+    found = {one.skill: one for one in market.demand()}
+    paid = found["sorting"].paid_nanos
+    assert found["parsing"].paid_nanos == paid
+    assert found["parsing"].vain_nanos == (paid // 2) * 3 // 4
+    assert found["sorting"].vain_nanos == 0
+    assert weights(market) == pytest.approx({"sorting": 0.175 / 0.6, "parsing": 0.425 / 0.6})
+
+
+def test_old_complaints_are_forgotten(market: Market, clock: HandClock) -> None:
+    """As old payments are."""
+    market.rent(renter="ada", listing="sort", days=1, key="first")
+    market.review(reviewer="ada", listing="sort", n_good=0, n_bad=1, key="bad")
+    clock.pass_days(29)
+    market.rent(renter="ada", listing="sort", days=1, key="second")
+    assert [one.vain_nanos > 0 for one in market.demand()] == [True]
+    clock.pass_days(2)
+    assert [one.vain_nanos for one in market.demand()] == [0]
 
 
 def test_free_searches_move_little_and_count_once_a_day(market: Market, clock: HandClock) -> None:
@@ -57,7 +89,7 @@ def test_free_searches_move_little_and_count_once_a_day(market: Market, clock: H
     assert market.record_miss(account="eve", skill="counting")
     (counting,) = [one for one in market.demand() if one.skill == "counting"]
     assert counting.n_misses == 2
-    assert counting.weight == pytest.approx(0.15 / 0.75)
+    assert counting.weight == pytest.approx(0.15 / 0.5)
     many = [market.record_miss(account="tom", skill=f"skill-{n}") for n in range(30)]
     assert sum(many) == 20
 

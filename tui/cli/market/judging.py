@@ -29,6 +29,10 @@ def recheck(
     receipt: Annotated[
         int | None, typer.Option(help="Its number.", show_default="the headline exam")
     ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Ask other questions, which its maker cannot have known."),
+    ] = False,
     base: BaseOption = None,
     layers: LayersOption = None,
     account: AccountOption = "me",
@@ -36,7 +40,7 @@ def recheck(
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Sit a listing's stated exam again, on the very same questions, and file the result.
+    """Sit a listing's stated exam again, on the very same or on fresh questions, and file it.
 
     For who may use the layer (a day's rent is enough) and, without paying, for evaluators.
     """
@@ -45,8 +49,8 @@ def recheck(
     quiet_libraries()
     with open_market(home, market, account) as place:
         done = recheck_listing(
-            place, resolve_home(home), name, receipt=receipt, by=account, base=base,
-            layers=layers, key=key_or_new(key, "recheck"),
+            place, resolve_home(home), name, receipt=receipt, fresh=fresh, by=account,
+            base=base, layers=layers, key=key_or_new(key, "recheck"),
         )  # fmt: skip
     print(
         f"{name}: {percent(done.n_correct / done.n_questions)} of {done.n_questions} questions, "

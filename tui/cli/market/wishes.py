@@ -47,10 +47,10 @@ def demand(
         )
     print_table(
         f"demand of the last {days} days",
-        ("skill", "share", "paid", "bounties", "searches in vain"),
+        ("skill", "share", "paid", "in vain", "bounties", "searches in vain"),
         [
-            (x.skill, percent(x.weight), exact(x.paid_nanos), exact(x.bounty_nanos),
-             str(x.n_misses))
+            (x.skill, percent(x.weight), exact(x.paid_nanos), exact(x.vain_nanos),
+             exact(x.bounty_nanos), str(x.n_misses))
             for x in found
         ],
     )  # fmt: skip

@@ -20,7 +20,10 @@ from genome.layer import Layer
 from marketplace.errors import MarketError
 from marketplace.market import ListingView, Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.price import PARTS
 from marketplace.trading.usage import Charge
+from tui.jobs.buyer_trial import sheet_digest
+from tui.jobs.standard_exam import standard_sheet
 
 ACADEMY, OFFER = "academy", "academy-hours"
 CUSTOMERS = tuple(f"customer-{number}" for number in range(8))
@@ -33,6 +36,8 @@ HOUR_NANOS = NANOS_PER_CREDIT // 1_000
 REWARD = NANOS_PER_CREDIT // 100
 """Promised for a layer, per question that nobody could be asked."""
 EXAM = "standard"
+FRESH_SEED = 10**6
+"""Sponsors draw their questions with this and the number of their bounty."""
 UNITS = 40
 """Metered units of one answer."""
 USE_PARTS = 400_000
@@ -100,26 +105,33 @@ class Shop:
         self.market.bounty_post(
             sponsor=CUSTOMERS[epoch % len(CUSTOMERS)], skill=skill, exam=EXAM,
             base_model=self.evaluator.base.fingerprint, min_questions=20,
-            min_accuracy_parts=500_000, reward_nanos=n * REWARD, days=1,
+            min_accuracy_parts=PARTS // 2, reward_nanos=n * REWARD, days=1,
             key=f"cycle-{epoch}-wanted-{skill}",
         )  # fmt: skip
 
     def claim(self, skill: str, receipt: ReceiptFacts, epoch: int) -> None:
         """Let a maker collect the rewards that its new layer has earned.
 
-        The sponsors' re-runs find what the maker measured: same layer, same questions.
+        Each sponsor sits the exam first, on questions of its own.
         """
         for bounty in self.market.bounties():
             if bounty.skill == skill and 2 * receipt.n_correct >= receipt.n_questions:
-                stated = self.market.receipts(f"{skill}-line")[0]
+                listing = self.market.listing(f"{skill}-line")
+                seed = FRESH_SEED + bounty.bounty
+                sheet = standard_sheet(skill, receipt.n_questions, seed=seed)
+                layer = self.layers[listing.digest]
+                both = [Genome.of(layer), Genome(layer.base_model)]
+                right, alone = self.evaluator.scores(both, sheet).sum(1)
                 self.market.recheck(
-                    receipt=stated.id, by=bounty.sponsor, n_correct=receipt.n_correct,
-                    n_base_correct=receipt.n_base_correct,
-                    questions_digest=receipt.questions_digest,
+                    receipt=self.market.receipts(listing.name)[0].id, by=bounty.sponsor,
+                    n_correct=int(right), n_base_correct=int(alone),
+                    questions_digest=sheet_digest(sheet), seed=seed,
                     key=f"cycle-{epoch}-exam-{bounty.bounty}",
                 )  # fmt: skip
+                if right * PARTS < bounty.min_accuracy_parts * len(sheet):
+                    continue
                 self.market.bounty_claim(
-                    bounty=bounty.bounty, listing=f"{skill}-line", by=maker(skill),
+                    bounty=bounty.bounty, listing=listing.name, by=maker(skill),
                     key=f"cycle-{epoch}-claim-{bounty.bounty}",
                 )  # fmt: skip
 
