@@ -118,7 +118,7 @@ def measured(claim: Evidence, reruns: Sequence[Evidence], *, refuted: bool = Fal
 
     Args:
         claim: What the owner states, in trials of the exam.
-        reruns: What evaluators found on the same questions.
+        reruns: What evaluators found, on the same questions or on fresh ones.
         refuted: The claim did not hold: everything it claimed counts as failure.
     """
     kept = Evidence(0.0, claim.trials) if refuted else claim

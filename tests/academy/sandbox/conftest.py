@@ -37,18 +37,32 @@ def sandbox(request: pytest.FixtureRequest, sandboxes: dict[Kind, Sandbox]) -> S
 
 
 def _sandbox_pids() -> set[int]:
-    """Processes of any sandbox; the boot code is on the command line of each."""
-    pids = set()
+    """Processes of our sandboxes, orphans included; other test runs have sandboxes of their own.
+
+    The boot code is on the command line of each. A sandbox is ours if it was started by us, or by
+    nobody who lives: then whoever adopts our orphans has it.
+    """
+    parents: dict[int, int] = {0: 0}
+    boxed: set[int] = set()
     for folder in Path("/proc").iterdir():
-        try:
-            if (
-                folder.name.isdigit()
-                and b"import marshal, posix" in (folder / "cmdline").read_bytes()
-            ):
-                pids.add(int(folder.name))
-        except OSError:
-            continue  # it ended while we looked
-    return pids
+        if not folder.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):  # it ended while we looked
+            status = (folder / "stat").read_text()
+            parents[int(folder.name)] = int(status.rpartition(")")[2].split()[1])
+            if b"import marshal, posix" in (folder / "cmdline").read_bytes():
+                boxed.add(int(folder.name))
+    ours, pid = set(), os.getpid()
+    while pid:
+        ours.add(pid)
+        pid = parents[pid]
+
+    def starter(pid: int) -> int:
+        while pid in boxed:
+            pid = parents.get(pid, 0)
+        return pid
+
+    return {pid for pid in boxed if starter(pid) in ours}
 
 
 def _our_children() -> set[int]:
@@ -69,7 +83,7 @@ def host_stays_as_it_was(canary: Path) -> Iterator[None]:
     yield
     patience = time.monotonic() + 10
     while _sandbox_pids() - others and time.monotonic() < patience:
-        time.sleep(0.02)  # other test runs on this machine may have sandboxes of their own
+        time.sleep(0.02)
     assert not _sandbox_pids() - others
     assert _our_children() <= children
     assert threading.active_count() == threads
