@@ -21,6 +21,8 @@ from marketplace.money import NANOS_PER_CREDIT
 
 T = TypeVar("T")
 _PLAIN = frozenset({str, int, float, bool, types.NoneType})
+WHOLE_IN_JSON = 2**53
+"""Every JSON reader keeps whole numbers up to here."""
 AMOUNT_SUFFIX = "_nanos"
 _CREDITS = re.compile(r"(-?)(0|[1-9][0-9]{0,9})(?:\.([0-9]{1,9}))?")
 

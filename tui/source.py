@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 MARKET_FILE = "market.db"
 SHOWN_POSTINGS = 500
 """So many of an account's movements are shown: a busy seller has millions."""
-PAGE_POSTINGS = 100
 Record = TypeVar("Record")
 Stamp = tuple[int, int, int] | None
 
@@ -160,11 +159,13 @@ class HomeSource:
 
     def postings(self, account: str) -> tuple[PostingRecord, ...]:
         """Ask the market for an account's newest movements, page by page."""
+        from marketplace.statement import MAX_STATEMENT_LINES
+
         found: list[PostingRecord] = []
         with self._opened() as market:
             cursor = None
             while len(found) < SHOWN_POSTINGS:
-                page = market.statement(account, limit=PAGE_POSTINGS, cursor=cursor)
+                page = market.statement(account, limit=MAX_STATEMENT_LINES, cursor=cursor)
                 found += [_posting(item) for item in page.lines]
                 if (cursor := page.next) is None:
                     break

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from marketplace.money import INT64_MAX, NANOS_PER_CREDIT
 from marketplace.names import NAME
-from marketplace.wire import AMOUNT_SUFFIX, wire_name
+from marketplace.wire import AMOUNT_SUFFIX, WHOLE_IN_JSON, wire_name
 
 NAME_PATTERN = rf"^{NAME}$"
 ACCOUNT_PATTERN = rf"^{NAME}(/{NAME})?$"
@@ -54,7 +54,8 @@ Days = Annotated[int, Field(ge=1, le=3650)]
 Parts = Annotated[int, Field(ge=0, le=10**6, description="Millionths.")]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["sorting"])]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Number = Annotated[int, PathParameter(ge=1, le=2**53)]
+Number = Annotated[int, PathParameter(ge=1, le=WHOLE_IN_JSON)]
+Seed = Annotated[int, Field(ge=0, le=WHOLE_IN_JSON)]
 
 
 class Body(BaseModel):

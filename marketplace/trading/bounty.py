@@ -267,9 +267,8 @@ def _stated(session: Session, row: Bounty, view: ListingView) -> ReceiptView:
 
 def _may_judge(session: Session, row: Bounty, seller: str, again: RecheckView) -> bool:
     judge = queries.principal(session, again.by)
-    if again.seed is None:
-        return False
-    return judge != seller and (again.binding or judge == row.principal)
+    is_fresh = again.seed is not None
+    return is_fresh and judge != seller and (again.binding or judge == row.principal)
 
 
 def _row(session: Session, bounty: int) -> Bounty:

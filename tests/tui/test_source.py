@@ -97,7 +97,7 @@ def test_a_long_statement_is_read_from_its_newest_line_and_no_further(
     """Several pages, each movement once; older ones than are shown stay where they are."""
     from marketplace.testing import make_market
 
-    monkeypatch.setattr("tui.source.PAGE_POSTINGS", 2)
+    monkeypatch.setattr("marketplace.statement.MAX_STATEMENT_LINES", 2)
     monkeypatch.setattr("tui.source.SHOWN_POSTINGS", 6)
     source = HomeSource(tmp_path)
     with make_market(tmp_path / "market.db", credits={"ada": 0, "bob": 0}) as market:

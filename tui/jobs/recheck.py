@@ -27,13 +27,11 @@ from marketplace.client.remote import RemoteMarket
 from marketplace.errors import ReceiptNotFoundError
 from marketplace.protocol import MarketLike
 from marketplace.receipt import ReceiptView, RecheckView
+from marketplace.wire import WHOLE_IN_JSON
 from seeds.load import embedded_base_path
 from tui.jobs.buyer_trial import sheet_digest
 from tui.jobs.delivery import SERVED_LAYERS, served_layer
 from tui.jobs.standard_exam import sheet_of
-
-MAX_SEED = 2**53
-"""Every JSON reader keeps such numbers whole."""
 
 
 def recheck_listing(
@@ -87,7 +85,7 @@ def recheck_listing(
 
 def _seed(key: str) -> int:
     """The same for a repeated request, and nothing its maker could have known."""
-    return int.from_bytes(sha256(f"fresh questions\n{key}".encode()).digest()) % MAX_SEED
+    return int.from_bytes(sha256(f"fresh questions\n{key}".encode()).digest()) % WHOLE_IN_JSON
 
 
 def _receipt(market: MarketLike, name: str, number: int | None) -> ReceiptView:

@@ -20,6 +20,7 @@ from marketplace.service.wire_models import (
     Count,
     ListingName,
     Number,
+    Seed,
     model_of,
     page_of,
 )
@@ -41,7 +42,7 @@ class RecheckBody(Body):
     n_correct: Count
     n_base_correct: Count
     questions_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
-    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    seed: Seed | None = None
 
 
 class StatusBody(Body):

@@ -26,6 +26,7 @@ from marketplace.service.wire_models import (
     Digest,
     ListingName,
     Name,
+    Seed,
     Several,
     Text,
     listing_page,
@@ -48,7 +49,7 @@ class ReceiptBody(Body):
     n_base_correct: Count
     split: Literal["audit", "test"] = "test"
     exam: Name = "standard"
-    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    seed: Seed | None = None
     questions_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
     def facts(self) -> ReceiptFacts:
