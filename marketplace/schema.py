@@ -42,7 +42,7 @@ TABLE_MODULES = (
 """Where the tables are defined; a market consists of exactly these."""
 
 APPLICATION_ID = 0x434E544D  # "CNTM"
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 HEAD = REVISIONS[-1]
 SCHEMA_VERSION = int(HEAD)
 VERSION_TABLE = "market_version"

@@ -30,6 +30,11 @@ def create_table(connection: Connection, revision: str, table: str) -> None:
         _execute(connection, [one for one in part if about.match(one)])
 
 
+def tables(connection: Connection, revision: str) -> list[str]:
+    """Names of a revision's tables, each after the ones it refers to."""
+    return re.findall(r"^CREATE TABLE (\w+)", "\n".join(_parts(connection, revision)[0]), re.M)
+
+
 def protect(connection: Connection, revision: str) -> None:
     """Create a revision's triggers and take back rights."""
     _execute(connection, _parts(connection, revision)[1])
