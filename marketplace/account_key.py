@@ -17,7 +17,13 @@ from sqlmodel import Field, Session, col, select
 
 from marketplace import repository
 from marketplace.account import Account, refuse_house
-from marketplace.errors import KeyProofError, KeyTakenError, LastKeyError, NameFormatError
+from marketplace.errors import (
+    KeyProofError,
+    KeyTakenError,
+    LastKeyError,
+    NameFormatError,
+    UnclaimedAccountError,
+)
 from marketplace.idempotency import claim
 from marketplace.question import Question, ask
 from marketplace.signatures import is_signed
@@ -109,15 +115,24 @@ def check_proof(account: str, public_key: str, proof: object) -> None:
 
 
 def register_key(
-    session: Session, *, account: str, public_key: str, key: str, at: float, first: bool
+    session: Session,
+    *,
+    account: str,
+    public_key: str,
+    key: str,
+    at: float,
+    first: bool,
+    adopts: bool = False,
 ) -> KeyView:
     """Let a public key speak for an account, once per idempotency key.
 
     Args:
         first: The key opens the account, which must not exist, or must have this very key.
+        adopts: Or may exist without ever having had a key, as in a home's own market.
 
     Raises:
         KeyTakenError: The key speaks or spoke for an account, or the account is somebody's.
+        UnclaimedAccountError: The account never had a key, and `adopts` was not asked for.
     """
     refuse_house(account, "have keys")
     body: dict[str, object] = {"account": account, "public_key": public_key, "first": first}
@@ -132,11 +147,10 @@ def register_key(
             f"key {public_key[:16]} is already registered: make a new key for {account!r}"
         )
     assert is_new, f"idempotency key {key!r} was claimed by a registration that left no row"
-    if first and session.get(Account, account) is not None:
-        raise KeyTakenError(
-            f"account {account!r} exists: sign with one of its keys, or choose another name"
-        )
-    return _add(session, account, public_key, at=at, opens=first)
+    opens = first and session.get(Account, account) is None
+    if first and not opens:
+        _refuse_taken(session, account, public_key, adopts=adopts)
+    return _add(session, account, public_key, at=at, opens=opens)
 
 
 def revoke_key(session: Session, *, account: str, public_key: str, key: str, at: float) -> KeyView:
@@ -185,6 +199,19 @@ def speaker(session: Session, public_key: str) -> str | None:
 def n_revoked_keys(session: Session) -> int:
     """How many keys were revoked so far."""
     return int(ask(session, _N_REVOKED)[0][0])
+
+
+def _refuse_taken(session: Session, account: str, public_key: str, *, adopts: bool) -> None:
+    if keys_of(session, account):
+        raise KeyTakenError(
+            f"account {account!r} exists: sign with one of its keys, or choose another name"
+        )
+    if not adopts:
+        raise UnclaimedAccountError(
+            f"account {account!r} was opened by the market's operator and has no key: whoever holds"
+            f" the database gives it to yours, by `continuum market open {account} --public"
+            f" {public_key} --proof PROOF`, or choose another name"
+        )
 
 
 def _add(session: Session, account: str, public_key: str, *, at: float, opens: bool) -> KeyView:

@@ -28,6 +28,7 @@ MarketError
 └── RefusedError                understood, possible for others, not allowed here
     ├── HouseAccountError           'world' and 'platform' do not trade
     ├── KeyTakenError               the public key or the account is somebody's already
+    │   └── UnclaimedAccountError       no key speaks for the account, on a market for others
     ├── LastKeyError                revoking it would lock the account for good
     ├── ListingTakenError           the name or the layer is already listed
     ├── LineageError                a parent that is missing, does not fit, or closes a circle
@@ -202,6 +203,10 @@ class KeyProofError(InvalidInputError):
 
 class KeyTakenError(RefusedError):
     """The public key or the account is somebody's already, or it has too many."""
+
+
+class UnclaimedAccountError(KeyTakenError):
+    """No key speaks for the account: on a served market nobody could reach what is in it."""
 
 
 class LastKeyError(RefusedError):

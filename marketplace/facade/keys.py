@@ -21,6 +21,22 @@ class KeysFacade(MarketBase):
         check_name(name, "account name")
         return self._register(name, public_key, key=key, first=True)
 
+    def adopt(self, name: str, public_key: str, *, proof: str, key: str) -> KeyView:
+        """Open an account with a key, or give its first one to an account that never had any.
+
+        For who holds the database: over the wire such an account is nobody's.
+
+        Args:
+            proof: The key's signature, see `marketplace.account_key.prove_key`.
+
+        Raises:
+            KeyProofError: The key's holder did not agree.
+            KeyTakenError: The account or the key is somebody's already.
+        """
+        check_name(name, "account name")
+        check_proof(name, public_key, proof)
+        return self._register(name, public_key, key=key, first=True, adopts=True)
+
     def add_key(self, account: str, public_key: str, *, proof: str, key: str) -> KeyView:
         """Let one more key speak for an account.
 
@@ -64,12 +80,14 @@ class KeysFacade(MarketBase):
         with self._read() as session:
             return account_key.n_revoked_keys(session)
 
-    def _register(self, account: str, public_key: str, *, key: str, first: bool) -> KeyView:
+    def _register(
+        self, account: str, public_key: str, *, key: str, first: bool, adopts: bool = False
+    ) -> KeyView:
         check_public_key(public_key)
         check_key(key)
         return self._change(
             lambda session: account_key.register_key(
                 session, account=account, public_key=public_key, key=key, at=self._now(),
-                first=first,
+                first=first, adopts=adopts,
             )
         )  # fmt: skip

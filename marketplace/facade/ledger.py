@@ -47,7 +47,12 @@ class LedgerFacade(MarketBase):
             return statement.account_views(session)
 
     def fund(self, name: str, amount_nanos: int, *, key: str) -> None:
-        """Move new credits from 'world' to an account, once per key."""
+        """Move new credits from 'world' to an account, once per key.
+
+        Raises:
+            AccountNotFoundError: There is no such account.
+            UnclaimedAccountError: The market is served, and no key speaks for the account.
+        """
         check_amount(amount_nanos)
         check_key(key)
         self._change(
@@ -55,6 +60,15 @@ class LedgerFacade(MarketBase):
                 session, name=name, amount_nanos=amount_nanos, key=key, at=self._now()
             )
         )
+
+    def note_served(self) -> None:
+        """Accounts belong to keys from now on; said by a service when it starts."""
+        self._change(lambda session: funding.note_served(session, at=self._now()))
+
+    def is_served(self) -> bool:
+        """Whether a service ever served this market."""
+        with self._read() as session:
+            return funding.is_served(session)
 
     def open_mandate(self, *, owner: str, name: str, cap_nanos: int, key: str) -> AccountView:
         """A sub-account 'owner/name' that may spend up to the cap in all.

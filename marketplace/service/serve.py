@@ -84,6 +84,7 @@ def serve(
         )
         app = create_app(opened.enter_context(Market.open(url)), chosen)
         service: Service = app.state.service
+        service.market.note_served()
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, ws="none",
             lifespan="on", timeout_keep_alive=KEEP_ALIVE_S,

@@ -17,6 +17,7 @@ from genome.library import Library
 from genome.validate import check_folder
 from marketplace.client.remote import RemoteMarket
 from marketplace.keys import KeyStore
+from marketplace.market import Market
 from marketplace.receipt import ReceiptFacts
 from tui.cli.testing import Done, continuum
 
@@ -95,6 +96,40 @@ def test_a_buyer_finds_pays_and_has_the_layer(town: Town, digest: str) -> None:
     assert "nothing was charged again" in again and "in the library" not in again
     assert "already" in town.ok("bob", "fetch", "sql", "-a", "bob")
     assert "sale" in town.ok("bob", "wallet", "bob")
+
+
+def test_credits_before_the_account_strand_nowhere(town: Town, digest: str) -> None:
+    """The host is told what the owner types first; after it the same grant arrives."""
+    at_host = ("market", "fund", 5, "--key", "hello", "-a", "zoe", "--home", town.home("host"))
+    assert "continuum market open zoe" in continuum(*at_host).refusal
+    by_operator = ("fund", 5, "--key", "hi", "-a", "zoe", "--operator", "operator")
+    assert "continuum market open zoe" in town.run("host", *by_operator).refusal
+    assert "with 0.0000 credits" in town.ok("zoe", "open", "zoe")
+    assert "zoe has 5.0000" in continuum(*at_host).out
+    assert "zoe received 5.0000" in town.ok("host", *by_operator)
+    assert "10.0000" in town.ok("zoe", "wallet", "zoe")
+
+
+def test_an_account_from_before_the_service_is_claimed_by_its_owner(
+    town: Town, digest: str
+) -> None:
+    """What the refusal prints works when the host types it; the owner's key then speaks."""
+    with Market.open(f"sqlite:///{town.home('host') / 'market.db'}") as market:
+        market.open_account("old")
+    printed = town.run("old", "open", "old").refusal.rpartition("`CONTINUUM_MARKET= ")[2]
+    words = printed.rstrip("`").split()[1:]
+    assert "speaks for it" in continuum(*words, "--home", town.home("host")).out
+    assert "account old is open" in town.ok("old", "open", "old")
+    assert "exists" in town.run("eve", "open", "old").refusal
+    assert "exists" in continuum("market", "open", "old", "--home", town.home("host")).refusal
+
+
+def test_the_host_opens_accounts_of_its_own_with_a_key(town: Town, digest: str) -> None:
+    """On a served market `open` makes one wherever it is typed."""
+    done = continuum("market", "open", "house", "--home", town.home("host"))
+    assert "its key is" in done.out
+    assert "with 0.0000 credits" in town.ok("host", "open", "house")
+    assert "postings of house" in town.ok("host", "wallet", "house")
 
 
 def test_a_refusal_reads_as_at_home(town: Town, digest: str) -> None:

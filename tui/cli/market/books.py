@@ -11,7 +11,7 @@ from tui.cli.amounts import amount_text, nanos_of
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
-from tui.cli.market.place import key_store, open_database, open_market
+from tui.cli.market.place import REMOTE, key_store, open_database, open_market
 from tui.cli.tables import credit_text, print_table
 
 if TYPE_CHECKING:
@@ -32,16 +32,21 @@ def fund(
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Grant play credits to an account, opening it if it is new; for the market's operator."""
-    with open_market(home, market, operator or account) as place:
-        if operator is None:
+    """Grant play credits to an account; for the market's operator.
+
+    A new account is opened in a home's own market; on a served one its owner opens it first.
+    """
+    amount_nanos = nanos_of(credits_)
+    if market is not None and market.startswith(REMOTE):
+        with open_market(home, market, operator or account) as service:
+            service.fund(account, amount_nanos, key=key)
+        print(f"{account} received {credit_text(amount_nanos)} credits")
+        return
+    with open_database(home, market) as place:
+        if not place.is_served():
             place.open_account(account)
-        place.fund(account, nanos_of(credits_), key=key)
-        if operator is None:
-            balance = place.account(account).balance_nanos
-            print(f"{account} has {credit_text(balance)} credits")
-        else:
-            print(f"{account} received {credit_text(nanos_of(credits_))} credits")
+        place.fund(account, amount_nanos, key=key)
+        print(f"{account} has {credit_text(place.account(account).balance_nanos)} credits")
 
 
 def wallet(
