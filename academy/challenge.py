@@ -2,9 +2,10 @@
 
 Splits are decided by the question itself, never by a seed: procedural tasks drawn from
 different seeds overlap up to 100 %, so "another seed" is no held-out set.
-An id is two hashes side by side: `question` (skill and argument, shared by every phrasing)
-and `wording` (the prompt, and what else decides the score). The split reads the first half, so
-that `sort: cbda` and `put cbda in order` can never stand on two sides of a split.
+An id is two hashes side by side: `question` (skill and argument, shared by every phrasing; else
+the prompt, with its options in any order) and `wording` (the prompt, and what else decides the
+score). The split reads the first half, so that `sort: cbda` and `put cbda in order` can never
+stand on two sides of a split.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Challenge:
     skill: str
     domain: str
     argument: str = ""
-    """What the question is about, without its phrasing; empty = the prompt itself."""
+    """What the question is about, without its phrasing; empty = the prompt, with its options."""
     choices: tuple[str, ...] = ()
     """Options of a multiple-choice question, `answer` among them."""
     tests: tuple[str, ...] = ()
@@ -62,8 +63,13 @@ class Challenge:
     """Hash of the question (split, 16 hex digits), then hash of the wording (16)."""
 
     def __post_init__(self) -> None:
-        question = f"{self.skill}\n{self.argument}" if self.argument else self.prompt
-        object.__setattr__(self, "id", _hash(question) + _hash(self._wording()))
+        object.__setattr__(self, "id", _hash(self._question()) + _hash(self._wording()))
+
+    def _question(self) -> str:
+        """ "Which of these is true?" asks something else where other options follow it."""
+        if self.argument:
+            return f"{self.skill}\n{self.argument}"
+        return json.dumps([self.prompt, sorted(self.choices)]) if self.choices else self.prompt
 
     def _wording(self) -> str:
         """The prompt alone where the answer is exact: those ids are in checkpoints."""

@@ -3,6 +3,7 @@
 AcademyError
 └── ScoringError
     ├── ScoringRefusedError
+    ├── UnreadableAnswerError
     └── RatingsError
         └── RatingsCorruptError
 """
@@ -18,6 +19,10 @@ class ScoringError(AcademyError):
 
 class ScoringRefusedError(ScoringError):
     """A kind of challenge is not scored at all here; no score of 0 would be the truth."""
+
+
+class UnreadableAnswerError(ScoringError):
+    """A right answer with a tolerance that is not one number."""
 
 
 class RatingsError(ScoringError):

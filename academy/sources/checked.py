@@ -13,6 +13,8 @@ import numpy as np
 
 from academy.challenge import Challenge, Split
 from academy.errors import cause_of, ends_run
+from academy.scoring.errors import UnreadableAnswerError
+from academy.scoring.numeric import right_number
 from academy.sources.errors import SourceError, SplitOverlapError, TooFewQuestionsError
 from academy.sources.names import check_skill_names
 from academy.sources.source import ChallengeSource
@@ -118,9 +120,19 @@ class CheckedSource:
                 raise SplitOverlapError(
                     f"{self.name!r} gave {challenge.prompt[:60]!r} again {asked}"
                 )
+            if challenge.tolerance is not None:
+                self._check_number(challenge, asked)
             seen.add(challenge.id)
         if len(drawn) > n:
             raise SourceError(f"{self.name!r} gave {len(drawn)} {asked}")
+
+    def _check_number(self, challenge: Challenge, asked: str) -> None:
+        try:
+            right_number(challenge.answer)
+        except UnreadableAnswerError as error:
+            raise SourceError(
+                f"{self.name!r} gave {challenge.prompt[:60]!r} {asked}: {error}"
+            ) from error
 
     def _check_places(self, odd: Sequence[Challenge], skill: str, split: Split) -> None:
         """Questions that their hash puts elsewhere: right only if all are placed apart."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,24 +48,25 @@ def same_question_keys(challenge: Challenge) -> list[Hashable]:
     """Two challenges that share one of these ask the same thing, whatever their ids say.
 
     The answer belongs to a key: `reverse: Ab` and `reverse: ab` differ only in case and are
-    two questions.
+    two questions. So do the options: one stem with others is another question.
     """
-    right = plain(challenge.answer), challenge.tests
+    options = tuple(sorted(map(plain, challenge.choices)))
+    right = plain(challenge.answer), challenge.tests, options
     keys: list[Hashable] = [("prompt", plain(challenge.prompt), *right)]
     if challenge.argument:
         keys.append(("argument", challenge.skill, plain(challenge.argument), *right))
     return keys
 
 
-def find_overlap(challenges: Iterable[Challenge]) -> tuple[int, int] | None:
-    """Places of the first two challenges that ask the same thing on two sides of a split."""
+def find_overlap(challenges: Iterable[Challenge]) -> Iterator[tuple[int, int]]:
+    """Places of challenges that ask the same as an earlier one on another side of a split."""
     first: dict[Hashable, tuple[int, Split]] = {}
     for i, challenge in enumerate(challenges):
         for key in same_question_keys(challenge):
             place, split = first.setdefault(key, (i, challenge.split))
             if split != challenge.split:
-                return place, i
-    return None
+                yield place, i
+                break
 
 
 def check_sample(challenges: Sequence[Challenge]) -> None:
@@ -80,8 +81,7 @@ def check_sample(challenges: Sequence[Challenge]) -> None:
         raise SplitOverlapError(
             f"the question {prompt[:60]!r} came twice in one sample: draw without repetition"
         )
-    overlap = find_overlap(challenges)
-    if overlap is not None:
+    for overlap in find_overlap(challenges):
         one, other = (challenges[i] for i in overlap)
         raise SplitOverlapError(
             f"{one.prompt[:60]!r} is in split {one.split!r} and {other.prompt[:60]!r} in split "

@@ -6,6 +6,7 @@
     {"prompt": "Pi?", "answer": "3.14159", "tolerance": 0.01, "argument": "pi"}
 
 Lines that ask the same thing in other words need the same `argument`: it decides the split.
+A column that holds null, "" or [] has no value, as in tables turned into lines.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from academy.sources.lines import read_line
 from academy.sources.names import name_from
 
 MAX_FILE_BYTES = 256 * 2**20
+MOST_NAMED = 50
+"""Lines that a refusal names, after the first."""
 Placed = list[tuple[int, Challenge]]
 """Challenges with the numbers of their lines, from 1."""
 
@@ -131,24 +134,45 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _refuse_repeats(path: Path, placed: Placed) -> None:
-    """One line per wording, one answer per question."""
+    """One line per wording, one answer per question; every line that errs is named."""
     first: dict[str, tuple[int, Challenge]] = {}
-    wordings: dict[tuple[str, str], int] = {}
+    wordings: dict[tuple[str, str], tuple[int, Challenge]] = {}
+    contradictions: list[Pair] = []
+    repeats: list[Pair] = []
     for number, challenge in placed:
         line, other = first.setdefault(challenge.question, (number, challenge))
-        if line == number:
-            wordings[challenge.question, challenge.prompt] = number
-            continue
+        wording = (challenge.question, challenge.prompt)
+        earlier, same = wordings.setdefault(wording, (number, challenge))
         if _right(other) != _right(challenge):
-            raise ChallengeSetError(
-                path, number, f"contradicts line {line}, which gives the same question another "
-                "answer: keep one",
-            )  # fmt: skip
-        earlier = wordings.setdefault((challenge.question, challenge.prompt), number)
-        if earlier != number:
-            raise ChallengeSetError(
-                path, number, f"asks the same question as line {earlier}: delete one"
-            )
+            contradictions.append((number, line, ""))
+        elif earlier != number:
+            repeats.append((number, earlier, _skills(same, challenge)))
+    _refuse(path, contradictions, "contradicts line {}, which gives the same question another "
+            "answer", "keep one")  # fmt: skip
+    _refuse(path, repeats, "asks the same question as line {}", "delete one of each")
+
+
+Pair = tuple[int, int, str]
+"""A line's number, that of the line it quarrels with, and what else to say of them."""
+
+
+def _skills(one: Challenge, other: Challenge) -> str:
+    if one.skill == other.skill:
+        return ""
+    return f", there under skill {one.skill!r}, here under {other.skill!r}"
+
+
+def _refuse(path: Path, pairs: Sequence[Pair], rule: str, remedy: str) -> None:
+    """All lines that break one rule in one message, the first in full."""
+    if not pairs:
+        return
+    (number, earlier, more), *others = pairs
+    cause = rule.format(earlier) + more
+    if others:
+        listed = ", ".join(f"line {a} (as {b})" for a, b, _ in others[:MOST_NAMED])
+        rest = ", ..." if len(others) > MOST_NAMED else ""
+        cause += f"; {len(pairs)} lines do so, the others are {listed}{rest}"
+    raise ChallengeSetError(path, number, f"{cause}: {remedy}")
 
 
 def _right(challenge: Challenge) -> tuple[object, ...]:
@@ -156,11 +180,9 @@ def _right(challenge: Challenge) -> tuple[object, ...]:
 
 
 def _refuse_overlap(path: Path, placed: Placed) -> None:
-    overlap = find_overlap(challenge for _, challenge in placed)
-    if overlap is None:
-        return
-    (first, one), (second, other) = (placed[i] for i in overlap)
-    raise ChallengeSetError(
-        path, second, f"asks the same question as line {first} in other words, but falls into "
-        f"split {other.split!r} and that into {one.split!r}: give both the same `argument`",
-    )  # fmt: skip
+    pairs = []
+    for earlier, later in find_overlap(challenge for _, challenge in placed):
+        (first, one), (second, other) = placed[earlier], placed[later]
+        pairs.append((second, first, f" in other words, but falls into split {other.split!r} and "
+                      f"that into {one.split!r}"))  # fmt: skip
+    _refuse(path, pairs, "asks the same question as line {}", "give both the same `argument`")

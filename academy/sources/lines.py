@@ -9,13 +9,21 @@ from typing import Any, NoReturn
 
 from academy.challenge import Challenge
 from academy.errors import did_you_mean
-from academy.scoring.numeric import last_number
+from academy.scoring.errors import UnreadableAnswerError
+from academy.scoring.numeric import right_number
 from academy.sources.errors import ChallengeSetError
 from academy.sources.names import name_fault
 
 KEYS = (
     "prompt", "answer", "choices", "tests", "tolerance", "skill", "domain", "licence", "argument",
 )  # fmt: skip
+OTHER_NAMES = {
+    "question": "prompt", "input": "prompt", "instruction": "prompt", "problem": "prompt",
+    "query": "prompt", "output": "answer", "response": "answer", "solution": "answer",
+    "target": "answer", "label": "answer", "completion": "answer", "options": "choices",
+    "subject": "skill", "category": "skill", "license": "licence",
+}  # fmt: skip
+"""What other formats call our keys, for the hint."""
 MAX_TEXT = 20_000
 """Characters of one prompt, answer, option or test."""
 MAX_NAME = 64
@@ -46,10 +54,7 @@ class _Line:
         raise ChallengeSetError(self.path, self.number, cause)
 
     def challenge(self, text: str, default_skill: str) -> Challenge:
-        data = self._object(text)
-        for key in data:
-            if key not in KEYS:
-                self.fail(f"unknown key {key!r}: {did_you_mean(key, sorted(KEYS))}")
+        data = self._columns(self._object(text))
         if "prompt" not in data:
             self.fail("key 'prompt' is missing")
         skill = self._name(data, "skill", default_skill)
@@ -68,6 +73,18 @@ class _Line:
         )
         self._check_kind(challenge)
         return challenge
+
+    def _columns(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What has a value: tables fill the columns that a row lacks with null, "" or []."""
+        unknown = [key for key in data if key not in KEYS]
+        if unknown:
+            hints = [f"unknown key {key[:MAX_NAME]!r}: {_hint(key)}" for key in unknown[:5]]
+            self.fail("; ".join(hints))
+        return {
+            key: value
+            for key, value in data.items()
+            if value is not None and (value not in ("", []) or key in ("prompt", "answer"))
+        }
 
     def _object(self, text: str) -> dict[str, Any]:
         try:
@@ -90,7 +107,7 @@ class _Line:
         return data
 
     def _no_constant(self, name: str) -> NoReturn:
-        self.fail(f"{name} is no JSON number: write a finite one")
+        self.fail(f"{name} is no JSON number: write a finite one, or null for none")
 
     def _text(self, value: Any, key: str) -> str:
         if not isinstance(value, str):
@@ -115,6 +132,11 @@ class _Line:
 
     def _answer(self, data: dict[str, Any]) -> str:
         if "answer" in data:
+            if "choices" in data and isinstance(data["answer"], int | float):
+                self.fail(
+                    f"the answer is the number {data['answer']}: write the right one of `choices` "
+                    "itself, as text"
+                )
             return self._text(data["answer"], "answer")
         if "tests" not in data:
             self.fail("no answer: give 'answer', with 'choices' or alone, or 'tests'")
@@ -158,9 +180,15 @@ class _Line:
         if len(given) > 1:
             self.fail(f"{given[0]} and {given[1]} exclude each other: keep one")
         if challenge.choices and challenge.answer not in challenge.choices:
-            self.fail(f"the answer {challenge.answer[:40]!r} is none of the choices")
-        if challenge.tolerance is not None and last_number(challenge.answer) is None:
-            self.fail(f"the answer {challenge.answer[:40]!r} is no number that has a tolerance")
+            self.fail(
+                f"the answer {challenge.answer[:40]!r} is none of the choices: write the right one "
+                "itself"
+            )
+        if challenge.tolerance is not None:
+            try:
+                right_number(challenge.answer)
+            except UnreadableAnswerError as error:
+                self.fail(str(error))
         if challenge.tests:
             self._check_tests(challenge.tests)
 
@@ -171,3 +199,8 @@ class _Line:
             parse_unit_tests(tests)
         except BadUnitTestError as error:
             self.fail(str(error))
+
+
+def _hint(key: str) -> str:
+    other = OTHER_NAMES.get(key.lower())
+    return f"did you mean {other!r}?" if other else did_you_mean(key, sorted(KEYS))

@@ -22,11 +22,13 @@ def test_the_kind_follows_from_the_fields() -> None:
     assert kinds == ["exact", "choice", "numeric", "tests"]
 
 
-def test_what_decides_the_score_decides_the_wording_but_not_the_split() -> None:
+def test_what_decides_the_score_decides_the_wording_and_options_the_split() -> None:
     other = Challenge("q", "a", "s", "d", choices=("a", "b"))
     third = Challenge("q", "a", "s", "d", choices=("a", "c"))
     assert len({PLAIN.id, other.id, third.id}) == 3
-    assert PLAIN.question == other.question == third.question
+    again = Challenge("q", "a", "s", "d", choices=("b", "a"))
+    assert other.question == again.question and other.id != again.id
+    assert len({PLAIN.question, other.question, third.question}) == 3
 
 
 def test_exact_is_strict() -> None:

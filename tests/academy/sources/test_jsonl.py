@@ -103,7 +103,16 @@ GOOD = {"prompt": "2+2", "answer": "4"}
         ({"prompt": "x", "answer": "1", "skill": "a\nb"}, "one printable line"),
         ({"prompt": "2+2", "answer": "4"}, "same question as line 1"),
         ({"prompt": "2+2", "answer": "5"}, "contradicts line 1"),
-        ({"prompt": "2+2", "choices": ["4", "5"], "answer": "4"}, "contradicts line 1"),
+        ({"question": "3 pens?", "answer": "7"}, "unknown key 'question': did you mean 'prompt'"),
+        ({"input": "3 pens?", "output": "7"}, "'prompt'.*'output': did you mean 'answer'"),
+        ({"instruction": "x", "answer": "7"}, "unknown key 'instruction': did you mean 'prompt'"),
+        ({"prompt": "x", "answer": None}, "no answer: give 'answer'"),
+        ({"prompt": None, "answer": "7"}, "'prompt' is missing"),
+        ({"prompt": "x", "answer": ""}, "answer is empty"),
+        ({"prompt": "x", "choices": ["4", "7"], "answer": 1}, "the right one of `choices` itself"),
+        ({"prompt": "x", "choices": ["4", "7"], "answer": "B"}, "write the right one itself"),
+        ({"prompt": "x", "answer": "50%", "tolerance": 0}, "write one number alone"),
+        ({"prompt": "2+2", "answer": "4", "skill": "b"}, "under skill 'sums', here under"),
     ],
 )  # fmt: skip
 def test_a_bad_line_is_refused_by_number(tmp_path: Path, line: Any, message: str) -> None:
@@ -111,6 +120,53 @@ def test_a_bad_line_is_refused_by_number(tmp_path: Path, line: Any, message: str
         JsonlSource.read(_write(tmp_path, GOOD, line))
     assert refusal.value.line == 2 and "line 2" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_a_column_without_a_value_is_absent(tmp_path: Path, nothing: Any) -> None:
+    """`Dataset.to_json` and pandas write every column in every line."""
+    blank = dict.fromkeys(
+        ("choices", "tests", "tolerance", "skill", "domain", "licence", "argument"), nothing
+    )
+    path = _write(
+        tmp_path,
+        {**blank, "prompt": "2+2", "answer": "4"},
+        {**blank, "prompt": "pi?", "answer": "3.1", "tolerance": 0.1},
+        {**blank, "prompt": "a fruit?", "answer": "plum", "choices": ["plum", "brick"]},
+        {**blank, "prompt": "double", "answer": None, "tests": ["double(2) == 4"]},
+    )
+    source = JsonlSource.read(path)
+    drawn = [c for split in SPLITS for c in source._part("sums", split)]
+    assert {kind_of(c) for c in drawn} == {"exact", "numeric", "choice", "tests"}
+    assert {(c.domain, c.licence, c.argument) for c in drawn} == {("sums", "", "")}
+
+
+def test_one_stem_with_other_options_is_another_question(tmp_path: Path) -> None:
+    """With ids of its own, in a split of its own; the order of options changes nothing."""
+    stem = {"prompt": "Which of the following is true?"}
+    lines = [
+        {**stem, "choices": [f"{i} is odd", "none of them"], "answer": "none of them"}
+        for i in range(0, 80, 2)
+    ]
+    source = JsonlSource.read(_write(tmp_path, *lines))
+    drawn = [c for split in SPLITS for c in source._part("sums", split)]
+    assert len({c.question for c in drawn}) == len({c.id for c in drawn}) == 40
+    assert len({c.split for c in drawn}) > 1
+    swapped = {**lines[0], "choices": lines[0]["choices"][::-1]}
+    with pytest.raises(ChallengeSetError, match="line 2: asks the same question as line 1"):
+        JsonlSource.read(_write(tmp_path, lines[0], swapped))
+    with pytest.raises(ChallengeSetError, match="line 2: contradicts line 1"):
+        JsonlSource.read(_write(tmp_path, lines[0], {**swapped, "answer": "0 is odd"}))
+
+
+def test_all_repeats_are_named_at_once(tmp_path: Path) -> None:
+    lines = _sums(40)
+    with pytest.raises(ChallengeSetError, match=r"line 41: .* line 1; 12 lines do so") as refusal:
+        JsonlSource.read(_write(tmp_path, *lines, *lines[:12]))
+    assert all(f"line {40 + i} (as {i})" in str(refusal.value) for i in range(2, 13))
+    wrong = [{**line, "answer": "0"} for line in lines[:3]]
+    with pytest.raises(ChallengeSetError, match=r"contradicts line 1, .*; 3 lines .*43 \(as 3\)"):
+        JsonlSource.read(_write(tmp_path, *lines, *wrong))
 
 
 def test_an_empty_set_and_wrong_encodings_are_refused(tmp_path: Path) -> None:
