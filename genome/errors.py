@@ -10,6 +10,7 @@ GenomeError
 │   └── PagerFull
 ├── IndexInputError
 ├── IndexDamagedError
+├── LicenceTextError
 ├── LibraryError
 │   └── LibraryBusyError
 ├── SigningKeyError
@@ -51,6 +52,10 @@ class LayerRejected(GenomeError):  # noqa: N818 - the contract's name
         super().__init__(f"layer rejected ({code}): {detail}")
         self.code = code
         self.detail = detail
+
+
+class LicenceTextError(GenomeError):
+    """No licence expression that can be understood."""
 
 
 class WeightCountError(GenomeError):

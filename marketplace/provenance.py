@@ -20,6 +20,7 @@ from genome.errors import LayerRejected
 from genome.shelf.manifest import Manifest, version_order
 from genome.shelf.signing import TrustPolicy
 from marketplace.errors import ProvenanceError
+from marketplace.licence import check_licence
 
 MANIFEST_FILE = "manifest.json"
 MAX_MANIFEST_BYTES = 1 << 20
@@ -129,7 +130,7 @@ def _check_same(manifest: Manifest, claim: Claim) -> None:
     pairs = (
         ("manifest_digest", "weights", manifest.digest or claim.digest, claim.digest),
         ("manifest_base", "base model", manifest.base_model or claim.base_model, claim.base_model),
-        ("manifest_licence_differs", "licence", manifest.licence, claim.licence),
+        ("manifest_licence_differs", "licence", check_licence(manifest.licence), claim.licence),
         ("manifest_parents_differ", "parents", _list(stated), _list(claim.parents)),
     )
     for code, what, said, asked in pairs:

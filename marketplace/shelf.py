@@ -22,7 +22,7 @@ from sqlalchemy import Select, func, select, union
 from sqlmodel import Session, col
 
 from marketplace.epoch import Epoch
-from marketplace.licence import TERMS, alternatives
+from marketplace.licence import is_commercial
 from marketplace.listing_rows import Row, rows
 from marketplace.names import words
 from marketplace.ranking import Candidate, clone_rank
@@ -263,13 +263,6 @@ def terms_of(row: Row) -> set[str]:
         f"licence {row.licence}",
     }
     return terms | {"commercial"} if is_commercial(row.licence) else terms
-
-
-def is_commercial(licence: str) -> bool:
-    """Whether a licence is stated and does not forbid commercial use."""
-    return bool(licence) and any(
-        not any(TERMS[name].non_commercial for name in option) for option in alternatives(licence)
-    )
 
 
 def _changed(session: Session, since: Stamp) -> Sequence[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from genome.licence import hub_licence
+
 MAX_LINE = 300
 
 
@@ -35,13 +37,15 @@ class CardFacts:
     name: str
     description: str = ""
     licence: str = ""
-    """SPDX identifier in the hub's lower-case spelling, e.g. "apache-2.0"; empty = not stated."""
+    """SPDX expression; empty = not stated. The card says it as the hub does."""
     base_model: str = ""
     """Hub id of the base model; empty = the path given to `to_peft`."""
     tags: tuple[str, ...] = ()
     metrics: tuple[CardMetric, ...] = ()
     parents: tuple[str, ...] = ()
     """Digests of the layers this one was made from."""
+    licence_link: str = ""
+    """Where the text of a licence stands that the hub does not know."""
 
 
 def model_card(facts: CardFacts, base_model_path: str = "") -> str:
@@ -58,8 +62,10 @@ def _header(facts: CardFacts, base_model_path: str) -> str:
     lines = []
     if base:
         lines += [f"base_model: {_quoted(base)}", "base_model_relation: adapter"]
-    if facts.licence:
-        lines.append(f"license: {_quoted(facts.licence)}")
+    licence, name, link = hub_licence(facts.licence)
+    stated = {"license": licence, "license_name": name, "license_link": facts.licence_link or link}
+    if licence:
+        lines += [f"{key}: {_quoted(value)}" for key, value in stated.items() if value]
     lines += ["library_name: peft", "pipeline_tag: text-generation", "tags:"]
     lines += [f"- {_quoted(tag)}" for tag in dict.fromkeys(("lora", "continuum", *facts.tags))]
     if facts.parents:

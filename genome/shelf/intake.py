@@ -20,8 +20,9 @@ from sqlalchemy import Connection
 
 from genome.adapter.card import CardFacts, CardMetric
 from genome.adapter.layer_files import MANIFEST_FILE, MAX_TEXT_BYTES, read_small
-from genome.errors import LayerRejected, LibraryError
+from genome.errors import LayerRejected, LibraryError, LicenceTextError
 from genome.files import sync
+from genome.licence import canonical
 from genome.refusals import refused, shown
 from genome.shelf.admission import admit
 from genome.shelf.catalogue import Catalogue
@@ -186,11 +187,21 @@ def _chosen_manifest(
             "manifest_signed", f"layer {found.name!r} is signed by {found.creator[:16]}: import it "
             "as it is, its name and terms cannot be changed"
         )  # fmt: skip
+    if "licence" in changes:
+        changes = {**changes, "licence": _licence(changes["licence"])}
     chosen = given or found
     if chosen is None:
         name = changes["name"] if "name" in changes else suggested_name(source)
         chosen = Manifest(name=name, base_model=checked.base_model)
     return replace(chosen, **changes)
+
+
+def _licence(stated: object) -> str:
+    """What an importer says, in SPDX's spelling and as strictly as a market reads it."""
+    try:
+        return canonical(stated)
+    except LicenceTextError as error:
+        raise refused("manifest_licence", str(error)) from None
 
 
 def bind(manifest: Manifest, checked: CheckedFolder) -> Manifest:
@@ -305,7 +316,8 @@ def suggested_name(source: Path) -> str:
 def card_facts(manifest: Manifest) -> CardFacts:
     """What the model card of a new layer says."""
     return CardFacts(
-        name=manifest.name, description=manifest.description, licence=manifest.licence.lower(),
+        name=manifest.name, description=manifest.description, licence=manifest.licence,
+        licence_link=manifest.licence_link,
         tags=(manifest.kind, *manifest.tags), parents=tuple(p.digest for p in manifest.parents),
         metrics=tuple(
             CardMetric(r.skill, r.exam or f"{r.skill}-{r.split}", "exact_match", r.accuracy,

@@ -18,6 +18,7 @@ from typing import Any
 
 from genome.adapter.layer_files import MANIFEST_FILE
 from genome.adapter.strict_json import strict_json
+from genome.licence import looks_like_one, remedy
 from genome.refusals import refused, shown
 
 FORMAT = 1
@@ -34,8 +35,6 @@ _VERSION = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})", r
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = _SHA256
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
-_LICENCE_ID = r"\(*[A-Za-z0-9][A-Za-z0-9.:+-]*\)*"
-_LICENCE = re.compile(rf"{_LICENCE_ID}( (AND|OR|WITH) {_LICENCE_ID})*")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -134,6 +133,8 @@ class Manifest:
     """Exam results; the first one is the headline."""
     licence: str = ""
     """SPDX expression; empty = none was stated, so nobody may assume one."""
+    licence_link: str = ""
+    """Where its text stands, if it is one of its author's own; an https address."""
     tags: tuple[str, ...] = ()
     created: str = ""
     """Such as 2026-01-31T12:00:00Z; may be empty."""
@@ -166,12 +167,16 @@ class Manifest:
         self._check_binding()
 
     def _check_licence_and_tags(self) -> None:
-        if self.licence != "" and not (
-            _matches(_LICENCE, self.licence) and len(self.licence) <= 200
-        ):
+        if not looks_like_one(self.licence):
             raise refused(
                 "manifest_licence", f"licence must be an SPDX expression such as Apache-2.0, not "
-                f"{shown(self.licence)}: see spdx.org/licenses, or use LicenseRef-NAME"
+                f"{shown(self.licence)}: {remedy(str(self.licence))}"
+            )  # fmt: skip
+        _check_text("licence_link", self.licence_link, 300)
+        if self.licence_link and not self.licence_link.startswith("https://"):
+            raise refused(
+                "manifest_licence", f"licence_link must begin with https://, not "
+                f"{shown(self.licence_link)}: give the address of the licence's text"
             )  # fmt: skip
         for tag in self.tags:
             if not _matches(_NAME, tag):
@@ -260,7 +265,10 @@ class Manifest:
 
     def facts(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
-        return {"format": FORMAT, **asdict(self)}
+        facts = {"format": FORMAT, **asdict(self)}
+        if not self.licence_link:  # a later field: what was signed without it stays signed
+            del facts["licence_link"]
+        return facts
 
     def signed_bytes(self) -> bytes:
         """The canonical JSON that a signature covers: everything but the signature."""

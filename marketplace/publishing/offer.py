@@ -55,7 +55,7 @@ class Offer:
         check_text(self.niche, "niche", min_chars=1)
         check_text(self.description, "description", max_chars=2000)
         check_amount(self.ask_nanos, "ask")
-        check_licence(self.licence)
+        object.__setattr__(self, "licence", check_licence(self.licence))
         self._check_tags()
         self._check_parents()
         if self.version_of not in (None, self.name):

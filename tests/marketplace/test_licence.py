@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from genome.licence_terms import HUB, PERMISSIVE, TERMS
 from marketplace.errors import LicenceConflictError, LicenceError
 from marketplace.licence import (
-    PERMISSIVE,
-    TERMS,
     Ancestor,
     alternatives,
     check_inheritance,
     check_licence,
+    is_commercial,
 )
 
 ANY = st.sampled_from([name for name in TERMS if name])
@@ -70,6 +70,22 @@ def test_an_owner_is_not_bound_by_its_own_licence(name: str) -> None:
         ("GPL-3.0-only", "MIT OR GPL-3.0-only", True),
         ("GPL-3.0-only WITH Classpath-exception-2.0", "GPL-3.0-only", False),
         ("(MIT OR GPL-3.0-only) AND CC-BY-NC-4.0", "MIT", True),
+        ("gpl-3.0", "MIT", True),
+        ("gpl-3.0", "GPL-3.0-only", False),
+        ("llama3", "llama3", False),
+        ("llama3", "llama3.1", True),
+        ("llama3", "MIT", True),
+        ("llama3", "MIT AND LicenseRef-llama3", False),
+        ("gemma", "openrail", True),
+        ("openrail", "creativeml-openrail-m", True),
+        ("creativeml-openrail-m", "openrail", True),
+        ("apple-amlr", "apple-amlr", False),
+        ("apple-amlr", "CC-BY-NC-4.0", True),
+        ("other", "other", True),
+        ("cc", "cc-by-4.0", True),
+        ("LicenseRef-My-Terms", "LicenseRef-My-Terms", True),
+        ("Sleepycat", "Sleepycat", True),
+        ("bsd", "MIT", False),
     ],
 )
 def test_inheritance_by_example(parent: str, child: str, refused: bool) -> None:
@@ -86,7 +102,7 @@ def test_a_grandparent_binds_through_a_permissive_parent() -> None:
 
 @pytest.mark.parametrize(
     "wrong", ["Apache2", "MIT OR", "(MIT", "MIT GPL-3.0-only", "MIT)", "AND", "\x1b[2J", 7, "M;T",
-              "x" * 201, "GPL-3.0"],
+              "x" * 201, "Llama 3", "apache-2", "MIT AND Foo-1.0"],
 )  # fmt: skip
 def test_an_unknown_licence_is_refused_with_a_remedy(wrong: object) -> None:
     """One line, naming what could be written instead."""
@@ -94,11 +110,11 @@ def test_an_unknown_licence_is_refused_with_a_remedy(wrong: object) -> None:
         check_licence(wrong)
 
 
-def test_a_typing_error_is_answered_with_the_nearest_licence() -> None:
-    """apache2 is probably Apache-2.0; case does not matter."""
-    with pytest.raises(LicenceError, match=r"Apache-2\.0"):
-        check_licence("apache-2")
-    assert alternatives("apache-2.0") == [frozenset({"Apache-2.0"})]
+def test_a_typing_error_is_answered_with_the_same_licence() -> None:
+    """apache20 is Apache-2.0, whatever its marks; case does not matter."""
+    with pytest.raises(LicenceError, match=r"use Apache-2\.0"):
+        check_licence("apache20")
+    assert alternatives("apache-2.0") == (frozenset({"Apache-2.0"}),)
 
 
 def test_an_expression_cannot_grow_without_bound() -> None:
@@ -118,3 +134,32 @@ def test_any_text_is_either_a_licence_or_refused(text: str) -> None:
         assert found
         return
     assert message.splitlines() == [message]
+
+
+@pytest.mark.parametrize("name", sorted(HUB))
+def test_every_name_of_the_hub_is_understood_as_that_licence(name: str) -> None:
+    """In any letter case, alone and in an expression; never as a more open one."""
+    stated = check_licence(name)
+    assert stated == check_licence(name.upper()) == check_licence(stated) == HUB[name]
+    assert alternatives(f"{name} AND MIT") == (frozenset({stated, "MIT"}),)
+
+
+@pytest.mark.parametrize("name", ["other", "unknown", "LicenseRef-Mine", "Sleepycat", "cc"])
+def test_unknown_rights_are_no_rights(name: str) -> None:
+    """Neither derivatives nor commercial use."""
+    assert refuses(name, name) and not is_commercial(name)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["Llama 3", "llama-5", "gemma2", "open rail", "cc-by-nc-5.0", "rail", "gpl-4.0",
+              "apple", "mit-like", "proprietary"],
+)  # fmt: skip
+def test_a_hint_never_offers_another_licences_rights(wrong: str) -> None:
+    """What is proposed is another spelling of what was written, or a name that gives nothing."""
+    with pytest.raises(LicenceError) as refusal:
+        check_licence(wrong)
+    offered = str(refusal.value).rpartition(": use ")[2]
+    spelt = "".join(c for c in wrong.lower() if c.isalnum())
+    named = [n for n in (*HUB, *TERMS) if n and n in offered.replace(",", " ").split()]
+    assert all("".join(c for c in n.lower() if c.isalnum()) == spelt for n in named)
+    assert named or "LicenseRef-NAME" in offered

@@ -126,7 +126,10 @@ def import_layer(
     path: Annotated[Path, typer.Argument(help="PEFT folder, .zip, .tar or .tar.gz.")],
     name: Annotated[str | None, typer.Option(show_default="the folder's name")] = None,
     version: Annotated[str | None, typer.Option(help="Such as 1.0.0.")] = None,
-    licence: Annotated[str | None, typer.Option(help="SPDX expression.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="SPDX or hub name, or LicenseRef-NAME.")
+    ] = None,
+    licence_link: Annotated[str | None, typer.Option(help="Where its text is, https://...")] = None,
     description: Annotated[str | None, typer.Option()] = None,
     base: Annotated[
         str | None, typer.Option(help="Fingerprint of its base model, if it names none.")
@@ -147,7 +150,8 @@ def import_layer(
     from genome.library import Library, TrustPolicy
 
     given: dict[str, Any] = {
-        "name": name, "version": version, "licence": licence, "description": description,
+        "name": name, "version": version, "licence": licence, "licence_link": licence_link,
+        "description": description,
         "base_model": base,
     }  # fmt: skip
     policy = TrustPolicy(

@@ -54,10 +54,11 @@ def test_no_value_can_add_a_field_or_markup() -> None:
     check_text("README.md", text.encode())
     header, body = text.removeprefix("---\n").split("\n---\n")
     data = yaml.safe_load(header)
-    assert data["license"] == data["parents"][0] == 'x" --- license: mit <script>`| '
+    assert data["license_name"] == "x-license-mit-script" and data["license"] == "other"
+    assert data["parents"][0] == 'x" --- license: mit <script>`| '
     assert set(data) == {
-        "base_model", "base_model_relation", "license", "library_name", "pipeline_tag", "tags",
-        "parents", "model-index",
+        "base_model", "base_model_relation", "license", "license_name", "library_name",
+        "pipeline_tag", "tags", "parents", "model-index",
     }  # fmt: skip
     assert "<script" not in body and "license: mit\n" not in body and body.count("`") == 6
 

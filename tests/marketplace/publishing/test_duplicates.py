@@ -145,7 +145,7 @@ def test_a_refused_layer_leaves_no_trace_in_the_search_for_copies(publish: Any) 
     publish("bob", "root", sketch=sketch())
     unrelated = sketch(of=RNG.standard_normal(SKETCH_NUMBERS))
     with pytest.raises(Exception, match=r"Apache-2\.0"):
-        publish("ada", "other", sketch=unrelated, licence="Apache")
+        publish("ada", "other", sketch=unrelated, licence="apache20")
     assert publish("carol", "other", sketch=unrelated).near_of is None
 
 

@@ -79,7 +79,7 @@ def test_the_next_version_takes_the_name_over(market: Market, publish: Any) -> N
         ("ada", "fork", {"parents": ("0" * 64,)}, LineageError, "publish it first"),
         ("ada", "fork", {"parents": ("sort",), "base_model": "big"}, LineageError, "share one"),
         ("ada", "fork", {"parents": ("digest-of-fork",)}, LineageError, "not in the market"),
-        ("ada", "fork", {"licence": "Apache"}, LicenceError, "use Apache-2.0"),
+        ("ada", "fork", {"licence": "apache20"}, LicenceError, "use Apache-2.0"),
         ("ada", "fork", {"tags": ("A",)}, InvalidInputError, "tag"),
         ("ada", "fork", {"tags": ("a", "a")}, InvalidInputError, "each once"),
         ("ada", "fork", {"receipts": (FACTS,)}, InvalidInputError, "one per exam"),
