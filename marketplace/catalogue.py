@@ -11,12 +11,11 @@ from typing import NamedTuple
 from sqlmodel import Session, col, func, select
 
 from marketplace.errors import ListingNotFoundError, NotForSaleError
-from marketplace.listing import Listing, ListingView, Version, VersionParent, VersionView
+from marketplace.listing import ListingView, Version, VersionParent, VersionView
 from marketplace.listing_rows import Row, parent_names, rows
-from marketplace.names import did_you_mean
+from marketplace.nearest import unknown
 from marketplace.ranking import clone_rank
 from marketplace.receipt import Receipt, Recheck
-from marketplace.statement import MAX_HINTED_NAMES
 from marketplace.status import LISTED, UNUSABLE, StatusEvent
 
 
@@ -33,26 +32,18 @@ def listing_view(session: Session, name: str) -> ListingView:
     """The listing of this name, whatever its status.
 
     Raises:
-        ListingNotFoundError: There is none; the message names the closest ones.
+        ListingNotFoundError: There is none.
     """
     views = listing_views(session, [name])
     if not views:
-        raise ListingNotFoundError(
-            f"listing {name!r} does not exist: {hint(session, name) or 'see the list of listings'}"
-        )
+        raise no_listing(name)
     return views[0]
 
 
-def hint(session: Session, name: str) -> str:
-    """Advice naming the closest listings; empty if none is close.
-
-    Few names are compared, those that begin alike first: an unknown name must stay a cheap
-    question in a market of a hundred thousand.
-    """
-    alike = select(Listing.name).where(col(Listing.name).startswith(name[:2], autoescape=True))
-    near = session.exec(alike.limit(MAX_HINTED_NAMES)).all()
-    rest = session.exec(select(Listing.name).limit(MAX_HINTED_NAMES - len(near))).all()
-    return did_you_mean(name, {*near, *rest})
+def no_listing(name: str) -> ListingNotFoundError:
+    """The refusal of a name that no listing has."""
+    problem = f"listing {name!r} does not exist: see the list of listings"
+    return unknown(ListingNotFoundError(problem), "listing", name)
 
 
 def refuse_unsold(name: str, status: str) -> None:

@@ -60,6 +60,9 @@ MarketError
 class MarketError(Exception):
     """Anything the marketplace refuses or fails to do; the message fits on one line."""
 
+    sought: tuple[str, str] | None = None
+    """(table, name) that was not found, for whoever may look for the one that was meant."""
+
 
 class MarketFileError(MarketError):
     """The file behind the market cannot be used; the message names the file."""

@@ -63,23 +63,20 @@ def claim(
         session.add(request)
         session.flush()
         return True
-    _, old_operation, old_hash, old_body, _, _ = known[0]
+    _, old_operation, old_hash, _, _, _ = known[0]
     if (old_operation, old_hash) != (operation, hashed):
-        raise reused(key, (old_operation, old_body), (operation, canonical))
+        raise reused(key, old_operation, operation)
     return False
 
 
-def reused(
-    key: str, known: tuple[str, str | None], asked: tuple[str, str | None]
-) -> IdempotencyKeyReusedError:
-    """The refusal of a key with another request; each is (operation, body or None)."""
+def reused(key: str, known: str, asked: str) -> IdempotencyKeyReusedError:
+    """The refusal of a key with another request; never what that request said.
+
+    Args:
+        known: Operation that the key belongs to.
+        asked: Operation that it came with now.
+    """
     return IdempotencyKeyReusedError(
-        f"key {key!r} already belongs to {known[0]} {_start(known[1])}, not to"
-        f" {asked[0]} {_start(asked[1])}: use a new key for a new request"
+        f"key {key!r} already belongs to another request ({known}), not to this one ({asked}):"
+        " use a new key for a new request"
     )
-
-
-def _start(body: str | None) -> str:
-    if body is None:
-        return "with other legs"
-    return body if len(body) <= 160 else f"{body[:157]}..."

@@ -220,7 +220,7 @@ class _Group:
             own_hash = hashed = body_hash(whole_entry(row, legs) if own_body is None else own_body)
             operation = entry.kind
             if known is not None:
-                return _repeat(entry, known, hashed, own_body)
+                return _repeat(entry, known, hashed)
         self._book.move(entry.kind, entry.legs)
         self._number = number
         self._hash = link(self._hash, row, operation, hashed, legs)
@@ -244,10 +244,10 @@ class _Group:
         _forget_old_balances(self._session, names)
 
 
-def _repeat(entry: Entry, known: bulk.Row, hashed: str, body: str | None) -> Posted:
-    operation, known_hash, known_body, number, at = known
+def _repeat(entry: Entry, known: bulk.Row, hashed: str) -> Posted:
+    operation, known_hash, _, number, at = known
     if (operation, known_hash) != (entry.kind, hashed) or number is None:
-        raise reused(entry.key, (operation, known_body), (entry.kind, body))
+        raise reused(entry.key, operation, entry.kind)
     return Posted(number, at, replayed=True)
 
 

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from marketplace.account import Account, AccountView, account_view
 from marketplace.errors import AccountNotFoundError, PageError
 from marketplace.journal import PostingView, Transfer
-from marketplace.names import did_you_mean
+from marketplace.nearest import unknown
 
 _LINES = text(  # CROSS JOIN: SQLite then keeps this order and never reads others' postings
     "WITH RECURSIVE line (id, n_newer) AS (SELECT CAST(:start AS BIGINT), 0"
@@ -31,21 +31,17 @@ STATEMENT_LINES = 50
 MAX_STATEMENT_LINES = 100
 _ALL = 2**31 - 2
 
-MAX_HINTED_NAMES = 2000
-"""Closeness is compared with at most so many names: an unknown name must stay a cheap question."""
-
 
 def find_account(session: Session, name: str) -> Account:
     """The account of this name.
 
     Raises:
-        AccountNotFoundError: There is none; the message names the closest ones.
+        AccountNotFoundError: There is none.
     """
     found = session.get(Account, name)
     if found is None:
-        known = session.exec(select(Account.name).limit(MAX_HINTED_NAMES)).all()
-        hint = did_you_mean(name, known)
-        raise AccountNotFoundError(f"account {name!r} does not exist: {hint or 'open it first'}")
+        problem = f"account {name!r} does not exist: open it first"
+        raise unknown(AccountNotFoundError(problem), "account", name)
     return found
 
 

@@ -4,13 +4,15 @@ Changes go through `_change`, never around it: the work runs in a transaction th
 lock, together with whatever else is waiting to be written (see `marketplace.writer`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 from marketplace.database import Database
+from marketplace.errors import MarketError
+from marketplace.nearest import advised
 from marketplace.writer import Batch, Item, Writer
 
 T = TypeVar("T")
@@ -31,7 +33,13 @@ class MarketBase:
     def _read(self) -> Iterator[Session]:
         """One unchanging view of the market; blocks nobody and keeps nothing."""
         with self._database.read() as session:
-            yield session
+            try:
+                yield session
+            except MarketError as error:
+                better = advised(session, error)
+                if better is error:
+                    raise
+                raise better from None
 
     def _change(self, work: Callable[[Session], T], *, key: str | None = None) -> T:
         """What the work returns, once its changes are on disk; if it raises, none of them is.
@@ -46,14 +54,36 @@ class MarketBase:
         Raises:
             KeyInProgressError: Another thread works on this key now.
         """
-        return self._writer.run(work, key=key)
+        try:
+            return self._writer.run(work, key=key)
+        except MarketError as error:
+            raise self._advised(error) from error.__cause__
 
     def _change_in(self, batch: Batch[Item, T], item: Item, *, key: str | None = None) -> T:
         """As `_change`, for one item of a batch function: neighbours are done in one call.
 
         Pass a method or function, not a lambda: neighbours are known by it.
         """
-        return self._writer.submit_to(batch, item, key=key).result()
+        try:
+            return self._writer.submit_to(batch, item, key=key).result()
+        except MarketError as error:
+            raise self._advised(error) from error.__cause__
+
+    def _advised(self, refusal: MarketError) -> MarketError:
+        """The refusal with the names that were probably meant; out of the writer's way."""
+        if refusal.sought is None:
+            return refusal
+        with self._database.read() as session:
+            return advised(session, refusal)
+
+    def _advised_once(self, answers: Sequence[Any]) -> list[Any]:
+        """Answers of which the first that sought a name in vain says which one was meant."""
+        found = list(answers)
+        for place, one in enumerate(found):
+            if isinstance(one, MarketError) and one.sought is not None:
+                found[place] = self._advised(one)
+                break
+        return found
 
     def _now(self) -> float:
         """Seconds since 1970 by the market's clock."""

@@ -21,8 +21,12 @@ class BatchedFacade(UsingFacade):
         Unlike `charge_many` these are separate changes: each is acknowledged on its own.
         """
         if len(charges) == 1:  # as most requests are: no task of its own
-            return [await self._charge_one(charges[0])]
-        return list(await asyncio.gather(*(self._charge_one(charge) for charge in charges)))
+            answers = [await self._charge_one(charges[0])]
+        else:
+            answers = await asyncio.gather(*(self._charge_one(charge) for charge in charges))
+        if any(isinstance(one, MarketError) and one.sought is not None for one in answers):
+            return await asyncio.to_thread(self._advised_once, answers)
+        return answers
 
     async def _charge_one(self, charge: Charge) -> UsageView | MarketError:
         try:

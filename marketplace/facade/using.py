@@ -115,7 +115,8 @@ class UsingFacade(MarketBase):
 
     def charge_many(self, charges: Sequence[Charge]) -> list[UsageView | MarketError]:
         """Pay for many uses at once; one answer each, a refused one does not stop the others."""
-        return self._change(lambda session: charge_many(session, charges, at=self._now()))
+        found = self._change(lambda session: charge_many(session, charges, at=self._now()))
+        return self._advised_once(found)
 
     def subscribe(self, *, account: str, fee_nanos: int, days: int, key: str) -> SubscriptionView:
         """Hold a fee; at the end it is divided by the account's own usage."""

@@ -14,6 +14,7 @@ from marketplace.errors import LineageError
 from marketplace.licence import Ancestor, check_inheritance
 from marketplace.listing import Listing, Version, VersionParent
 from marketplace.listing_rows import CHUNK
+from marketplace.nearest import unknown
 from marketplace.publishing.offer import Offer
 from marketplace.status import UNUSABLE
 
@@ -78,8 +79,8 @@ def _version(session: Session, reference: str) -> Version:
         return version
     if session.get(Listing, reference) is not None:
         return catalogue.current_version(session, reference)
-    hint = catalogue.hint(session, reference) or "publish it first"
-    raise LineageError(f"parent {reference[:64]!r} is not in the market: {hint}")
+    problem = f"parent {reference[:64]!r} is not in the market: publish it first"
+    raise unknown(LineageError(problem), "listing", reference)
 
 
 def _check_fit(session: Session, offer: Offer, parent: Version) -> None:

@@ -72,7 +72,7 @@ def _next_number(session: Session, offer: Offer) -> int:
     listing = session.get(Listing, offer.name)
     if listing is None:
         if offer.is_version:
-            catalogue.listing_view(session, offer.name)  # names the closest ones
+            raise catalogue.no_listing(offer.name)
         return 1
     view = catalogue.listing_view(session, offer.name)
     if not offer.is_version and view.digest != offer.digest:

@@ -51,5 +51,5 @@ def wire(view: Any, caller: Caller | None = None) -> Any:
     """A view as JSON values; its idempotency key is the one that the caller sent."""
     found = to_wire(view)
     if caller is not None and isinstance(found, dict) and isinstance(found.get("key"), str):
-        found["key"] = found["key"].removeprefix(f"{caller.name}:")
+        found["key"] = found["key"].removeprefix(caller.namespace)
     return found

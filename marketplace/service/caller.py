@@ -18,6 +18,7 @@ from marketplace.service.problems import ProblemError
 from marketplace.service.rates import Allowance
 from marketplace.service.signature import (
     CHALLENGE,
+    PUBLIC_KEY,
     HeaderLines,
     Proof,
     SignedMessage,
@@ -87,6 +88,16 @@ class Caller:
     def name(self) -> str:
         """The account's name, or for a key without one, its public key."""
         return self.account or self.proof.public_key
+
+    @property
+    def namespace(self) -> str:
+        """What stands before the caller's idempotency keys, and before nobody else's.
+
+        An account may be named like somebody's public key; `=` is in no name.
+        """
+        if self.account is not None and PUBLIC_KEY.fullmatch(self.account):
+            return f"account={self.account}:"
+        return f"{self.name}:"
 
 
 async def proven(request: Request) -> Proof:

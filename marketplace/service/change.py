@@ -31,7 +31,7 @@ class Change:
     async def run(self, work: Callable[[str], T]) -> T:
         """What the work returns for the market's key.
 
-        The market has one namespace of keys; the account's name before the key keeps accounts from
+        The market has one namespace of keys; the caller's own before the key keeps callers from
         meeting, and from finding out, each other's.
 
         Raises:
@@ -56,7 +56,7 @@ class Change:
         Raises:
             ProblemError: request-in-progress.
         """
-        mark = (self.caller.name, self.key)
+        mark = self.market_key
         if mark in self.service.in_progress:
             raise ProblemError(
                 "request-in-progress",
@@ -72,7 +72,7 @@ class Change:
     @property
     def market_key(self) -> str:
         """The key as the market knows it."""
-        return f"{self.caller.name}:{self.key}"
+        return f"{self.caller.namespace}{self.key}"
 
 
 def idempotency_key(request: Request) -> str:

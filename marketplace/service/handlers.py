@@ -1,5 +1,6 @@
 """From exceptions to problem documents; nothing leaves the service as a bare traceback."""
 
+import errno
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +21,8 @@ from marketplace.service.problems import (
 from marketplace.service.state import Service, service_of
 
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed"}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_RETRY_S = 60
 MAX_ERRORS = 10
 
 
@@ -78,6 +81,11 @@ async def _http(request: Request, error: Exception) -> Response:
 def failure_response(service: Service, number: str, error: Exception) -> Response:
     """The answer to a failure that nobody foresaw; the log knows more."""
     _log(service, number, error)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        problem = ProblemError(
+            "storage-full", "the service's disk is full, nothing was changed: try again later"
+        )
+        return problem_response(service_document(problem), {"Retry-After": str(FULL_RETRY_S)})
     problem = ProblemError(
         "internal", f"the service failed on request {number}: repeat it with the same key"
     )

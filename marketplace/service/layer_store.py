@@ -3,7 +3,7 @@
     FOLDER/layers/<digest>/                complete, checked, never changed; appears by rename
     FOLDER/facts/<digest>.json             name, size and sha256 of its files
     FOLDER/unlisted/<digest>               waits to be listed (`marketplace.service.unlisted`)
-    FOLDER/uploads/of-<account>/<digest>/  on its way in
+    FOLDER/uploads/of-<principal>/<digest>/  on its way in
     FOLDER/uploads/.<random>[.part]        the same: one file, or a whole layer being checked
 
 A layer comes in file by file, the weights last. Then the genome's validator reads every byte, and
@@ -48,6 +48,8 @@ from marketplace.service.unlisted import Unlisted, changed_at, on_disk, principa
 SMALL_FILES = (CONFIG_FILE, MANIFEST_FILE, CARD_FILE, *LICENCE_FILES)
 FILES = (*SMALL_FILES, WEIGHTS_FILE)
 MAX_SMALL_BYTES = 1 << 20
+MAX_ARRIVING = 16
+"""Files of one account, mandates included, that arrive at the same time."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BLOCK_BYTES = 1 << 20
 
@@ -124,23 +126,17 @@ class LayerStore:
         """
         own = self._own(account)
         folder = own / digest
-        if not folder.is_dir() and own.is_dir():
-            n_open = len(os.listdir(own))
-            if n_open >= self._settings.max_uploads:
-                raise ProblemError(
-                    "too-many-uploads",
-                    f"{n_open} uploads are unfinished, {self._settings.max_uploads} are allowed:"
-                    " finish or abandon one",
-                )
-        if name == WEIGHTS_FILE and not (folder / CONFIG_FILE).is_file():
-            raise ProblemError(
-                "layer-missing", f"{WEIGHTS_FILE} comes last: upload {CONFIG_FILE} first"
-            )
         part = self._uploads / f".{secrets.token_hex(8)}.part"
         with self._lock:
-            self._reserve(part, account, on_disk(n_bytes))
+            self._refuse_many(own, folder)
+            if name == WEIGHTS_FILE and not (folder / CONFIG_FILE).is_file():
+                raise ProblemError(
+                    "layer-missing", f"{WEIGHTS_FILE} comes last: upload {CONFIG_FILE} first"
+                )
+            self._refuse_much(account, on_disk(n_bytes))
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.utime(folder)  # the sweep counts from the last file that was begun
+            self._arriving[part] = (principal_of(account), on_disk(n_bytes))
         return part
 
     def forget(self, part: Path) -> None:
@@ -157,13 +153,21 @@ class LayerStore:
 
         Raises:
             ProblemError: layer-rejected, with the validator's code; the upload is then gone.
+                upload-ended, when another request has finished or abandoned it.
         """
-        folder = self._own(account) / digest
-        os.replace(part, folder / name)
-        if name != WEIGHTS_FILE:
-            return None
-        staged = self._staged()
-        os.rename(folder, staged)
+        folder, staged = self._own(account) / digest, self._staged()
+        with self._lock:
+            if not folder.is_dir():
+                raise ProblemError(
+                    "upload-ended",
+                    f"the upload of layer {digest} was finished or abandoned meanwhile: list it, or"
+                    " begin again",
+                )
+            os.replace(part, folder / name)
+            if name != WEIGHTS_FILE:
+                self._arriving.pop(part, None)  # it counts where it lies now
+                return None
+            os.rename(folder, staged)
         try:
             return self._take(staged, account, digest)
         except LayerRejected as error:
@@ -193,6 +197,10 @@ class LayerStore:
             else:
                 trash.unlink(missing_ok=True)
             n_removed += 1
+        with self._lock:
+            for own in self._uploads.glob("of-*"):
+                with suppress(OSError):  # not empty
+                    own.rmdir()
         return n_removed + sum(self._swept(digest, limit) for digest in self._unlisted)
 
     @contextmanager
@@ -268,29 +276,43 @@ class LayerStore:
             self._checked[where] = mark
 
     def _own(self, account: str) -> Path:
-        """An account's uploads; the prefix keeps accounts named '..' from leading elsewhere."""
-        return self._uploads / f"of-{account.replace('/', '~')}"
+        """Uploads of an account and its mandates; the prefix keeps '..' from leading elsewhere."""
+        return self._uploads / f"of-{principal_of(account)}"
 
     def _unfinished(self) -> Iterator[Path]:
         yield from self._facts.glob(".*")
         for path in list(self._uploads.iterdir()):
             yield from [path] if path.name.startswith(".") else list(path.iterdir())
 
+    def _refuse_many(self, own: Path, folder: Path) -> None:
+        if folder.is_dir() or not own.is_dir():
+            return
+        n_open = len(os.listdir(own))
+        if n_open >= self._settings.max_uploads:
+            raise ProblemError(
+                "too-many-uploads",
+                f"{n_open} uploads are unfinished, {self._settings.max_uploads} are allowed:"
+                " finish or abandon one",
+            )
+
     def _staged(self) -> Path:
         return self._uploads / f".{secrets.token_hex(8)}"
 
-    def _reserve(self, part: Path, account: str, n_bytes: int) -> None:
-        """Count an upload before it arrives: many at once are together within the limit."""
+    def _refuse_much(self, account: str, n_bytes: int) -> None:
+        """What is on its way counts before it arrives: many at once are together in the limit."""
         principal, limit = principal_of(account), self._settings.max_unlisted_bytes
-        arriving = sum(n for who, n in self._arriving.values() if who == principal)
-        here = self._unlisted.n_bytes(principal) + arriving
+        arriving = [n for who, n in self._arriving.values() if who == principal]
+        if len(arriving) >= MAX_ARRIVING:
+            problem = f"{MAX_ARRIVING} files are on their way, the most: send fewer at once"
+            raise ProblemError("too-many-uploads", problem)
+        unfinished = sum(on_disk(path.stat().st_size) for path in self._own(account).glob("*/*"))
+        here = self._unlisted.n_bytes(principal) + sum(arriving) + unfinished
         if here + n_bytes > limit:
             raise ProblemError(
                 "too-much-unlisted",
                 f"{here} bytes are uploaded and not listed, {limit} are allowed and {n_bytes} more"
                 " are too many: list a layer, or wait until the oldest is removed",
             )
-        self._arriving[part] = (principal, n_bytes)
 
     def _swept(self, digest: str, limit: float) -> bool:
         """Remove a layer that waits since before the limit; whether it was."""
@@ -352,10 +374,11 @@ class LayerStore:
                     " not listed them yet: try again tomorrow, or upload other weights",
                     extra={"code": "other_files"},
                 )
-            os.rename(self._layers / digest, _replaced(staged))
-        self._unlisted.add(digest, account, _n_bytes(layer))
-        part = self._facts / f".{secrets.token_hex(8)}"
+        part = self._facts / f".{secrets.token_hex(8)}"  # what may find the disk full comes first
         part.write_text(json.dumps(asdict(layer), sort_keys=True), "utf-8")
+        self._unlisted.add(digest, account, _n_bytes(layer))
+        if self.has(digest):
+            os.rename(self._layers / digest, _replaced(staged))
         os.replace(part, self._facts / f"{digest}.json")
         os.rename(staged, self._layers / digest)
         return layer

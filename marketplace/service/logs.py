@@ -8,7 +8,8 @@ without the values.
 import json
 import sys
 import traceback
-from typing import Any, Protocol, TextIO
+from contextlib import suppress
+from typing import Any, Protocol, TextIO, cast
 
 import structlog
 
@@ -34,10 +35,27 @@ class Logger(Protocol):
         """Something a person should look at."""
 
 
+class _Unfailing:
+    """A stream for lines that may be lost: a full disk must not fail the request it is about."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write, or lose it."""
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Hand it on, or lose it."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def make_logger(stream: TextIO | None = None) -> Logger:
     """A logger of JSON lines that leaves the rest of the process alone."""
     logger: Logger = structlog.wrap_logger(
-        structlog.WriteLogger(stream or sys.stderr),
+        structlog.WriteLogger(cast("TextIO", _Unfailing(stream or sys.stderr))),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -40,9 +40,11 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "digest-mismatch": (400, "The body is not what was signed"),
     "layer-rejected": (422, "The layer is not acceptable"),
     "layer-missing": (409, "The layer's files were not uploaded"),
+    "upload-ended": (409, "The upload was finished or abandoned meanwhile"),
     "too-many-uploads": (409, "Too many unfinished uploads"),
     "too-much-unlisted": (409, "Too much was uploaded and not listed"),
     "rate-limited": (429, "Too many requests"),
+    "storage-full": (503, "There is no room"),
     "stopping": (503, "The service is stopping"),
     "internal": (500, "The service failed"),
 }

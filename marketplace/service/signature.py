@@ -38,7 +38,7 @@ CHALLENGE = {
     ),
 }
 """Headers of every 401."""
-_PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
+PUBLIC_KEY = re.compile(r"[0-9a-f]{64}")
 _SHA_256 = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
@@ -97,7 +97,7 @@ class _KeyIsItsName(HTTPSignatureKeyResolver):
 
 @lru_cache(maxsize=4096)
 def _public_key(key_id: str) -> Ed25519PublicKey:
-    if not _PUBLIC_KEY.fullmatch(key_id):
+    if not PUBLIC_KEY.fullmatch(key_id):
         raise InvalidSignature("keyid is not the 64 hex digits of a public key")
     return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key_id))
 

@@ -33,8 +33,8 @@ class Service:
     log: Logger = field(default_factory=make_logger)
     nonces: NonceCache = field(default_factory=NonceCache)
     metrics: Metrics = field(default_factory=Metrics)
-    in_progress: set[tuple[str, str]] = field(default_factory=set)
-    """(account, idempotency key) of changes under way; only the event loop touches it."""
+    in_progress: set[str] = field(default_factory=set)
+    """The market's keys of changes under way; only the event loop touches it."""
     stopping: bool = False
 
     def __post_init__(self) -> None:

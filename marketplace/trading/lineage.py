@@ -4,24 +4,44 @@ Rows of the line never change, so neither do the shares of a layer that is once 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from marketplace.listing import Listing, Version, VersionParent
 from marketplace.question import Question, ask, one_of
 from marketplace.royalty import Bred, Parent, Share, royalty_shares
+from marketplace.tables import table_of
 
 _PARENTS = Question(
     select(VersionParent.child, VersionParent.parent, VersionParent.weight)
     .where(one_of(VersionParent.child, "digests"))
     .order_by(col(VersionParent.child), col(VersionParent.parent))
 )
-_MAKERS = Question(
-    select(Version.digest, Listing.owner, Version.near_of)
-    .join(Listing, col(Listing.name) == col(Version.listing))
-    .where(one_of(Version.digest, "digests"))
-)
+
+
+def _line() -> Any:
+    """Every layer above some, with its parents: one question, however long the line."""
+    edges, versions, listings = table_of(VersionParent), table_of(Version), table_of(Listing)
+    edge, version, listing = edges.c, versions.c, listings.c
+    start = select_columns(edge.parent.label("digest")).where(one_of(edge.child, "digests"))
+    line = start.cte("line", recursive=True)
+    above = select_columns(edge.parent).join(line, edge.child == line.c.digest)
+    line = line.union(above)  # each layer once
+    return (
+        select_columns(version.digest, listing.owner, version.near_of, edge.parent, edge.weight)
+        .select_from(line)
+        .join(versions, version.digest == line.c.digest)
+        .join(listings, listing.name == version.listing)
+        .outerjoin(edges, edge.child == version.digest)
+        .order_by(version.digest, edge.parent)
+    )
+
+
+_LINE = Question(_line())
 
 
 def shares_of(session: Session, sellers: Mapping[str, str]) -> dict[str, tuple[Share, ...]]:
@@ -33,23 +53,20 @@ def shares_of(session: Session, sellers: Mapping[str, str]) -> dict[str, tuple[S
     if not sellers:
         return {}
     parents = _parents(session, sorted(sellers))
-    line = _ancestors(session, {parent for own in parents.values() for parent in own})
+    line = _ancestors(session, sorted(parents))
     return {
         digest: royalty_shares(seller, parents[digest], line) if digest in parents else ()
         for digest, seller in sellers.items()
     }
 
 
-def _ancestors(session: Session, parents: Iterable[Parent]) -> dict[str, Bred]:
-    """Every layer above, by digest; generation by generation, so few queries."""
+def _ancestors(session: Session, digests: list[str]) -> dict[str, Bred]:
+    """Every layer above these, by digest."""
     found: dict[str, Bred] = {}
-    waiting = {parent.name for parent in parents}
-    while waiting:
-        names = sorted(waiting)
-        above = _parents(session, names)
-        for digest, owner, near_of in _makers(session, names):
-            found[digest] = Bred(owner, above.get(digest, ()), novel=near_of is None)
-        waiting = {parent.name for line in above.values() for parent in line} - found.keys()
+    for digest, owner, near_of, parent, weight in ask(session, _LINE, digests=digests):
+        known = found.get(digest) or Bred(owner, novel=near_of is None)
+        own = () if parent is None else (Parent(parent, weight),)
+        found[digest] = replace(known, parents=(*known.parents, *own))
     return found
 
 
@@ -59,9 +76,3 @@ def _parents(session: Session, digests: list[str]) -> dict[str, tuple[Parent, ..
     for child, parent, weight in rows:
         found[child].append(Parent(parent, weight))
     return {child: tuple(parents) for child, parents in found.items()}
-
-
-def _makers(session: Session, digests: list[str]) -> list[tuple[str, str, str | None]]:
-    """(digest, owner, the elder listing it nearly repeats) of each layer."""
-    rows = ask(session, _MAKERS, digests=digests)
-    return [(digest, owner, near_of) for digest, owner, near_of in rows]

@@ -3,6 +3,7 @@
 Callers own the transaction: nothing here commits.
 """
 
+import secrets
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
@@ -76,10 +77,9 @@ def principal(session: Session, account: str) -> str:
 
 def free_key(session: Session, base: str) -> str:
     """A key nobody has used, for what the market does by itself."""
-    key, n_tries = base, 0
-    while known_requests(session.connection(), [key]):
-        n_tries += 1
-        key = f"{base}+{n_tries}"
+    key = base
+    while known_requests(session.connection(), [key]):  # by chance: nobody can take the next one
+        key = f"{base[:180]}+{secrets.token_hex(8)}"
     return key
 
 

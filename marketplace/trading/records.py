@@ -167,7 +167,7 @@ class Usage(MarketTable, table=True):
     units: int = Field(sa_type=BigInteger)
     amount_nanos: int = Field(sa_type=BigInteger)
     covered_by: str
-    """charge, subscription, or the right that made it free: own, sale, rent, trial."""
+    """charge, subscription, or the right that made it free: sale, rent, trial."""
     cover_id: int | None = Field(default=None, sa_type=BigInteger)
     """Transfer of the charge or hold of the subscription."""
     at: float

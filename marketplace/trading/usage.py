@@ -1,8 +1,9 @@
 """Metered use: every call pays for what it used, fractions of a cent included.
 
 A charge is one transfer; many are posted by one call, in few statements. Use that is covered
-already - of an own, bought, rented or tried layer, or under a subscription - is noted and costs
-nothing; a subscription's units decide later who gets its fee.
+already - of a bought, rented or tried layer, or under a subscription - is noted and costs nothing;
+a subscription's units decide later who gets its fee. Use of one's own layer costs nothing either
+and decides nothing, so it leaves no row: nobody could say how many there will be.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from sqlmodel import Session
 from marketplace import bulk, catalogue
 from marketplace.account import refuse_house
 from marketplace.errors import MarketError, NotForSaleError
-from marketplace.idempotency import claim
+from marketplace.idempotency import Request, body_hash, canonical_body, reused
 from marketplace.ledger import Entry, Posted, post_many
 from marketplace.money import check_amount
 from marketplace.names import check_key, check_name, check_text
@@ -25,7 +26,9 @@ from marketplace.trading.lineage import shares_of
 from marketplace.trading.records import Usage
 from marketplace.trading.settlement import Part, Payment, divide, legs, note
 
-_USAGE = table_of(Usage)
+_USAGE, _REQUEST = table_of(Usage), table_of(Request)
+USAGE = "usage"
+"""What a use is called among requests and transfers."""
 CHARGE = "charge"
 """What covers use that was paid for by itself."""
 
@@ -125,6 +128,7 @@ class _Facts:
             closed={name for name, layer in self.layers.items() if not layer.terms.subscribable},
         )
         self.known = queries.usages(session, {one.key for one in charges})
+        self.requests = _requests(session, list(self.known))
 
 
 class _Batch:
@@ -151,15 +155,39 @@ class _Batch:
                 ]
             )
         )
+        found = [next(paid) if isinstance(answer, Payment) else answer for answer in answers]
+        self._claim(found)
         bulk.insert(self._session.connection(), _USAGE, self._rows)
-        return [next(paid) if isinstance(answer, Payment) else answer for answer in answers]
+        return found
+
+    def _claim(self, answers: list[UsageView | MarketError]) -> None:
+        """Note the uses that something else covers; a key that is taken is refused."""
+        covered = [
+            (place, one, answer)
+            for place, (one, answer) in enumerate(zip(self._charges, answers, strict=True))
+            if isinstance(answer, UsageView)
+            and not answer.replayed
+            and answer.covered_by not in (CHARGE, rights.OWN)
+        ]
+        taken = _requests(self._session, [one.key for _, one, _ in covered])
+        claimed: list[bulk.Row] = []
+        for place, one, answer in covered:
+            if one.key in taken:
+                answers[place] = reused(one.key, taken[one.key][0], USAGE)
+                continue
+            body = canonical_body(_body(one))
+            claimed.append((one.key, USAGE, body, self._at, body_hash(body)))
+            self._note(one, answer)
+        bulk.insert(self._session.connection(), _REQUEST, claimed)
 
     def _repeat(self, one: Charge) -> UsageView | None:
         """The first answer, when the key took effect before and the request is equal."""
         row = self._facts.known.get(one.key)
         if row is None:
             return None
-        claim(self._session, key=one.key, operation="usage", body=_body(one), at=self._at)
+        canonical = canonical_body(_body(one))
+        if self._facts.requests[one.key] != (USAGE, body_hash(canonical)):
+            raise reused(one.key, self._facts.requests[one.key][0], USAGE)
         return UsageView(
             row.account, row.listing, row.units, row.amount_nanos, row.covered_by, row.cover_id,
             row.key, row.at, replayed=True,
@@ -177,15 +205,14 @@ class _Batch:
                 f"listing {one.listing!r} is {layer.goods.status} and must not be used:"
                 " choose another one"
             )
-        claim(self._session, key=one.key, operation="usage", body=_body(one), at=self._at)
-        return self._noted(one, principal, 0, right.kind, right.number)
+        return self._view(one, 0, right.kind, right.number)
 
     def _payment(self, one: Charge) -> Payment:
         layer = self._layer(one.listing)
         catalogue.refuse_unsold(one.listing, layer.goods.status)
         rate = offer.offered(layer.terms.use_rate_nanos, one.listing, "by use")
         return Payment(
-            way="usage",
+            way=USAGE,
             payer=one.account,
             principal=self._principal(one),
             gross_nanos=offer.cost_nanos(one.units, rate),
@@ -199,7 +226,7 @@ class _Batch:
             return []
         divisions = [divide(payment.gross_nanos, payment.parts) for _, payment in bills]
         entries = [
-            Entry(one.key, "usage", payment.memo, legs(payment, division), _body(one))
+            Entry(one.key, USAGE, payment.memo, legs(payment, division), _body(one))
             for (one, payment), division in zip(bills, divisions, strict=True)
         ]
         posted = post_many(self._session, entries, at=self._at)
@@ -211,20 +238,22 @@ class _Batch:
                 continue
             number = answer.transfer_id
             settled.append((number, payment, division))
-            answers.append(self._noted(one, payment.principal, payment.gross_nanos, CHARGE, number))
+            view = self._view(one, payment.gross_nanos, CHARGE, number)
+            self._note(one, view)
+            answers.append(view)
         if settled:
             note(self._session, settled, at=self._at)
         return answers
 
-    def _noted(
-        self, one: Charge, principal: str, nanos: int, covered_by: str, number: int | None
-    ) -> UsageView:
+    def _note(self, one: Charge, view: UsageView) -> None:
         self._rows.append(
             (
-                one.key, one.account, principal, one.listing, one.units, nanos, covered_by,
-                number, self._at,
+                one.key, one.account, self._principal(one), one.listing, one.units,
+                view.amount_nanos, view.covered_by, view.transfer, self._at,
             )
         )  # fmt: skip
+
+    def _view(self, one: Charge, nanos: int, covered_by: str, number: int | None) -> UsageView:
         return UsageView(
             one.account, one.listing, one.units, nanos, covered_by, number, one.key, self._at
         )
@@ -235,8 +264,7 @@ class _Batch:
     def _layer(self, listing: str) -> _Layer:
         found = self._facts.layers.get(listing)
         if found is None:
-            catalogue.listing_view(self._session, listing)  # refuses, naming the closest
-        assert found is not None
+            raise catalogue.no_listing(listing)
         return found
 
 
@@ -250,6 +278,12 @@ def _refusal(one: Charge) -> MarketError | None:
     except MarketError as refusal:
         return refusal
     return None
+
+
+def _requests(session: Session, keys: list[str]) -> dict[str, tuple[str, str]]:
+    """Operation and body's hash of each of these keys that is taken."""
+    found = bulk.known_requests(session.connection(), keys) if keys else []
+    return {key: (operation, hashed) for key, operation, hashed, *_ in found}
 
 
 def _body(one: Charge) -> dict[str, object]:

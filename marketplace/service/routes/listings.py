@@ -1,6 +1,6 @@
 """What is for sale, finding it, and putting it there."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -8,6 +8,7 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from marketplace.epoch import PricePoint
+from marketplace.errors import MarketError
 from marketplace.listing import ListingView, VersionView
 from marketplace.quote import Quote
 from marketplace.receipt import ReceiptFacts
@@ -201,4 +202,5 @@ async def _note_miss(service: Service, caller: Caller, conditions: Wanted) -> No
     """Let an unmet search for a skill count as demand for it, once per account."""
     account, skill = caller.account, conditions.niche
     if account is not None and skill:
-        await service.change(lambda: service.market.record_miss(account=account, skill=skill))
+        with suppress(MarketError):  # no skill's name, or no room: the answer stays what it is
+            await service.change(lambda: service.market.record_miss(account=account, skill=skill))

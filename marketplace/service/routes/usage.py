@@ -92,7 +92,7 @@ async def charge(body: ChargesBody, change: Changing, service: Here) -> Response
     """
     for one in body.charges:
         change.caller.must_be(one.account)
-    prefix, keys = change.caller.name, [one.key for one in body.charges]
+    prefix, keys = change.caller.namespace, [one.key for one in body.charges]
     is_its_own = keys == [change.key]
     if change.key in keys and not is_its_own:
         raise ProblemError(
@@ -100,7 +100,7 @@ async def charge(body: ChargesBody, change: Changing, service: Here) -> Response
             "the Idempotency-Key of several uses must not be the key of one: choose another",
         )
     wanted = [
-        Charge(one.account, one.listing, one.units, f"{prefix}:{one.key}") for one in body.charges
+        Charge(one.account, one.listing, one.units, f"{prefix}{one.key}") for one in body.charges
     ]
     with change.only_one():
         if not is_its_own:

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from marketplace.errors import IdempotencyKeyReusedError
+from marketplace.service.testing import key_of, public_of
 from marketplace.testing import publish_example
 
 
@@ -147,3 +149,32 @@ def test_close_waits_for_what_was_begun(shop, monkeypatch):
     shop.service._changers.submit(slow)
     shop.service.close()
     assert done == [True]
+
+
+def test_an_account_named_like_the_operators_key_shares_nothing_with_it(shop):
+    """Both use one Idempotency-Key: each has its own effect, and neither reads the other's."""
+    operator = public_of(key_of("operator"))
+    twin = shop.caller("eve")
+    joined = twin.change(
+        "PUT", f"/v1/accounts/{operator}", {"public_key": public_of(twin.key)},
+        idempotency_key="k1",
+    )  # fmt: skip
+    assert joined.status_code == 200
+    given = shop.caller("operator").change(
+        "POST", "/v1/accounts/ada/grants", {"amount": "1.5"}, idempotency_key="k1"
+    )
+    assert given.status_code == 200 and given.json()["balance"] == "6.5"
+    opened = twin.change(
+        "POST", f"/v1/accounts/{operator}/mandates", {"name": "agent", "cap": "1"},
+        idempotency_key="k1",
+    )  # fmt: skip
+    assert opened.status_code == 200
+    assert shop.market.has_request(f"{operator}:k1"), "what was stored before goes on replaying"
+
+
+def test_a_refused_key_does_not_say_what_it_was_used_for(shop):
+    """The refusal names the kind of request, never its content."""
+    shop.market.fund("ada", 1, key="k1")
+    with pytest.raises(IdempotencyKeyReusedError) as refused:
+        shop.market.open_mandate(owner="bob", name="agent", cap_nanos=5, key="k1")
+    assert "ada" not in str(refused.value) and "fund" in str(refused.value)

@@ -1,6 +1,9 @@
 """Layers over the wire: checked on the way in, for who paid on the way out."""
 
+import errno
 import hashlib
+import resource
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -218,3 +221,47 @@ def test_service_without_a_store_says_so(hosted):
     answer = put(hosted.caller("bob"), "0" * 64, CONFIG, b"{}")
     assert (answer.status_code, slug(answer)) == (404, "not-found")
     assert key_of("bob")
+
+
+@pytest.mark.parametrize("n_accounts", [1, 4])
+def test_the_same_weights_many_times_at_once_are_stored_once(shop, files, n_accounts):
+    """Every upload is answered as done or as somebody else's to finish; none fails."""
+    digest, config, weights = files
+    names = [f"seller-{number}" for number in range(n_accounts)]
+    callers = [shop.member(name) for name in names]
+    for caller in callers:
+        assert put(caller, digest, CONFIG, config).status_code == 201
+    with ThreadPoolExecutor(8) as pool:
+        together = [callers[number % n_accounts] for number in range(8)]
+        answers = list(pool.map(lambda one: put(one, digest, WEIGHTS, weights), together))
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) <= {201, 409} and statuses.count(201) >= 1
+    assert [path.name for path in (shop.service.store._layers).iterdir()] == [digest]
+    assert not list(shop.service.store._uploads.rglob("*.safetensors"))
+
+
+def test_a_full_disk_is_said_and_recovers(shop, files, tmp_path, monkeypatch):
+    """503 while no byte fits, whatever step finds out; with room again the same upload goes on."""
+    digest, config, weights = files
+    bob = shop.caller("bob")
+    assert put(bob, digest, CONFIG, config).status_code == 201
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (1, len(weights)):  # while it arrives; when its facts are written
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        if room > 1:
+            monkeypatch.setattr("pathlib.Path.write_text", no_room)
+        try:
+            refused = put(bob, digest, WEIGHTS, weights)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            monkeypatch.undo()
+        assert (refused.status_code, slug(refused)) == (503, "storage-full")
+        assert int(refused.headers["retry-after"]) > 0
+        assert put(bob, digest, CONFIG, config).status_code == 201
+    assert put(bob, digest, WEIGHTS, weights).json()["complete"] is True
+    assert bob.change("POST", "/v1/listings", listing(digest)).status_code == 201
+
+
+def no_room(*_args, **_options):
+    """What a full disk says."""
+    raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,9 +1,12 @@
 """Every refusal is a problem document with a type that stays."""
 
+from urllib.parse import urlencode
+
 import pytest
 
-from marketplace.errors import MarketError
+from marketplace.errors import MarketError, MarketFileError
 from marketplace.problem import problem_type
+from marketplace.service.openapi import PUBLIC
 from marketplace.service.problems import PROBLEMS, market_document, status_of
 
 
@@ -94,3 +97,42 @@ def test_bodies_without_measure_are_refused_before_they_are_read(hosted, headers
     """Too long, or of unknown length: refused by the header alone."""
     answer = hosted.client.post("/v1/epochs", content=iter([b"{}"]), headers=headers)
     assert answer.status_code == status
+
+
+ODD = ("", "No Such Skill!", "x" * 200, "\x7f", "%00", "a/b", "-1", "1e9", "..", "ünicode")
+
+
+@pytest.mark.parametrize("asked", ["niche", "base_model", "owner", "licence", "tag", "query"])
+@pytest.mark.parametrize("value", ODD)
+def test_a_list_answers_signed_and_unsigned_alike(hosted, asked, value):
+    """A search that finds nothing is noted as demand only for who signs; the answer is the same."""
+    ada = hosted.member("ada")
+    address = f"/v1/listings?{urlencode({asked: value})}"
+    signed, unsigned = ada.get(address), hosted.nobody().get(address)
+    assert (signed.status_code, signed.json()) == (unsigned.status_code, unsigned.json())
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "x", "5"])
+@pytest.mark.parametrize("number", ["0", "1", "9" * 30])
+@pytest.mark.parametrize("name", ["none", "UPPER", "a" * 64])
+def test_public_reads_answer_signed_and_unsigned_alike(hosted, name, number, limit):
+    """Every list and view that needs no signature: one status, one body, whoever asks."""
+    ada = hosted.member("ada")
+    for path, operations in hosted.client.app.openapi()["paths"].items():
+        if operations.get("get", {}).get("operationId") not in PUBLIC - {"metrics"}:
+            continue
+        address = f"{path.format(name=name, number=number)}?limit={limit}"
+        signed, unsigned = ada.get(address), hosted.nobody().get(address)
+        assert signed.status_code == unsigned.status_code, address
+        assert signed.json() == unsigned.json(), address
+
+
+def test_a_search_is_answered_while_nothing_can_be_noted(hosted, monkeypatch):
+    """A full disk takes the note, not the answer."""
+
+    def full(**_miss):
+        raise MarketFileError("the disk is full")
+
+    monkeypatch.setattr(hosted.market, "record_miss", full, raising=False)
+    found = hosted.member("ada").get("/v1/listings?niche=nothing")
+    assert (found.status_code, found.json()["items"]) == (200, [])

@@ -9,7 +9,13 @@ import pytest
 
 from genome.adapter.hostile import write_valid
 from genome.validate import check_folder
-from marketplace.service.layer_store import CONFIG_FILE, WEIGHTS_FILE, LayerStore
+from marketplace.service.layer_store import (
+    CONFIG_FILE,
+    MAX_ARRIVING,
+    WEIGHTS_FILE,
+    LayerStore,
+)
+from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.upkeep import do_chores
 
@@ -98,3 +104,40 @@ def test_the_chores_sweep_whatever_else_fails(host, tmp_path, monkeypatch):
     asyncio.run(do_chores(hosted.service))
     assert unfinished(tmp_path / "store") == []
     assert any(line["event"] == "chore failed" for line in hosted.logged())
+
+
+def test_unfinished_files_count_towards_the_quota_mandates_included(tmp_path):
+    """Small files that no weights follow take room like others, under whatever account's name."""
+    settings = ServiceSettings(max_unlisted_bytes=3 * 4096, max_uploads=9)
+    store = LayerStore(tmp_path, settings, lambda _digest: False)
+    for number, account in enumerate(("bob", "bob/agent", "bob/other")):
+        begin(store, account, str(number) * 64)
+    with pytest.raises(ProblemError, match="12288 bytes are uploaded") as refused:
+        begin(store, "bob/third", "9" * 64)
+    assert refused.value.slug == "too-much-unlisted"
+    begin(store, "eve", "9" * 64)
+
+
+def test_unfinished_uploads_are_counted_for_owner_and_mandates_together(tmp_path):
+    """Mandates are free to open, so they bring no uploads of their own."""
+    store = LayerStore(tmp_path, ServiceSettings(max_uploads=2), lambda _digest: False)
+    begin(store, "bob", "a" * 64)
+    begin(store, "bob/agent", "b" * 64)
+    with pytest.raises(ProblemError, match="2 uploads are unfinished"):
+        begin(store, "bob/other", "c" * 64)
+
+
+def test_files_on_their_way_are_bounded_in_number(tmp_path):
+    """However small they say they are."""
+    store = LayerStore(tmp_path, ServiceSettings(), lambda _digest: False)
+    for _ in range(MAX_ARRIVING):
+        store.incoming("bob", "a" * 64, CONFIG_FILE, 1)
+    with pytest.raises(ProblemError, match="send fewer at once"):
+        store.incoming("bob/agent", "a" * 64, CONFIG_FILE, 1)
+
+
+def test_the_sweep_leaves_no_empty_folders(store, tmp_path):
+    """An account that came once leaves nothing behind."""
+    begin(store, "bob", "a" * 64)
+    store.sweep(now=time.time() + 2 * DAY_S)
+    assert list((tmp_path / "uploads").iterdir()) == []

@@ -118,6 +118,24 @@ def test_what_is_owned_rented_or_tried_costs_nothing_more(market: Market) -> Non
     assert again.replayed
 
 
+def test_use_of_ones_own_layer_leaves_no_row(market: Market) -> None:
+    """It is free and decides nothing, so nobody can fill the disk with it, a mandate neither."""
+    market.open_mandate(owner="bob", name="agent", cap_nanos=1, key="open")
+    before = rows(market)
+    for account in ("bob", "bob/agent"):
+        for turn in range(3):
+            used = market.charge(account=account, listing="sort", units=10**6, key=f"u{turn}")
+            assert (used.covered_by, used.amount_nanos, used.transfer) == ("own", 0, None)
+    assert rows(market) == before
+
+
+def rows(market: Market) -> list[int]:
+    """How many uses and requests are stored."""
+    with market._database.read() as session:
+        ask = session.connection().exec_driver_sql
+        return [ask(f"SELECT count(*) FROM {table}").scalar_one() for table in ("usage", "request")]
+
+
 def test_a_mandate_pays_within_its_cap(market: Market) -> None:
     """The first charge beyond the cap is refused; the owner's own account is not touched."""
     market.open_mandate(owner="ada", name="agent", cap_nanos=20_000, key="open")
