@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import bindparam, exists, func
 from sqlmodel import Field, Session, col, select
 
+from genome.shelf.signing import is_weak
 from marketplace import repository
 from marketplace.account import Account, refuse_house
 from marketplace.errors import (
@@ -75,12 +76,17 @@ class KeyView:
 
 
 def check_public_key(value: object) -> str:
-    """The value itself, when it is 64 lower-case hex digits.
+    """The value itself, when it is 64 lower-case hex digits and a key that one person can have.
 
     Raises:
         NameFormatError: It is anything else.
     """
     if isinstance(value, str) and _PUBLIC_KEY.fullmatch(value):
+        if is_weak(value):
+            raise NameFormatError(
+                f"with public_key {value[:16]} (a point of small order) anybody can sign: make"
+                " another key with `continuum market open ACCOUNT`"
+            )
         return value
     raise NameFormatError(
         "public_key must be 64 lower-case hex digits, the raw Ed25519 key: run `continuum market"

@@ -82,6 +82,7 @@ class Database:
     def read(self) -> Iterator[Session]:
         """One unchanging view of the market; blocks nobody and keeps nothing."""
         self._check_open()
+        self._backend.check_same()
         with _failures_named(self._backend), Session(self._backend.reader) as session:
             yield session
 

@@ -4,6 +4,7 @@ A market is one SQLite file, one PostgreSQL database, or nothing but memory.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,3 +114,27 @@ def _check_path(place: Place, path: Path, *, create: bool) -> None:
         raise MarketNotFoundError(f"{place} does not exist: check the path or create it first")
     if path.exists() and not path.is_file():
         raise MarketFileError(f"{place} is a device, not a file: choose another path")
+    if create and mark_of(path).exists() and not (path.exists() and path.stat().st_size):
+        raise MarketNotFoundError(
+            f"{place} was here and is gone: restore a backup, or remove {mark_of(path)} to begin an"
+            " empty market"
+        )
+
+
+def mark_of(path: Path) -> Path:
+    """The file that says that there is a market beside it, in case the market is deleted."""
+    return path.with_name(f".{path.name}.made")
+
+
+def make_private(path: Path) -> None:
+    """Let nobody but its owner read a market's file, made now if it is absent.
+
+    SQLite gives the files beside it the same rights. A file that is there is not opened: closing it
+    would take this process's locks on it away.
+    """
+    with suppress(OSError):  # SQLite says what is wrong
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        for one in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))):
+            if one.exists() and one.stat().st_mode & 0o077:
+                one.chmod(one.stat().st_mode & 0o700)

@@ -22,7 +22,7 @@ from marketplace import (
 )
 from marketplace.account import house_accounts
 from marketplace.epoch import Epoch
-from marketplace.errors import MarketFileError
+from marketplace.errors import MarketDamagedError, MarketFileError
 from marketplace.tables import MarketTable
 from marketplace.trading import notices, records
 
@@ -140,11 +140,35 @@ def protection_statements(dialect: str) -> dict[str, str]:
 def _in_file(connection: Connection, where: str) -> str | None:
     application = _pragma(connection, "application_id")
     if application == APPLICATION_ID:
-        return f"{_pragma(connection, 'user_version'):04}"
+        return _agreed(connection, f"{_pragma(connection, 'user_version'):04}", where)
     n_objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one()
     if application != 0 or n_objects:
         raise MarketFileError(f"{where} belongs to another program: choose another path")
     return None
+
+
+def _agreed(connection: Connection, revision: str, where: str) -> str:
+    """The revision in the file's header, when the table says the same.
+
+    Raises:
+        MarketDamagedError: Somebody changed one of them.
+    """
+    known = f"SELECT count(*) FROM sqlite_schema WHERE name = '{VERSION_TABLE}'"
+    noted: list[str | None] = [None]  # the first markets were written before Alembic came
+    if connection.exec_driver_sql(known).scalar_one():
+        rows = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalars()
+        noted = list(rows)
+    if (
+        revision in REVISIONS
+        and noted != [revision]
+        and (noted, revision) != ([None], REVISIONS[0])
+    ):
+        said = " and ".join(str(one) for one in noted) or "nothing"
+        raise MarketDamagedError(
+            f"{where} has schema version {revision} in its header and {said} in its table: it was"
+            " altered, restore a backup"
+        )
+    return revision
 
 
 def _on_server(connection: Connection, where: str) -> str | None:

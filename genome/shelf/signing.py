@@ -7,6 +7,7 @@ JSON: a signature made for one kind of document can never be shown as one for an
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 
 PAYLOAD_TYPE = b"application/vnd.continuum.layer-manifest+json"
 MAX_KEY_BYTES = 4096
+_KEY = re.compile(r"[0-9a-f]{64}")
+_P = 2**255 - 19
+_Y8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+"""y of one of the points of order 8; the other pair's is its negative."""
+_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
+"""y of the eight points whose order divides 8 (RFC 8032, 5.1; the list is also libsodium's)."""
+
+
+def is_weak(public_key: str) -> bool:
+    """Whether a public key is a point of small order, under which one signature fits any text.
+
+    Args:
+        public_key: 64 hex digits; also in an encoding that no one should use, y not below 2^255-19.
+    """
+    y = int.from_bytes(bytes.fromhex(public_key), "little") & (2**255 - 1)
+    return y % _P in _SMALL_ORDER_Y
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +137,8 @@ def signature_holds(manifest: Manifest) -> bool:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
+        if is_weak(manifest.creator):
+            return False
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(manifest.creator))
         key.verify(bytes.fromhex(manifest.signature), _envelope(manifest))
     except (InvalidSignature, ValueError):
@@ -129,7 +148,11 @@ def signature_holds(manifest: Manifest) -> bool:
 
 @dataclass(frozen=True)
 class TrustPolicy:
-    """Whose layers are let in. A bad signature never is."""
+    """Whose layers are let in. A bad signature never is.
+
+    Raises:
+        SigningKeyError: A creator that is accepted has a weak key.
+    """
 
     known: frozenset[str] | None = None
     """Creators that are accepted; None = any whose signature holds."""
@@ -140,6 +163,13 @@ class TrustPolicy:
     allow_missing_parents: bool = False
     allow_rollback: bool = False
     """True lets a lower version in than one that was seen."""
+
+    def __post_init__(self) -> None:
+        for creator in self.known or ():
+            if _KEY.fullmatch(creator) and is_weak(creator):
+                raise SigningKeyError(
+                    f"with key {creator[:16]} anybody can sign: ask its owner for another key"
+                )
 
     def check(self, manifest: Manifest, *, now: datetime | None = None) -> None:
         """Let a manifest pass or refuse it.

@@ -6,15 +6,19 @@ own transaction handling is off (`isolation_level=None`) and every write starts 
 BEGIN IMMEDIATE, which takes the write lock before anything is read.
 """
 
+import os
 import sqlite3
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
 from genome.sqlite import failure, open_engine, use_wal
 from marketplace.errors import MarketBusyError, MarketDamagedError, MarketError, MarketFileError
-from marketplace.place import Place, fingerprint
+from marketplace.place import Place, fingerprint, make_private, mark_of
 
 _REMEDIES = {
     "READONLY": "make the file and its folder writable",
@@ -33,6 +37,9 @@ class SQLite:
         self._place = place
         self._busy_timeout_s = busy_timeout_s
         self._fingerprint: tuple[int, int] | None = None
+        self._read_only = place.path is not None and _is_read_only(place.path)
+        if place.path is not None and not self._read_only:
+            make_private(place.path)
         pool: dict[str, Any] = {}
         if place.path is None:  # one shared connection: a second one would see an empty market
             pool = {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
@@ -53,10 +60,13 @@ class SQLite:
 
     def settle(self) -> bool:
         """Write-ahead logging lets readers go on while somebody writes."""
-        if self._place.path is not None and not use_wal(self.writer, self._busy_timeout_s):
-            return False
         self._fingerprint = fingerprint(self._place)
-        return True
+        path = self._place.path
+        if path is None or self._read_only:
+            return True
+        with suppress(OSError):
+            mark_of(path).touch(0o600)
+        return use_wal(self.writer, self._busy_timeout_s)
 
     def check_same(self) -> None:
         """A deleted file can still be written to; what is paid there is lost."""
@@ -92,9 +102,30 @@ class SQLite:
         return MarketFileError(f"{self._place} cannot be used ({detail}): {remedy}")
 
     def _engine(self, **pool: Any) -> Engine:
-        return open_engine(
-            self._place.url, _set_pragmas, busy_timeout_s=self._busy_timeout_s, **pool
-        )
+        url = self._place.url
+        if self._read_only:
+            url = _unchanging(str(url.database))
+        return open_engine(url, _set_pragmas, busy_timeout_s=self._busy_timeout_s, **pool)
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether a file is there and cannot be changed where it lies."""
+    really = os.access in os.supports_effective_ids
+    return path.exists() and not all(
+        os.access(one, os.W_OK, effective_ids=really) for one in (path, path.parent)
+    )
+
+
+def _unchanging(path: str) -> URL:
+    """The address of a copy that nobody writes, so that SQLite makes no files beside it.
+
+    Unless somebody left a log there: then only the log's own files make the copy whole.
+    """
+    log = Path(f"{path}-wal")
+    how = {"mode": "ro", "uri": "true"}
+    if not (log.exists() and log.stat().st_size):
+        how["immutable"] = "1"
+    return URL.create("sqlite", database=f"file:{quote(path)}", query=how)
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:

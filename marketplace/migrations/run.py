@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 
 from marketplace import schema
 from marketplace.errors import MarketDamagedError, MarketFileError
-from marketplace.place import Place
+from marketplace.migrations import rebuild, snapshot
+from marketplace.place import Place, make_private
 
 
 def upgrade(connection: Connection, revision: str = schema.HEAD) -> None:
@@ -27,6 +28,8 @@ def upgrade(connection: Connection, revision: str = schema.HEAD) -> None:
     """
     config = _config(connection)
     known = schema.revision(connection, "this market")
+    if known is not None:
+        _refuse_other_tables(connection, known)
     noted = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
     if known is not None and noted.get_current_revision() is None:  # written before Alembic came
         command.stamp(config, known)
@@ -89,8 +92,23 @@ def _finish(connection: Connection, revision: str) -> None:
             )
 
 
+def _refuse_other_tables(connection: Connection, revision: str) -> None:
+    """A market that says it is older than it is would be rebuilt without what it has no name for.
+
+    Raises:
+        MarketDamagedError: Its tables are not those of the revision.
+    """
+    odd = set(rebuild.tables(connection)) ^ set(snapshot.tables(connection, revision))
+    if odd:
+        raise MarketDamagedError(
+            f"this market says it has schema version {revision}, whose tables it does not have"
+            f" ({', '.join(sorted(odd)[:5])}): it was altered, restore a backup"
+        )
+
+
 def _fresh(path: Path) -> sqlite3.Connection:
     path.unlink(missing_ok=True)
+    make_private(path)
     return sqlite3.connect(path)
 
 

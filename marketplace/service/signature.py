@@ -25,6 +25,7 @@ from http_message_signatures import (
 from http_message_signatures.digests import ContentDigest
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
+from genome.shelf.signing import is_weak
 from marketplace.service.problems import ProblemError
 from marketplace.service.quick_signature import read_quickly
 
@@ -99,6 +100,8 @@ class _KeyIsItsName(HTTPSignatureKeyResolver):
 def _public_key(key_id: str) -> Ed25519PublicKey:
     if not PUBLIC_KEY.fullmatch(key_id):
         raise InvalidSignature("keyid is not the 64 hex digits of a public key")
+    if is_weak(key_id):
+        raise InvalidSignature("keyid is a key with which anybody can sign")
     return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key_id))
 
 

@@ -19,6 +19,7 @@ from marketplace.errors import (
     MarketNotFoundError,
 )
 from marketplace.market import Market
+from marketplace.place import mark_of
 from marketplace.testing import make_market, publish_example
 
 
@@ -205,3 +206,98 @@ def test_a_closed_market_says_so(market_file: Path) -> None:
     market.close()
     with pytest.raises(MarketError, match="is closed"):
         market.accounts()
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_a_deleted_market_does_not_come_back_empty(market_file: Path, left: str) -> None:
+    """Whoever serves it next is told, and begins anew only by removing the mark."""
+    for path in market_file.parent.glob("market.db*"):
+        path.unlink()
+    if left != "nothing":
+        market_file.touch()
+    before = sorted(market_file.parent.iterdir())
+    error = refusal(market_file)
+    assert isinstance(error, MarketNotFoundError) and "restore a backup" in str(error)
+    assert sorted(market_file.parent.iterdir()) == before
+    mark_of(market_file).unlink()
+    with Market.open(url_of(market_file)) as market:
+        assert [account.name for account in market.accounts()] == ["escrow", "platform", "world"]
+
+
+def test_a_market_of_before_is_marked_when_it_is_opened(market_file: Path) -> None:
+    """So that the next deletion is noticed, whatever version made the market."""
+    mark_of(market_file).unlink()
+    Market.open(url_of(market_file), create=False).close()
+    assert mark_of(market_file).exists()
+
+
+def test_a_running_market_notices_that_its_file_is_gone(market_file: Path) -> None:
+    """Reading from a nameless file would show what nobody can open again."""
+    market = Market.open(url_of(market_file))
+    assert market.listings()
+    market_file.rename(market_file.with_name("moved.db"))
+    for ask in (market.listings, market.epoch, market.verify):
+        with pytest.raises(MarketFileError, match="moved, deleted or replaced"):
+            ask()
+
+
+@pytest.mark.parametrize("what", ["file", "folder", "both"])
+def test_a_read_only_copy_is_listed_and_verified(market_file: Path, what: str) -> None:
+    """As on a mounted backup: nothing is written or appears beside it; changes are refused."""
+    folder = Path(tempfile.mkdtemp())
+    copy = folder / "copy ?#%.db"
+    shutil.copy(market_file, copy)
+    copy.chmod(0o644 if what == "folder" else 0o444)
+    folder.chmod(0o777 if what == "file" else 0o555)
+    was_root = os.geteuid() == 0
+    if was_root:
+        os.seteuid(65534)
+    try:
+        with Market.open(url_of(copy).replace("%", "%25").replace("?", "%3F"), create=False) as m:
+            assert [one.name for one in m.listings()] == ["sort"]
+            assert m.verify() == []
+            assert m.account("ada").balance_nanos == 100 * 10**9
+            with pytest.raises(MarketFileError, match="writable"):
+                m.fund("ada", 1, key="k")
+        assert [path.name for path in folder.iterdir()] == [copy.name]
+    finally:
+        if was_root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_only_its_owner_can_read_a_market(tmp_path: Path) -> None:
+    """File, log, shared memory and mark; one that others could read is closed when opened."""
+    old = os.umask(0)
+    try:
+        with make_market(tmp_path / "market.db", credits={"ada": 1}):
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        assert set(modes.values()) == {0o600} and {"market.db", "market.db-wal"} <= modes.keys()
+        (tmp_path / "market.db").chmod(0o664)
+        Market.open(url_of(tmp_path / "market.db"), create=False).close()
+    finally:
+        os.umask(old)
+    assert (tmp_path / "market.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "PRAGMA user_version = 3",
+        "PRAGMA user_version = 1",
+        "UPDATE market_version SET version_num = '0003'",
+        "DELETE FROM market_version",
+        "INSERT INTO market_version VALUES ('0002')",
+        "DROP TABLE market_version",
+    ],
+)
+def test_an_altered_schema_version_is_noticed(market_file: Path, edit: str) -> None:
+    """Header and table must say the same: else a migration would rebuild what is not there."""
+    with sqlite3.connect(market_file) as raw:
+        raw.execute(edit)
+    raw.close()
+    before = market_file.read_bytes()
+    error = refusal(market_file)
+    assert isinstance(error, MarketDamagedError) and "altered, restore a backup" in str(error)
+    assert market_file.read_bytes() == before

@@ -329,3 +329,25 @@ def test_a_market_knows_every_table_class() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert int(found.stdout) == declared
+
+
+def test_a_market_that_claims_to_be_older_is_not_rebuilt(tmp_path: Path) -> None:
+    """Header and table agree, the tables do not: a migration would drop what it has no name for."""
+    path = tmp_path / "market.db"
+    Market.open(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA user_version = 1")
+        raw.execute("UPDATE market_version SET version_num = '0001'")
+    raw.close()
+    before = path.read_bytes()
+    with pytest.raises(MarketDamagedError, match="altered, restore a backup"):
+        Market.open(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_only_its_owner_can_read_a_backup(old_file: Path) -> None:
+    """A copy holds what the market holds."""
+    old_file.chmod(0o644)
+    Market.open(f"sqlite:///{old_file}").close()
+    modes = {path.name: path.stat().st_mode & 0o777 for path in old_file.parent.iterdir()}
+    assert "market.db.schema-1.bak" in modes and set(modes.values()) == {0o600}
