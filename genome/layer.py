@@ -8,7 +8,7 @@ code has to know about it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -98,8 +98,11 @@ class Layer:
         return replace(self, base_model=base_model)
 
     @classmethod
-    def from_peft(cls, path: str | Path) -> Layer:
-        """Read a PEFT LoRA folder.
+    def from_peft(cls, path: str | Path, *, say: Callable[[str], object] = lambda _: None) -> Layer:
+        """Read a PEFT LoRA folder, as PEFT saved it or a trainer left it.
+
+        Args:
+            say: Is told what was left out or read otherwise than written, a line each.
 
         Raises:
             LayerRejected: A file is missing, damaged or hostile, or the adapter is of a kind that
@@ -107,6 +110,8 @@ class Layer:
                 in `genome.refusals.REFUSALS`.
         """
         with check_folder(path) as checked:
+            for note in checked.notes:
+                say(note)
             return cls.from_checked(checked)
 
     @classmethod

@@ -14,7 +14,7 @@ Nothing here loads torch before a layer's weights are asked for.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,17 +94,20 @@ class Library(SearchShelf):
 
     def import_folder(
         self, path: str | Path, manifest: Manifest | None = None,
-        *, policy: TrustPolicy | None = None, key: SigningKey | None = None, **changes: Any,
+        *, policy: TrustPolicy | None = None, key: SigningKey | None = None,
+        say: Callable[[str], object] = lambda _: None, **changes: Any,
     ) -> str:  # fmt: skip
         """Store a copy of a PEFT folder, zip, tar or tar.gz; importing it again changes nothing.
 
-        The files are kept byte for byte. Without a manifest in the folder or as an argument, a
-        bare one is made, named after the folder.
+        The layer's own files are kept byte for byte, unless its tensors have names that PEFT would
+        pass over; what else lies beside them is left where it is. Without a manifest in the folder
+        or as an argument, a bare one is made, named after the folder.
 
         Args:
             manifest: Instead of the one in the folder.
             policy: Instead of the library's.
             key: Signs the manifest.
+            say: Is told what was left out or read otherwise than written, a line each.
             changes: Fields of the manifest to set, such as name, licence, description.
 
         Returns:
@@ -115,7 +118,7 @@ class Library(SearchShelf):
             OSError: The disk is full or refuses.
         """
         return self._intake.take_folder(
-            Path(path), manifest, changes, policy or self.policy, key=key
+            Path(path), manifest, changes, policy or self.policy, key=key, say=say
         )
 
     def export(self, digest: str, path: str | Path) -> Path:

@@ -14,12 +14,11 @@ from genome.errors import LayerRejected
 REFUSALS: dict[str, str] = {
     # the folder and its files
     "folder_missing": "there is no folder at the path given",
-    "folder_entries": "the folder holds more entries than any layer needs",
-    "file_name": "a file is there that is no part of a layer",
-    "file_code": "a file is there that could be run as a program",
-    "file_pickle": "a pickle file is there, which runs code when it is loaded",
-    "file_tokenizer": "a tokenizer or chat template is there, whose Jinja code would run",
+    "folder_entries": "the folder holds more entries than any trainer leaves",
+    "file_code": "a text file of the layer begins like a program",
+    "file_pickle": "the weights are there as a pickle only, which runs code when it is loaded",
     "file_kind": "an entry is a link, has a second hard link, or is no regular file",
+    "lfs_pointer": "a file is the pointer that git LFS leaves for a file not fetched",
     "file_size": "a file is empty or larger than its limit",
     "file_text": "a text file is not plain UTF-8 text",
     "file_unreadable": "the operating system refuses to read a file",
@@ -28,7 +27,7 @@ REFUSALS: dict[str, str] = {
     # adapter_config.json
     "config_missing": "the folder has no adapter_config.json",
     "config_unreadable": "adapter_config.json is no strict JSON object",
-    "config_key": "adapter_config.json has a key that PEFT 0.21 does not know",
+    "config_key": "adapter_config.json switches on a key that PEFT 0.21 does not know",
     "config_value": "a value in adapter_config.json has the wrong type or range",
     "remote_code": "the configuration asks to import code from elsewhere",
     "peft_type": "the adapter is of a PEFT type other than LoRA",

@@ -18,19 +18,22 @@ from types import MappingProxyType, TracebackType
 
 import numpy as np
 
+from genome.adapter.access_keys import check_secrets
 from genome.adapter.adapter_config import CONFIG_FILE, AdapterConfig, ModuleUpdate, parse_config
 from genome.adapter.layer_files import (
     MAX_TEXT_BYTES,
     MAX_WEIGHTS_BYTES,
     WEIGHTS_FILE,
     FileFacts,
-    check_secrets,
+    Listing,
+    check_no_pointer,
     check_text,
     list_files,
+    named,
     open_file,
     read_small,
 )
-from genome.adapter.lora_pairs import Pair, pair_up
+from genome.adapter.lora_pairs import Pair, pair_up, renamed
 from genome.adapter.safetensors_header import (
     LENGTH_BYTES,
     Header,
@@ -44,6 +47,7 @@ from genome.adapter.tensor_values import (
     read_exactly,
     read_tensor,
     read_values,
+    unpadded,
 )
 from genome.refusals import refused, shown
 
@@ -69,7 +73,9 @@ class CheckedFolder:
     updates: Mapping[str, ModuleUpdate]
     """Module path -> rank and scaling."""
     files: Mapping[str, FileFacts]
-    """Every file of the folder -> size and sha256."""
+    """Every file of the layer -> size and sha256."""
+    left_out: tuple[str, ...]
+    """What else lies in the folder; none of it was opened."""
     _descriptor: list[int] = field(repr=False, compare=False)
 
     @property
@@ -81,6 +87,27 @@ class CheckedFolder:
     def base_model(self) -> str:
         """Fingerprint of the base model the layer was trained for; empty = unknown."""
         return self.metadata.get(BASE_KEY, "")
+
+    @property
+    def renamed(self) -> list[str]:
+        """Names of tensors that are not PEFT's own: a wrapper's or an adapter's is in them."""
+        return renamed(self.pairs)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever offers the folder should know, a line each."""
+        notes = Listing((), self.left_out).notes()
+        if self.config.unknown:
+            notes += (
+                f"{CONFIG_FILE} has settings that PEFT 0.21 does not know, all switched off and "
+                f"kept: {named(self.config.unknown)}",
+            )
+        if self.renamed:
+            notes += (
+                f"{len(self.renamed)} tensors are not named as PEFT names them, such as "
+                f"{shown(self.renamed[0], 120)}: read as what they wrap",
+            )
+        return notes
 
     @functools.cached_property
     def shapes(self) -> dict[str, tuple[int, int]]:
@@ -128,7 +155,7 @@ class CheckedFolder:
         for module, pair in self.pairs.items():
             b = values.pop(pair.b.name)
             b *= np.float32(self.updates[module].scaling)
-            yield module, values.pop(pair.a.name), b
+            yield module, *unpadded(values.pop(pair.a.name), b)
 
     def check_against(
         self, shapes: Mapping[str, tuple[int, int]], fingerprint: str = ""
@@ -199,7 +226,7 @@ def check_folder(
         LayerRejected: It is not acceptable; the code says why.
     """
     folder = Path(path)
-    names = list_files(folder, also_allowed)
+    names, left_out = list_files(folder, also_allowed)
     data, facts = read_small(folder, CONFIG_FILE)
     files = {CONFIG_FILE: facts}
     config = parse_config(data)
@@ -224,19 +251,19 @@ def check_folder(
         raise
     return CheckedFolder(
         folder, config, header, MappingProxyType(pairs), MappingProxyType(updates),
-        MappingProxyType(files), held,
+        MappingProxyType(files), left_out, held,
     )  # fmt: skip
 
 
 def read_header(descriptor: int, size: int) -> Header:
     prefix = read_exactly(descriptor, 0, min(size, _PREFIX_BYTES))
+    check_no_pointer(WEIGHTS_FILE, prefix)
     length = header_length(prefix, size)
     header = parse_header(
         read_exactly(descriptor, LENGTH_BYTES, length), size - LENGTH_BYTES - length
     )
     for key, value in header.metadata.items():
-        check_secrets("the metadata", key)
-        check_secrets("the metadata", value)
+        check_secrets(f"the metadata of {WEIGHTS_FILE}", f"{key} {value}")
     fingerprint = header.metadata.get(BASE_KEY, "")
     if not _FINGERPRINT.fullmatch(fingerprint):
         raise refused(

@@ -1,9 +1,10 @@
 """PEFT's adapter_config.json, every key accounted for.
 
 A key that changes what the adapter computes is either understood or refused by name; a key that
-only records how it was trained is ignored; a key nobody knows is refused, because it may be one
-of a later PEFT that changes the meaning. Facts from peft 0.21: `LoraConfig`, `get_pattern_key`,
-`check_target_module_exists`.
+only records how it was trained is ignored. A key nobody knows is accepted while it is switched
+off (every PEFT writes all its settings, so a newer one's are all there) and refused otherwise,
+because it may change the meaning. Null means the default, as it does to PEFT. Facts from peft
+0.21: `LoraConfig`, `get_pattern_key`, `check_target_module_exists`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from genome.adapter.lora_pairs import unwrapped
+from genome.adapter.module_names import MAX_NAMES, PatternTable, block_number, is_named
 from genome.adapter.name_pattern import NameMatcher, check_patterns
 from genome.adapter.strict_json import strict_json
 from genome.errors import LayerRejected
@@ -22,38 +25,66 @@ from genome.refusals import refused, shown
 CONFIG_FILE = "adapter_config.json"
 MAX_RANK = 256
 MAX_ALPHA = 65536
-MAX_NAMES = 8192
-"""Names in one list or pattern table."""
 MAX_TEXT = 1024
 ALL_LINEAR = "all-linear"
 
-INITS = (None, True, False, "gaussian", "eva", "orthogonal")
+INITS = (None, True, False, "gaussian", "eva", "orthogonal", "mica")
 """`init_lora_weights` that leave the base model's weights alone; PiSSA and its kin do not."""
 
-_TEXT = (str, type(None))
 _RECORDED: Mapping[str, tuple[type, ...]] = {
-    "base_model_name_or_path": _TEXT, "revision": _TEXT, "task_type": _TEXT, "peft_version": _TEXT,
-    "megatron_core": _TEXT, "inference_mode": (bool,), "fan_in_fan_out": (bool,),
-    "lora_dropout": (int, float), "qalora_group_size": (int,), "eva_config": (dict, type(None)),
-    "loftq_config": (dict, type(None)),
+    "base_model_name_or_path": (str,), "revision": (str,), "task_type": (str,),
+    "peft_version": (str,), "megatron_core": (str,), "inference_mode": (bool,),
+    "fan_in_fan_out": (bool,), "lora_dropout": (int, float), "qalora_group_size": (int,),
+    "eva_config": (dict,), "loftq_config": (dict,), "corda_config": (dict,),
+    "lora_ga_config": (dict,), "runtime_config": (dict,), "merge_weights": (bool,),
+    "transformers_version": (str,), "_from_model_config": (bool,),
 }  # fmt: skip
-"""Keys that change nothing about the logits, and the types PEFT writes."""
+"""Keys that change nothing about the logits, and the types beside null that they have.
+
+The configurations of initialisations count only beside an `init_lora_weights` that is refused.
+"""
 
 _UNSUPPORTED = (
-    "alora_invocation_tokens", "arrow_config", "corda_config", "enable_lora", "ensure_weight_tying",
-    "kasa_config", "layer_replication", "lora_bias", "lora_ga_config",
-    "megatron_config", "merge_weights", "modules_to_save", "monteclora_config", "target_parameters",
-    "trainable_token_indices", "use_bdlora", "use_dora", "use_qalora", "velora_config",
+    "alora_invocation_tokens", "enable_lora", "layer_replication", "lora_bias", "megatron_config",
+    "modules_to_save", "target_parameters", "trainable_token_indices", "use_dora", "use_qalora",
 )  # fmt: skip
 """Keys of LoRA variants: accepted when switched off (false, null or empty)."""
+
+_SWITCHED_ON_BY_AN_OBJECT = (
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+    "use_bdlora",
+    "velora_config",
+)
+"""Keys of LoRA variants whose empty object means the variant with its defaults."""
+
+DEFAULT_TARGETS = tuple(
+    map(
+        frozenset,
+        (
+            ("q_proj", "v_proj"),
+            ("query_key_value",),
+            ("c_attn",),
+            ("q", "v"),
+            ("query", "value"),
+            ("Wqkv",),
+            ("qkv_proj",),
+            ("query_proj", "value_proj"),
+        ),
+    )
+)
+"""What `target_modules` null stands for, by model type; rows that another contradicts left out."""
 
 _REMOTE = ("auto_map", "trust_remote_code", "custom_code", "code_revision", "parent_library")
 _UNDERSTOOD = (
     "peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "bias",
     "init_lora_weights", "target_modules", "exclude_modules", "layers_to_transform",
-    "layers_pattern", "auto_mapping",
+    "layers_pattern", "auto_mapping", "ensure_weight_tying",
 )  # fmt: skip
-KNOWN_KEYS = frozenset({*_RECORDED, *_UNSUPPORTED, *_REMOTE, *_UNDERSTOOD})
+KNOWN_KEYS = frozenset(
+    {*_RECORDED, *_UNSUPPORTED, *_SWITCHED_ON_BY_AN_OBJECT, *_REMOTE, *_UNDERSTOOD}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +106,8 @@ class AdapterConfig:
     rank_pattern: Mapping[str, int]
     """Name pattern -> rank; the first that matches wins."""
     alpha_pattern: Mapping[str, float]
-    targets: str | frozenset[str]
-    """Regular expression for whole paths, or the ends of paths."""
+    targets: str | frozenset[str] | None
+    """Regular expression for whole paths, or the ends of paths; None = PEFT's `DEFAULT_TARGETS`."""
     excluded: str | frozenset[str]
     blocks: frozenset[int] | None
     """Numbers of the blocks that are changed; None = all."""
@@ -84,6 +115,10 @@ class AdapterConfig:
     """Names of the lists of blocks; empty = any."""
     base_model_path: str
     """Where the author had the base model; a hint for people, never opened."""
+    tied: bool
+    """Whether modules outside the blocks may share their update with another."""
+    unknown: tuple[str, ...] = ()
+    """Keys that PEFT 0.21 does not know and that are switched off."""
 
     def updates(self, modules: Iterable[str]) -> dict[str, ModuleUpdate]:
         """What holds for each of these modules; modules that are not targeted are left out.
@@ -92,26 +127,43 @@ class AdapterConfig:
             LayerRejected: pattern_cost.
         """
         matcher = NameMatcher()
-        ranks = _Table(self.rank_pattern, matcher)
-        alphas = _Table(self.alpha_pattern, matcher)
+        ranks = PatternTable(self.rank_pattern, matcher)
+        alphas = PatternTable(self.alpha_pattern, matcher)
+        targets = self.targets
+        modules = list(modules)
+        if targets is None:
+            ends = {module.rpartition(".")[2] for module in modules}
+            targets = next((row for row in DEFAULT_TARGETS if ends <= row), frozenset())
         found = {}
         for module in modules:
-            if self._targets(module, matcher):
+            if self._targets(targets, module, matcher):
+                self._refuse_tied(module)
                 rank = ranks.first_match(module, self.rank)
                 alpha = alphas.first_match(module, self.alpha)
                 scaling = alpha / (math.sqrt(rank) if self.rslora else rank)
                 found[module] = ModuleUpdate(rank, scaling)
         return found
 
-    def _targets(self, module: str, matcher: NameMatcher) -> bool:
+    def _targets(self, targets: str | frozenset[str], module: str, matcher: NameMatcher) -> bool:
         """PEFT's `check_target_module_exists`."""
-        if self.excluded and _named(self.excluded, module, matcher):
+        if self.excluded and is_named(self.excluded, module, matcher):
             return False
-        if isinstance(self.targets, str) and self.targets.lower() == ALL_LINEAR:
+        if isinstance(targets, str) and targets.lower() == ALL_LINEAR:
             return True
-        if not _named(self.targets, module, matcher):
+        if not is_named(targets, module, matcher):
             return False
-        return self.blocks is None or _block_number(module, self.block_names) in self.blocks
+        if self.blocks is None or module in targets:  # a name that is a whole path
+            return True
+        return block_number(module, self.block_names) in self.blocks
+
+    def _refuse_tied(self, module: str) -> None:
+        """Weights are tied between embeddings and heads, which are in no block."""
+        if self.tied and not any(part.isdigit() for part in module.split(".")):
+            raise refused(
+                "unsupported",
+                f"ensure_weight_tying is on and module {shown(module)} may be tied "
+                "to another, which is not supported: train the linear modules of the blocks",
+            )
 
 
 def parse_config(data: bytes) -> AdapterConfig:
@@ -130,19 +182,25 @@ def parse_config(data: bytes) -> AdapterConfig:
     _refuse_what_runs_code(config)
     kind = config.get("peft_type")
     if kind != "LORA":
-        raise refused("peft_type", f"peft_type must be 'LORA', not {shown(kind)}: train plain LoRA")
-    _refuse_what_is_not_supported(config)
+        mlx = ", as mlx-lm writes it" if "fine_tune_type" in config else ""
+        raise refused(
+            "peft_type",
+            f"peft_type must be 'LORA', not {shown(kind)}{mlx}: train plain LoRA with PEFT",
+        )
+    unknown = _refuse_what_is_not_supported(config)
     parsed = AdapterConfig(
         rank=_rank(config.get("r", 8), "r"),
         alpha=_alpha(config.get("lora_alpha", 8), "lora_alpha"),
-        rslora=_typed(config, "use_rslora", (bool,), False),
+        rslora=bool(_typed(config, "use_rslora", (bool,))),
         rank_pattern=_table(config, "rank_pattern", _rank),
         alpha_pattern=_table(config, "alpha_pattern", _alpha),
-        targets=_names(config, "target_modules", required=True),
+        targets=_targets(config),
         excluded=_names(config, "exclude_modules"),
         blocks=_blocks(config),
         block_names=_block_names(config),
         base_model_path=config.get("base_model_name_or_path") or "",
+        tied=bool(_typed(config, "ensure_weight_tying", (bool,))),
+        unknown=unknown,
     )
     expressions = [p for p in (parsed.targets, parsed.excluded) if isinstance(p, str) and p]
     check_patterns([*parsed.rank_pattern, *parsed.alpha_pattern])
@@ -174,21 +232,33 @@ def _refuse_what_runs_code(config: dict[str, Any]) -> None:
             )  # fmt: skip
 
 
-def _refuse_what_is_not_supported(config: dict[str, Any]) -> None:
-    for key, value in config.items():
-        if key not in KNOWN_KEYS:
-            raise refused(
-                "config_key", f"{CONFIG_FILE} has the key {shown(key)}, which PEFT 0.21 does not "
-                "know: delete it if it changes nothing, else save with PEFT 0.21"
-            )  # fmt: skip
-        if key in _UNSUPPORTED and value:
+def _refuse_what_is_not_supported(config: dict[str, Any]) -> tuple[str, ...]:
+    """The unknown keys, all of which are switched off."""
+    unknown = [key for key in config if key not in KNOWN_KEYS]
+    switched_on = [key for key in unknown if not _is_off(config[key])]
+    if switched_on:
+        values = [f"{shown(key)} = {shown(config[key], 30)}" for key in switched_on[:3]]
+        more = f" and {len(switched_on) - 3} more" if len(switched_on) > 3 else ""
+        raise refused(
+            "config_key",
+            f"{CONFIG_FILE} has {', '.join(values)}{more}, which PEFT 0.21 does not "
+            "know: delete it if it changes nothing, else save with PEFT 0.21",
+        )
+    for key in (*_UNSUPPORTED, *_SWITCHED_ON_BY_AN_OBJECT):
+        value = config.get(key)
+        if value or (key in _SWITCHED_ON_BY_AN_OBJECT and value == {}):
             raise refused(
                 "unsupported", f"{key} is {shown(value)}, which is not supported: train plain LoRA"
             )
-        if key in _RECORDED:
-            _typed(config, key, _RECORDED[key], None)
-            if isinstance(value, str) and (len(value) > MAX_TEXT or not value.isprintable()):
-                raise _wrong_value(key, value, f"at most {MAX_TEXT} printable characters")
+    for key, types in _RECORDED.items():
+        value = _typed(config, key, types)
+        if isinstance(value, str) and (len(value) > MAX_TEXT or not value.isprintable()):
+            raise _wrong_value(key, value, f"at most {MAX_TEXT} printable characters")
+    _refuse_changed_base(config)
+    return tuple(unknown)
+
+
+def _refuse_changed_base(config: dict[str, Any]) -> None:
     bias = config.get("bias", "none")
     if bias != "none":
         raise refused(
@@ -202,13 +272,18 @@ def _refuse_what_is_not_supported(config: dict[str, Any]) -> None:
         )  # fmt: skip
 
 
-def _typed(config: dict[str, Any], key: str, types: tuple[type, ...], default: Any) -> Any:
-    value = config.get(key, default)
-    if key in config and (
-        not isinstance(value, types) or (isinstance(value, bool) and bool not in types)
-    ):
-        names = " or ".join("null" if t is type(None) else t.__name__ for t in types)
-        raise _wrong_value(key, value, names)
+def _is_off(value: Any) -> bool:
+    """Null, false or empty; a zero may be a setting."""
+    return value is None or value is False or (isinstance(value, str | list | dict) and not value)
+
+
+def _typed(config: dict[str, Any], key: str, types: tuple[type, ...]) -> Any:
+    """A value of one of these types, or None; 0 and 1 are flags as well."""
+    value = config.get(key)
+    if value is None or (bool in types and isinstance(value, int) and value in (0, 1)):
+        return value
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise _wrong_value(key, value, f"{' or '.join(t.__name__ for t in types)} or null")
     return value
 
 
@@ -237,14 +312,23 @@ def _table(config: dict[str, Any], key: str, read: Callable[[Any, str], Any]) ->
     return {name: read(value, f"{key}[{shown(name)}]") for name, value in table.items()}
 
 
-def _names(config: dict[str, Any], key: str, *, required: bool = False) -> str | frozenset[str]:
+def _targets(config: dict[str, Any]) -> str | frozenset[str] | None:
+    if config.get("target_modules") is None:
+        return None
+    names = _names(config, "target_modules")
+    if not names:
+        raise _wrong_value("target_modules", names, "the names of the modules that are changed")
+    return names if isinstance(names, str) else frozenset(map(unwrapped, names))
+
+
+def _names(config: dict[str, Any], key: str) -> str | frozenset[str]:
     names = config.get(key)
-    if isinstance(names, str) and names:
+    if isinstance(names, str):
         return names
-    if isinstance(names, list) and len(names) <= MAX_NAMES and (names or not required):
+    if isinstance(names, list) and len(names) <= MAX_NAMES:
         if all(isinstance(name, str) and name for name in names):
             return frozenset(names)
-    elif not names and not required:
+    elif not names:
         return frozenset()
     raise _wrong_value(key, names, "a regular expression or a list of module names")
 
@@ -264,51 +348,11 @@ def _blocks(config: dict[str, Any]) -> frozenset[int] | None:
 def _block_names(config: dict[str, Any]) -> tuple[str, ...]:
     names = config.get("layers_pattern") or []
     listed = [names] if isinstance(names, str) else names
-    if not isinstance(listed, list) or not all(_matches(r"[A-Za-z0-9_]+", n) for n in listed):
+    if not isinstance(listed, list) or not all(
+        _matches(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*", n) for n in listed
+    ):
         raise _wrong_value("layers_pattern", names, "a module name or a list of them")
     return tuple(listed)
-
-
-def _block_number(module: str, names: tuple[str, ...]) -> int:
-    """Number of the block a module is in, as PEFT finds it; -1 if it is in none."""
-    parts = module.split(".")
-    for name in names or ("",):
-        for i in range(0 if name else 1, len(parts) - 2):
-            if (not name or parts[i] == name) and parts[i + 1].isdigit():
-                return int(parts[i + 1])
-    return -1
-
-
-class _Table:
-    """A pattern table; the first pattern that matches wins (PEFT's `get_pattern_key`)."""
-
-    def __init__(self, table: Mapping[str, Any], matcher: NameMatcher) -> None:
-        self.matcher = matcher
-        self.whole_paths: dict[str, tuple[int, Any]] = {}
-        """Patterns such as `^model\\.layers\\.0`, which can match one module only."""
-        self.others: list[tuple[int, str, Any]] = []
-        for place, (pattern, value) in enumerate(table.items()):
-            if re.fullmatch(r"\^(?:[A-Za-z0-9_\-]|\\\.)+", pattern):
-                path = pattern[1:].replace("\\", "")
-                self.whole_paths.setdefault(path, (place, value))
-            else:
-                self.others.append((place, pattern, value))
-
-    def first_match(self, module: str, default: Any) -> Any:
-        last, value = self.whole_paths.get(module, (MAX_NAMES, default))
-        for place, pattern, other in self.others:
-            if place > last:
-                break
-            if self.matcher.end(pattern, module):
-                return other
-        return value
-
-
-def _named(names: str | frozenset[str], module: str, matcher: NameMatcher) -> bool:
-    if isinstance(names, str):
-        return matcher.whole(names, module)
-    parts = module.split(".")
-    return any(".".join(parts[i:]) in names for i in range(len(parts)))
 
 
 def _matches(pattern: str, value: object) -> bool:

@@ -1,9 +1,10 @@
 """Unpacking an archive that somebody sent, without trusting a byte of it.
 
-An archive holds the files of one layer, either at its top or in one folder. Names are checked
-before anything is written, sizes while it is: what an archive says about itself may be a lie.
-Python 3.11's own `tarfile` follows links and believes sizes, and `zipfile` keeps the last of two
-equal names; both read as much into memory as the archive asks them to.
+An archive holds one adapter, at its top or in a folder, and whatever its trainer or the packing
+system put beside it. It is read twice: names and sizes first, which decide what is written, then
+the files of the layer alone; nothing else is ever written. What an archive says about itself may
+be a lie. Python 3.11's own `tarfile` follows links and believes sizes, and `zipfile` keeps the
+last of two equal names; both read as much into memory as the archive asks them to.
 """
 
 from __future__ import annotations
@@ -19,66 +20,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from genome.adapter.layer_files import MAX_ENTRIES, MAX_WEIGHTS_BYTES, check_name
-from genome.adapter.tar_reader import tar_entries
+from genome.adapter.adapter_config import CONFIG_FILE
+from genome.adapter.layer_files import (
+    ALLOWED_FILES,
+    MAX_ENTRIES,
+    MAX_TEXT_BYTES,
+    MAX_WEIGHTS_BYTES,
+    WEIGHTS_FILE,
+    Listing,
+    check_complete,
+    check_no_pointer,
+)
+from genome.adapter.tar_reader import Member, tar_entries
+from genome.adapter.zip_reader import zip_entries
 from genome.refusals import refused, shown
 
 CHUNK_BYTES = 1 << 16
 RATIO_FREE_BYTES = 1 << 20
 """An archive may always expand to this size; small text compresses well."""
-MAX_DIRECTORY_BYTES = 1 << 16
-"""Of a zip's central directory, which Python reads as a whole."""
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".lz4")
+MAX_PATH = 1024
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError,
     OSError, RuntimeError, LookupError,
 )  # fmt: skip
 """What the standard library raises on damaged archives."""
-_END = 22
-"""Bytes of a zip's end record without a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnpackLimits:
     """How far an archive may expand."""
 
-    n_bytes: int = MAX_WEIGHTS_BYTES + (4 << 20)
+    n_bytes: int = 4 * MAX_WEIGHTS_BYTES
+    """Of all entries; an optimizer's state is twice the weights."""
     ratio: float = 100.0
-    """Bytes written per byte of archive; trained weights compress to about 0.9."""
+    """Bytes of entries per byte of archive; trained weights compress to about 0.9."""
     n_entries: int = MAX_ENTRIES
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of an archive, not yet read."""
-
-    path: str
-    _read: Callable[[int], bytes]
-
-    def read(self, n_bytes: int) -> bytes:
-        """The next bytes, at most so many; empty at the end.
-
-        Raises:
-            LayerRejected: archive_kind, if the archive is damaged there.
-        """
-        try:
-            return self._read(n_bytes)
-        except _DAMAGE as error:
-            raise _damaged(error) from None
-
-
-def unpack(archive: str | Path, into: str | Path, limits: UnpackLimits | None = None) -> Path:
-    """Write the files of a zip, tar or tar.gz into a folder.
+def unpack(
+    archive: str | Path,
+    into: str | Path,
+    limits: UnpackLimits | None = None,
+    *,
+    say: Callable[[str], object] = lambda _: None,
+) -> Path:
+    """Write the layer's files of a zip, tar or tar.gz into a folder.
 
     The folder is made if it is missing. After a refusal nothing written stays behind. What was
     written still has to pass `check_folder`.
+
+    Args:
+        say: Is told what was left out, in one line.
 
     Returns:
         The folder.
 
     Raises:
-        LayerRejected: archive_*, or as `genome.adapter.layer_files.check_name`.
+        LayerRejected: archive_*, file_size, lfs_pointer, or as
+            `genome.adapter.layer_files.check_complete`.
         FileExistsError: The folder is not empty.
     """
     limits = limits or UnpackLimits()
@@ -90,15 +90,16 @@ def unpack(archive: str | Path, into: str | Path, limits: UnpackLimits | None = 
     written: list[Path] = []
     try:
         with _opened(Path(archive)) as file:
-            allowance = _Allowance(limits, os.fstat(file.fileno()).st_size)
-            names = _Names()
+            wanted, listing = _plan(file, limits, Path(archive).name)
             for entry in _entries(file, limits):
-                target = folder / names.accept(entry.path)
-                allowance.take_entry()
-                written.append(target)
-                _write(entry, target, allowance)
-        if not written:
-            raise refused("archive_kind", "the archive holds no file: pack an adapter's folder")
+                name = wanted.pop(entry.path, None)
+                if name is not None:
+                    written.append(folder / name)
+                    _write(entry, folder / name)
+        if wanted:
+            raise _damaged(ValueError("it changed while it was read"))
+        for note in listing.notes():
+            say(note)
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
@@ -107,6 +108,90 @@ def unpack(archive: str | Path, into: str | Path, limits: UnpackLimits | None = 
                 folder.rmdir()
         raise
     return folder
+
+
+def _plan(file: BinaryIO, limits: UnpackLimits, name: str) -> tuple[dict[str, str], Listing]:
+    """What is to be written, entry's path -> file's name; and what there is."""
+    allowance = _Allowance(limits, os.fstat(file.fileno()).st_size)
+    entries: list[tuple[tuple[str, ...], Member]] = []
+    for entry in _entries(file, limits):
+        entries.append((_parts(entry.path), entry))
+        allowance.take(entry.n_bytes)
+    if not entries:
+        raise refused("archive_kind", "the archive holds no file: pack an adapter's folder")
+    top = _adapter_folder([parts for parts, _ in entries])
+    wanted: dict[str, str] = {}
+    others: set[str] = set()
+    taken: set[str] = set()
+    for parts, entry in entries:
+        below = parts[len(top) :] if parts[: len(top)] == top else parts
+        folded = unicodedata.normalize("NFKC", below[-1]).casefold()
+        if len(below) > 1 or parts[: len(top)] != top or folded not in _FOLDED:
+            others.add(below[0] + "/" * (len(below) > 1))
+            continue
+        if folded in taken:
+            raise refused(
+                "archive_duplicate",
+                f"{shown(below[0])} is there twice, letter case aside: pack each file once",
+            )
+        taken.add(folded)
+        if below[0] in ALLOWED_FILES:
+            _check_own(below[0], entry)
+            wanted[entry.path] = below[0]
+        else:
+            others.add(below[0])
+    listing = Listing(tuple(sorted(wanted.values())), tuple(sorted(others)))
+    check_complete(listing, shown(name))
+    return wanted, listing
+
+
+_FOLDED = frozenset(name.casefold() for name in ALLOWED_FILES)
+
+
+def _adapter_folder(paths: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """The folder of the adapter: the outermost with a configuration, else just the outermost."""
+    tops = {parts[:-1] for parts in paths if parts[-1] == CONFIG_FILE}
+    tops = tops or {parts[:-1] for parts in paths}
+    outermost = sorted(top for top in tops if len(top) == min(map(len, tops)))
+    if len(outermost) > 1:
+        raise refused(
+            "archive_path",
+            f"the archive holds {len(outermost)} folders side by side, such as "
+            f"{shown('/'.join(outermost[0]))} and {shown('/'.join(outermost[1]))}: pack one",
+        )
+    return outermost[0]
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """A path's names, if it stays inside the archive and can be printed."""
+    parts = tuple(path.removeprefix("./").split("/"))
+    if (
+        not path
+        or len(path) > MAX_PATH
+        or path.startswith(("/", "\\"))
+        or path[1:2] == ":"
+        or "\\" in path
+        or not path.isprintable()
+        or any(p in ("", ".", "..") for p in parts)
+    ):
+        raise refused(
+            "archive_path",
+            f"{shown(path)} must be a path inside the archive, without '..' or "
+            "unprintable characters: pack the adapter's folder itself",
+        )
+    return parts
+
+
+def _check_own(name: str, entry: Member) -> None:
+    if entry.fault is not None:
+        raise entry.fault
+    limit = MAX_WEIGHTS_BYTES if name == WEIGHTS_FILE else MAX_TEXT_BYTES
+    if entry.n_bytes > limit:
+        raise refused(
+            "file_size",
+            f"{shown(name)} must have at most {limit} bytes, not {entry.n_bytes}: "
+            "fetch or save it again",
+        )
 
 
 def _opened(archive: Path) -> BinaryIO:
@@ -121,16 +206,17 @@ def _opened(archive: Path) -> BinaryIO:
         ) from None  # fmt: skip
 
 
-def _entries(file: BinaryIO, limits: UnpackLimits) -> Iterator[Entry]:
+def _entries(file: BinaryIO, limits: UnpackLimits) -> Iterator[Member]:
     """The files of an archive, whatever its format; every way of being damaged is a refusal."""
     try:
+        file.seek(0)
         head = file.read(512)
         file.seek(0)
+        check_no_pointer("the archive", head)
         if head[:2] == b"PK":
-            yield from _zip_entries(file, limits)
+            yield from zip_entries(file, limits.n_entries)
         else:
-            for path, read in tar_entries(file, limits.n_entries):
-                yield Entry(path, read)
+            yield from tar_entries(file, limits.n_entries)
     except _DAMAGE as error:
         raise _damaged(error) from None
 
@@ -142,99 +228,8 @@ def _damaged(error: Exception) -> Exception:
     )  # fmt: skip
 
 
-def _zip_entries(file: BinaryIO, limits: UnpackLimits) -> Iterator[Entry]:
-    _check_zip_end(file, limits)
-    with zipfile.ZipFile(file) as archive:
-        infos = archive.infolist()
-        for info in infos:
-            _check_zip_entry(info)
-        for info in infos:
-            if not info.is_dir():
-                with archive.open(info) as opened:
-                    yield Entry(info.orig_filename, opened.read)
-
-
-def _check_zip_end(file: BinaryIO, limits: UnpackLimits) -> None:
-    """The end record stands where Python looks first, and its directory is small."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _END - 20))
-    tail = file.read()
-    file.seek(0)
-    end = tail[-_END:]
-    if len(end) < _END or end[:4] != b"PK\x05\x06" or end[-2:] != b"\0\0":
-        raise _damaged(zipfile.BadZipFile("no end record at the end"))
-    if tail[:4] == b"PK\x06\x07":
-        raise refused("archive_bomb", "a zip64 archive is larger than a layer: send a plain zip")
-    n_entries = int.from_bytes(end[10:12], "little")
-    directory = int.from_bytes(end[12:16], "little")
-    if n_entries > limits.n_entries + 1 or directory > MAX_DIRECTORY_BYTES:
-        raise refused(
-            "archive_bomb", f"the archive lists {n_entries} entries in {directory} bytes, the "
-            f"limits are {limits.n_entries} and {MAX_DIRECTORY_BYTES}: pack one adapter only"
-        )  # fmt: skip
-
-
-def _check_zip_entry(info: zipfile.ZipInfo) -> None:
-    mode = info.external_attr >> 16
-    if mode & 0o170000 not in (0, 0o100000, 0o040000):
-        raise refused(
-            "archive_link", f"{shown(info.orig_filename)} is a link or a device: pack plain files"
-        )
-    if info.flag_bits & 0x41 or info.compress_type == 99:
-        raise refused(
-            "archive_encrypted", f"{shown(info.orig_filename)} is encrypted: pack it without a "
-            "password"
-        )  # fmt: skip
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise refused(
-            "archive_method", f"{shown(info.orig_filename)} is compressed by method "
-            f"{info.compress_type}: use deflate"
-        )  # fmt: skip
-
-
-class _Names:
-    """Turns entry paths into file names: no climbing, no doubles, one folder at most."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._top: str | None = None
-
-    def accept(self, path: str) -> str:
-        if (
-            not path or len(path) > 300 or path.startswith(("/", "\\")) or path[1:2] == ":"
-            or "\\" in path or any(not char.isprintable() for char in path)
-        ):  # fmt: skip
-            raise self._bad_path(path)
-        parts = path.removeprefix("./").split("/")
-        if len(parts) > 2 or any(part in ("", ".", "..") for part in parts):
-            raise self._bad_path(path)
-        top = parts[0] if len(parts) == 2 else ""
-        if self._top is None:
-            self._top = top
-        if top != self._top:
-            raise self._bad_path(path)
-        name = parts[-1]
-        folded = unicodedata.normalize("NFKC", name).casefold()
-        if folded in self._taken:
-            raise refused(
-                "archive_duplicate", f"{shown(name)} is there twice, letter case aside: pack each "
-                "file once"
-            )  # fmt: skip
-        self._taken.add(folded)
-        if folded.endswith(_ARCHIVES):
-            raise _nested(name)
-        check_name(name)
-        return name
-
-    def _bad_path(self, path: str) -> Exception:
-        return refused(
-            "archive_path", f"{shown(path)} must be a file's name, with one folder in front of "
-            "all of them at most: pack the adapter's folder itself"
-        )  # fmt: skip
-
-
 class _Allowance:
-    """What the archive may still write."""
+    """How many entries and bytes the archive may still state."""
 
     def __init__(self, limits: UnpackLimits, archive_bytes: int) -> None:
         self._limits = limits
@@ -243,36 +238,40 @@ class _Allowance:
         self._limit = min(limits.n_bytes, by_ratio)
         self._left = self._limit
 
-    def take_entry(self) -> None:
+    def take(self, n_bytes: int) -> None:
         self._entries += 1
         if self._entries > self._limits.n_entries:
             raise refused(
                 "archive_bomb", f"the archive has more than {self._limits.n_entries} files: pack "
                 "one adapter only"
             )  # fmt: skip
-
-    def take(self, n_bytes: int) -> None:
         self._left -= n_bytes
         if self._left < 0:
             raise refused(
                 "archive_bomb", f"the archive expands to more than {self._limit} bytes "
-                f"({self._limits.ratio:g} times its size): send the files uncompressed"
+                f"({self._limits.ratio:g} times its size): pack the adapter's files alone, "
+                "uncompressed"
             )  # fmt: skip
 
 
-def _write(entry: Entry, target: Path, allowance: _Allowance) -> None:
+def _write(entry: Member, target: Path) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    left = entry.n_bytes
     with os.fdopen(os.open(target, flags, 0o644), "wb") as file:
-        first = True
-        while part := entry.read(CHUNK_BYTES):
-            if first and part.startswith(_MAGIC):
-                raise _nested(target.name)
-            first = False
-            allowance.take(len(part))
+        while part := _read(entry):
+            if left == entry.n_bytes and part.startswith(_MAGIC):
+                raise refused(
+                    "archive_nested",
+                    f"{shown(target.name)} is itself an archive: pack the files themselves",
+                )
+            left -= len(part)
+            if left < 0:
+                raise _damaged(ValueError("an entry is longer than stated"))
             file.write(part)
 
 
-def _nested(name: str) -> Exception:
-    return refused(
-        "archive_nested", f"{shown(name)} is itself an archive: pack the files themselves"
-    )
+def _read(entry: Member) -> bytes:
+    try:
+        return entry.read(CHUNK_BYTES)
+    except _DAMAGE as error:
+        raise _damaged(error) from None

@@ -25,6 +25,7 @@ CONFIG: dict[str, Any] = {
     "lora_alpha": 8, "target_modules": ["q_proj"], "bias": "none", "lora_dropout": 0.0,
 }  # fmt: skip
 RANK, N_IN, N_OUT = 4, 6, 5
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
 
 Spoil = Callable[[Path], None]
 
@@ -138,8 +139,21 @@ def _pipe(folder: Path) -> None:
 
 
 def _many_files(folder: Path) -> None:
-    for i in range(40):
+    for i in range(4100):
         (folder / f"{i}.txt").touch()
+
+
+def _pickled(folder: Path) -> None:
+    (folder / WEIGHTS_FILE).rename(folder / "adapter_model.bin")
+
+
+def _emptied(folder: Path) -> None:
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        (folder / name).unlink()
+
+
+def _upper_case(folder: Path) -> None:
+    (folder / CONFIG_FILE).rename(folder / CONFIG_FILE.upper())
 
 
 def _zero_size(header: dict[str, Any]) -> None:
@@ -270,9 +284,14 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "32 IA3": ("peft_type", _config(peft_type="IA3")),
     "32 no type": ("peft_type", _config(peft_type=None)),
     "32 unknown key": ("config_key", _config(lora_magic=1)),
+    "32 variant by an empty object": ("unsupported", _config(arrow_config={})),
+    "32 tied head": ("unsupported", lambda folder: (
+        _renamed(MODULE, "lm_head")(folder),
+        _config(target_modules=["lm_head"], ensure_weight_tying=True)(folder))[0]),
+    "32 flag as text": ("config_value", _config(use_rslora="false")),
     "32 dropout as text": ("config_value", _config(lora_dropout="0.1")),
     "32 path with a terminal escape": ("config_value", _config(base_model_name_or_path="\x1b[2J")),
-    "32 no targets": ("config_value", _config(target_modules=None)),
+    "32 no targets": ("config_value", _config(target_modules=[])),
     "32 target not named": ("not_targeted", _config(target_modules=["v_proj"])),
     "32 target excluded": ("not_targeted", _config(exclude_modules=["q_proj"])),
     "32 target in another block": ("not_targeted", _config(layers_to_transform=[1])),
@@ -280,7 +299,9 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
         f"base_model.model.{MODULE}.lora_magnitude_vector.weight")),
     "32 embedding's tensor": ("unsupported_tensor", _added(
         "base_model.model.model.embed_tokens.lora_embedding_A")),
-    "32 look-ahead": ("pattern", _config(rank_pattern={"(?=q)": 4})),
+    "32 targets of another model": ("not_targeted", lambda folder: (
+        _renamed("q_proj", "w_proj")(folder), _config(target_modules=None)(folder))[0]),
+    "32 look-ahead without end": ("pattern", _config(rank_pattern={"(?=q": 4})),
     "32 back-reference": ("pattern", _config(target_modules=r"(a)\1")),
     "32 patterns without end": ("pattern_cost", _config(
         target_modules=".*" + "((.?){64}){64}" * 140)),
@@ -294,12 +315,12 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "32 half a character": ("config_unreadable", _config_text(b'{"r": "\\ud800"}')),
     "32 deep config": ("config_unreadable", _config_text(_DEEP)),
     "32 config not UTF-8": ("config_unreadable", _config_text(b'{"\xff": 1}')),
-    "33 tokenizer": ("file_tokenizer", _file("tokenizer_config.json")),
-    "33 chat template": ("file_tokenizer", _file("chat_template.jinja")),
-    "33 program": ("file_code", _file("modeling.py")),
     "33 program as card": ("file_code", _file("README.md", b"#!/bin/sh\n")),
-    "33 pickle beside": ("file_pickle", _file("adapter_model.bin")),
-    "33 extra file": ("file_name", _file("notes.docx")),
+    "33 pickle only": ("file_pickle", _pickled),
+    "33 pointer of git LFS": ("lfs_pointer", _weights(LFS_POINTER)),
+    "33 card is a pointer of git LFS": ("lfs_pointer", _file("README.md", LFS_POINTER)),
+    "33 empty folder": ("config_missing", _emptied),
+    "33 other letter case": ("config_missing", _upper_case),
     "33 card is no text": ("file_text", _file("README.md", b"\x80\x04\x95")),
     "33 card with a terminal escape": ("file_text", _file("README.md", b"\x1b[2J")),
     "33 many files": ("folder_entries", _many_files),

@@ -1,7 +1,9 @@
-"""Which files a layer's folder may hold, and how each is opened.
+"""Which files of a folder are a layer's, and how each is opened.
 
-A file is opened once, without following links or waiting on a pipe, and everything after that is
-asked of the open file: a path may mean another file a moment later, an open file may not.
+Beside an adapter lie what its trainer wrote (tokenizer, optimizer, checkpoints) and what systems
+leave behind; all that is named and never opened. A layer's own file is opened once, without
+following links or waiting on a pipe, and everything after that is asked of the open file: a path
+may mean another file a moment later, an open file may not.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from genome.adapter.access_keys import check_secrets
 from genome.adapter.adapter_config import CONFIG_FILE
 from genome.adapter.strict_json import MAX_BYTES as MAX_JSON_BYTES
 from genome.refusals import refused, shown
@@ -23,26 +27,18 @@ WEIGHTS_FILE = "adapter_model.safetensors"
 CARD_FILE = "README.md"
 MANIFEST_FILE = "manifest.json"
 LICENCE_FILES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "NOTICE")
-ALLOWED_FILES = frozenset({CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, MANIFEST_FILE, *LICENCE_FILES})
-MAX_ENTRIES = 32
+TEXTS = frozenset({CARD_FILE, *LICENCE_FILES})
+ALLOWED_FILES = frozenset({CONFIG_FILE, WEIGHTS_FILE, MANIFEST_FILE, *TEXTS})
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst", ".whl", ".lz4")
+MAX_ENTRIES = 4096
+"""In one folder or archive; trainers leave dozens, a repository's history thousands."""
+MAX_NAMED = 12
+"""Entries that are named when a folder is described."""
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 MAX_WEIGHTS_BYTES = 8 << 30
 """Rank 256 on all linears of a 70 B Llama, in bfloat16, is 6.6 GB."""
 MAX_TEXT_BYTES = 1 << 20
 
-_PICKLES = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth")
-_PROGRAMS = (
-    ".bat", ".cmd", ".com", ".dll", ".dylib", ".exe", ".ipynb", ".jar", ".js", ".msi", ".ps1",
-    ".py", ".pyc", ".pyd", ".sh", ".so", ".wasm",
-)  # fmt: skip
-_TOKENIZERS = re.compile(
-    r"(tokenizer|special_tokens|added_tokens|vocab|merges|chat_template|spiece|sentencepiece).*"
-    r"|.*\.(jinja2?|j2|model)", re.ASCII,
-)  # fmt: skip
-_SECRETS = re.compile(
-    r"hf_[A-Za-z0-9]{30}|sk-[A-Za-z0-9_-]{32}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{30}"
-    r"|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|xox[abprs]-[0-9A-Za-z-]{20}"
-    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----"
-)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
@@ -54,55 +50,55 @@ class FileFacts:
     sha256: str
 
 
-def check_name(name: str, also_allowed: Collection[str] = ()) -> None:
-    """Refuse a file that is no part of a layer, by what it looks like.
+class Listing(NamedTuple):
+    """What lies in a folder or archive."""
+
+    files: tuple[str, ...]
+    """Names of a layer's own files, sorted."""
+    left_out: tuple[str, ...]
+    """Everything else, sorted; folders end with '/'."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What to tell whoever offered it: one line, or none."""
+        if not self.left_out:
+            return ()
+        return (f"left where they are, being no part of a layer: {named(self.left_out)}",)
+
+
+def named(names: Sequence[str]) -> str:
+    """Some names on one line, safe to print."""
+    some = [shown(name, 60)[1:-1] for name in names[:MAX_NAMED]]
+    more = [f"{len(names) - MAX_NAMED} more"] if len(names) > MAX_NAMED else []
+    return ", ".join(some + more)
+
+
+def list_files(folder: Path, also_allowed: Collection[str] = ()) -> Listing:
+    """Names of a folder's entries, those of a layer apart from the rest; nothing is opened.
+
+    An empty card or licence says nothing and is left out.
 
     Raises:
-        LayerRejected: file_pickle, file_code, file_tokenizer, file_name.
+        LayerRejected: folder_missing, folder_entries, file_kind, and as `check_complete`.
     """
-    if name in ALLOWED_FILES or name in also_allowed:
-        return
-    low = name[:300].lower()
-    if low.endswith(_PICKLES):
-        raise refused(
-            "file_pickle", f"{shown(name)} is a pickle by its name, which can run code: delete it, "
-            "save the adapter as safetensors"
-        )  # fmt: skip
-    if low.endswith(_PROGRAMS):
-        raise refused(
-            "file_code", f"{shown(name)} is a program by its name: a layer holds no code, delete it"
-        )
-    if _TOKENIZERS.fullmatch(low):
-        raise refused(
-            "file_tokenizer", f"{shown(name)} is part of a tokenizer: a layer uses its base "
-            "model's, delete the file"
-        )  # fmt: skip
-    raise refused(
-        "file_name", f"{shown(name)} is no part of a layer, which may hold "
-        f"{', '.join(sorted({*ALLOWED_FILES, *also_allowed}))}: delete it"
-    )  # fmt: skip
-
-
-def list_files(folder: Path, also_allowed: Collection[str] = ()) -> list[str]:
-    """Names of a folder's files, sorted, each checked.
-
-    Raises:
-        LayerRejected: folder_missing, folder_entries, file_kind, and as `check_name`.
-    """
+    own: list[str] = []
+    others: list[str] = []
     try:
         with os.scandir(folder) as entries:
-            found = []
-            for entry in entries:
-                found.append(entry)
-                if len(found) > MAX_ENTRIES:
+            for n, entry in enumerate(entries):
+                if n == MAX_ENTRIES:
                     raise refused(
                         "folder_entries", f"a layer's folder has at most {MAX_ENTRIES} entries, "
                         "this one has more: give the adapter's own folder"
                     )  # fmt: skip
-            for entry in found:
-                if not entry.is_file(follow_symlinks=False):
+                if entry.name not in ALLOWED_FILES and entry.name not in also_allowed:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    others.append(entry.name + "/" * is_folder)
+                elif not entry.is_file(follow_symlinks=False):
                     raise _wrong_kind(entry.name, "a link, a folder or a device")
-                check_name(entry.name, also_allowed)
+                elif entry.name in TEXTS and not entry.stat(follow_symlinks=False).st_size:
+                    others.append(entry.name)
+                else:
+                    own.append(entry.name)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         why = "does not exist" if missing else f"is no readable folder ({error.strerror})"
@@ -112,7 +108,49 @@ def list_files(folder: Path, also_allowed: Collection[str] = ()) -> list[str]:
         ) from None  # fmt: skip
     except ValueError:  # a NUL in the path
         raise refused("folder_missing", f"{shown(str(folder))} is no path: correct it") from None
-    return sorted(entry.name for entry in found)
+    listing = Listing(tuple(sorted(own)), tuple(sorted(others)))
+    check_complete(listing, shown(str(folder), 300))
+    return listing
+
+
+def check_complete(listing: Listing, where: str) -> None:
+    """Refuse a folder or archive without an adapter, by what it holds instead.
+
+    Raises:
+        LayerRejected: config_missing, weights_missing, file_pickle, archive_nested.
+    """
+    if not listing.files and not listing.left_out:
+        raise refused("config_missing", f"{where} is empty: {_GIVE}")
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if name not in listing.files:
+            code, why = _instead(name, listing.left_out)
+            raise refused(code, f"{where} has no {name}: {why}")
+
+
+_GIVE = "give the folder PEFT's save_pretrained wrote"
+
+
+def _instead(missing: str, others: Sequence[str]) -> tuple[str, str]:
+    """Refusal code, and what is there in place of a file and what to do about it."""
+    code = "config_missing" if missing == CONFIG_FILE else "weights_missing"
+    for other in others:
+        if other.lower() == missing:
+            return code, f"{shown(other)} is spelled otherwise: rename it to {missing}"
+    if "adapters.safetensors" in others:
+        return code, "it is an adapter of mlx-lm, not of PEFT: train or convert it with PEFT"
+    if missing == WEIGHTS_FILE and "adapter_model.bin" in others:
+        return "file_pickle", (
+            "'adapter_model.bin' is a pickle, which can run code: load the adapter with PEFT where "
+            "you trust it, then save_pretrained"
+        )
+    if any(other.startswith("adapter_model-") for other in others):
+        return code, "the weights are in several files: save them with a larger max_shard_size"
+    if "config.json" in others:
+        return code, f"it is a whole model: {_GIVE}, or train the model as an adapter"
+    archive = next((other for other in others if other.lower().endswith(ARCHIVES)), "")
+    if archive:
+        return "archive_nested", f"{shown(archive)} is an archive: give that, or what is in it"
+    return code, f"it holds {named(others) or 'nothing else'}: {_GIVE}"
 
 
 def open_file(folder: Path, name: str, max_bytes: int) -> tuple[int, int]:
@@ -174,7 +212,22 @@ def read_small(folder: Path, name: str, max_bytes: int = MAX_JSON_BYTES) -> tupl
             ) from None  # fmt: skip
     if len(data) != size:
         raise refused("file_changed", f"{shown(name)} changed while it was read: offer it again")
+    check_no_pointer(name, data)
     return data, FileFacts(size, hashlib.sha256(data).hexdigest())
+
+
+def check_no_pointer(name: str, begin: bytes) -> None:
+    """Refuse what git LFS leaves in place of a large file that was not fetched.
+
+    Raises:
+        LayerRejected: lfs_pointer.
+    """
+    if begin.startswith(LFS_POINTER):
+        raise refused(
+            "lfs_pointer",
+            f"{shown(name)} is a pointer file of git LFS, not the file itself: "
+            "fetch the real one with `git lfs pull`",
+        )
 
 
 def check_text(name: str, data: bytes) -> None:
@@ -197,20 +250,6 @@ def check_text(name: str, data: bytes) -> None:
             "file_text", f"{shown(name)} holds the control character {shown(control[0])}: delete it"
         )
     check_secrets(name, text)
-
-
-def check_secrets(where: str, text: str) -> None:
-    """Refuse what would publish a password; the secret itself is not repeated.
-
-    Raises:
-        LayerRejected: secret.
-    """
-    found = _SECRETS.search(text)
-    if found:
-        raise refused(
-            "secret", f"{shown(where)} holds what looks like an access key ({shown(found[0][:4])}"
-            "...): delete it and revoke the key"
-        )  # fmt: skip
 
 
 def _wrong_kind(name: str, what: str) -> Exception:

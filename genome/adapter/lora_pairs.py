@@ -2,19 +2,38 @@
 
 base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight
 [prefix, optional]  module path                  factor [adapter's name, optional]
+
+Trainers that save through a wrapper (torch.compile, FSDP, DDP) leave its name in the path; a path
+is freed of those that no model has itself.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from genome.adapter.header_scanner import TensorEntry
 from genome.refusals import refused, shown
 
 PEFT_PREFIX = "base_model.model."
+MAX_SHOWN = 150
+"""Letters of a tensor's name in a message: wrappers make them long, and the end tells most."""
 _FACTOR = re.compile(r"(.+)\.lora_([AB])(?:\.([A-Za-z0-9_\-]+))?\.weight")
+_WRAPPERS = frozenset(
+    (
+        "_orig_mod",
+        "_fsdp_wrapped_module",
+        "_fpw_module",
+        "_checkpoint_wrapped_module",
+        "_forward_module",
+        "_module",
+    )
+)
+"""Names under which torch.compile, FSDP, activation checkpoints, Lightning and Opacus hold what
+they wrap."""
+_OUTERMOST = "module."
+"""Under which DDP and DeepSpeed hold the whole model."""
 _VARIANTS = (
     "lora_embedding_", "lora_magnitude_vector", "modules_to_save", "trainable_tokens_", "lora_bias",
     ".bias", "base_layer", "lora_mobile", "prompt_", "ia3_", "vera_", "hada_", "lokr_", "oft_",
@@ -45,8 +64,8 @@ def pair_up(entries: Iterable[TensorEntry]) -> dict[str, Pair]:
         adapters.add(adapter)
         if len(adapters) > 1 or factor in halves.setdefault(module, {}):
             raise refused(
-                "tensor_clash", f"tensor {shown(entry.name)} is a factor that another name gives "
-                "already, or of a second adapter: save one adapter a file"
+                "tensor_clash", f"tensor {shown(entry.name, MAX_SHOWN)} is a factor that another "
+                "name gives already, or of a second adapter: save one adapter a file"
             )  # fmt: skip
         halves[module][factor] = entry
     pairs = {}
@@ -61,19 +80,38 @@ def pair_up(entries: Iterable[TensorEntry]) -> dict[str, Pair]:
     return pairs
 
 
+def unwrapped(path: str) -> str:
+    """A module's path in the base model itself, without PEFT's prefix and without wrappers."""
+    path = ".".join(part for part in path.split(".") if part not in _WRAPPERS)
+    path = f".{path}".rpartition(f".{PEFT_PREFIX}")[2].removeprefix(".")
+    while path.startswith(_OUTERMOST):
+        path = path.removeprefix(_OUTERMOST)
+    return path
+
+
+def renamed(pairs: Mapping[str, Pair]) -> list[str]:
+    """Names of tensors that PEFT writes otherwise, and would pass over when it reads them."""
+    return [
+        entry.name
+        for module, pair in pairs.items()
+        for factor, entry in zip("AB", pair, strict=True)
+        if entry.name != f"{PEFT_PREFIX}{module}.lora_{factor}.weight"
+    ]
+
+
 def _read_name(name: str) -> tuple[str, str, str]:
     """Module path, "A" or "B", and the adapter's name if there is one."""
-    match = _FACTOR.fullmatch(name.removeprefix(PEFT_PREFIX))
+    match = _FACTOR.fullmatch(unwrapped(name))
     if match is None or "modules_to_save" in name:
         variant = next((part for part in _VARIANTS if part in name), "")
         if variant:
             raise refused(
-                "unsupported_tensor", f"tensor {shown(name)} belongs to a variant that is not "
-                f"supported ({variant.strip('._')}): train plain LoRA"
+                "unsupported_tensor", f"tensor {shown(name, MAX_SHOWN)} belongs to a variant "
+                f"that is not supported ({variant.strip('._')}): train plain LoRA"
             )  # fmt: skip
         raise refused(
-            "unknown_tensor", f"tensor {shown(name)} is no LoRA factor, whose name ends with "
-            "lora_A.weight or lora_B.weight: save the adapter with PEFT"
+            "unknown_tensor", f"tensor {shown(name, MAX_SHOWN)} is no LoRA factor, whose name "
+            "ends with lora_A.weight or lora_B.weight: save the adapter with PEFT"
         )  # fmt: skip
     return match[1], match[2], match[3] or ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from genome.refusals import refused, shown
@@ -14,6 +14,7 @@ MAX_REPEAT = 64
 MAX_STEPS = 2_000_000
 """Tree nodes visited for all patterns and names of one adapter: about a second."""
 _COUNT = re.compile(r"\{([0-9]{1,3})(,?)([0-9]{0,3})\}")
+_LITERAL = re.compile(r"(?:(?:[A-Za-z0-9_\-]|\\[._\-])(?![*+?{])){2,}")
 _WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _DIGIT = frozenset("0123456789")
 _ALL = frozenset(map(chr, range(32, 127)))
@@ -49,6 +50,14 @@ class Name:
         word = [False, *(char in _WORD for char in text), False]
         self.boundaries = sum(1 << i for i in range(len(text) + 1) if word[i] != word[i + 1])
 
+    def begins(self, text: str) -> int:
+        """The places where a text of two letters or more begins."""
+        mask, at = 0, self.text.find(text)
+        while at >= 0:
+            mask |= 1 << at
+            at = self.text.find(text, at + 1)
+        return mask
+
     def one_of(self, chars: frozenset[str]) -> int:
         """Where any of these letters stands."""
         if chars not in self.unions:
@@ -66,6 +75,16 @@ def _letters(chars: frozenset[str]) -> Step:
     return lambda name, mask: (mask & name.one_of(chars)) << 1
 
 
+def _literal(text: str) -> Step:
+    return lambda name, mask: (mask & name.begins(text)) << len(text)
+
+
+def _onwards(least: int, name: Name, mask: int) -> int:
+    """`.{least,}`: every place that far behind the first, or further."""
+    begin = (mask & -mask) << least
+    return max(0, (2 << len(name.text)) - begin) if begin else 0
+
+
 def _begin(_: Name, mask: int) -> int:
     return mask & 1
 
@@ -78,12 +97,39 @@ def _boundary(name: Name, mask: int) -> int:
     return mask & name.boundaries
 
 
+def _ahead(part: Step, wanted: bool) -> Step:
+    """Look-ahead, `(?=...)` and `(?!...)`: each position alone, as they must not mix."""
+
+    def step(name: Name, mask: int) -> int:
+        kept, left = 0, mask
+        while left:
+            name.steps.spend(1)
+            place = left & -left
+            left ^= place
+            if bool(part(name, place)) is wanted:
+                kept |= place
+        return kept
+
+    return step
+
+
+def _behind(part: Step, wanted: bool) -> Step:
+    """Look-behind, `(?<=...)` and `(?<!...)`: where the part may end, begun anywhere."""
+
+    def step(name: Name, mask: int) -> int:
+        ends = part(name, (2 << len(name.text)) - 1)
+        return mask & ends if wanted else mask & ~ends
+
+    return step
+
+
 def _sequence(parts: list[Step]) -> Step:
     def step(name: Name, mask: int) -> int:
-        name.steps.spend(1 + len(parts))
+        name.steps.spend(1)
         for part in parts:
             if not mask:
                 return 0
+            name.steps.spend(1)
             mask = part(name, mask)
         return mask
 
@@ -98,6 +144,9 @@ def _either(branches: list[Step]) -> Step:
 
 
 def _repeat(part: Step, least: int, most: int | None) -> Step:
+    if part is _letters(_ALL) and most is None:  # `.*`, in nearly every pattern
+        return functools.partial(_onwards, least)
+
     def step(name: Name, mask: int) -> int:
         for _ in range(least):
             name.steps.spend(1)
@@ -115,13 +164,31 @@ def _repeat(part: Step, least: int, most: int | None) -> Step:
     return step
 
 
+_ANCHORS: Mapping[str, Step] = {
+    "b": _boundary,
+    "B": lambda name, mask: mask & ~name.boundaries,
+    "A": _begin,
+    "Z": _end,
+}
+_GROUP = re.compile(r"\?(?::|P<[A-Za-z_][A-Za-z0-9_]*>|=|!|<=|<!)|(?!\?)")
+_LOOKS: Mapping[str, Callable[[Step], Step]] = {
+    "?=": lambda part: _ahead(part, True),
+    "?!": lambda part: _ahead(part, False),
+    "?<=": lambda part: _behind(part, True),
+    "?<!": lambda part: _behind(part, False),
+}
+
+
 @dataclass(slots=True)
 class Parser:
     pattern: str
     at: int = 0
     depth: int = field(default=0)
+    ignore_case: bool = False
 
     def parse(self) -> Step:
+        if self.pattern.startswith("(?i)"):
+            self.at, self.ignore_case = 4, True
         step = self.alternatives()
         if self.at != len(self.pattern):
             raise self.wrong("a ')' without '('")
@@ -137,8 +204,17 @@ class Parser:
     def concatenation(self) -> Step:
         parts: list[Step] = []
         while self.peek() not in ("", "|", ")"):
-            parts.append(self.repeated())
+            text = "" if self.ignore_case else self.literal()
+            parts.append(_literal(text) if text else self.repeated())
         return _sequence(parts)
+
+    def literal(self) -> str:
+        """The letters from here on that no count follows; empty if they are fewer than two."""
+        run = _LITERAL.match(self.pattern, self.at)
+        if run is None:
+            return ""
+        self.at = run.end()
+        return run[0].replace("\\", "")
 
     def repeated(self) -> Step:
         part, is_anchor = self.atom()
@@ -167,14 +243,15 @@ class Parser:
         char = self.peek()
         self.at += 1
         if char == "(":
-            return self.group(), False
+            return self.group()
         if char == "[":
             return _letters(self.char_class()), False
         if char == "\\":
-            if self.peek() == "b":
+            anchor = _ANCHORS.get(self.peek())
+            if anchor is not None:
                 self.at += 1
-                return _boundary, True
-            return _letters(self.escaped()), False
+                return anchor, True
+            return self.letters(self.escaped()), False
         if char == ".":
             return _letters(_ALL), False
         if char in "^$":
@@ -182,13 +259,14 @@ class Parser:
         if char in "*+?{" or char not in _ALL:
             self.at -= 1
             raise self.wrong("a count of nothing, or a letter no module name has")
-        return _letters(frozenset(char)), False
+        return self.letters(frozenset(char)), False
 
-    def group(self) -> Step:
-        if self.peek() == "?":
-            if self.pattern[self.at : self.at + 2] != "?:":
-                raise self.wrong("a group of a special kind")
-            self.at += 2
+    def group(self) -> tuple[Step, bool]:
+        """A group and whether it is an anchor, which takes no letters and cannot be counted."""
+        kind = _GROUP.match(self.pattern, self.at)
+        if kind is None:
+            raise self.wrong("a group of a special kind")
+        self.at = kind.end()
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.wrong(f"more than {MAX_DEPTH} nested groups")
@@ -197,7 +275,14 @@ class Parser:
         if self.peek() != ")":
             raise self.wrong("a '(' without ')'")
         self.at += 1
-        return step
+        look = _LOOKS.get(kind[0])
+        return (look(step), True) if look else (step, False)
+
+    def letters(self, chars: frozenset[str]) -> Step:
+        """One of these letters, in either case under `(?i)`."""
+        if self.ignore_case:
+            chars = frozenset(other for char in chars for other in (char.lower(), char.upper()))
+        return _letters(chars)
 
     def escaped(self) -> frozenset[str]:
         char = self.peek()
@@ -225,6 +310,8 @@ class Parser:
                 low = frozenset(map(chr, range(ord(max(low)), ord(max(high)) + 1)))
             chars |= low
         self.at += 1
+        if self.ignore_case:
+            chars = {other for char in chars for other in (char.lower(), char.upper())}
         return _ALL - chars if negated else frozenset(chars)
 
     def class_member(self) -> frozenset[str]:

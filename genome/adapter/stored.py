@@ -16,7 +16,7 @@ import numpy as np
 from genome.adapter.adapter_config import CONFIG_FILE, parse_config
 from genome.adapter.layer_files import MAX_WEIGHTS_BYTES, WEIGHTS_FILE, open_file, read_small
 from genome.adapter.lora_pairs import pair_up
-from genome.adapter.tensor_values import CanonicalDigest, read_tensor
+from genome.adapter.tensor_values import CanonicalDigest, read_tensor, unpadded
 from genome.refusals import refused
 from genome.validate import BASE_KEY, check_pairs, read_header
 
@@ -40,7 +40,7 @@ def read_stored(folder: Path, digest: str) -> tuple[str, list[tuple[str, np.ndar
                 b = read_tensor(descriptor, pairs[module].b)
                 b *= np.float32(updates[module].scaling)
                 hasher.submit(canonical.update, module, a, b)
-                factors.append((module, a, b))
+                factors.append((module, *unpadded(a, b)))
     finally:
         os.close(descriptor)
     if canonical.hexdigest() != digest:

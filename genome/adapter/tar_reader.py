@@ -1,21 +1,33 @@
 """A small tar reader that holds one block in memory.
 
 Python's `tarfile` reads a pax or GNU header of any stated size into memory. This one knows plain
-files and folders, skips small pax headers that only state times and owners (Python's `shutil`
-writes one before each file), and refuses every other kind of entry.
+files and folders, reads long names from small pax and GNU headers, skips what else those state of
+times and owners (Python's `shutil` writes one before each file), reports links and devices as what
+they are, and refuses every other kind of entry.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
+from genome.errors import LayerRejected
 from genome.refusals import refused, shown
 
 BLOCK = 512
 MAX_PAX_BYTES = 8192
-_HARMLESS = (b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment")
+_HARMLESS = (
+    b"mtime",
+    b"atime",
+    b"ctime",
+    b"uid",
+    b"gid",
+    b"uname",
+    b"gname",
+    b"comment",
+    b"linkpath",
+)
 _HARMLESS_PREFIX = (b"LIBARCHIVE.", b"SCHILY.dev", b"SCHILY.ino", b"SCHILY.nlink", b"SCHILY.xattr")
 _SKIP_BYTES = 1 << 20
 """Zeros that may follow the last entry (writers fill up to 10 KiB or more)."""
@@ -27,8 +39,20 @@ class _Stream(Protocol):
     def read(self, n: int, /) -> bytes: ...
 
 
-def tar_entries(file: BinaryIO, max_entries: int) -> Iterator[tuple[str, Callable[[int], bytes]]]:
-    """Path and reader of every regular file of a tar or tar.gz; read each before the next.
+class Member(NamedTuple):
+    """A file, link or device of an archive."""
+
+    path: str
+    n_bytes: int
+    """As the archive states it."""
+    fault: LayerRejected | None
+    """Why it cannot be read as a plain file."""
+    read: Callable[[int], bytes]
+    """The next bytes, at most so many; empty at the end."""
+
+
+def tar_entries(file: BinaryIO, max_entries: int) -> Iterator[Member]:
+    """Every entry of a tar or tar.gz but its folders; read each before the next.
 
     Raises:
         LayerRejected: archive_link, archive_bomb, archive_kind.
@@ -38,6 +62,7 @@ def tar_entries(file: BinaryIO, max_entries: int) -> Iterator[tuple[str, Callabl
     file.seek(0)
     stream: _Stream = gzip.GzipFile(fileobj=file, mode="rb") if head == b"\x1f\x8b" else file
     n_headers = 0
+    long_path = ""
     while True:
         block = _exactly(stream, BLOCK)
         if not block.strip(b"\0"):
@@ -48,19 +73,30 @@ def tar_entries(file: BinaryIO, max_entries: int) -> Iterator[tuple[str, Callabl
             raise refused("archive_bomb", f"the archive has over {n_headers - 1} headers: pack one "
                           "adapter only")  # fmt: skip
         path, size, kind = _header(block)
+        if kind in (b"x", b"g", b"L", b"K"):
+            long_path = _long_path(stream, size, kind) or long_path
+            continue
+        path, long_path = long_path or path, ""
         if kind in (b"0", b"\0", b"7") and not path.endswith("/"):
             body = _Body(stream, size)
-            yield path, body.read
+            yield Member(path, size, None, body.read)
             body.finish()
-        elif kind in (b"5", b"0", b"\0") and size == 0:
-            continue
-        elif kind in (b"x", b"g"):
-            _check_pax(stream, size)
-        else:
-            raise refused(
-                "archive_link", f"{shown(path)} is a link, a device or of an unusual kind "
-                f"({shown(kind)}): pack plain files with short names"
-            )  # fmt: skip
+        elif kind in _WITHOUT_DATA and size == 0:
+            yield Member(path, 0, _unusual(path, kind), lambda _: b"")
+        elif not (kind in (b"5", b"0", b"\0") and size == 0):
+            raise _unusual(path, kind)
+
+
+_WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"6")
+"""Links, devices and pipes."""
+
+
+def _unusual(path: str, kind: bytes) -> LayerRejected:
+    return refused(
+        "archive_link",
+        f"{shown(path)} is a link, a device or of an unusual kind ({shown(kind)}): "
+        "pack plain files",
+    )
 
 
 class _Body:
@@ -94,7 +130,7 @@ def _header(block: bytes) -> tuple[str, int, bytes]:
     if block[257:263] == b"ustar\0":
         prefix = block[345:500].split(b"\0")[0]
         name = prefix + b"/" + name if prefix else name
-    return name.decode("utf-8", "surrogateescape"), _octal(block[124:136]), block[156:157]
+    return _text(name), _octal(block[124:136]), block[156:157]
 
 
 def _octal(field: bytes) -> int:
@@ -104,22 +140,32 @@ def _octal(field: bytes) -> int:
     return int(digits, 8)
 
 
-def _check_pax(stream: _Stream, size: int) -> None:
-    """Skip a pax header, unless it changes the next entry's name, size or kind."""
+def _long_path(stream: _Stream, size: int, kind: bytes) -> str:
+    """The next entry's path, if this header states it; anything else it changes is refused."""
     if size > MAX_PAX_BYTES:
         raise refused("archive_bomb", f"a pax header has {size} bytes, the limit is "
                       f"{MAX_PAX_BYTES}: pack with `tar --format=ustar`")  # fmt: skip
     data = _exactly(stream, size)
     _exactly(stream, -size % BLOCK)
+    if kind in (b"L", b"K"):
+        return _text(data.split(b"\0")[0]) if kind == b"L" else ""
+    path = ""
     while data:
         length, space, _ = data[:24].partition(b" ")
         if not space or not length.isdigit() or not 5 <= int(length) <= len(data):
             raise ValueError("a damaged pax header")
-        key = data[len(length) + 1 : int(length)].partition(b"=")[0]
-        if key not in _HARMLESS and not key.startswith(_HARMLESS_PREFIX):
+        key, _, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
+        if key == b"path" and kind == b"x":
+            path = _text(value)
+        elif key not in _HARMLESS and not key.startswith(_HARMLESS_PREFIX):
             raise refused("archive_link", f"a pax header sets {shown(key)}: pack plain files with "
                           "`tar --format=ustar`")  # fmt: skip
         data = data[int(length) :]
+    return path
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _exactly(stream: _Stream, n_bytes: int) -> bytes:

@@ -145,6 +145,19 @@ def read_tensor(
     return values.reshape(entry.shape)
 
 
+def unpadded(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A module's factors without the last ranks that are zero in both, of which one may stay.
+
+    A layer is written with one rank for all its modules; this takes away what was added.
+    """
+    rank = a.shape[0]
+    while rank > 1 and not a[rank - 1].any() and not b[:, rank - 1].any():
+        rank -= 1
+    if rank == a.shape[0]:
+        return a, b
+    return np.ascontiguousarray(a[:rank]), np.ascontiguousarray(b[:, :rank])
+
+
 class CanonicalDigest:
     """The digest that names a layer, fed module by module in sorted order."""
 
@@ -152,8 +165,8 @@ class CanonicalDigest:
         self._digest = hashlib.sha256()
 
     def update(self, module: str, a: np.ndarray, b: np.ndarray) -> None:
-        """Add a module's factors, float32, scaling folded into B."""
-        for factor, values in (("A", a), ("B", b)):
+        """Add a module's factors, float32, scaling folded into B; zeros behind them are no part."""
+        for factor, values in zip("AB", unpadded(a, b), strict=True):
             head = f"{module}\n{factor}\ntorch.float32\n{values.shape}\n"
             self._digest.update(head.encode())
             self._digest.update(np.ascontiguousarray(values, "<f4").data)

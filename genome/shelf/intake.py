@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from genome.adapter.card import CardFacts, CardMetric
-from genome.adapter.layer_files import MANIFEST_FILE, MAX_TEXT_BYTES, read_small
+from genome.adapter.layer_files import MANIFEST_FILE, MAX_TEXT_BYTES, list_files, read_small
 from genome.errors import LayerRejected, LibraryError, LicenceTextError
 from genome.files import sync
 from genome.licence import canonical
@@ -27,7 +26,7 @@ from genome.refusals import refused, shown
 from genome.shelf.admission import admit
 from genome.shelf.catalogue import Catalogue
 from genome.shelf.layer_rows import Entry, put_layers, row_of
-from genome.shelf.manifest import Manifest
+from genome.shelf.manifest import Manifest, plain_name
 from genome.shelf.signing import SigningKey, TrustPolicy
 from genome.shelf.store import LayerStore, copy_files
 
@@ -60,28 +59,38 @@ class Intake:
     def take_folder(
         self, source: Path, manifest: Manifest | None, changes: Mapping[str, Any],
         policy: TrustPolicy, *, key: SigningKey | None = None,
+        say: Callable[[str], object] = lambda _: None,
     ) -> str:  # fmt: skip
         """Store a copy of a PEFT folder, or of what an archive holds.
 
         Args:
             manifest: Used instead of the folder's own, if it has one.
             changes: Fields of the manifest to set.
+            say: Is told in the end what was left out or read otherwise than written, a line each.
 
         Raises:
             LayerRejected: Whatever is wrong with it.
             OSError: The disk is full or refuses.
         """
 
+        notes: list[str] = []
+
         def choose(checked: CheckedFolder) -> Manifest:
+            notes.extend(checked.notes)
             return _chosen_manifest(checked, source, manifest, changes)
 
         with self.store.stage() as stage:
             if source.is_file():
                 from genome.adapter.archive import unpack
 
-                unpack(source, stage)
-                return self._take(stage, {}, choose, policy, key)
-            return self._take(stage, copy_files(source, stage), choose, policy, key)
+                unpack(source, stage, say=notes.append)
+                digest = self._take(stage, {}, choose, policy, key)
+            else:
+                notes.extend(list_files(source).notes())
+                digest = self._take(stage, copy_files(source, stage), choose, policy, key)
+        for note in notes:
+            say(note)
+        return digest
 
     def amend(self, digest: str, change: Callable[[Manifest], Manifest]) -> Manifest:
         """Replace a stored layer's manifest, which must stay unsigned or be signed anew.
@@ -119,6 +128,8 @@ class Intake:
                         "check the disk"
                     )  # fmt: skip
             manifest = bind(choose(checked), checked)
+            if checked.renamed and not manifest.signature:  # what is signed stays as it is
+                manifest = _written_anew(manifest, checked)
         if key is not None:
             manifest = key.signed(manifest)
         policy.check(manifest)
@@ -230,6 +241,17 @@ def bind(manifest: Manifest, checked: CheckedFolder) -> Manifest:
     return replace(manifest, digest=checked.digest, files=files, base_model=base_model)
 
 
+def _written_anew(manifest: Manifest, checked: CheckedFolder) -> Manifest:
+    """The folder with PEFT's own names of the tensors, which PEFT passes over otherwise."""
+    from genome.layer import Layer
+    from genome.validate import check_folder
+
+    layer = Layer.from_checked(checked)
+    layer.to_peft(checked.path, base_model_path=checked.config.base_model_path)
+    with check_folder(checked.path) as anew:
+        return bind(replace(manifest, files={}), anew)
+
+
 def _check_files(label: str, listed: Mapping[str, str], found: Mapping[str, str]) -> None:
     for name in sorted(found.keys() - listed.keys()):
         raise refused("file_unlisted", f"{label} does not list {shown(name)}: delete that file")
@@ -310,7 +332,7 @@ def suggested_name(source: Path) -> str:
     stem = source.resolve().name.lower()
     for ending in (".zip", ".tar.gz", ".tgz", ".tar"):
         stem = stem.removesuffix(ending)
-    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64] or "layer"
+    return plain_name(stem)
 
 
 def card_facts(manifest: Manifest) -> CardFacts:

@@ -321,8 +321,13 @@ def check_name(name: object) -> str:
         return name
     raise refused(
         "manifest_name", f"a layer's name must be 1-64 characters of a-z 0-9 . _ - and begin with "
-        f"a letter or digit, not {shown(name)}: choose another"
+        f"a letter or digit, not {shown(name)}: use {plain_name(str(name)[:200])!r}"
     )  # fmt: skip
+
+
+def plain_name(text: str) -> str:
+    """The nearest text that may be a layer's name."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64] or "layer"
 
 
 def version_order(version: object) -> int:

@@ -155,7 +155,7 @@ def copy_files(source: Path, into: Path) -> dict[str, str]:
         LayerRejected: A name, kind or size that no layer has.
     """
     hashes = {}
-    for name in list_files(source):
+    for name in list_files(source).files:
         limit = MAX_WEIGHTS_BYTES if name == WEIGHTS_FILE else MAX_TEXT_BYTES
         descriptor, _ = open_file(source, name, limit)
         digest = hashlib.sha256()

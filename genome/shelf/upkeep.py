@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from genome.adapter.layer_files import named
 from genome.errors import LayerRejected, LibraryBusyError, LibraryError
 from genome.shelf.ancestry import circular, closure
 from genome.shelf.catalogue import Catalogue
@@ -98,6 +99,11 @@ def verify(store: LayerStore, catalogue: Catalogue, policy: TrustPolicy) -> list
                 manifest = read_manifest(folder)
                 with check_folder(folder) as checked:
                     bind(manifest, checked)
+                if checked.left_out:
+                    problem = (
+                        f"files lie in {folder} that are none of it: {named(checked.left_out)}"
+                    )
+                    found.append(Finding(digest, problem, "delete them"))
             except (LayerRejected, LibraryError) as error:
                 found.append(Finding(digest, str(error), again))
                 continue

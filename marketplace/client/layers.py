@@ -52,7 +52,7 @@ class LayersClient(ClientBase):
             LayerRejected: The folder holds something that is no part of a layer.
             ServiceError: The service's own check refused it.
         """
-        names = sorted(list_files(folder), key=lambda name: (name == WEIGHTS_FILE, name))
+        names = sorted(list_files(folder).files, key=lambda name: (name == WEIGHTS_FILE, name))
         for name in names:
             if name in leave_out:
                 continue

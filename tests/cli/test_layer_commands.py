@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from genome.adapter.hostile import LFS_POINTER
 from genome.library import Library, Manifest, Parent, Receipt
 from genome.testing import random_layer, tiny_llama
 from persona.persona import Persona, PersonaStore
@@ -142,3 +143,48 @@ def test_listing_layers_loads_no_torch(run: Run, source: Path, tmp_path: Path) -
             [sys.executable, "-c", code, command], capture_output=True, text=True, check=True
         )
         assert done.stdout.splitlines()[-1] == "[]", done.stdout
+
+
+def test_a_trainers_folder_and_its_zip_are_imported_and_the_rest_named(
+    run: Run, source: Path, tmp_path: Path
+) -> None:
+    """In one line; an archive made by Finder as well."""
+    for name in ("optimizer.pt", "tokenizer.json", "training_args.bin"):
+        (source / name).write_bytes(b"\x80\x04")
+    (source / "checkpoint-9").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "._sorter").write_bytes(b"\0")
+    said = run("import", source)
+    assert "left where they are, being no part of a layer: checkpoint-9/, optimizer.pt, " in said
+    shutil.copytree(source, tmp_path / "zipped" / "sorter")
+    shutil.copytree(tmp_path / "__MACOSX", tmp_path / "zipped" / "__MACOSX")
+    archive = shutil.make_archive(str(tmp_path / "sorter"), "zip", tmp_path / "zipped")
+    said = run("import", archive)
+    assert "__MACOSX/, optimizer.pt, " in said and "sorter 1.0.0 is in the library" in said
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda f: (f / "adapter_model.safetensors").write_bytes(LFS_POINTER), "`git lfs pull`"),
+        (lambda f: (f / "adapter_config.json").rename(f / "ADAPTER_CONFIG.JSON"), "rename it to"),
+        (lambda f: [p.unlink() for p in f.iterdir()], "is empty: give the folder"),
+        (
+            lambda f: (f / "README.md").write_text("sk-" + "Ab3" * 16),
+            "'README.md' holds what looks",
+        ),
+    ],
+)
+def test_what_is_in_the_way_is_said_in_one_line(
+    run: Run, source: Path, spoil: Callable[[Path], object], text: str
+) -> None:
+    """Exit code 1, nothing stored."""
+    spoil(source)
+    said = run("import", source)
+    assert text in said and "Traceback" not in said
+    assert "sorter" not in run("list")
+
+
+def test_a_name_in_capitals_is_answered_with_the_one_to_use(run: Run, source: Path) -> None:
+    assert "use 'sql-helper'" in run("import", source, "--name", "SQL Helper")
+    assert "sql-helper 1.0.0 is in" in run("import", source.rename(source.parent / "SQL Helper"))

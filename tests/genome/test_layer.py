@@ -14,8 +14,10 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from genome.adapter.card import CardFacts
+from genome.compose import merge
 from genome.errors import BaseModelMismatchError, LayerRejected
 from genome.layer import CONFIG_FILE, WEIGHTS_FILE, Factors, Layer
+from genome.library import Library, Manifest
 from genome.testing import random_layer, tiny_llama
 from genome.validate import check_folder
 
@@ -183,6 +185,71 @@ def test_a_round_trip_keeps_every_bit(tmp_path: Path, base: str) -> None:
         for mine, other in zip(pair, again.factors[module], strict=True):
             assert torch.equal(mine, other)
     assert random_layer(tiny_llama(), seed=1).digest != random_layer(tiny_llama()).digest
+
+
+def naive_logits(model: Any, folder: Path) -> torch.Tensor:
+    """As a reader that knows no patterns: lora_alpha by each tensor's own rank."""
+    tensors = load_file(folder / WEIGHTS_FILE)
+    alpha = json.loads((folder / CONFIG_FILE).read_text())["lora_alpha"]
+    changed = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, a in tensors.items():
+            if name.endswith("lora_A.weight"):
+                path = name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")
+                b = tensors[name.replace("lora_A", "lora_B")]
+                linear = changed.get_submodule(path)
+                update = alpha / a.shape[0] * (b @ a)
+                linear.weight += update if isinstance(linear, torch.nn.Linear) else update.T
+    return logits(changed)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_reader_scales_an_exported_layer_alike(tmp_path: Path, base: str) -> None:
+    """Whether it knows patterns or divides alpha by the configuration's or a tensor's own rank."""
+    model, layer = uneven_layer(base)
+    layer.to_peft(tmp_path, fan_in_fan_out=base == "gpt2")
+    config = json.loads((tmp_path / CONFIG_FILE).read_text())
+    ranks = {t.shape[0] for n, t in load_file(tmp_path / WEIGHTS_FILE).items() if "lora_A" in n}
+    assert ranks == {config["r"]} == {config["lora_alpha"]} == {layer.rank}
+    assert not config.get("rank_pattern") and not config.get("alpha_pattern")
+    right = logits_with(model, layer)
+    torch.testing.assert_close(naive_logits(model, tmp_path), right, atol=1e-5, rtol=1e-5)
+
+
+def test_a_merge_of_unequal_ranks_is_read_alike_by_every_reader(tmp_path: Path) -> None:
+    """Rank 4 on some modules and rank 8 on others: 1.7 times too much for a naive reader before.
+
+    The library stores and exports it in the same form, under the digest it has in memory.
+    """
+    model = tiny_llama()
+    small, large = random_layer(model, rank=2), random_layer(model, rank=8, seed=1)
+    some = {m: f for m, f in small.factors.items() if "q_proj" in m or "v_proj" in m}
+    others = {m: f for m, f in large.factors.items() if "v_proj" in m or "up_proj" in m}
+    merged = merge([Layer("tiny", some), Layer("tiny", others)], [1.0, 0.5], rank=16)
+    assert len({a.shape[0] for a, _ in merged.factors.values()}) > 1
+    library = Library.open(tmp_path)
+    digest = library.add(merged, Manifest("merged", base_model="tiny"))
+    assert digest == merged.digest == library.get(digest).digest
+    folder = library.export(digest, tmp_path / "out")
+    right = logits_with(model, merged)
+    torch.testing.assert_close(naive_logits(model, folder), right, atol=1e-5, rtol=1e-5)
+    theirs = logits(PeftModel.from_pretrained(copy.deepcopy(model), str(folder)).eval())
+    torch.testing.assert_close(theirs, right, atol=1e-5, rtol=1e-5)
+
+
+def test_zeros_behind_the_last_rank_are_no_part_of_a_layer(tmp_path: Path) -> None:
+    """Filled up or not, it has one digest; a rank whose A alone is not zero is one."""
+    a, b = torch.ones(2, 3), torch.ones(4, 2)
+    plain = Layer("", {"m": Factors(a, b)})
+    wide_a, wide_b = torch.zeros(5, 3), torch.zeros(4, 5)
+    wide_a[:2], wide_b[:, :2] = a, b
+    assert Layer("", {"m": Factors(wide_a, wide_b)}).digest == plain.digest
+    wide_a[4, 0] = 1.0
+    assert Layer("", {"m": Factors(wide_a, wide_b)}).digest != plain.digest
+    nothing = Layer("", {"m": Factors(torch.zeros(3, 3), torch.zeros(4, 3))})
+    nothing.to_peft(tmp_path)
+    assert Layer.from_peft(tmp_path).digest == nothing.digest
+    assert Layer.from_peft(tmp_path).rank == 1
 
 
 def test_a_card_is_written_and_accepted(tmp_path: Path) -> None:

@@ -85,8 +85,10 @@ def test_a_card_a_manifest_and_a_licence_may_lie_beside_the_weights(tmp_path: Pa
     with check_folder(folder) as checked:
         assert set(checked.files) == ALLOWED_FILES
     (folder / "manifest.sig").write_text("x")
-    assert code_of(folder) == "file_name"
-    check_folder(folder, {"manifest.sig"}).close()
+    with check_folder(folder) as checked:
+        assert checked.left_out == ("manifest.sig",)
+    with check_folder(folder, {"manifest.sig"}) as checked:
+        assert "manifest.sig" in checked.files
 
 
 @pytest.mark.parametrize("infix", ["", ".default", ".my-adapter"])

@@ -162,7 +162,7 @@ def import_layer(
     )
     library = Library.open(resolve_home(home))
     changes = {key: value for key, value in given.items() if value is not None}
-    digest = library.import_folder(path, policy=policy, **changes)
+    digest = library.import_folder(path, policy=policy, say=print, **changes)
     m = library.manifest(digest)
     print(f"{m.name} {m.version} is in the library: {digest[:12]}")
     if library.vector(digest) is None:

@@ -71,11 +71,13 @@ def publish_folder(
     home: Path, folder: Path, *, name: str, skill: str, ask_nanos: int, owner: str,
     market: MarketLike | None = None, licence: str = "", tags: Sequence[str] = (),
     parents: Sequence[str] = (), version_of: str | None = None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> ListingView:  # fmt: skip
     """Measure a layer and put it up for sale; nothing is stored if the market refuses it.
 
     Args:
         market: Where; None = the home's own, in which the owner's account is opened if it is new.
+        say: Is told what of the folder was left out or read otherwise than written.
 
     Raises:
         UnknownSkillError: There is no such skill.
@@ -91,13 +93,13 @@ def publish_folder(
             own = Market.open(market_url(home), create=False)
             market = open_until_listed.enter_context(own)
             own.open_account(owner)
-        return _publish(home, folder, terms, market)
+        return _publish(home, Layer.from_peft(folder, say=say), terms, market)
 
 
-def _publish(home: Path, folder: Path, terms: Terms, market: MarketLike) -> ListingView:
+def _publish(home: Path, unbound: Layer, terms: Terms, market: MarketLike) -> ListingView:
     library = Library.open(home)
     base = BaseModel.load(embedded_base_path())
-    layer = Layer.from_peft(folder).bound_to(base.fingerprint)
+    layer = unbound.bound_to(base.fingerprint)
     evaluator = LocalEvaluator(base)
     measured = _examine(evaluator, base, layer, terms.skill)
     digests = tuple(_digest(market, reference) for reference in terms.parents)

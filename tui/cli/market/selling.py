@@ -157,7 +157,7 @@ def _publish(
         listing = publish_folder(
             path, folder, market=place, name=name, skill=skill, ask_nanos=ask_nanos,
             owner=account, licence=licence, tags=tags or (), parents=parents or (),
-            version_of=version_of,
+            version_of=version_of, say=print,
         )  # fmt: skip
     number = f" version {listing.version}" if version_of else ""
     print(
