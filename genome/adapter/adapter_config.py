@@ -259,8 +259,8 @@ def _refuse_what_is_not_supported(config: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _refuse_changed_base(config: dict[str, Any]) -> None:
-    bias = config.get("bias", "none")
-    if bias != "none":
+    bias = config.get("bias")
+    if bias != "none" and not _is_off(bias):
         raise refused(
             "unsupported", f"bias is {shown(bias)}, only 'none' is supported: train plain LoRA"
         )

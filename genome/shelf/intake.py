@@ -25,8 +25,9 @@ from genome.licence import canonical
 from genome.refusals import refused, shown
 from genome.shelf.admission import admit
 from genome.shelf.catalogue import Catalogue
+from genome.shelf.layer_name import suggested_name
 from genome.shelf.layer_rows import Entry, put_layers, row_of
-from genome.shelf.manifest import Manifest, plain_name
+from genome.shelf.manifest import Manifest
 from genome.shelf.signing import SigningKey, TrustPolicy
 from genome.shelf.store import LayerStore, copy_files
 
@@ -325,14 +326,6 @@ def entry_of(store: LayerStore, digest: str) -> Entry:
     except FileNotFoundError as error:
         raise LibraryError(f"{folder} was removed while it was read: try again") from error
     return Entry(manifest, n_bytes, added_ns, hashlib.sha256(manifest.to_json()).hexdigest())
-
-
-def suggested_name(source: Path) -> str:
-    """A layer's name from a file's."""
-    stem = source.resolve().name.lower()
-    for ending in (".zip", ".tar.gz", ".tgz", ".tar"):
-        stem = stem.removesuffix(ending)
-    return plain_name(stem)
 
 
 def card_facts(manifest: Manifest) -> CardFacts:

@@ -20,6 +20,7 @@ from genome.adapter.layer_files import MANIFEST_FILE
 from genome.adapter.strict_json import strict_json
 from genome.licence import looks_like_one, remedy
 from genome.refusals import refused, shown
+from genome.shelf.layer_name import plain_name
 
 FORMAT = 1
 """Number of the manifest's format; another one is refused, never guessed at."""
@@ -323,11 +324,6 @@ def check_name(name: object) -> str:
         "manifest_name", f"a layer's name must be 1-64 characters of a-z 0-9 . _ - and begin with "
         f"a letter or digit, not {shown(name)}: use {plain_name(str(name)[:200])!r}"
     )  # fmt: skip
-
-
-def plain_name(text: str) -> str:
-    """The nearest text that may be a layer's name."""
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64] or "layer"
 
 
 def version_order(version: object) -> int:

@@ -188,7 +188,7 @@ def test_what_peft_accepts_means_the_same_here(tmp_path: Path, name: str) -> Non
     torch.testing.assert_close(of_ours(folder), theirs, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern", "lora_dropout"])
+@pytest.mark.parametrize("key", ["rank_pattern", "alpha_pattern", "lora_dropout", "bias"])
 def test_null_is_the_default_also_where_peft_stumbles_over_it(tmp_path: Path, key: str) -> None:
     plain = Layer.from_peft(written(tmp_path / "plain", {}))
     assert Layer.from_peft(written(tmp_path / "null", {key: None})).digest == plain.digest

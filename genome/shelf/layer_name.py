@@ -1,0 +1,19 @@
+"""What a layer may be called, made of a file's name or of what somebody typed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+
+def plain_name(text: str) -> str:
+    """The nearest text that `genome.shelf.manifest.check_name` accepts."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64] or "layer"
+
+
+def suggested_name(source: Path) -> str:
+    """A layer's name from a file's."""
+    stem = source.resolve().name.lower()
+    for ending in (".zip", ".tar.gz", ".tgz", ".tar"):
+        stem = stem.removesuffix(ending)
+    return plain_name(stem)
