@@ -14,10 +14,11 @@ import torch
 
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
+from genome.errors import TooLongError
 from genome.population import PopulationModel
 
 ROWS = 256
-"""Rows generated at once: a cache of keys and values is held for each."""
+"""Rows generated at once at most: a cache of keys and values is held for each."""
 
 
 def greedy_answers(
@@ -36,14 +37,23 @@ def greedy_answers(
         tokens: Is charged with every position computed, padding and finished rows included.
 
     Raises:
-        ValueError: A prompt fills all of the model's positions.
+        TooLongError: A prompt fills all of the model's positions.
     """
-    answers: list[str] = []
-    for start in range(0, len(prompts), ROWS):
-        part = slice(start, start + ROWS)
-        answers += _answer_rows(
-            base, population, slots[part], prompts[part], max_new_tokens, tokens
-        )
+    answers = [""] * len(prompts)
+    by_room: dict[int, list[int]] = {}
+    for i, ids in enumerate(base.prompt_ids(prompts)):
+        room = min(max_new_tokens, base.positions - len(ids))
+        if room < 1:
+            raise TooLongError(prompts[i], len(ids) + 1, base.positions)
+        by_room.setdefault(room, []).append(i)
+    for room, places in by_room.items():  # how long an answer may be depends on no other question
+        for part in base.batches([prompts[i] for i in places], room=room, most=ROWS):
+            rows = [places[i] for i in part]
+            own = [slots[i] for i in rows], [prompts[i] for i in rows]
+            for i, answer in zip(
+                rows, _answer_rows(base, population, *own, room, tokens), strict=True
+            ):
+                answers[i] = answer
     return answers
 
 
@@ -57,18 +67,12 @@ def _answer_rows(
 ) -> list[str]:
     input_ids, mask = left_padded(base, prompts)  # (n_rows, width) each
     width = input_ids.shape[1]
-    room = positions(base.model) - width
-    if room < 1:
-        raise ValueError(
-            f"a prompt of {width} tokens leaves no room for an answer: the model has "
-            f"{width + room} positions"
-        )
     ends = end_tokens(base)
     with torch.no_grad(), population.rows(list(slots)):
         whole = base.model.generate(
             input_ids=input_ids,
             attention_mask=mask,
-            generation_config=_greedy(base, min(max_new_tokens, room), ends),
+            generation_config=_greedy(base, max_new_tokens, ends),
         )
     if tokens is not None:  # the last token written is never read
         tokens.forward += len(prompts) * (whole.shape[1] - 1)
@@ -79,10 +83,7 @@ def left_padded(base: BaseModel, prompts: Sequence[str]) -> tuple[torch.Tensor, 
     """Prompts as the chat template puts them, ids and attention mask, (n_rows, width) int64."""
     ids = base.prompt_ids(prompts)
     width = max(len(row) for row in ids)
-    pad = base.tokenizer.pad_token_id
-    if pad is None:  # masked out, so any token will do
-        pad = end_tokens(base)[0]
-    input_ids = torch.full((len(ids), width), pad, dtype=torch.int64)
+    input_ids = torch.full((len(ids), width), base.tokenizer.pad_token_id, dtype=torch.int64)
     mask = torch.zeros_like(input_ids)
     for i, row in enumerate(ids):
         input_ids[i, width - len(row) :] = torch.tensor(row)
@@ -102,21 +103,11 @@ def _greedy(base: BaseModel, max_new_tokens: int, ends: list[int]) -> Any:
     """Plain arg-max decoding, spelled out where a model's own settings would add to it."""
     from transformers import GenerationConfig
 
-    pad = base.tokenizer.pad_token_id
     return GenerationConfig(
         do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, use_cache=True,
         temperature=1.0, top_p=1.0, top_k=50, repetition_penalty=1.0, no_repeat_ngram_size=0,
-        eos_token_id=ends, pad_token_id=ends[0] if pad is None else pad,
+        eos_token_id=ends, pad_token_id=base.tokenizer.pad_token_id,
     )  # fmt: skip
-
-
-def positions(model: Any) -> int:
-    """Positions a model was made for; very many where its configuration does not say."""
-    config = model.config
-    for name in ("max_position_embeddings", "n_positions"):
-        if isinstance(found := getattr(config, name, None), int):
-            return found
-    return 1 << 30
 
 
 def _text(base: BaseModel, row: list[int], ends: list[int]) -> str:

@@ -56,7 +56,7 @@ def source_sheet(source: Drawer, skill: str, n: int) -> list[Challenge]:
     Raises:
         TrialItemsError, SourceError: The source has no test question of the skill.
     """
-    if isinstance(source, BuiltinSource):
+    if isinstance(getattr(source, "source", source), BuiltinSource):
         return exam_sheet(skill, n)
     tag = int.from_bytes(hashlib.sha256(skill.encode()).digest()[:8], "big")
     rng = np.random.default_rng([EXAM_SEED, tag])
@@ -83,8 +83,14 @@ def partial_credit(
 def sit_exam(
     evaluator: LocalEvaluator, genomes: Sequence[Genome], sheet: Sequence[Challenge]
 ) -> list[ExamResult]:
-    """Every genome answers the whole sheet."""
+    """Every genome answers the whole sheet.
+
+    Raises:
+        ExamFailedError: Most answers could not be scored, so that the rest says nothing.
+    """
+    before = evaluator.failed.count
     scores = evaluator.scores(genomes, sheet)
+    evaluator.failed.refuse_most(evaluator.failed.count - before, scores.size)
     return [ExamResult(len(sheet), int(row.sum())) for row in scores]
 
 

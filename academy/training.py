@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 import torch
 
-from genome.base_model import IGNORED, BaseModel, Rows
+from genome.base_model import IGNORED, BaseModel, Rows, cut_by_length
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.population import PopulationModel
 
 BETAS = (0.9, 0.99)
 CLIP_NORM = 1.0
+STEP_BYTES = 4 << 30
+"""What the rows of one step may take at once, about; ordinary litters stay far below."""
 
 
 @dataclass(slots=True)
@@ -155,10 +157,7 @@ class _Course:
             x, y = self.input_ids[:, part].flatten(0, 1), self.labels[:, part].flatten(0, 1)
             width = _width(y)
             x, y = x[:, :width], y[:, :width]
-            with half_precision(), self.population.rows(row_slots):
-                logits = self.base.model(input_ids=x, use_cache=False).logits
-            loss = _slot_losses(logits.float(), y, n_slots).sum()
-            (loss if self.tether is None else loss + self.tether.penalty()).backward()
+            self._backward(x, y, row_slots)
             if self.trained is not None:
                 _keep_below(self.parameters, self.trained)
             _clip_slots(self.parameters)
@@ -167,6 +166,37 @@ class _Course:
             _step(self.optimizer, self.parameters, rates)
             tokens.backward += x.numel()
         self.population.train(False)
+
+    def _backward(self, x: torch.Tensor, y: torch.Tensor, row_slots: Sequence[int]) -> None:
+        """Gradients of one step; by length in parts where its rows do not fit into memory."""
+        parts = self._parts(y)
+        if parts is None:
+            loss = _slot_losses(self._logits(x, row_slots), y, self.population.n_slots).sum()
+            (loss if self.tether is None else loss + self.tether.penalty()).backward()
+            return
+        answered = (y.reshape(self.population.n_slots, -1) != IGNORED).sum(1)
+        for part in parts:
+            slots, width = [row_slots[i] for i in part], _width(y[part])
+            logits = self._logits(x[part, :width], slots)
+            losses = _slot_losses(logits, y[part, :width], len(part), answered[slots])
+            losses.sum().backward()
+        if self.tether is not None:
+            self.tether.penalty().backward()
+
+    def _logits(self, x: torch.Tensor, slots: Sequence[int]) -> torch.Tensor:
+        with half_precision(), self.population.rows(slots):
+            logits: torch.Tensor = self.base.model(input_ids=x, use_cache=False).logits
+        return logits.float()
+
+    def _parts(self, y: torch.Tensor) -> list[list[int]] | None:
+        """Rows that go together, by their places; None if all do."""
+
+        def fit(n_rows: int, width: int) -> bool:
+            return n_rows * self.base.row_bytes(width, training=True) <= STEP_BYTES
+
+        if fit(*y.shape):
+            return None
+        return cut_by_length([_width(row) for row in y], fit)
 
 
 def trained_positions(base: BaseModel, studies: Sequence[Rows], plan: StudyPlan) -> int:
@@ -181,7 +211,7 @@ def trained_positions(base: BaseModel, studies: Sequence[Rows], plan: StudyPlan)
 
 def _width(labels: torch.Tensor) -> int:
     """Positions up to the last answer token of any row."""
-    return int((labels.flatten(0, -2) != IGNORED).any(0).nonzero().max()) + 1
+    return int((labels.reshape(-1, labels.shape[-1]) != IGNORED).any(0).nonzero().max()) + 1
 
 
 def _course(
@@ -295,12 +325,19 @@ def _pad_together(base: BaseModel, studies: Sequence[Rows]) -> tuple[torch.Tenso
     return ids, labels
 
 
-def _slot_losses(logits: torch.Tensor, labels: torch.Tensor, n_slots: int) -> torch.Tensor:
-    """Mean cross-entropy per slot over its answer tokens, (n_slots,)."""
+def _slot_losses(
+    logits: torch.Tensor, labels: torch.Tensor, n_slots: int, answered: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean cross-entropy per slot over its answer tokens, (n_slots,).
+
+    Args:
+        answered: Answer tokens to divide by, where these are not all rows of a slot.
+    """
     flat = torch.nn.functional.cross_entropy(
         logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
     )
-    answered = (labels.reshape(n_slots, -1) != IGNORED).sum(1)
+    if answered is None:
+        answered = (labels.reshape(n_slots, -1) != IGNORED).sum(1)
     return flat.view(n_slots, -1).sum(1) / answered
 
 

@@ -10,15 +10,23 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from genome.errors import BaseModelError
+from genome.base_folder import (
+    check_base_folder,
+    check_loaded,
+    complete_tokenizer,
+    load_tokenizer,
+)
+from genome.errors import BaseModelError, TooLongError
 
+BATCH_BYTES = 1 << 30
+"""What a batch may take at once, about; ordinary batches of short questions stay far below."""
 IGNORED = -100
 """Label of a position that is not scored (PyTorch's cross-entropy convention)."""
 
@@ -50,7 +58,7 @@ class BaseModel:
         self.revision = revision
         """Commit of the hub, or hash of the folder's weight files; empty = made in memory."""
         self.model = model.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
+        self.tokenizer = complete_tokenizer(path, tokenizer, model)
         self._rendered = functools.lru_cache(maxsize=65536)(self._render)
 
     @classmethod
@@ -58,15 +66,22 @@ class BaseModel:
         """Load a model folder (or hub id) with the ordinary transformers loaders.
 
         Raises:
-            BaseModelError: A file is missing, unreadable or not a causal LM.
+            BaseModelError: A file is missing, unreadable or not a causal LM, or an adapter is
+                among them.
         """
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
         try:
-            model = AutoModelForCausalLM.from_pretrained(
-                path, dtype=torch.float32, attn_implementation="eager"
-            )  # on a CPU, short rows run a quarter faster eager than with sdpa
-            tokenizer = AutoTokenizer.from_pretrained(path)
+            check_base_folder(path)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                path, dtype=torch.float32, attn_implementation="eager",
+                ignore_mismatched_sizes=True, output_loading_info=True,
+            )  # fmt: skip  # on a CPU, short rows run a quarter faster eager than with sdpa
+            model, info = loaded
+            check_loaded(str(path), info)
+            tokenizer = load_tokenizer(path)
+        except BaseModelError:
+            raise
         except Exception as error:  # transformers raises OSError, ValueError, SafetensorError, ...
             raise BaseModelError(str(path), error) from error
         revision = getattr(model.config, "_commit_hash", None) or _weights_hash(Path(path))
@@ -92,6 +107,14 @@ class BaseModel:
             if isinstance(module, torch.nn.Linear) and not name.endswith("lm_head")
         }
 
+    @functools.cached_property
+    def positions(self) -> int:
+        """Positions the model was made for; very many where its configuration does not say."""
+        for name in ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx"):
+            if isinstance(found := getattr(self.model.config, name, None), int):
+                return found
+        return 1 << 30
+
     def _render(self, prompt: str) -> str:
         messages = [{"role": "user", "content": prompt}]
         text = self.tokenizer.apply_chat_template(
@@ -102,15 +125,84 @@ class BaseModel:
     def prompt_ids(self, prompts: Sequence[str]) -> list[list[int]]:
         """Token ids of each question as the chat template puts it, up to the answer's start."""
         texts = [self._rendered(prompt) for prompt in prompts]
+        if not texts:  # (the tokenizer fails on none)
+            return []
         ids: list[list[int]] = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
         return ids
 
-    def rows(self, prompts: Sequence[str], answers: Sequence[str]) -> Rows:
-        """Encode questions with their right answers, the end-of-sequence token included."""
+    def answer_ids(self, answers: Sequence[str]) -> list[list[int]]:
+        """Token ids of each answer, the end-of-sequence token included."""
         ends = [answer + self.tokenizer.eos_token for answer in answers]
-        answer_ids = self.tokenizer(ends, add_special_tokens=False)["input_ids"]
-        prompt_ids = self.prompt_ids(prompts)
-        n_positions = max(len(p) + len(a) for p, a in zip(prompt_ids, answer_ids, strict=True)) - 1
+        ids: list[list[int]] = self.tokenizer(ends, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def row_bytes(self, width: int, *, training: bool = False) -> int:
+        """About what a row of so many positions takes: in training everywhere, else at the widest.
+
+        Hidden states and eager attention (three square matrices a head) layer by layer, and the
+        logits over the vocabulary.
+        """
+        config = self.model.config
+        hidden = getattr(config, "hidden_size", None) or 0
+        squares = 12 * (getattr(config, "num_attention_heads", None) or 1) * width * width
+        logits = 4 * width * len(self.tokenizer)
+        if not training:
+            return 32 * width * hidden + squares + logits
+        layers = getattr(config, "num_hidden_layers", None) or 1
+        return layers * (64 * width * hidden + squares) + 3 * logits
+
+    def batches(
+        self,
+        prompts: Sequence[str],
+        answers: Sequence[str] | None = None,
+        *,
+        room: int = 0,
+        most: int | None = None,
+    ) -> list[list[int]]:
+        """Which questions go through the model together, by their places.
+
+        In the order given while they fit into BATCH_BYTES; else by length, so that a long one does
+        not widen the others.
+
+        Args:
+            answers: Read along with the questions.
+            room: Positions that are written after each.
+            most: Questions that go together at most.
+        """
+        read = answers or [""] * len(prompts)
+        sure = [p + a + room for p, a in zip(_most(prompts), _most(read), strict=True)]
+        most = most or max(1, len(prompts))
+        order = list(range(len(prompts)))
+        parts = [order[i : i + most] for i in range(0, len(order), most)]
+        if all(self._fit([sure[i] + self.frame for i in part]) for part in parts):
+            return parts
+        lengths = [len(ids) + room for ids in self.prompt_ids(prompts)]
+        if answers is not None:
+            pairs = zip(lengths, self.answer_ids(answers), strict=True)
+            lengths = [n + len(ids) - 1 for n, ids in pairs]
+        if all(self._fit([lengths[i] for i in part]) for part in parts):
+            return parts
+        return cut_by_length(lengths, lambda n, width: n <= most and self._fit([width] * n))
+
+    @functools.cached_property
+    def frame(self) -> int:
+        """Tokens of the chat template around a question, and some more."""
+        return len(self.prompt_ids([""])[0]) + 8
+
+    def _fit(self, widths: Sequence[int]) -> bool:
+        return len(widths) * self.row_bytes(max(widths, default=0)) <= BATCH_BYTES
+
+    def rows(self, prompts: Sequence[str], answers: Sequence[str]) -> Rows:
+        """Encode questions with their right answers, the end-of-sequence token included.
+
+        Raises:
+            TooLongError: The model has no positions for a question with its answer.
+        """
+        answer_ids, prompt_ids = self.answer_ids(answers), self.prompt_ids(prompts)
+        widths = [len(p) + len(a) - 1 for p, a in zip(prompt_ids, answer_ids, strict=True)]
+        n_positions = max(widths)
+        if n_positions > self.positions:
+            raise TooLongError(prompts[widths.index(n_positions)], n_positions, self.positions)
         pad = self.tokenizer.pad_token_id
         input_ids = torch.full((len(prompts), n_positions), pad, dtype=torch.int64)
         labels = torch.full((len(prompts), n_positions), IGNORED, dtype=torch.int64)
@@ -119,6 +211,21 @@ class BaseModel:
             input_ids[row, : len(whole) - 1] = whole[:-1]
             labels[row, len(question) - 1 : len(whole) - 1] = whole[len(question) :]
         return Rows(input_ids, labels)
+
+
+def cut_by_length(lengths: Sequence[int], fit: Callable[[int, int], bool]) -> list[list[int]]:
+    """Places by length, cut where (n_rows, width) would not fit any more."""
+    parts: list[list[int]] = [[]]
+    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if parts[-1] and not fit(len(parts[-1]) + 1, lengths[place]):
+            parts.append([])
+        parts[-1].append(place)
+    return parts
+
+
+def _most(texts: Sequence[str]) -> list[int]:
+    """Tokens that texts have at most: a token is one byte or more."""
+    return [len(text.encode(errors="surrogatepass")) for text in texts]
 
 
 def _weights_hash(folder: Path) -> str:

@@ -3,6 +3,7 @@
 GenomeError
 ├── BaseModelError
 ├── BaseModelMismatchError
+├── TooLongError
 ├── LayerRejected
 ├── WeightCountError
 ├── CompositionError
@@ -27,11 +28,24 @@ class GenomeError(Exception):
 class BaseModelError(GenomeError):
     """A base model could not be loaded."""
 
-    def __init__(self, path: str, cause: Exception) -> None:
-        first_line = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    def __init__(
+        self,
+        path: str,
+        cause: Exception | str,
+        remedy: str = "give the folder of a Hugging Face causal LM; `python -m seeds.pretrain "
+        "--seed 0` makes the embedded one again",
+    ) -> None:
+        said = " ".join(str(cause).split())[:200] or type(cause).__name__
+        super().__init__(f"base model {path!r} cannot be loaded ({said}): {remedy}")
+
+
+class TooLongError(GenomeError):
+    """A question does not fit into the positions of the base model."""
+
+    def __init__(self, question: str, n_tokens: int, n_positions: int) -> None:
         super().__init__(
-            f"base model {path!r} cannot be loaded ({first_line}): give the folder of a Hugging "
-            "Face causal LM; `python -m seeds.pretrain --seed 0` makes the embedded one again"
+            f"the question {question[:40]!r} has {n_tokens} tokens with its answer, longer than "
+            f"the {n_positions} positions of the base: shorten it, or choose another base"
         )
 
 

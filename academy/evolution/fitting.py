@@ -1,18 +1,16 @@
 """Questions that a base has positions for: longer ones are said once, and not asked.
 
-Only what is answered in writing needs room left over; whether a row of question and answer fits
-matters where positions are learned, for others (rotary) can be computed for any length.
+What lies beyond was never trained, even where it can be computed (rotary positions).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from academy.answering import positions
 from academy.challenge import Challenge, Split
 from academy.errors import RunSettingsError
 from academy.scoring.scorer import kind_of
@@ -20,12 +18,41 @@ from academy.sources.checks import one_answer_shares
 from academy.sources.errors import TooFewQuestionsError
 from academy.sources.source import ChallengeSource
 from genome.base_model import BaseModel
+from genome.errors import TooLongError
 
 SAMPLE = 50
 """Select questions of each skill that are measured when a run begins."""
 SAMPLE_SEED = 45_000
 ROUNDS = 8
 """Draws in place of questions that were too long, at most."""
+
+
+def fits(base: BaseModel, challenge: Challenge) -> bool:
+    """Whether the base has positions for the question and its answer, or a first token of it."""
+    if kind_of(challenge) in ("numeric", "tests"):
+        return len(base.prompt_ids([challenge.prompt])[0]) < base.positions
+    answers = challenge.choices or (challenge.answer,)
+    n_bytes = max(
+        len((challenge.prompt + answer).encode(errors="surrogatepass")) for answer in answers
+    )
+    if n_bytes + base.frame <= base.positions:
+        return True
+    longest = max(len(ids) for ids in base.answer_ids(answers))
+    return len(base.prompt_ids([challenge.prompt])[0]) + longest - 1 <= base.positions
+
+
+def check_fit(base: BaseModel, sheet: Sequence[Challenge]) -> None:
+    """Refuse a sheet that has to be asked whole.
+
+    Raises:
+        TooLongError: The base has no positions for a question.
+    """
+    for challenge in sheet:
+        if not fits(base, challenge):
+            n_tokens = len(base.prompt_ids([challenge.prompt])[0]) + len(
+                base.answer_ids([challenge.answer])[0]
+            )
+            raise TooLongError(challenge.prompt, n_tokens, base.positions)
 
 
 class FittingSource:
@@ -36,8 +63,8 @@ class FittingSource:
         self.base = base
         self.name = source.name
         self.skills: tuple[str, ...] = source.skills
-        self._positions = positions(base.model)
-        self._learned = isinstance(getattr(base.model.config, "n_positions", None), int)
+        self._positions = base.positions
+        self._left_out: dict[str, Challenge] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.source, name)
@@ -58,7 +85,7 @@ class FittingSource:
     ) -> list[Challenge]:
         """What the source draws; others in place of what is too long, while it has any."""
         drawn = self.source.draw(skill, split, n, rng, level=level, exclude=exclude)
-        kept = [c for c in drawn if self.fits(c)]
+        kept = self._fitting(drawn)
         if len(kept) == len(drawn):
             return drawn
         known = set(exclude)
@@ -67,18 +94,25 @@ class FittingSource:
                 break
             known.update(c.id for c in drawn)
             drawn = self.source.draw(skill, split, n - len(kept), rng, level=level, exclude=known)
-            kept += [c for c in drawn if self.fits(c)]
+            kept += self._fitting(drawn)
         return kept
 
-    def fits(self, challenge: Challenge) -> bool:
-        """Whether the base has positions for the question and an answer."""
-        if kind_of(challenge) in ("numeric", "tests"):
-            return len(self.base.prompt_ids([challenge.prompt])[0]) < self._positions
-        if not self._learned:
-            return True
-        longest = max((challenge.answer, *challenge.choices), key=len)
-        row = self.base.rows([challenge.prompt], [longest])
-        return int(row.input_ids.shape[1]) <= self._positions
+    def _fitting(self, drawn: Sequence[Challenge]) -> list[Challenge]:
+        long = {c.id: c for c in drawn if not fits(self.base, c)}
+        self._left_out |= long
+        return [c for c in drawn if c.id not in long]
+
+    def left_out(self) -> list[str]:
+        """What was not asked so far, in a line; none if all was."""
+        if not self._left_out:
+            return []
+        prompts = [repr(c.prompt[:40]) for c in self._left_out.values()]
+        more = ", ..." if len(prompts) > 3 else ""
+        return [
+            f"{len(prompts)} of the questions are longer than the {self._positions} positions of "
+            f"the base and left out ({', '.join(prompts[:3])}{more}): shorten them, or choose a "
+            "base with more"
+        ]
 
     def notes(self) -> list[str]:
         """What a person should know before the run begins.
@@ -94,7 +128,7 @@ class FittingSource:
             some: list[Challenge] = []
             with suppress(TooFewQuestionsError):  # said by who needs them
                 some = self.source.draw(skill, "select", SAMPLE, rng)
-            n_long = sum(not self.fits(c) for c in some)
+            n_long = sum(not fits(self.base, c) for c in some)
             if n_long and n_long == len(some):
                 raise RunSettingsError(
                     f"all {n_long} questions of {skill!r} looked at are longer than the "

@@ -1,7 +1,8 @@
 """Code that nobody trusts, run where it can do no harm, or not run at all.
 
 The parent keeps what is right. The child gets the answer and the calls, evaluates each call in a
-process of its own, and sends one JSON line with a nonce back (see `supervisor.py`). Bubblewrap
+process of its own that knows no other call, and sends one JSON line with a nonce back (see
+`supervisor.py`). Bubblewrap
 is the wall; where it cannot be used, Landlock with seccomp; where neither works, nothing is run.
 """
 
@@ -169,11 +170,11 @@ class Sandbox:
 def _job(
     code: str, calls: Sequence[str], limits: SandboxLimits, plan: Plan, fds: tuple[int, int]
 ) -> bytes:
-    """What is read before any worker starts: the supervisor's code and the facts of this run."""
+    """The supervisor's code and the facts of this run, then call by call for its workers."""
     facts = marshal.dumps(
         {
             "code": code,
-            "calls": list(calls),
+            "n_calls": len(calls),
             "cpu_s": math.ceil(limits.cpu_s),
             "wall_s": float(limits.wall_s),
             "memory_bytes": int(limits.memory_bytes),
@@ -186,4 +187,5 @@ def _job(
             "filter": plan.program,
         }
     )
-    return _supervisor() + _framed(facts)
+    framed = [_framed(call.encode(errors="surrogatepass")) for call in calls]
+    return b"".join([_supervisor(), _framed(facts), *framed])

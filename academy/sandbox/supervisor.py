@@ -4,9 +4,13 @@ Its code is handed to a bare interpreter, so it imports the standard library onl
 it: `os` or `json` would cost every answer milliseconds, hence `posix` and C functions.
 
 Why nobody can forge a line: the answer runs in a forked worker whose only way out is its own
-pipe; the supervisor passes those bytes on unread, as hex. The nonce is still in the kernel's
-buffer of standard input while workers run (they have that descriptor closed), so it is in no
-memory that an answer shares. And what is right is known outside only.
+pipe; the supervisor passes those bytes on unread, as hex. The nonce is still unread in standard
+input while workers run (they have that descriptor closed), so it is in no memory that an answer
+shares. And what is right is known outside only.
+
+Why no answer sees the other tests: each worker reads its own call from standard input, after the
+fork and before the answer; those to come are unread, and what came out of earlier ones is written
+out at once and kept by nobody.
 """
 
 from __future__ import annotations
@@ -42,6 +46,13 @@ def read_exactly(fd: int, size: int) -> bytes:
             raise EOFError
         parts.append(part)
         size -= len(part)
+    return b"".join(parts)
+
+
+def read_rest(fd: int) -> bytes:
+    parts = []
+    while part := posix.read(fd, 1 << 16):
+        parts.append(part)
     return b"".join(parts)
 
 
@@ -107,9 +118,15 @@ def bound(job: dict[str, Any]) -> None:
         resource.setrlimit(name, (most, most))
 
 
-def work(job: dict[str, Any], call: str, out: int, confine: Any) -> None:
+def write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[posix.write(fd, data) :]
+
+
+def work(job: dict[str, Any], out: int, confine: Any) -> None:
     """The worker's whole life; never returns."""
     try:
+        call = read_exactly(0, int(read_exactly(0, 16))).decode("utf-8", "surrogatepass")
         for fd in (0, 1, 2):
             posix.dup2(_NULL, fd)
         posix.dup2(out, 3)
@@ -117,9 +134,7 @@ def work(job: dict[str, Any], call: str, out: int, confine: Any) -> None:
         bound(job)
         if confine is not None:
             confine()
-        message = answer_to(job, call)
-        while message:
-            message = message[posix.write(3, message) :]
+        write_all(3, answer_to(job, call))
     finally:
         posix._exit(0)
 
@@ -140,14 +155,17 @@ def collected(job: dict[str, Any], fd: int, deadline: float) -> bytes:
     return b"!wrote too much"
 
 
-def outcome(job: dict[str, Any], call: str, deadline: float, confine: Any) -> bytes:
-    """One call in one worker, which is dead when this returns."""
+def outcome(job: dict[str, Any], deadline: float, confine: Any) -> bytes:
+    """The next call in one worker, which is dead when this returns.
+
+    When the time is over the rest of the calls stays unread, and so it is for all that follow.
+    """
     if time.monotonic() >= deadline:
         return b"!took too long"
     inside, outside = posix.pipe()
     pid = posix.fork()
     if pid == 0:
-        work(job, call, outside, confine)
+        work(job, outside, confine)
     posix.close(outside)
     said = collected(job, inside, deadline)
     posix.close(inside)
@@ -169,12 +187,11 @@ def main() -> None:
         namespace: dict[str, Any] = {"__name__": "confinement"}
         exec(job["confinement"], namespace)
         confine = namespace["prepare"](job["readable"], job["filter"])
-    outcomes = [outcome(job, call, deadline, confine) for call in job["calls"]]
-    nonce = read_exactly(0, NONCE_HEX).decode("ascii")
-    listed = ",".join(['"' + said.hex() + '"' for said in outcomes])
-    line = f'{{"nonce":"{nonce}","outcomes":[{listed}]}}\n'.encode("ascii")
-    while line:
-        line = line[posix.write(1, line) :]
+    write_all(1, b'{"outcomes":[')
+    for number in range(job["n_calls"]):
+        write_all(1, b"," * (number > 0) + b'"')
+        write_all(1, outcome(job, deadline, confine).hex().encode("ascii") + b'"')
+    write_all(1, b'],"nonce":"' + read_rest(0)[-NONCE_HEX:] + b'"}\n')
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from genome.base_model import BaseModel, Rows
 from genome.population import PopulationModel
 
 OPTION_ROWS = 512
-"""Rows per forward pass over the options of multiple-choice questions."""
+"""Rows per forward pass at most over the options of multiple-choice questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +95,17 @@ class Bench:
     def _forced(
         self, asked: Sequence[Asked], measure: Callable[[BaseModel, Rows], np.ndarray]
     ) -> np.ndarray:
-        """Right answers under teacher forcing, all in one pass."""
-        rows = self.base.rows(*prompts_and_answers([one.challenge for one in asked]))
-        return self._pass([one.slot for one in asked], rows, measure)
+        """Right answers under teacher forcing, in one pass where they fit together."""
+        prompts, answers = prompts_and_answers([one.challenge for one in asked])
+        return self._in_passes([one.slot for one in asked], prompts, answers, measure)
 
     def _choices(self, asked: Sequence[Asked]) -> np.ndarray:
         """Every option's loss, then which is least."""
         challenges = [one.challenge for one in asked]
         prompts, options, counts = option_rows(challenges)
         slots = [one.slot for one, n in zip(asked, counts, strict=True) for _ in range(n)]
-        parts = []
-        for start in range(0, len(options), OPTION_ROWS):
-            part = slice(start, start + OPTION_ROWS)
-            rows = self.base.rows(prompts[part], options[part])
-            parts.append(self._pass(slots[part], rows, answer_losses))
-        return choice_hits(challenges, np.concatenate(parts))
+        losses = self._in_passes(slots, prompts, options, answer_losses, most=OPTION_ROWS)
+        return choice_hits(challenges, losses)
 
     def _written(self, asked: Sequence[Asked], kind: Kind, score: Scorer) -> np.ndarray:
         """Answers generated together; equal answers to one question are scored once."""
@@ -124,13 +120,18 @@ class Bench:
                 worth[key] = score(one.challenge, answer)
         return np.array([worth[one.challenge.id, a] for one, a in zip(asked, answers, strict=True)])
 
-    def _pass(
+    def _in_passes(
         self,
-        slots: list[int],
-        rows: Rows,
+        slots: Sequence[int],
+        prompts: Sequence[str],
+        answers: Sequence[str],
         measure: Callable[[BaseModel, Rows], np.ndarray],
+        most: int | None = None,
     ) -> np.ndarray:
-        with torch.no_grad(), self.population.rows(slots):
-            values = measure(self.base, rows)
-        self.tokens.forward += rows.n_tokens
+        values = np.zeros(len(slots))
+        for part in self.base.batches(prompts, answers, most=most):
+            rows = self.base.rows([prompts[i] for i in part], [answers[i] for i in part])
+            with torch.no_grad(), self.population.rows([slots[i] for i in part]):
+                values[part] = measure(self.base, rows)
+            self.tokens.forward += rows.n_tokens
         return values

@@ -4,6 +4,7 @@ AcademyError
 └── ScoringError
     ├── ScoringRefusedError
     ├── UnreadableAnswerError
+    ├── ExamFailedError
     └── RatingsError
         └── RatingsCorruptError
 """
@@ -23,6 +24,10 @@ class ScoringRefusedError(ScoringError):
 
 class UnreadableAnswerError(ScoringError):
     """A right answer with a tolerance that is not one number."""
+
+
+class ExamFailedError(ScoringError):
+    """Most answers could not be scored: a result would be about the cause, not about a genome."""
 
 
 class RatingsError(ScoringError):

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from academy.answering import positions
 from academy.challenge import Challenge
 from academy.scoring.errors import ScoringError
 from academy.scoring.forced import answer_losses, without_end
@@ -120,7 +119,7 @@ class Judge:
     def reads(self, pair: Pair) -> bool:
         """Whether the base has positions for the question with both answers."""
         prompt = self._prompt(pair.question, pair.first, pair.second)
-        return len(self.base.prompt_ids([prompt])[0]) < positions(self.base.model)
+        return len(self.base.prompt_ids([prompt])[0]) < self.base.positions
 
     def verdicts(self, pairs: Sequence[Pair]) -> Verdicts:
         """Compare both answers of every pair, in both orders."""
@@ -151,11 +150,11 @@ class Judge:
 
     def _losses(self, prompts: Sequence[str], label: str) -> np.ndarray:
         """Negative log-likelihood of a label as the answer's beginning, (n_prompts,)."""
-        parts = []
-        for start in range(0, len(prompts), ROWS):
-            some = prompts[start : start + ROWS]
-            rows = without_end(self.base.rows(some, [label] * len(some)))
-            with torch.no_grad(), self._population.rows([self._slot] * len(some)):
-                parts.append(answer_losses(self.base, rows))
+        losses = np.zeros(len(prompts))
+        labels = [label] * len(prompts)
+        for part in self.base.batches(prompts, labels, most=ROWS):
+            rows = without_end(self.base.rows([prompts[i] for i in part], labels[: len(part)]))
+            with torch.no_grad(), self._population.rows([self._slot] * len(part)):
+                losses[part] = answer_losses(self.base, rows)
             self.tokens.forward += rows.n_tokens
-        return np.concatenate(parts)
+        return losses

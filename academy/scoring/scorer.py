@@ -8,7 +8,7 @@ from typing import Literal
 
 from academy.challenge import Challenge
 from academy.errors import cause_of
-from academy.scoring.errors import ScoringRefusedError
+from academy.scoring.errors import ExamFailedError, ScoringRefusedError
 from academy.scoring.exact import exact_score
 from academy.scoring.numeric import numeric_score
 
@@ -35,15 +35,31 @@ class Failures:
     count: int = 0
     causes: list[str] = field(default_factory=list)
     """At most KEPT_CAUSES, each one line."""
+    last: str = ""
+    """The cause of the newest failure here, without its question; else what others say."""
 
     def add(self, challenge: Challenge, error: BaseException) -> None:
         """Count one challenge that could not be scored."""
-        self.merge(1, [f"{challenge.skill} {challenge.prompt[:60]!r}: {cause_of(error)}"])
+        self.last = cause_of(error)
+        self.merge(1, [f"{challenge.skill} {challenge.prompt[:60]!r}: {self.last}"])
+
+    def refuse_most(self, n_failed: int, n_asked: int) -> None:
+        """Let a result stand only if at most half of its answers could not be scored.
+
+        Raises:
+            ExamFailedError: With the last cause; what fails most of an exam fails all alike.
+        """
+        if n_failed * 2 > n_asked:
+            raise ExamFailedError(
+                f"{n_failed} of {n_asked} answers could not be scored ({self.last}), so that "
+                "there is no result: remove the cause and ask again"
+            )
 
     def merge(self, count: int, causes: list[str]) -> None:
         """Take over what another process counted."""
         self.count += count
         self.causes += causes[: KEPT_CAUSES - len(self.causes)]
+        self.last = self.last or "".join(causes[-1:])
 
 
 def guarded(scorer: Scorer, failures: Failures) -> Scorer:

@@ -107,10 +107,10 @@ class QuestionEncoder:
 
 def _mean_states(base: BaseModel, prompts: Sequence[str]) -> torch.Tensor:
     """Mean hidden state of each prompt's tokens at half depth, (n_prompts, width)."""
-    parts = []
-    ids = base.prompt_ids(prompts)
-    for start in range(0, len(ids), BATCH_ROWS):
-        rows = ids[start : start + BATCH_ROWS]
+    means = torch.zeros(len(prompts), base.model.config.hidden_size)
+    cut = [ids[: base.positions] for ids in base.prompt_ids(prompts)]
+    for part in base.batches(prompts, most=BATCH_ROWS):
+        rows = [cut[i] for i in part]
         lengths = torch.tensor([len(row) for row in rows])
         block = torch.full((len(rows), int(lengths.max())), base.tokenizer.pad_token_id)
         for i, row in enumerate(rows):
@@ -119,5 +119,5 @@ def _mean_states(base: BaseModel, prompts: Sequence[str]) -> torch.Tensor:
             output = base.model(input_ids=block, use_cache=False, output_hidden_states=True)
         states = output.hidden_states[len(output.hidden_states) // 2]
         real = torch.arange(block.shape[1])[None, :] < lengths[:, None]
-        parts.append((states * real[..., None]).sum(1) / lengths[:, None])
-    return torch.cat(parts)
+        means[part] = (states * real[..., None]).sum(1) / lengths[:, None]
+    return means

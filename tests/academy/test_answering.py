@@ -11,6 +11,7 @@ from academy.answering import end_tokens, greedy_answers, left_padded
 from academy.exam import general_sheet
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
+from genome.errors import TooLongError
 from genome.genome import Genome
 from genome.population import PopulationModel
 from genome.testing import random_layer, tiny_base, tiny_model
@@ -67,11 +68,22 @@ def test_a_prompt_that_fills_the_model_is_refused_and_a_long_one_is_cut_short(
     base = tiny_base(tokenizer)
     population = PopulationModel(base.model)
     slots = population.load([Genome(base.fingerprint)])
-    with pytest.raises(ValueError, match="leaves no room"):
+    with pytest.raises(TooLongError, match="the 128 positions of the base: shorten it"):
         greedy_answers(base, population, slots, ["x" * 200], 5)
     answer = greedy_answers(base, population, slots, ["x" * 110], 500)[0]
     assert len(answer) < 20
     assert greedy_answers(base, population, [], [], 5) == []
+
+
+def test_how_long_an_answer_may_be_depends_on_no_other_question(tokenizer: Any) -> None:
+    """A prompt that nearly fills the model leaves the short ones beside it their room."""
+    base = tiny_base(tokenizer)
+    population = PopulationModel(base.model)
+    slots = population.load([Genome(base.fingerprint)]) * 3
+    prompts = ["a", "x" * 110, "bc"]
+    alone = [greedy_answers(base, population, slots[:1], [p], 40)[0] for p in prompts]
+    assert greedy_answers(base, population, slots, prompts, 40) == alone
+    assert len(alone[1]) < 20 < len(base.tokenizer(alone[0])["input_ids"])
 
 
 def test_padding_stands_on_the_left_and_is_masked(tokenizer: Any) -> None:

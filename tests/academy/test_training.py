@@ -254,3 +254,32 @@ def test_sixty_steps_on_one_skill_lift_it_well_above_the_base(embedded: BaseMode
     assert before < 0.65
     assert after > 0.85
     assert torch.isfinite(layer.factors[next(iter(layer.factors))].a).all()
+
+
+@pytest.mark.parametrize("pull", [0.0, 0.5])
+def test_a_step_too_large_for_memory_is_the_same_step_in_parts(
+    embedded: BaseModel, monkeypatch: pytest.MonkeyPatch, pull: float
+) -> None:
+    """One document-sized row among short ones: same layers up to rounding, same charge."""
+    plan = StudyPlan(steps=2, rows_per_step=6, learning_rate=0.005, pull=pull)
+    prompts = [f"upper: {c}" for c in "abcdefghijk"] + ["upper: " + "z" * 90]
+    studies = [embedded.rows(prompts, [p[7:8].upper() for p in prompts]),
+               study(embedded, "case", plan, 3)]  # fmt: skip
+    layers = [founder(embedded, s) for s in (1, 2)]
+    whole, charged = TokenMeter(), TokenMeter()
+    together = train_litter(embedded, layers, studies, plan, whole)
+    monkeypatch.setattr(training, "half_precision", lambda: torch.autocast("cpu", enabled=False))
+    exact = train_litter(embedded, layers, studies, plan, TokenMeter())
+    monkeypatch.setattr(training, "STEP_BYTES", 3 * embedded.row_bytes(30, training=True))
+    seen: list[tuple[int, ...]] = []
+    real = training._Course._logits
+    monkeypatch.setattr(
+        training._Course, "_logits", lambda c, x, s: seen.append(tuple(x.shape)) or real(c, x, s)
+    )
+    in_parts = train_litter(embedded, layers, studies, plan, charged)
+    assert charged == whole and len(together) == len(in_parts)
+    assert len(seen) > 4 and all(n == 1 or width <= 30 for n, width in seen)
+    for one, other in zip(exact, in_parts, strict=True):
+        for module, (a, b) in one.factors.items():
+            split = other.factors[module]
+            torch.testing.assert_close(split.b @ split.a, b @ a, rtol=1e-3, atol=1e-4)

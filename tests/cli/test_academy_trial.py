@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,20 @@ def test_partial_credit_stands_apart_where_the_source_gives_any(run: Run) -> Non
     said = run("exam", "spoiled", "--all", "--source", "reasoning-gym:gcd", "--items", 6)
     assert "partial credit" in said and "nearly right" in said
     assert "partial credit" not in run("exam", "spoiled", "-s", "case", "--items", 6)
+
+
+def test_a_question_longer_than_the_base_is_named_and_left_out(run: Run, tmp_path: Path) -> None:
+    """Before anything is asked; the others keep their exam."""
+    long = ["x" * 2500 + f" how much is 1 + 1? {k}" for k in range(60)]
+    rows = [{"prompt": p, "answer": "2", "skill": "sums"} for p in long]
+    rows += [{"prompt": f"{i}: {i} + 1?", "answer": f"{i + 1}", "skill": "sums"} for i in range(80)]
+    path = tmp_path / "set.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = run("exam", "base", "--source", f"jsonl:{path}", "--all")
+    assert re.search(r"\d+ of the questions are longer than the 128 positions of the base", said)
+    assert "'xxxx" in said and "shorten them, or choose a base with more" in said
+    assert "could not be scored" not in said
+    assert "left out" in run("trial", "base", "spoiled", "--source", f"jsonl:{path}")
 
 
 def test_a_set_of_one_answer_is_flagged(run: Run, tmp_path: Path) -> None:

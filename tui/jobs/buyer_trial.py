@@ -17,6 +17,7 @@ import numpy as np
 
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
+from academy.evolution.fitting import check_fit
 from academy.exam import sit_exam
 from academy.skills import skill_named, unique_questions
 from academy.sources.jsonl import JsonlSource
@@ -54,6 +55,7 @@ def run_trial(
     Raises:
         BaseModelMismatchError: The layer is for another base model; nothing was held.
         ChallengeSetError: The questions cannot be read.
+        TooLongError: The base has no positions for one of them; nothing was held.
         MarketError: The market refuses the trial.
     """
     listing = market.listing(name)
@@ -61,6 +63,7 @@ def run_trial(
     model = BaseModel.load(embedded_base_path() if base is None else base)
     if listing.base_model != model.fingerprint:
         raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
+    check_fit(model, sheet)
     trial = market.trial_open(
         buyer=buyer, listing=name, challenge_digest=sheet_digest(sheet), n_questions=len(sheet),
         min_gain=min(min_gain, len(sheet)), key=key,

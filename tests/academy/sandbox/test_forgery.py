@@ -181,7 +181,7 @@ def answer(n):
     while frame:
         job = frame.f_locals.get("job")
         if job:
-            job["calls"][:] = ["'plover'"]
+            job.update(n_calls=0, code="answer = str")
         frame = frame.f_back
     return "plover"
 """,
@@ -211,6 +211,44 @@ def test_calls_cannot_reach_each_other(sandbox: Sandbox) -> None:
     """Each call has a process of its own: what one leaves behind, the next does not find."""
     code = "import sys\ndef count():\n    sys.n = getattr(sys, 'n', 0) + 1\n    return sys.n\n"
     assert sandbox.run(code, ["count()"] * 3).values == [1, 1, 1]
+
+
+_CURIOUS = """
+import gc, os, sys
+def texts(things, depth=0):
+    for thing in things:
+        if isinstance(thing, (str, bytes)):
+            yield thing if isinstance(thing, str) else thing.decode("latin-1")
+        elif isinstance(thing, dict) and depth < 6:
+            yield from texts([*thing.keys(), *thing.values()], depth + 1)
+        elif isinstance(thing, (list, tuple, set)) and depth < 6:
+            yield from texts(thing, depth + 1)
+def others(own):
+    frame, heap = sys._getframe(), [gc.get_objects()]
+    while frame:
+        heap += [dict(frame.f_locals), dict(frame.f_globals)]
+        frame = frame.f_back
+    for fd in range(16):
+        try:
+            heap.append(os.pread(fd, 1 << 20, 0))
+        except OSError:
+            pass
+    words = (w.strip("(),") for text in texts(heap) for w in text.replace("'", " ").split())
+    return sorted({w for w in words if w[:6] == "input-" and w[6:].isdigit() and w != own}), own
+"""
+
+
+def test_an_answer_sees_the_input_of_its_own_test_only(sandbox: Sandbox) -> None:
+    """Neither those to come nor what came out of those before; in frames, heap or descriptors."""
+    found = sandbox.run(_CURIOUS, [f"others('input-{i}')" for i in range(4)], LIMITS)
+    assert found.values == [([], f"input-{i}") for i in range(4)], found.error
+
+
+def test_calls_that_come_too_late_fail_alone(sandbox: Sandbox) -> None:
+    """Their inputs stay unread, and the line is still known by its nonce."""
+    code = "import time\ndef f(n):\n    time.sleep(n)\n    return n\n"
+    found = sandbox.run(code, ["f(0)", "f(60)", "f(0)"], SandboxLimits(wall_s=1.0))
+    assert found.values == [0, Failure("took too long"), Failure("took too long")]
 
 
 def test_one_call_that_dies_does_not_take_the_others_along(sandbox: Sandbox) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from academy.answering import positions
 from academy.challenge import Challenge
 from academy.scoring.errors import ScoringError
 from academy.scoring.judge import PROMPT, Judge, Pair, Verdicts, agreement
@@ -100,4 +99,4 @@ def test_a_judge_says_which_pairs_it_can_read(tokenizer: Any) -> None:
     base = tiny_base(tokenizer)
     judge = Judge(base, Genome(base.fingerprint))
     assert judge.reads(Pair("2+2?", "4", "5"))
-    assert not judge.reads(Pair("2+2?", "4" * positions(base.model), "5"))
+    assert not judge.reads(Pair("2+2?", "4" * base.positions, "5"))

@@ -27,6 +27,7 @@ from tui.cli.home import HomeOption
 from tui.cli.tables import percent, print_table
 
 if TYPE_CHECKING:
+    from academy.challenge import Challenge
     from academy.evaluator import LocalEvaluator
     from academy.exam import ExamResult
     from academy.sources.source import ChallengeSource
@@ -70,6 +71,8 @@ def exam(
     home: HomeOption = None,
 ) -> None:
     """Examine a persona beside its base on the test split; every exam asks the same questions."""
+    from academy.evolution.fitting import FittingSource
+    from academy.exam import source_sheet
     from academy.sources.source import open_source
 
     check_count("--items", items, most=MAX_ITEMS)
@@ -88,10 +91,17 @@ def exam(
         names = _asked_by(opened, names, entrants[0].name)
     assert opened is not None
     genomes = [entrant.genome for entrant in entrants]
-    rows = [_sit(evaluator, genomes, opened, name, items) for name in names or opened.skills]
+    asked = FittingSource(opened, evaluator.base)
+    sheets = {name: source_sheet(asked, name, items) for name in names or opened.skills}
+    for line in asked.left_out():
+        print(line)
+    rows = [_sit(evaluator, genomes, asked, name, sheet) for name, sheet in sheets.items()]
     _print_rows(f"exam of {entrants[0].name}: {items} test questions per skill", rows, items)
     if evaluator.failures:
-        print(f"{evaluator.failures} answers could not be scored and count as wrong")
+        print(
+            f"{evaluator.failures} answers could not be scored and count as wrong "
+            f"({evaluator.failed.last})"
+        )
 
 
 def _of_receipts(entrant: Entrant) -> tuple[str, ...]:
@@ -129,11 +139,10 @@ def _sit(
     genomes: Sequence[Genome],
     source: ChallengeSource,
     skill: str,
-    n: int,
+    sheet: Sequence[Challenge],
 ) -> _Row:
-    from academy.exam import partial_credit, sit_exam, source_sheet
+    from academy.exam import partial_credit, sit_exam
 
-    sheet = source_sheet(source, skill, n)
     print_one_answer(sheet)
     return _Row(
         skill,

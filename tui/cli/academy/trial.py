@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from academy.evaluator import LocalEvaluator
-    from academy.sources.source import ChallengeSource
+    from academy.evolution.fitting import FittingSource
     from academy.trials.trial import TrialResult
 
 MAX_ITEMS = 100_000
@@ -35,7 +35,7 @@ SideArgument = Annotated[
 class _Terms:
     """How a trial is held."""
 
-    source: ChallengeSource
+    source: FittingSource
     items: int
     online: bool
     n_trials: int
@@ -66,6 +66,7 @@ def trial(
     """Compare two personas on the same select questions; the test split stays for exams."""
     import numpy as np
 
+    from academy.evolution.fitting import FittingSource
     from academy.sources.source import open_source
     from academy.trials.errors import SameGenomeError
     from academy.trials.trial import judge_together
@@ -74,9 +75,10 @@ def trial(
     check_count("--items", items, most=MAX_ITEMS)
     check_count("--seed", seed, least=0)
     named = tuple(dict.fromkeys(skills or ()))
-    terms = _Terms(open_source(source), items, online, max(1, len(named)))
-    check_skills(terms.source, named)
+    opened = open_source(source)
+    check_skills(opened, named)
     evaluator = load_evaluator(base)
+    terms = _Terms(FittingSource(opened, evaluator.base), items, online, max(1, len(named)))
     one, other = (load_entrant(name, home, evaluator) for name in (a, b))
     if one.genome.digest == other.genome.digest:
         raise SameGenomeError(one.name, other.name)
@@ -91,7 +93,10 @@ def trial(
         _print_several(one, other, named, results, terms)
     log_trials(resolve_home(home), (one.name, other.name), named, results)
     if evaluator.failures:
-        print(f"{evaluator.failures} answers could not be scored and count as wrong")
+        print(
+            f"{evaluator.failures} answers could not be scored and count as wrong "
+            f"({evaluator.failed.last})"
+        )
 
 
 def _hold(
@@ -107,13 +112,19 @@ def _hold(
     from academy.trials.trial import ALPHA, offline_trial, online_trial
 
     questions = draw_items(terms.source, terms.items, rng, skills=skills)
+    for line in terms.source.left_out():
+        print(line)
     print_one_answer(questions)
-    if not terms.online:
-        return offline_trial(evaluator, one.genome, other.genome, questions, rng=rng)
-    return online_trial(
-        evaluator, one.genome, other.genome, questions, max_items=terms.items,
-        stop_at=ALPHA / terms.n_trials,
-    )  # fmt: skip
+    before = evaluator.failures
+    if terms.online:
+        result = online_trial(
+            evaluator, one.genome, other.genome, questions, max_items=terms.items,
+            stop_at=ALPHA / terms.n_trials,
+        )  # fmt: skip
+    else:
+        result = offline_trial(evaluator, one.genome, other.genome, questions, rng=rng)
+    evaluator.failed.refuse_most(evaluator.failures - before, 2 * result.n_items)
+    return result
 
 
 def _print_one(one: Entrant, other: Entrant, result: TrialResult, terms: _Terms) -> None:
