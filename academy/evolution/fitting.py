@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from academy.challenge import Challenge, Split
+from academy.challenge import SPLITS, Challenge, Split
 from academy.errors import RunSettingsError
 from academy.scoring.scorer import kind_of
 from academy.sources.checks import one_answer_shares
@@ -21,7 +21,7 @@ from genome.base_model import BaseModel
 from genome.errors import TooLongError
 
 SAMPLE = 50
-"""Select questions of each skill that are measured when a run begins."""
+"""Select questions of each skill of an endless source that are measured when a run begins."""
 SAMPLE_SEED = 45_000
 ROUNDS = 8
 """Draws in place of questions that were too long, at most."""
@@ -125,10 +125,9 @@ class FittingSource:
         rng, said = np.random.default_rng(SAMPLE_SEED), []
         alike: list[str] = []
         for skill in self.skills:
-            some: list[Challenge] = []
-            with suppress(TooFewQuestionsError):  # said by who needs them
-                some = self.source.draw(skill, "select", SAMPLE, rng)
-            n_long = sum(not fits(self.base, c) for c in some)
+            some = self._looked_at(skill, rng)
+            long = [c for c in some if not fits(self.base, c)]
+            n_long = len(long)
             if n_long and n_long == len(some):
                 raise RunSettingsError(
                     f"all {n_long} questions of {skill!r} looked at are longer than the "
@@ -136,7 +135,8 @@ class FittingSource:
                     "questions"
                 )
             if n_long:
-                said.append(f"{n_long} of {len(some)} questions of {skill!r}")
+                shown = long[0].prompt[:40]
+                said.append(f"{n_long} of {len(some)} questions of {skill!r} (as {shown!r})")
             alike += [
                 f"always the same answer is right for {share:.0%} of {name!r}"
                 for name, share in one_answer_shares(some).items()
@@ -148,3 +148,14 @@ class FittingSource:
             "questions are left out",
             *alike,
         ]
+
+    def _looked_at(self, skill: str, rng: np.random.Generator) -> list[Challenge]:
+        """A sample of select questions; of a finite set all but the test split, which is closed."""
+        counts = getattr(self.source, "counts", {})
+        some: list[Challenge] = []
+        for split in SPLITS:
+            n = counts.get((skill, split), 0) if split != "test" else 0
+            if n or split == "select":
+                with suppress(TooFewQuestionsError):  # said by who needs them
+                    some += self.source.draw(skill, split, max(SAMPLE, n), rng)
+        return some

@@ -11,12 +11,14 @@ from academy.challenge import Challenge
 from academy.errors import RunSettingsError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.events import Event
-from academy.evolution.fitting import FittingSource
+from academy.evolution.fitting import FittingSource, check_fit, fits
 from academy.evolution.run import evolve
 from academy.sources.builtin import BuiltinSource
 from academy.sources.jsonl import JsonlSource
 from academy.testing import small_run
 from genome.base_model import BaseModel
+from genome.errors import TooLongError
+from genome.genome import Genome
 from genome.testing import tiny_base
 
 
@@ -72,3 +74,33 @@ def test_a_skill_of_nothing_else_is_refused_before_anything_is_spent(base: BaseM
     with pytest.raises(RunSettingsError, match="choose another base, or shorter"):
         evolve(small_run(), base=base, source=numbers(0), evaluator=evaluator)
     assert evaluator.tokens.equivalents == 0
+
+
+@pytest.mark.parametrize("split", ["train", "select", "audit"])
+def test_one_long_question_of_a_set_is_named_before_the_run(base: BaseModel, split: str) -> None:
+    """Wherever it stands; the test split stays closed, its exam names its own."""
+    long = [Challenge("x" * 300 + f" {i}", "1", "num", "d") for i in range(200)]
+    one = next(c for c in long if c.split == split)
+    short = [Challenge(f"{i}?", str(i), "num", "d") for i in range(200)]
+    (said,) = FittingSource(JsonlSource("numbers", [*short, one]), base).notes()
+    assert "1 of" in said and "questions of 'num' (as 'xxxx" in said
+    assert "longer than the 128 positions of the base: such questions are left out" in said
+    hidden = next(c for c in long if c.split == "test")
+    assert FittingSource(JsonlSource("numbers", [*short, hidden]), base).notes() == []
+
+
+@pytest.mark.parametrize("kind", [{}, {"choices": ("1", "2")}, {"tolerance": 0.0}])
+def test_every_kind_of_question_has_to_fit_with_its_answer(
+    base: BaseModel, kind: dict[str, Any]
+) -> None:
+    """To the token: the longest that is asked can be scored, one more is left out."""
+    frame = len(base.prompt_ids([""])[0])
+    room = base.positions - frame - 1
+    last = Challenge("x" * room, "1", "s", "d", **kind)
+    assert fits(base, last) and not fits(base, Challenge("x" * (room + 1), "1", "s", "d", **kind))
+    evaluator = LocalEvaluator(base)
+    evaluator.scores([Genome(base.fingerprint)], [last])
+    assert evaluator.failures == 0
+    check_fit(base, [last])
+    with pytest.raises(TooLongError, match="longer than the 128 positions"):
+        check_fit(base, [last, Challenge("x" * 200, "1", "s", "d", **kind)])
