@@ -19,7 +19,7 @@ from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
 from academy.operators.random_layer import random_layer
 from academy.skills import SKILLS, questions
-from academy.training import StudyPlan, TokenMeter, train_litter
+from academy.training import StudyPlan, Tick, TokenMeter, train_litter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
@@ -41,7 +41,13 @@ class JointResult:
 
 
 def train_joint(
-    base: BaseModel, *, rank: int, rates: Sequence[float], budget: int, seed: int
+    base: BaseModel,
+    *,
+    rank: int,
+    rates: Sequence[float],
+    budget: int,
+    seed: int,
+    tick: Tick | None = None,
 ) -> list[JointResult]:
     """Train one layer per learning rate on all skills, each until its own budget is spent.
 
@@ -49,6 +55,7 @@ def train_joint(
 
     Args:
         budget: Token-equivalents per layer; never exceeded.
+        tick: Told after every step how many of how many are done.
     """
     rng = np.random.default_rng([seed, rank])
     steps, rows = _budgeted_rows(base, budget // 3, rng)
@@ -56,7 +63,7 @@ def train_joint(
     n = len(rates)
     plan = StudyPlan(steps, JOINT_ROWS, 0.0)
     meter = TokenMeter()
-    trained = train_litter(base, [layer] * n, [rows] * n, plan, meter, rates=rates)
+    trained = train_litter(base, [layer] * n, [rows] * n, plan, meter, rates=rates, tick=tick)
     sheet = general_sheet(SELECT_PER_SKILL, "select")
     means = LocalEvaluator(base).scores([Genome.of(x) for x in trained], sheet).mean(1)
     return [

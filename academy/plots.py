@@ -12,25 +12,31 @@ from matplotlib.figure import Figure
 
 INK, QUIET, ACCENT = "#22313f", "#9aa5b1", "#2a7de1"
 COLOURS = mpl.colormaps["tab20"]
+UNNAMED = mpl.colormaps["Greys"].resampled(12)
+"""Species without a niche: light greys."""
 WIDE, NARROW = (9.0, 3.6), (9.0, 3.0)
+SHOWN_SHARE = 0.1
+"""Of the largest population: a dead species that ever had more stands in the legend."""
 
 
 def plot_species(generations: Sequence[dict[str, Any]]) -> Markup:
-    """Members of every species by generation, as a stacked area."""
-    last_name: dict[int, str] = {}
-    for record in generations:
-        last_name |= {s["id"]: s["name"] for s in record["species"]}
-    sizes = [
-        [next((s["population"] for s in r["species"] if s["id"] == key), 0) for r in generations]
-        for key in last_name
-    ]
+    """Members of every species by generation, as a stacked area.
+
+    A species is drawn under the name it had at the time: the helpers of generation 0 are no
+    specialists yet, whatever became of them.
+    """
+    present = [{(s["id"], s["name"]): s["population"] for s in r["species"]} for r in generations]
+    niches = {(s["id"], s["name"]): s["niche"] for r in generations for s in r["species"]}
+    keys = sorted(niches)  # a species' names side by side, so that its area goes on
+    sizes = [[record.get(key, 0) for record in present] for key in keys]
     figure = Figure(WIDE)
     axes = figure.subplots()
-    colours = [COLOURS(i % 20) for i in range(len(last_name))]
+    colours = [COLOURS(i % 20) if niches[key] else UNNAMED(2 + i % 4) for i, key in enumerate(keys)]
     axes.stackplot([r["generation"] for r in generations], sizes, colors=colours)
-    for key, colour, size in zip(last_name, colours, sizes, strict=True):
-        if size[-1]:
-            axes.plot([], [], color=colour, linewidth=6, label=last_name[key])
+    largest = max(sum(record.values()) for record in present)
+    for (_, name), colour, size in zip(keys, colours, sizes, strict=True):
+        if size[-1] or max(size) > SHOWN_SHARE * largest:
+            axes.plot([], [], color=colour, linewidth=6, label=name)
     axes.margins(0)
     axes.set(xlabel="generation", ylabel="personas")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
@@ -62,10 +68,10 @@ def plot_niche_accuracy(species: Sequence[dict[str, Any]]) -> Markup:
 def plot_skill_matrix(
     last: dict[str, Any], skills: Sequence[str], base_accuracy: Sequence[float]
 ) -> Markup:
-    """Species by skill; the base in the last row."""
+    """Species by skill; the base in the last row, if it was measured."""
     species = sorted(last["species"], key=lambda s: -s["population"])
-    names = [s["name"] for s in species] + ["base"]
-    matrix = [s["profile"] for s in species] + [list(base_accuracy)]
+    names = [s["name"] for s in species] + ["base"] * bool(base_accuracy)
+    matrix = [s["profile"] for s in species] + [list(base_accuracy)] * bool(base_accuracy)
     figure = Figure((9.0, 1.2 + 0.32 * len(names)))
     axes = figure.subplots()
     image = axes.imshow(matrix, vmin=0, vmax=1, cmap="viridis", aspect="auto")

@@ -28,8 +28,9 @@ class RoutedResult:
     """How a routed population did on the general test exam."""
 
     accuracies: SkillAccuracies
-    right_specialist: float
-    """Share of questions, among skills some layer specialises in, sent to such a layer."""
+    right_specialist: float | None
+    """Share of questions, among skills some layer specialises in, sent to such a layer; None
+    where no layer specialises in any."""
 
 
 def skill_leaders(run: Apprenticeship) -> list[tuple[str, Apprentice]]:
@@ -89,14 +90,14 @@ def routed_accuracy(
 
 def _right_specialist(
     sheet: Sequence[Challenge], chosen: np.ndarray, niches: Sequence[str]
-) -> float:
+) -> float | None:
     covered = [name for name in SKILL_NAMES if name in niches]
     right = [
         niches[i] == challenge.skill
         for i, challenge in zip(chosen, sheet, strict=True)
         if challenge.skill in covered
     ]
-    return float(np.mean(right)) if right else 0.0
+    return float(np.mean(right)) if right else None
 
 
 def calibrate_advice(

@@ -21,6 +21,7 @@ from typing import Any
 
 from academy.errors import RunBusyError, RunCorruptError, RunMismatchError
 from genome.files import remove_leftovers, write_json
+from genome.home import stamp_new
 
 NAMED = 3
 """Settings that a refusal names."""
@@ -52,6 +53,7 @@ class RunFolder:
             RunMismatchError: The folder holds a run with other settings.
             RunCorruptError: The settings cannot be read.
         """
+        stamp_new(self.home)
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("w") as lock:
             try:
@@ -115,8 +117,16 @@ class RunFolder:
         path = self.path / "status.json"
         return self.read(path) if path.exists() else {}
 
-    def write_status(self, phase: str, generation: int, done: int, total: int) -> None:
-        """Say where the run stands."""
+    def write_status(
+        self, phase: str, generation: int, done: int, total: int,
+        step: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Say where the run stands.
+
+        Args:
+            step: What is being done now, where that is not the spending of the budget: `name`,
+                `done`, `total`, `left_s`.
+        """
         write_json(
             self.path / "status.json",
             {
@@ -127,6 +137,7 @@ class RunFolder:
                 "updated_s": time.time(),
                 "elapsed_s": self.elapsed_s,
                 "pid": os.getpid(),
+                "step": step,
             },
         )
 

@@ -6,7 +6,7 @@ its own optimiser state, so what a layer learns does not depend on its litter ma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,6 +54,10 @@ class StudyPlan:
         return self.steps * self.rows_per_step
 
 
+Tick = Callable[[int, int], None]
+"""Told how many of how many steps are done."""
+
+
 def train_litter(
     base: BaseModel,
     layers: Sequence[Layer],
@@ -63,6 +67,7 @@ def train_litter(
     *,
     rates: Sequence[float] | None = None,
     below: Sequence[Genome] | None = None,
+    tick: Tick | None = None,
 ) -> list[Layer]:
     """Train every layer on its own rows, all in one batch; the inputs are left unchanged.
 
@@ -71,12 +76,13 @@ def train_litter(
         rates: A learning rate for each layer instead of the plan's.
         below: A genome under each layer that runs with it and is not trained.
         tokens: Is charged with every position that goes forward and backward.
+        tick: Told after every step how many of how many are done.
 
     Returns:
         The trained layers, in the order given.
     """
     population, course = _course(base, layers, studies, plan, rates, below)
-    course.run(tokens)
+    course.run(tokens, tick)
     return [_unstack(layer, population, slot) for slot, layer in enumerate(layers)]
 
 
@@ -146,7 +152,7 @@ class _Course:
         states = [self.optimizer.state[parameter] for parameter in self.parameters]
         return [s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]
 
-    def run(self, tokens: TokenMeter) -> None:
+    def run(self, tokens: TokenMeter, tick: Tick | None = None) -> None:
         """All steps of the plan."""
         plan = self.plan
         n_slots = self.population.n_slots
@@ -165,6 +171,8 @@ class _Course:
             rates = self.slot_rates * (1 - done) + plan.final_rate * done
             _step(self.optimizer, self.parameters, rates)
             tokens.backward += x.numel()
+            if tick is not None:
+                tick(step + 1, plan.steps)
         self.population.train(False)
 
     def _backward(self, x: torch.Tensor, y: torch.Tensor, row_slots: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ GenomeError
 ├── IndexInputError
 ├── IndexDamagedError
 ├── LicenceTextError
+├── HomeVersionError
 ├── LibraryError
 │   └── LibraryBusyError
 ├── SigningKeyError
@@ -70,6 +71,10 @@ class LayerRejected(GenomeError):  # noqa: N818 - the contract's name
 
 class LicenceTextError(GenomeError):
     """No licence expression that can be understood."""
+
+
+class HomeVersionError(GenomeError):
+    """A home is of a format that this version does not know."""
 
 
 class WeightCountError(GenomeError):

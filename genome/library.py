@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from genome.adapter.layer_files import MANIFEST_FILE
 from genome.errors import LibraryError
 from genome.files import write_atomically, write_folder_once
+from genome.home import stamp_new
 from genome.refusals import refused
 from genome.shelf import upkeep
 from genome.shelf.intake import Intake, is_sound
@@ -64,6 +65,7 @@ class Library(SearchShelf):
         Raises:
             LibraryError: The catalogue cannot be used.
         """
+        stamp_new(Path(home))
         return cls(Path(home) / "library", policy)
 
     def refresh(self) -> None:

@@ -38,13 +38,13 @@ def make_market(
 
 
 def publish_example(
-    market: Market, owner: str, name: str, *, ask_nanos: int = NANOS_PER_CREDIT
+    market: Market, owner: str, name: str, *, ask_nanos: int = NANOS_PER_CREDIT, digest: str = ""
 ) -> ListingView:
-    """A listing with an unremarkable exam result; the digest follows from the name."""
+    """A listing with an unremarkable exam result; by default the digest follows from the name."""
     return market.publish(
         owner=owner,
         name=name,
-        digest=f"digest-of-{name}",
+        digest=digest or f"digest-of-{name}",
         base_model="tiny-llama",
         niche="sorting",
         ask_nanos=ask_nanos,

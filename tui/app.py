@@ -28,8 +28,9 @@ from tui.widgets.top_bar import VIEWS
 from tui.widgets.wording import ACCENT, BAD, BRIGHT, GOOD
 
 POLL_S = 1.0
-WIDTHS = [(0, "-narrow"), (100, "-wide")]
-"""Classes that screens get from so many columns on; `app.tcss` lays them out by these."""
+WIDTHS = [(0, "-narrow"), (120, "-wide")]
+"""Classes that screens get from so many columns on; `app.tcss` lays them out by these. Beside a
+detail of 40 columns the widest table needs the other 80."""
 THEME = Theme(
     name="continuum",
     primary="#5fd7c4",
@@ -134,6 +135,11 @@ class ContinuumApp(App[None]):
         self._reading = False
 
 
-def run_app(home: Path) -> None:
-    """Open the app on a home folder, which need not exist yet."""
-    ContinuumApp(HomeSource(home)).run()
+def run_app(home: Path, market: str | None = None, account: str | None = None) -> None:
+    """Open the app on a home folder, which need not exist yet.
+
+    Args:
+        market: Address of another market than the home's own.
+        account: Whose wallet a service is asked for.
+    """
+    ContinuumApp(HomeSource(home, market, account)).run()

@@ -38,9 +38,13 @@ class Fields:
         found = repr(self._data[key])[:40] if key in self._data else "nothing"
         return RecordError(self.file, f"{key!r} must be {wanted}, found {found}")
 
-    def integer(self, key: str, default: int | None = None) -> int:
-        """A whole number; `default` stands in for an absent key."""
-        value = self._data.get(key, default)
+    def has(self, key: str) -> bool:
+        """Whether there is anything under the key but null."""
+        return self._data.get(key) is not None
+
+    def integer(self, key: str) -> int:
+        """A whole number."""
+        value = self._data.get(key)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._wrong(key, "a whole number")
         return value

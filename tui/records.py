@@ -18,10 +18,8 @@ class RunConfig:
     personas: int
     interactions: int
     skills: tuple[str, ...]
-    base_accuracy: tuple[float, ...]
-    """Base model's accuracy per skill, (n_skills,); empty if it was not measured."""
-    unit: str = "interactions"
-    """What the budget is counted in."""
+    unit: str | None = None
+    """What the budget is counted in, if the run says so."""
 
     @classmethod
     def parse(cls, data: Fields) -> RunConfig:
@@ -31,8 +29,27 @@ class RunConfig:
             personas=data.integer("personas"),
             interactions=data.integer("interactions"),
             skills=data.texts("skills"),
-            base_accuracy=data.numbers("base_accuracy"),
-            unit=data.maybe_text("unit") or "interactions",
+            unit=data.maybe_text("unit"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """How far one phase has come, and how many seconds it may take yet."""
+
+    name: str
+    done: float
+    total: float
+    left_s: float | None
+
+    @classmethod
+    def parse(cls, data: Fields) -> RunStep:
+        """Read it from the status' `step`."""
+        return cls(
+            name=data.text("name"),
+            done=data.number("done"),
+            total=data.number("total"),
+            left_s=data.number("left_s") if data.has("left_s") else None,
         )
 
 
@@ -41,22 +58,25 @@ class RunStatus:
     """`run/status.json`: how far the run has come."""
 
     phase: str
-    generation: int
-    interactions: int
-    interactions_total: int
+    generation: int | None
+    interactions: int | None
+    interactions_total: int | None
     updated_s: float
     pid: int | None
+    step: RunStep | None = None
+    """What is being done now, where that is not the spending of the budget."""
 
     @classmethod
     def parse(cls, data: Fields) -> RunStatus:
         """Read it from the file's fields."""
         return cls(
             phase=data.text("phase"),
-            generation=data.integer("generation", 0),
-            interactions=data.integer("interactions", 0),
-            interactions_total=data.integer("interactions_total", 0),
+            generation=data.maybe_integer("generation"),
+            interactions=data.maybe_integer("interactions"),
+            interactions_total=data.maybe_integer("interactions_total"),
             updated_s=data.number("updated_s"),
             pid=data.maybe_integer("pid"),
+            step=RunStep.parse(data.object("step")) if data.has("step") else None,
         )
 
 
@@ -126,13 +146,14 @@ class GenerationRecord:
     """`run/generations/NNNN.json`: one generation, complete."""
 
     generation: int
-    interactions: int
-    births: int
-    deaths: int
+    births: int | None
+    deaths: int | None
     living_lines: int
     fitness: Fitness
     best_by_skill: tuple[float, ...]
     mean_by_skill: tuple[float, ...]
+    base_by_skill: tuple[float, ...]
+    """The base model's accuracy on questions of the same split; empty in older runs."""
     species: tuple[SpeciesRecord, ...]
     extinct: tuple[ExtinctRecord, ...]
 
@@ -142,13 +163,13 @@ class GenerationRecord:
         fitness = data.object("fitness")
         return cls(
             generation=data.integer("generation"),
-            interactions=data.integer("interactions", 0),
-            births=data.integer("births", 0),
-            deaths=data.integer("deaths", 0),
+            births=data.maybe_integer("births"),
+            deaths=data.maybe_integer("deaths"),
             living_lines=data.integer("living_lines"),
             fitness=Fitness(*(fitness.number(key) for key in ("best", "mean", "worst"))),
             best_by_skill=data.numbers("best_by_skill"),
             mean_by_skill=data.numbers("mean_by_skill"),
+            base_by_skill=data.numbers("base_by_skill"),
             species=tuple(SpeciesRecord.parse(item) for item in data.objects("species")),
             extinct=tuple(ExtinctRecord.parse(item) for item in data.objects("extinct")),
         )
@@ -160,13 +181,13 @@ class SummarySpecies:
 
     name: str
     niche: str | None
-    population: int
-    born: int
+    population: int | None
+    born: int | None
     test_accuracy: float
     test_interval: tuple[float, float]
     base_accuracy: float
     price_nanos: int | None
-    sales: int
+    sales: int | None
 
     @classmethod
     def parse(cls, data: Fields) -> SummarySpecies:
@@ -174,13 +195,13 @@ class SummarySpecies:
         return cls(
             name=data.text("name"),
             niche=data.maybe_text("niche"),
-            population=data.integer("population", 0),
-            born=data.integer("born", 0),
+            population=data.maybe_integer("population"),
+            born=data.maybe_integer("born"),
             test_accuracy=data.number("test_accuracy"),
             test_interval=data.pair("test_interval"),
             base_accuracy=data.number("base_accuracy"),
             price_nanos=data.maybe_integer("price_nanos"),
-            sales=data.integer("sales", 0),
+            sales=data.maybe_integer("sales"),
         )
 
 
@@ -191,7 +212,9 @@ class Summary:
     generations: int
     wall_s: float
     species: tuple[SummarySpecies, ...]
-    extinct_lines: int
+    base_accuracy: tuple[float, ...]
+    """The base model's per skill on unseen questions, (n_skills,); empty if not measured."""
+    extinct_lines: int | None
     controls: tuple[tuple[str, float], ...]
     """Every number found among the controls, nested names joined by a space."""
 
@@ -202,6 +225,7 @@ class Summary:
             generations=data.integer("generations"),
             wall_s=data.number("wall_s"),
             species=tuple(SummarySpecies.parse(item) for item in data.objects("species")),
-            extinct_lines=data.integer("extinct_lines", 0),
+            base_accuracy=data.numbers("base_accuracy"),
+            extinct_lines=data.maybe_integer("extinct_lines"),
             controls=data.flat_numbers("controls"),
         )

@@ -30,9 +30,9 @@ class SpeciesLine:
     name: str
     niche: str | None
     parent: str | None
-    born: int
-    population: int
-    """Today's population; 0 once extinct."""
+    born: int | None
+    population: int | None
+    """Today's population; 0 once extinct, None if nobody wrote it down."""
     populations: tuple[int, ...]
     """Population in every generation read, oldest first, (n_generations,)."""
     accuracy: float | None
@@ -61,6 +61,10 @@ class RunSnapshot:
     """Whether the process that writes the run is there; None if it left no process id."""
     notices: tuple[str, ...] = ()
     """One line for each file that could not be read."""
+    layers: int = 0
+    """Layers in the home's library."""
+    personas: tuple[str, ...] = ()
+    """Names of the home's personas."""
 
     @property
     def empty(self) -> bool:
@@ -80,6 +84,12 @@ class RunSnapshot:
     def skills(self) -> tuple[str, ...]:
         """Names of the skills, in the order of every profile."""
         return self.config.skills if self.config else ()
+
+    @property
+    def base_by_skill(self) -> tuple[float, ...]:
+        """The base model's accuracy, in the order of every profile; empty if never measured."""
+        measured = [record.base_by_skill for record in self.generations if record.base_by_skill]
+        return measured[-1] if measured else self.summary.base_accuracy if self.summary else ()
 
     def species_named(self, name: str) -> SpeciesLine | None:
         """The species of that name, which is also its listing's name on the market."""
@@ -221,4 +231,4 @@ def _line_of_outcome(species_id: int, outcome: SummarySpecies) -> SpeciesLine:
 
 def _order(line: SpeciesLine) -> tuple[bool, int, int, int]:
     ended = line.extinct.generation if line.extinct else 0
-    return (not line.living, -line.population, -ended, line.id)
+    return (not line.living, -(line.population or 0), -ended, line.id)

@@ -8,8 +8,10 @@ so that a home without a market opens without SQLAlchemy.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,9 +29,13 @@ from tui.snapshot import (
 )
 
 if TYPE_CHECKING:
-    from marketplace.market import Market
+    from marketplace.protocol import MarketLike
 
 MARKET_FILE = "market.db"
+SHOWN_LISTINGS = 500
+ASK_EVERY_S = 5.0
+"""So often a market elsewhere is asked again."""
+DIGEST_LENGTH = 64
 SHOWN_POSTINGS = 500
 """So many of an account's movements are shown: a busy seller has millions."""
 Record = TypeVar("Record")
@@ -62,10 +68,18 @@ class Source(Protocol):
 
 
 class HomeSource:
-    """Reads a Continuum home folder, which need not exist."""
+    """Reads a Continuum home folder, which need not exist.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        market: Address of a market; None = the home's own file.
+        account: Whose balance and movements a service is asked for.
+    """
+
+    def __init__(self, home: Path, market: str | None = None, account: str | None = None) -> None:
         self.home = home
+        self._market_url = market
+        self._account = account
+        self._asked_s = -math.inf
         self._lock = threading.Lock()
         self._parsed: dict[str, tuple[Stamp, object]] = {}
         self._run = RunSnapshot()
@@ -74,10 +88,11 @@ class HomeSource:
 
     @property
     def title(self) -> str:
-        """The home folder, with the user's own home shortened."""
+        """The home folder, with the user's own home shortened, and a market elsewhere."""
         path = str(self.home)
         own = str(Path.home())
-        return path.replace(own, "~", 1) if path.startswith(own + os.sep) else path
+        short = path.replace(own, "~", 1) if path.startswith(own + os.sep) else path
+        return f"{short}, market {self._market_url}" if self._market_url else short
 
     def run(self) -> RunSnapshot:
         """Read what changed under HOME/run; the same object as before if nothing did."""
@@ -88,16 +103,16 @@ class HomeSource:
             summary = self._record("summary.json", Summary.parse, notices)
             generations = self._generations(notices)
             lives = _process_lives(status.pid) if status and status.pid is not None else None
+            layers, personas = _layers(self.home), _personas(self.home)
             old = self._run
-            if (config, status, generations, summary, lives, tuple(notices)) == (
-                old.config, old.status, old.generations, old.summary, old.process_lives, old.notices
-            ):  # fmt: skip
-                return old
             same = generations == old.generations and summary == old.summary
-            species = old.species if same else species_lines(generations, summary)
-            self._run = RunSnapshot(
-                config, status, generations, summary, species, lives, tuple(notices)
-            )
+            found = RunSnapshot(
+                config, status, generations, summary,
+                old.species if same else species_lines(generations, summary),
+                lives, tuple(notices), layers, personas,
+            )  # fmt: skip
+            if found != old:
+                self._run = found
             return self._run
 
     def _generations(self, notices: list[str]) -> tuple[GenerationRecord, ...]:
@@ -131,20 +146,31 @@ class HomeSource:
             return error
 
     def market(self) -> MarketSnapshot:
-        """Read the market if its file or write-ahead log changed."""
+        """Read the market if its file or log changed, or, elsewhere, if some time has passed."""
         with self._lock:
+            if self._market_url:
+                if time.monotonic() - self._asked_s >= ASK_EVERY_S:
+                    self._keep(self._read_market())
+                    self._asked_s = time.monotonic()
+                return self._market
             stamps = tuple(_stamp(self.home / f"{MARKET_FILE}{end}") for end in ("", "-wal"))
             if stamps != self._market_stamps:
-                self._market = MarketSnapshot() if stamps[0] is None else self._read_market()
+                self._keep(MarketSnapshot() if stamps[0] is None else self._read_market())
                 self._market_stamps = stamps
             return self._market
+
+    def _keep(self, found: MarketSnapshot) -> None:
+        if found != self._market:
+            self._market = found
 
     def _read_market(self) -> MarketSnapshot:
         try:
             with self._opened() as market:
                 return MarketSnapshot(
                     exists=True,
-                    listings=tuple(_listing(item) for item in market.listings()),
+                    listings=tuple(
+                        _listing(item) for item in market.listings(limit=SHOWN_LISTINGS)
+                    ),
                     accounts=tuple(
                         AccountRecord(item.name, item.balance_nanos) for item in market.accounts()
                     ),
@@ -172,22 +198,35 @@ class HomeSource:
         return tuple(found)
 
     @contextmanager
-    def _opened(self) -> Iterator[Market]:
+    def _opened(self) -> Iterator[MarketLike]:
         """The market, opened for one reading: no lock or stale file is held between two."""
         from sqlalchemy.exc import SQLAlchemyError
 
         from marketplace.errors import MarketError
-        from marketplace.market import Market
+        from tui.cli.market.place import open_market, speaker
 
+        url = self._market_url or f"sqlite:///{self.home / MARKET_FILE}"
         try:
-            market = Market.open(f"sqlite:///{self.home / MARKET_FILE}", create=False)
-            try:
+            account = speaker(self.home, url, self._account)
+            with open_market(self.home, url, account) as market:
                 yield market
-            finally:
-                market.close()
         except (MarketError, SQLAlchemyError, OSError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise RecordError(MARKET_FILE, reason) from error
+            raise RecordError(self._market_url or MARKET_FILE, reason) from error
+
+
+def _layers(home: Path) -> int:
+    """How many layers the home's library has."""
+    folder = home / "library" / "layers"
+    try:
+        return sum(len(name) == DIGEST_LENGTH for name in os.listdir(folder))
+    except OSError:
+        return 0
+
+
+def _personas(home: Path) -> tuple[str, ...]:
+    """The names of the home's personas."""
+    return tuple(sorted(path.stem for path in (home / "personas").glob("[!.]*.json")))
 
 
 def _stamp(path: Path) -> Stamp:

@@ -6,6 +6,7 @@ fixed curves, four species live, two die out, and the market trades a little.
 
     python -m tui.testing                 # open the app on the fake source
     python -m tui.testing shots DIR       # one SVG per view and size
+    python -m tui.testing shots DIR HOME  # the same of a real home: the pictures in docs/
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tui.snapshot import (
     RunSnapshot,
     species_lines,
 )
+from tui.source import HomeSource, Source
 
 SKILLS = ("reverse", "sort", "caesar", "count", "add", "compare", "vowels", "dedupe")
 BASE = (0.41, 0.45, 0.22, 0.38, 0.31, 0.52, 0.47, 0.29)
@@ -54,7 +56,7 @@ def fake_run_files(n_generations: int = 12, *, phase: str = "evolving") -> dict[
             "personas": 100,
             "interactions": 10_000,
             "skills": list(SKILLS),
-            "base_accuracy": list(BASE),
+            "unit": "interactions",
         },
         "run/status.json": {
             "phase": phase,
@@ -96,6 +98,7 @@ def fake_generation(number: int) -> dict[str, Any]:
         "tokens": {"forward": 1_200_000, "backward": 300_000},
         "best_by_skill": best,
         "mean_by_skill": [round(0.6 * value, 3) for value in best],
+        "base_by_skill": list(BASE),
         "species": [_fake_species(row, number, gain) for row in living],
         "extinct": [_fake_extinct(row) for row in SPECIES if row[5] == number],
     }
@@ -261,18 +264,20 @@ def fake_market() -> MarketSnapshot:
     )
 
 
-async def save_screenshots(folder: Path) -> None:
+async def save_screenshots(folder: Path, source: Source | None = None) -> None:
     """One SVG for each view at 80x24 and 120x40."""
     from tui.app import ContinuumApp
     from tui.widgets.top_bar import VIEWS
 
     folder.mkdir(parents=True, exist_ok=True)
     for size in ((80, 24), (120, 40)):
-        app = ContinuumApp(FakeSource())
+        app = ContinuumApp(source or FakeSource())
         async with app.run_test(size=size) as pilot:
             for number, view in enumerate(VIEWS, start=1):
                 await pilot.press(str(number))
                 await pilot.pause(0.3)
+                await app.workers.wait_for_complete()
+                await pilot.pause()
                 app.save_screenshot(f"{view}-{size[0]}x{size[1]}.svg", path=str(folder))
 
 
@@ -281,7 +286,8 @@ def main() -> None:
     from tui.app import ContinuumApp
 
     if sys.argv[1:2] == ["shots"]:
-        asyncio.run(save_screenshots(Path(sys.argv[2])))
+        source = HomeSource(Path(sys.argv[3])) if sys.argv[3:] else None
+        asyncio.run(save_screenshots(Path(sys.argv[2]), source))
     else:
         ContinuumApp(FakeSource()).run()
 

@@ -32,6 +32,7 @@ def record_of(run: Apprenticeship, generation: Generation) -> dict[str, Any]:
         },
         "best_by_skill": [_rounded(x) for x in accuracy.max(0)],
         "mean_by_skill": [_rounded(x) for x in accuracy.mean(0)],
+        "base_by_skill": [_rounded(x) for x in run.base_accuracy],
         "species": [_species_record(run, species.id) for species in run.taxonomy.living],
         "extinct": [
             {

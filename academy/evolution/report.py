@@ -18,6 +18,8 @@ def write_report(
     generations: Sequence[dict[str, Any]],
     result: dict[str, Any] | None,
     events: Sequence[dict[str, Any]],
+    *,
+    at_work: bool = False,
 ) -> None:
     """Write the report of a run, finished or not.
 
@@ -26,6 +28,7 @@ def write_report(
         generations: Its generation records, in order.
         result: Its `result.json`, once it is finished.
         events: Lines of its `events.jsonl`, and trials held in its home.
+        at_work: Whether a process goes on with it right now.
     """
     environment = Environment(loader=PackageLoader("academy", "."), autoescape=True)
     environment.filters["percent"] = lambda x: f"{100 * x:.1f} %"
@@ -33,7 +36,7 @@ def write_report(
     plots = [("Best of the living, skill by skill", plot_best_by_skill(generations, skills))]
     peopled = [g for g in generations if g["species"]]
     if peopled:
-        base = (result or {}).get("base_accuracy") or [0.0] * len(skills)
+        base = peopled[-1].get("base_by_skill") or (result or {}).get("base_accuracy") or ()
         plots += [
             ("Species over generations", plot_species(peopled)),
             ("Skill matrix", plot_skill_matrix(peopled[-1], skills, base)),
@@ -43,6 +46,7 @@ def write_report(
         path,
         template.render(
             settings=settings, last=generations[-1], result=result, plots=plots,
+            state="Finished run" if result else "Run in progress" if at_work else "Unfinished run",
             operators=_operators(events), trials=_trials(events),
             notices=[event["text"] for event in events if event["event"] == "Notice"],
         ),
@@ -59,7 +63,7 @@ def _operators(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 {"name": event["operator"], "born": 0, "discarded": 0, "gain": 0.0},
             )
             row["born" if event["event"] == "Born" else "discarded"] += 1
-            row["gain"] += event.get("gain", 0.0)
+            row["gain"] += event["gain"] if event["event"] == "Born" else 0.0
     return sorted(counted.values(), key=lambda row: -row["born"])
 
 

@@ -34,14 +34,14 @@ class LayerRow(NamedTuple):
     created: str
 
     @property
-    def accuracy(self) -> float:
-        """On the headline exam, in [0, 1]; 0.0 if there is none."""
-        return self.n_correct / self.n_questions if self.n_questions else 0.0
+    def accuracy(self) -> float | None:
+        """On the headline exam, in [0, 1]; None if the layer never sat one."""
+        return self.n_correct / self.n_questions if self.n_questions else None
 
     @property
-    def base_accuracy(self) -> float:
-        """Of the base model on the headline exam, in [0, 1]; 0.0 if there is none."""
-        return self.n_base_correct / self.n_questions if self.n_questions else 0.0
+    def base_accuracy(self) -> float | None:
+        """Of the base model on the headline exam, in [0, 1]; None if there is none."""
+        return self.n_base_correct / self.n_questions if self.n_questions else None
 
 
 _COLUMNS = [LAYER.c[name] for name in LayerRow._fields]
@@ -115,7 +115,7 @@ def _layer_row(entry: Entry) -> dict[str, object]:
         "n_questions": manifest.n_questions,
         "n_correct": headline.n_correct if headline else 0,
         "n_base_correct": headline.n_base_correct if headline else 0,
-        "accuracy": manifest.accuracy,
+        "accuracy": manifest.accuracy or 0.0,  # to sort by: without an exam, last
         "n_bytes": entry.n_bytes,
         "created": manifest.created,
         "added_ns": entry.added_ns,

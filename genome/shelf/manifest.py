@@ -248,14 +248,14 @@ class Manifest:
         return self.headline.skill if self.headline else ""
 
     @property
-    def accuracy(self) -> float:
-        """Of the headline receipt, in [0, 1]; 0.0 if there is none (`n_questions` is 0 then)."""
-        return self.headline.accuracy if self.headline else 0.0
+    def accuracy(self) -> float | None:
+        """Of the headline receipt, in [0, 1]; None if the layer never sat an exam."""
+        return self.headline.accuracy if self.headline else None
 
     @property
-    def base_accuracy(self) -> float:
-        """Of the base model on the headline exam, in [0, 1]; 0.0 if there is none."""
-        return self.headline.base_accuracy if self.headline else 0.0
+    def base_accuracy(self) -> float | None:
+        """Of the base model on the headline exam, in [0, 1]; None if there is none."""
+        return self.headline.base_accuracy if self.headline else None
 
     @property
     def n_questions(self) -> int:

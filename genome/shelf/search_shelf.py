@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 CALIBRATION_FILE = "advice.json"
 ENCODER_FILE = "encoder.safetensors"
 SENTENCES_FILE = "encoder.json"
+CLEAR_MATCH = 0.1
+"""Similarity from which a layer counts as able, if nothing has been calibrated."""
+NOTHING_CAN = "nothing here can do this"
+"""What is said first when no layer is known to be good at a question."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,17 @@ class SearchShelf(Shelf):
                 f"{path} was made with another encoder: run `continuum layer reindex`"
             )
         return found
+
+    def clear_match(self) -> float:
+        """Similarity from which a layer is known to be good at a question.
+
+        Search, advice and whoever buys or asks by search go by this one number: where advice says
+        `reuse`.
+        """
+        try:
+            return self.calibration().reuse
+        except LibraryError:
+            return CLEAR_MATCH
 
     def advise(self, question: str, *, encoder: Encoder, base_model: str | None = None) -> Advice:
         """Reuse the nearest layer, fork it, or mint a new one.

@@ -14,11 +14,13 @@ from genome.layer import Layer
 from genome.library import Library
 from marketplace.market import Market
 from persona.persona import PersonaStore
+from tui.cli.testing import continuum
 from tui.jobs.demo import run_demo
 from tui.jobs.market import BUYER, market_url
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Silent
 from tui.jobs.testing import killed_until_done
+from tui.source import HomeSource
 
 SMALL = {"personas": 8, "interactions": 500, "tiny": True}
 TIMES = ("wall_s", "throughput")
@@ -75,6 +77,39 @@ def test_the_report_needs_nothing_else(finished: tuple[Path, dict[str, Any]]) ->
     assert "<script" not in report
     assert 'src="http' not in report
     assert all(species["name"] in report for species in summary["species"])
+
+
+def test_the_academys_report_of_a_demo_is_the_demos(home: Path) -> None:
+    """It counts interactions, is finished and has controls: nothing of it is called otherwise."""
+    (home / "report.html").unlink()
+    done = continuum("academy", "report", "--home", home)
+    assert done.out.split() == [str(home / "report.html")]
+    text = (home / "report.html").read_text()
+    assert "scored interactions" in text and "Controls" in text
+    assert "in progress" not in text and not (home / "run-report.html").exists()
+    status = continuum("academy", "status", "--home", home).out
+    assert "finished" in status and "500 of 500 interactions" in status
+
+
+def test_an_unfinished_demo_has_no_report_and_says_how_to_go_on(home: Path) -> None:
+    """The command it names resumes this very run."""
+    (home / "summary.json").unlink()
+    refused = continuum("academy", "report", "--home", home).refusal
+    command = refused.split("`")[1].split()
+    assert command[:2] == ["continuum", "demo"]
+    assert {"--seed", "5", "--personas", "8", "--interactions", "500", "--tiny"} <= set(command)
+    resumed = continuum(*command[1:])
+    assert resumed.code == 0 and (home / "summary.json").exists()
+    for phase in ("evolving", "library", "exams", "joint LoRA", "controls", "market"):
+        assert f"\n{phase}: done in " in resumed.out, phase  # without a terminal, too
+    assert "library: 50%, about " in resumed.out
+
+
+def test_the_screens_of_a_demo_know_the_base(home: Path) -> None:
+    """What the founders were measured against, skill by skill."""
+    run = HomeSource(home).run()
+    assert len(run.base_by_skill) == len(run.skills) == 12
+    assert run.config is not None and run.config.unit == "interactions"
 
 
 def test_running_a_finished_demo_again_changes_nothing(

@@ -16,6 +16,7 @@ from academy.errors import RunCorruptError, RunMismatchError, RunSettingsError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.config_file import load_config
 from academy.evolution.events import silent
+from academy.run_folder import RunFolder
 from academy.sources.builtin import BuiltinSource
 from academy.trials.trial import compare_scores
 from genome.base_model import BaseModel
@@ -24,6 +25,7 @@ from genome.library import Library, Manifest
 from genome.testing import random_layer
 from persona.errors import PersonaError
 from persona.persona import Persona, PersonaStore
+from tui.cli.testing import continuum
 from tui.jobs.breed import breed
 from tui.jobs.compare_runs import compare_runs
 from tui.jobs.evolve import run_evolution, saved_config, saved_genomes
@@ -74,8 +76,27 @@ def test_the_report_needs_nothing_else(homes: tuple[Path, Path, dict[str, Any]])
     assert "<td>ada</td><td>bob</td><td>sort</td><td>A better</td>" in text
 
 
+def test_a_report_says_no_more_than_is_known(
+    homes: tuple[Path, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Finished, at work or neither, as it is; a base that was not measured has no row."""
+    home = Path(shutil.copytree(homes[0], tmp_path / "home"))
+    assert "Finished run" in write_run_report(home).read_text()
+    (home / "run" / "result.json").unlink()
+    text = write_run_report(home).read_text()
+    assert "Unfinished run" in text and ">base<" in text
+    with RunFolder(home).claimed({}):
+        assert "Run in progress" in write_run_report(home).read_text()
+    for path in (home / "run" / "generations").iterdir():
+        record = json.loads(path.read_text())
+        del record["base_by_skill"]
+        path.write_text(json.dumps(record))
+    assert ">base<" not in write_run_report(home).read_text()
+
+
 def test_the_screens_can_read_a_run(homes: tuple[Path, Path, dict[str, Any]]) -> None:
     run = HomeSource(homes[0]).run()
+    assert len(run.base_by_skill) == 12 and max(run.base_by_skill) > 0
     assert not run.notices and run.status is not None and run.status.phase == "done"
     assert len(run.generations) == len(list((homes[0] / "run" / "generations").iterdir()))
     assert len(run.skills) == 12
@@ -104,6 +125,32 @@ def test_breeding_makes_a_persona_of_chosen_parents(
     )  # fmt: skip
     assert {row.skill for row in bred.rows} == {"sort", "reverse"} and len(bred.rows) == 6
     assert PersonaStore(home).load("both").genome(Library.open(home)).layers
+
+
+def test_a_child_names_its_parents_and_is_not_called_wrong_before_an_exam(
+    homes: tuple[Path, Path, dict[str, Any]], embedded: BaseModel, tmp_path: Path
+) -> None:
+    """Lineage and weights are in the manifest; without an exam a dash, never 0.0 %."""
+    home = Path(shutil.copytree(homes[0], tmp_path / "home"))
+    library, store = Library.open(home), PersonaStore(home)
+    made = {}
+    for seed, name in enumerate(("ada", "bob")):
+        layer = random_layer(embedded.model, embedded.fingerprint, seed=seed, scale=1e-3)
+        made[name] = library.add(layer, Manifest(name=name, base_model=embedded.fingerprint))
+        store.create(Persona(name, embedded.fingerprint, (made[name],)))
+    parents = [(name, store.load(name).genome(library)) for name in made]
+    breed(
+        LocalEvaluator(embedded), BuiltinSource(), parents, "sort from ada, reverse from bob",
+        n_questions=10, home=home, name="both", seed=1,
+    )  # fmt: skip
+    library = Library.open(home)
+    (child,) = store.load("both").layers
+    assert {p.digest for p in library.manifest(child).parents} == set(made.values())
+    assert len({p.weight for p in library.manifest(child).parents}) == 1
+    assert {r.digest for r in library.ancestors(child)} == set(made.values())
+    shown = continuum("layer", "list", "--home", home).out
+    row = next(line for line in shown.splitlines() if line.startswith("both "))
+    assert "0.0 %" not in row and row.split()[3:5] == ["-", "-"]
 
 
 def test_names_that_others_have_are_left_to_them(

@@ -272,3 +272,73 @@ def test_opening_imports_nothing_heavy() -> None:
     code = f"import sys, tui.app; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.asyncio
+async def test_after_evolution_the_phase_is_shown_and_not_the_spent_budget() -> None:
+    """The controls take minutes: their own share and the time left, not 100 %."""
+    files = fake_run_files(14, phase="controls")
+    step = {"name": "joint LoRA", "done": 34, "total": 100, "left_s": 132.0}
+    files["run/status.json"] |= {"interactions": 10_000, "step": step}
+    async with opened(FakeSource(files), USUAL) as (app, pilot):
+        await pilot.press("2")
+        await settled(pilot)
+        shown = screen_text(app)
+    assert "joint LoRA" in shown and "34%, about 2 min left" in shown and "100%" not in shown
+
+
+HEADINGS = {
+    "1": ("Species", "Niche", "Population", "Now", "Acc", "Base", "Born", "Extinct"),
+    "3": ("Listing", "Niche", "Owner", "Price", "Rep", "Acc", "Base", "Sales"),
+    "4": ("Account", "Balance", "When", "Kind", "Memo", "Amount"),
+}
+
+
+@pytest.mark.parametrize("width", [80, 99, 100, 117, 118, 119, 120, 121, 160])
+@pytest.mark.asyncio
+async def test_every_column_is_visible_at_every_width(width: int) -> None:
+    """Whichever way the panels lie: the widest table is never cut by the detail beside it."""
+    async with opened(FakeSource(), (width, 30)) as (app, pilot):
+        for key, headings in HEADINGS.items():
+            await pilot.press(key)
+            await settled(pilot)
+            shown = screen_text(app)
+            for heading in headings:
+                assert heading in shown, (key, heading)
+            for row in ("7 outcompeted", "outcompeted") if key == "1" else ():
+                assert row in shown
+
+
+@pytest.mark.asyncio
+async def test_the_base_stands_on_every_skill_bar() -> None:
+    """Help promises the mark, so it is drawn: from what the run measured."""
+    async with opened(FakeSource(), USUAL) as (app, pilot):
+        assert screen_text(app).count("┃") >= 8
+        await pilot.press("2")
+        await settled(pilot)
+        assert screen_text(app).count("┃") >= 9  # the panel's title explains it
+        assert "+" in screen_text(app)
+
+
+@pytest.mark.asyncio
+async def test_a_home_without_a_run_names_what_it_has(tmp_path: Path) -> None:
+    """A buyer's home has layers and personas, and no run."""
+    (tmp_path / "personas").mkdir()
+    for name in ("helper", "loud"):
+        (tmp_path / "personas" / f"{name}.json").write_text("{}")
+    (tmp_path / "library" / "layers" / ("a" * 64)).mkdir(parents=True)
+    async with opened(HomeSource(tmp_path), USUAL) as (app, _):
+        shown = " ".join(screen_text(app).split())
+        assert "1 layer and the personas helper, loud" in shown
+        assert "continuum persona ask helper QUESTION" in shown
+
+
+@pytest.mark.parametrize(("key", "sentence"), [("3", "nothing is for sale"), ("4", "no account")])
+@pytest.mark.asyncio
+async def test_an_empty_market_is_not_called_absent(key: str, sentence: str) -> None:
+    """It is there; it only has nothing for this view."""
+    source = FakeSource(market=MarketSnapshot(exists=True))
+    async with opened(source, USUAL) as (app, pilot):
+        await pilot.press(key)
+        await settled(pilot)
+        assert sentence in screen_text(app) and "no market" not in screen_text(app)

@@ -19,12 +19,30 @@ def generations(n: int) -> list[GenerationRecord]:
     return [GenerationRecord.parse(Fields(f"{i}", fake_generation(i))) for i in range(n)]
 
 
-def test_unknown_keys_are_ignored_and_base_accuracy_may_be_absent() -> None:
-    """A newer run's file still opens; a run that measured no base model yet does too."""
+def test_unknown_keys_are_ignored_and_the_unit_may_be_absent() -> None:
+    """A newer run's file still opens; so does an older one's."""
     data = {"seed": 1, "personas": 2, "interactions": 3, "skills": ["a"], "colour": "blue"}
     config = RunConfig.parse(Fields("config.json", data))
-    assert config.skills == ("a",)
-    assert config.base_accuracy == ()
+    assert config.skills == ("a",) and config.unit is None
+
+
+def test_what_a_file_does_not_say_is_not_made_up() -> None:
+    """An absent number is None, to be left out, and never 0."""
+    files = fake_run_files(2, phase="done")
+    generation, status = files["run/generations/0001.json"], files["run/status.json"]
+    for key in ("births", "deaths", "base_by_skill"):
+        del generation[key]
+    for key in ("generation", "interactions", "interactions_total"):
+        del status[key]
+    summary = files["summary.json"]
+    del summary["extinct_lines"], summary["species"][0]["sales"], summary["species"][0]["born"]
+    record = GenerationRecord.parse(Fields("g", generation))
+    assert (record.births, record.deaths, record.base_by_skill) == (None, None, ())
+    parsed = RunStatus.parse(Fields("s", status))
+    assert (parsed.generation, parsed.interactions, parsed.interactions_total) == (None,) * 3
+    told = Summary.parse(Fields("x", summary))
+    assert (told.extinct_lines, told.species[0].sales, told.species[0].born) == (None,) * 3
+    assert told.base_accuracy == ()
 
 
 @pytest.mark.parametrize(

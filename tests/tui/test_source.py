@@ -8,7 +8,7 @@ import pytest
 
 from tui.fields import RecordError
 from tui.source import HomeSource
-from tui.testing import fake_generation, fake_run_files, generation_name, write_files
+from tui.testing import BASE, fake_generation, fake_run_files, generation_name, write_files
 
 
 def test_an_absent_home_is_empty(tmp_path: Path) -> None:
@@ -106,3 +106,37 @@ def test_a_long_statement_is_read_from_its_newest_line_and_no_further(
         market.fund("bob", 5, key="bob")
     assert [line.amount_nanos for line in source.postings("ada")] == [9, 8, 7, 6, 5, 4]
     assert [line.amount_nanos for line in source.postings("bob")] == [5]
+
+
+def test_a_market_elsewhere_is_the_one_that_is_shown(tmp_path: Path) -> None:
+    """`CONTINUUM_MARKET` names a database: its listings stand in a home that has no market."""
+    from marketplace.testing import make_market, publish_example
+
+    with make_market(tmp_path / "there.db", credits={"bob": 3}) as market:
+        publish_example(market, "bob", "sorter-2")
+    source = HomeSource(tmp_path / "home", f"sqlite:///{tmp_path / 'there.db'}", "bob")
+    found = source.market()
+    assert found.exists and [x.name for x in found.listings] == ["sorter-2"]
+    assert source.quote("sorter-2") and source.postings("bob")
+    assert "there.db" in source.title
+    assert source.market() is found  # not asked every second
+
+
+def test_a_market_elsewhere_that_does_not_answer_is_a_notice(tmp_path: Path) -> None:
+    """Not an absent market, and no crash."""
+    found = HomeSource(tmp_path, f"sqlite:///{tmp_path / 'nowhere.db'}").market()
+    assert found.exists and "nowhere.db" in found.notices[0]
+
+
+def test_a_base_that_was_measured_is_known_to_the_screens(tmp_path: Path) -> None:
+    """From the generations; else from the summary of an older run; else nothing is drawn."""
+    files = fake_run_files(2, phase="done")
+    write_files(tmp_path, files)
+    assert HomeSource(tmp_path).run().base_by_skill == BASE
+    for number in range(2):
+        del files[generation_name(number)]["base_by_skill"]
+    write_files(tmp_path, files)
+    assert HomeSource(tmp_path).run().base_by_skill == ()
+    files["summary.json"]["base_accuracy"] = [0.5] * len(BASE)
+    write_files(tmp_path, files)
+    assert HomeSource(tmp_path).run().base_by_skill == (0.5,) * len(BASE)

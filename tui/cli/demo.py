@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +16,17 @@ from tui.cli.errors import OptionError
 from tui.cli.home import resolve_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent, print_table
+from tui.jobs.pace import Pace, span
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 DEFAULT_PERSONAS, DEFAULT_INTERACTIONS = 100, 10_000
 TINY_PERSONAS, TINY_INTERACTIONS = 20, 1_200
+FEW_STEPS = 20
+"""Without a terminal, phases of so many steps print a line for each."""
+LINE_EVERY_S = 5.0
+"""Longer ones print one so often."""
 
 
 def demo(
@@ -79,16 +87,27 @@ def _check(personas: int, interactions: int) -> None:
 
 def _run(home: Path, seed: int, personas: int, interactions: int, tiny: bool) -> dict[str, Any]:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console()
     columns = (
         TextColumn("{task.description:14}"), BarColumn(30),
         TextColumn("{task.completed:>6.0f}/{task.total:.0f}"), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
     console.print(f"seed {seed}: {personas} helpers, {interactions} interactions, into {home}")
-    with Progress(*columns, console=console) as progress:
-        show = _RichShow(progress)
+    with ExitStack() as shown:
+        show: _Show = (
+            _RichShow(shown.enter_context(Progress(*columns, console=console)))
+            if console.is_terminal
+            else _LinesShow()
+        )
         show.phase("loading", 0, 1)
         from tui.jobs.demo import run_demo
         from tui.jobs.settings import DemoSettings
@@ -98,18 +117,16 @@ def _run(home: Path, seed: int, personas: int, interactions: int, tiny: bool) ->
         return run_demo(DemoSettings(home, seed, personas, interactions, tiny), show)
 
 
-class _RichShow:
-    """Draws a job's events as progress bars and lines."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self._tasks: dict[str, TaskID] = {}
+class _Show:
+    """Says what is going on; subclasses know where to."""
 
     def phase(self, name: str, done: float, total: float) -> None:
-        """One bar per phase."""
-        if name not in self._tasks:
-            self._tasks[name] = self.progress.add_task(name, total=total)
-        self.progress.update(self._tasks[name], completed=done, total=total)
+        """How far one phase has come."""
+        raise NotImplementedError
+
+    def note(self, text: str) -> None:
+        """One line worth reading."""
+        raise NotImplementedError
 
     def generation(self, record: Mapping[str, Any]) -> None:
         """One line per generation: who leads which niche."""
@@ -122,6 +139,45 @@ class _RichShow:
             f"generation {record['generation']:2d}  {record['interactions']:6d} interactions  "
             f"{record['living_lines']:3d} lines  {shown or 'helpers only'}"
         )
+
+
+class _LinesShow(_Show):
+    """Without a terminal: a line per step of a phase, or every few seconds of a long one."""
+
+    def __init__(self) -> None:
+        self._paces: dict[str, Pace] = {}
+        self._printed_s = -math.inf
+
+    def phase(self, name: str, done: float, total: float) -> None:
+        """One line with the share done and the time left."""
+        is_new = name not in self._paces
+        pace = self._paces.setdefault(name, Pace())
+        pace.report(done, total)
+        is_step = is_new or total <= FEW_STEPS or done >= total
+        if not is_step and time.monotonic() - self._printed_s < LINE_EVERY_S:
+            return
+        self._printed_s = time.monotonic()
+        left = "" if pace.left_s is None else f", about {span(pace.left_s)} left"
+        ended = f"done in {span(pace.elapsed_s)}" if done >= total else f"{done / total:.0%}{left}"
+        self.note(f"{name}: {ended}")
+
+    def note(self, text: str) -> None:
+        """At once: whoever reads a pipe waits for it."""
+        print(text, flush=True)
+
+
+class _RichShow(_Show):
+    """Draws a job's events as progress bars and lines."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def phase(self, name: str, done: float, total: float) -> None:
+        """One bar per phase."""
+        if name not in self._tasks:
+            self._tasks[name] = self.progress.add_task(name, total=total)
+        self.progress.update(self._tasks[name], completed=done, total=total)
 
     def note(self, text: str) -> None:
         """A line above the bars."""
@@ -178,4 +234,4 @@ def _offer_tui(home: Path, wanted: bool | None) -> None:
     if wanted:
         from tui.app import run_app
 
-        run_app(home)
+        run_app(home)  # its own market, whichever CONTINUUM_MARKET names: it was just made

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tui.cli.errors import HomeNotFoundError
+
+_unstamped: set[Path] = set()
+"""Homes from before there were stamps that the running command has to do with."""
 
 HomeOption = Annotated[
     Path | None,
@@ -29,9 +34,33 @@ def default_home() -> Path:
 
 
 def resolve_home(home: Path | None) -> Path:
-    """An absolute path, whether anything is there or not."""
+    """An absolute path, whether anything is there or not.
+
+    Raises:
+        HomeVersionError: There is a home of a format that this version does not know.
+    """
+    from genome.home import check_home
+
     chosen = home if home is not None else default_home()
-    return Path(os.path.abspath(chosen.expanduser()))
+    path = Path(os.path.abspath(chosen.expanduser()))
+    if not check_home(path):
+        _unstamped.add(path)
+    return path
+
+
+def greet_old_homes() -> None:
+    """Say once, after a command that worked, that a home is older than stamps; stamp it."""
+    from genome.home import write_stamp
+
+    for path in sorted(_unstamped):
+        print(
+            f"note: {path} is from a version before homes were stamped; this one reads it, see "
+            "CHANGELOG.md for what changed",
+            file=sys.stderr,
+        )
+        with suppress(OSError):  # one that may only be read is told of again
+            write_stamp(path)
+    _unstamped.clear()
 
 
 def existing_home(home: Path | None, part: str) -> Path:

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from genome.library import Library
     from genome.shelf.layer_rows import LayerRow
 
-CLEAR_MATCH = 0.1
-"""Similarity from which a layer is named without a warning, if nothing has been calibrated."""
-
 app = typer.Typer(help="List, find, import, export, sign and check layers.", no_args_is_help=True)
 LayerArgument = Annotated[
     str, typer.Argument(help="Name, NAME@VERSION, or the first 8 digits of a digest.")
@@ -249,6 +246,8 @@ def search(
     home: HomeOption = None,
 ) -> None:
     """Find the layers most able to answer a question."""
+    from genome.shelf.search_shelf import NOTHING_CAN
+
     library = _library(home)
     among = None if max_price is None else _affordable(existing_home(home, "library"), max_price)
     base = _base()
@@ -262,10 +261,10 @@ def search(
         for f in found
     ]  # fmt: skip
     if not found:
-        print("no layer that can be searched meets these conditions")
+        print(f"{NOTHING_CAN}: no layer that can be searched meets these conditions")
         return
-    if found[0].similarity < _clear_match(library):
-        print("no layer here is known to be good at this; the nearest ones:")
+    if found[0].similarity < library.clear_match():
+        print(f"{NOTHING_CAN}; the nearest ones:")
     columns = ("name", "similarity", "niche", "accuracy", "base", "able to")
     print_table(f"layers for: {question}", columns, rows)
 
@@ -276,10 +275,14 @@ def advise(
     home: HomeOption = None,
 ) -> None:
     """Reuse a layer for a question, fork one, or mint a new one."""
+    from genome.shelf.search_shelf import NOTHING_CAN
+
     library = _library(home)
     library.calibration()  # before the slow part
     base = _base()
     advice = library.advise(question, encoder=library.encoder(base), base_model=base.fingerprint)
+    if advice.action != "reuse":
+        print(NOTHING_CAN)
     print(f"{advice.action}: {advice.reason}")
 
 
@@ -323,15 +326,6 @@ def _base() -> BaseModel:
     return BaseModel.load(embedded_base_path())
 
 
-def _clear_match(library: Library) -> float:
-    from genome.errors import LibraryError
-
-    try:
-        return library.calibration().mint
-    except LibraryError:
-        return CLEAR_MATCH
-
-
 def _affordable(home: Path, credits: float) -> set[str]:
     """Layers for sale at that price or less."""
     from marketplace.market import Market
@@ -349,8 +343,8 @@ def _print_layers(title: str, rows: list[LayerRow] | tuple[LayerRow, ...]) -> No
             row.name,
             row.version,
             row.skill or "-",
-            percent(row.accuracy) if row.n_questions else "-",
-            percent(row.base_accuracy) if row.n_questions else "-",
+            percent(row.accuracy),
+            percent(row.base_accuracy),
             row.licence or "-",
             row.digest[:12],
         )

@@ -11,7 +11,8 @@ import typer
 from tui.cli import academy, layer, market, persona
 from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import HomeOption, greet_old_homes, resolve_home
+from tui.cli.market.options import MarketOption
 
 app = typer.Typer(
     name="continuum",
@@ -28,11 +29,20 @@ app.add_typer(market.app, name="market")
 
 
 @app.command()
-def tui(home: HomeOption = None) -> None:
+def tui(
+    account: Annotated[
+        str | None,
+        typer.Option(
+            "--account", "-a", envvar="CONTINUUM_ACCOUNT", help="Whose wallet a service shows."
+        ),
+    ] = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
     """Watch species, the Academy, the market and the wallet in the terminal."""
     from tui.app import run_app
 
-    run_app(resolve_home(home))
+    run_app(resolve_home(home), market, account)
 
 
 def _show_version(asked: bool) -> None:
@@ -57,7 +67,9 @@ def _root(
 def main() -> None:
     """Entry point: any refusal becomes one line on stderr; exit code 1, or 2 for wrong words."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        greet_old_homes()
+        sys.exit(code)
     except typer.TyperException as error:
         sys.exit(fail_usage(error))
     except typer.Abort:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,11 @@ from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, existing_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from genome.base_model import BaseModel
+    from genome.library import Library
+    from persona.persona import Persona
 
 app = typer.Typer(help="List personas, make one, ask one.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The persona's name.")]
@@ -45,8 +51,23 @@ def ask(
     refuse_revoked(folder, persona.layers)
     quiet_libraries()
     base = BaseModel.load(embedded_base_path())
-    genome = persona.genome(Library.open(folder)).on(base.fingerprint)
+    library = Library.open(folder)
+    genome = persona.genome(library).on(base.fingerprint)
     print(Engine(base).answer(genome, question))
+    _warn_if_unable(library, base, persona, question)
+
+
+def _warn_if_unable(library: Library, base: BaseModel, persona: Persona, question: str) -> None:
+    """Say so where none of its layers is known to be good at such questions, by search's rule."""
+    if not (persona.layers and library.encoder_id):
+        return
+    found = library.search(question, encoder=library.encoder(base), among=persona.layers, k=1)
+    if found and found[0].similarity < library.clear_match():
+        print(
+            f"note: {persona.name} is not known to be good at this ({found[0].similarity:.2f}, "
+            f"sure from {library.clear_match():.2f}): `continuum layer search` finds who is",
+            file=sys.stderr,
+        )
 
 
 @app.command()

@@ -9,8 +9,9 @@ WIDEST = 1000
 """Characters in a line of a piped table, at most."""
 
 
-def percent(x: float) -> str:
-    return f"{100 * x:.1f} %"
+def percent(x: float | None) -> str:
+    """A share in [0, 1]; a dash for what nobody measured."""
+    return "-" if x is None else f"{100 * x:.1f} %"
 
 
 def credit_text(nanos: int) -> str:

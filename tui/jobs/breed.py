@@ -20,7 +20,8 @@ from academy.sources.source import ChallengeSource
 from genome import compose
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.library import Library, Manifest
+from genome.library import Library, Manifest, TrustPolicy
+from genome.library import Parent as LayerParent
 from persona.persona import Persona, PersonaStore
 
 
@@ -66,15 +67,15 @@ def breed(
         )
     ]
     recipes = breeding.litter(measured, wishes)
-    genomes = [_child(dict(zip([p.digest for p in measured], [g for _, g in parents],
-                               strict=True)), recipe) for recipe in recipes]  # fmt: skip
+    by_digest = dict(zip([p.digest for p in measured], [g for _, g in parents], strict=True))
+    genomes = [_child(by_digest, recipe) for recipe in recipes]
     scores = evaluator.scores(genomes, sheet)
     children = [
         _measured(f"{name} x{strength:g}", genome, row, skills)
         for strength, genome, row in zip(breeding.STRENGTHS, genomes, scores, strict=True)
     ]
     best = int(scores.mean(1).argmax())
-    _keep(evaluator, home, name, genomes[best], traits)
+    _keep(evaluator, home, name, genomes[best], traits, lineage(by_digest, recipes[best]))
     return Bred(breeding.compare(children, measured), children[best].name)
 
 
@@ -104,6 +105,18 @@ def _child(parents: dict[str, Genome], recipe: Recipe) -> Genome:
     return Genome(top.base_model, (*shared.values(), top), (1.0,) * (len(shared) + 1))
 
 
+def lineage(parents: dict[str, Genome], recipe: Recipe) -> tuple[LayerParent, ...]:
+    """The layers that a child's own layer is merged from, each at its weight in the merge."""
+    shared = _shared(list(parents.values()))
+    total: dict[str, float] = {}
+    for digest, share in zip(recipe.parents, recipe.weights, strict=True):
+        genome = parents[digest]
+        for layer, weight in zip(genome.layers, genome.weights, strict=True):
+            if layer.digest not in shared:
+                total[layer.digest] = total.get(layer.digest, 0.0) + share * weight
+    return tuple(LayerParent(digest, weight) for digest, weight in sorted(total.items()))
+
+
 def _shared(genomes: Sequence[Genome]) -> dict[str, Layer]:
     """Layers that all of several parents have, at full weight."""
     if len(genomes) < 2:
@@ -129,15 +142,20 @@ def _own(genome: Genome, shared: dict[str, Layer]) -> Layer:
     return compose.stack([layer for layer, _ in pairs], [weight for _, weight in pairs])
 
 
-def _keep(evaluator: LocalEvaluator, home: Path, name: str, genome: Genome, traits: str) -> None:
+def _keep(
+    evaluator: LocalEvaluator, home: Path, name: str, genome: Genome, traits: str,
+    parents: tuple[LayerParent, ...],
+) -> None:  # fmt: skip
     library = Library.open(home)
     digests = []
     for layer in genome.layers:
         if layer.digest not in library:
             manifest = Manifest(
-                name=name, base_model=evaluator.base.fingerprint, description=f"bred: {traits}"
-            )
-            library.add(layer, manifest, base_model_path=evaluator.base.path)
+                name=name, base_model=evaluator.base.fingerprint, description=f"bred: {traits}",
+                parents=parents,
+            )  # fmt: skip
+            policy = TrustPolicy(allow_missing_parents=True)  # folders may be bred from, too
+            library.add(layer, manifest, base_model_path=evaluator.base.path, policy=policy)
         digests.append(layer.digest)
     store = PersonaStore(home)
     store.create(Persona(name, evaluator.base.fingerprint, tuple(digests), f"bred: {traits}"))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
 from marketplace.client.remote import RemoteMarket
+from marketplace.errors import TrialError
 from marketplace.protocol import MarketLike
 from marketplace.trading.trial import TrialView
 from seeds.load import embedded_base_path
@@ -44,6 +46,7 @@ def run_trial(
     min_gain: int,
     base: Path | None,
     key: str,
+    agree: Callable[[TrialView], bool] = lambda measured: True,
 ) -> TrialView:
     """Open a trial, measure, and settle it.
 
@@ -51,11 +54,14 @@ def run_trial(
         questions: A built-in skill, or the path of a JSONL challenge set.
         base: Folder of the base model; None = the embedded one.
         key: Repeating it continues the same trial.
+        agree: Asked before a layer that helps enough is paid for; on no the trial stays open,
+            as measured, and the same call may buy until it ends.
 
     Raises:
         BaseModelMismatchError: The layer is for another base model; nothing was held.
         ChallengeSetError: The questions cannot be read.
         TooLongError: The base has no positions for one of them; nothing was held.
+        TrialError: The buyer tried the layer before, on other questions.
         MarketError: The market refuses the trial.
     """
     listing = market.listing(name)
@@ -64,10 +70,15 @@ def run_trial(
     if listing.base_model != model.fingerprint:
         raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
     check_fit(model, sheet)
-    trial = market.trial_open(
-        buyer=buyer, listing=name, challenge_digest=sheet_digest(sheet), n_questions=len(sheet),
-        min_gain=min(min_gain, len(sheet)), key=key,
-    )  # fmt: skip
+    digest, gain = sheet_digest(sheet), min(min_gain, len(sheet))
+    trial = _before(market, buyer, name, (digest, gain)) or market.trial_open(
+        buyer=buyer,
+        listing=name,
+        challenge_digest=digest,
+        n_questions=len(sheet),
+        min_gain=gain,
+        key=key,
+    )
     if trial.state != "open":
         return trial
     with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
@@ -76,6 +87,9 @@ def run_trial(
         evaluator = LocalEvaluator(model)
         evaluator.check(genome)
         result, alone = sit_exam(evaluator, [genome, Genome(model.fingerprint)], sheet)
+        measured = replace(trial, n_correct=result.n_correct, n_base_correct=alone.n_correct)
+        if result.n_correct - alone.n_correct >= gain and not agree(measured):
+            return measured
         settled = market.trial_settle(
             trial=trial.trial, n_correct=result.n_correct, n_base_correct=alone.n_correct,
             key=f"{key}-result",
@@ -83,6 +97,39 @@ def run_trial(
         if settled.state == "passed" and isinstance(market, RemoteMarket):
             shelve(Library.open(home), path, listing)
     return settled
+
+
+def _before(
+    market: MarketLike, buyer: str, name: str, yardstick: tuple[str, int]
+) -> TrialView | None:
+    """The buyer's earlier trial of a listing, if it was on these questions; None = there is none.
+
+    Raises:
+        TrialError: It was on others: a listing is tried once.
+    """
+    before = next((x for x in market.trials(buyer) if x.listing == name), None)
+    if before is None or (before.challenge_digest, before.min_gain) == yardstick:
+        return before
+    if before.state == "open":
+        raise TrialError(
+            f"{buyer}'s trial of {name} on {before.n_questions} other questions, with a gain of "
+            f"{before.min_gain} wanted, is still open: go on with the same --questions, --items "
+            "and --gain"
+        )
+    raise TrialError(
+        f"{buyer} tried {name} before, and a listing can be tried once; {told(before)}: "
+        f"`continuum market buy {name}` or `continuum market rent {name}`"
+    )
+
+
+def told(trial: TrialView) -> str:
+    """What came of a trial, in words."""
+    if trial.n_correct is None:
+        return "no result was given in time"
+    return (
+        f"it answered {trial.n_correct} of {trial.n_questions} questions, the base model "
+        f"{trial.n_base_correct}"
+    )
 
 
 def own_sheet(questions: str, n: int, key: str) -> list[Challenge]:

@@ -54,17 +54,23 @@ def compare(
     matched = len(shelf) * run.config.rank
     ranks = (run.config.rank, matched)
     joint = _joint(base, ranks, tokens.equivalents, settings, folder, show)
-    methods = {
-        "base": folder.step(
-            "base", lambda: _facts(general_accuracy(evaluator, Genome(base.fingerprint), n), 0)
-        ),
-        "joint_lora": joint,
-        "random_search": folder.step("random-search", random_search),
-        "evolved": folder.step("evolved", evolved),
-    }
+    methods: dict[str, Any] = {}
+    steps: list[tuple[str, str, Callable[[], dict[str, Any]]]] = [
+        ("base", "base", lambda: _facts(
+            general_accuracy(evaluator, Genome(base.fingerprint), n), 0
+        )),
+        ("random_search", "random-search", random_search),
+        ("evolved", "evolved", evolved),
+    ]  # fmt: skip
+    for done, (method, name, compute) in enumerate(steps):
+        show.phase("controls", done, len(steps) + 1)
+        methods[method] = folder.step(name, compute)
+    methods["joint_lora"] = joint
+    show.phase("controls", len(steps), len(steps) + 1)
     layers = [candidate.layer for candidate in run.population[: settings.throughput_layers]]
     sheet = general_sheet(1, "select")
     throughput = folder.step("throughput", lambda: measure_throughput(base, layers, sheet))
+    show.phase("controls", len(steps) + 1, len(steps) + 1)
     return {"methods": methods, "throughput": throughput}
 
 
@@ -87,26 +93,47 @@ def _joint(
 ) -> dict[str, Any]:
     """The better rank on select questions, with every rank and rate listed."""
     tried: dict[str, Any] = {}
-    for done, rank in enumerate(ranks):
-        show.phase("joint LoRA", done, len(ranks))
-        run = partial(_joint_rank, base, rank, budget, settings)
+    for number, rank in enumerate(ranks):
+
+        def tick(share: float, number: int = number) -> None:
+            show.phase("joint LoRA", round(100 * (number + share) / len(ranks)), 100)
+
+        tick(0.0)
+        run = partial(_joint_rank, base, rank, budget, settings, tick)
         tried[f"rank_{rank}"] = folder.step(f"joint-{rank}", run)
-    show.phase("joint LoRA", len(ranks), len(ranks))
+    show.phase("joint LoRA", 100, 100)
     best = max(tried.values(), key=lambda facts: facts["select_mean"])
     return {"mean": best["mean"], "worst": best["worst"], "by_skill": best["by_skill"], **tried}
 
 
-def _joint_rank(base: BaseModel, rank: int, budget: int, settings: DemoSettings) -> dict[str, Any]:
-    """The best of the rates after a third of the budget, trained again with all of it."""
+def _joint_rank(
+    base: BaseModel, rank: int, budget: int, settings: DemoSettings,
+    tick: Callable[[float], None],
+) -> dict[str, Any]:  # fmt: skip
+    """The best of the rates after a third of the budget, trained again with all of it.
+
+    Args:
+        tick: Told which share of it is done.
+    """
+    n_trials = len(settings.joint_rates) if len(settings.joint_rates) > 1 else 0
+    trying = n_trials / (n_trials + 3)  # each trial costs a third of the budget
     trials = (
         train_joint(
-            base, rank=rank, rates=settings.joint_rates, budget=budget // 3, seed=settings.seed
+            base,
+            rank=rank,
+            rates=settings.joint_rates,
+            budget=budget // 3,
+            seed=settings.seed,
+            tick=lambda done, of: tick(trying * done / of),
         )
         if len(settings.joint_rates) > 1
         else []
     )
     rate = best_joint(trials).learning_rate if trials else settings.joint_rates[0]
-    final = train_joint(base, rank=rank, rates=[rate], budget=budget, seed=settings.seed)[0]
+    final = train_joint(
+        base, rank=rank, rates=[rate], budget=budget, seed=settings.seed,
+        tick=lambda done, of: tick(trying + (1 - trying) * done / of),
+    )[0]  # fmt: skip
     accuracies = general_accuracy(
         LocalEvaluator(base), Genome.of(final.layer), settings.general_exam
     )
@@ -138,5 +165,7 @@ def _routed(
     return {
         **_facts(result.accuracies, equivalents),
         "layers": len(shelf),
-        "right_specialist": round(result.right_specialist, 4),
+        "right_specialist": (
+            None if result.right_specialist is None else round(result.right_specialist, 4)
+        ),
     }

@@ -7,6 +7,8 @@ and ends with the same `summary.json`, times apart.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -27,6 +29,7 @@ from genome.files import write_json
 from seeds.load import embedded_base_path
 from tui.jobs.comparison import compare
 from tui.jobs.market import sell_champions
+from tui.jobs.pace import Pace
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
 from tui.jobs.specialists import Specialists, examine_species
@@ -45,7 +48,7 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
     summary_path = settings.out / "summary.json"
     folder = RunFolder(settings.out)
     config = {**settings.identity(), "skills": list(SKILL_NAMES)}
-    with folder.claimed(config):
+    with folder.claimed(config, beside={"unit": "interactions"}):
         if summary_path.exists():
             show.note(f"{settings.out} holds this run, finished: nothing to do")
             return folder.read(summary_path)
@@ -59,6 +62,26 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
     return summary
 
 
+class _Watched:
+    """Passes a job's events on, and keeps what phase it is in for who looks at the folder."""
+
+    def __init__(self, show: Show, note_step: Callable[[dict[str, Any]], None]) -> None:
+        self._show, self._note_step = show, note_step
+        self.generation, self.note = show.generation, show.note
+        self._paces: dict[str, Pace] = {}
+        self._told: tuple[str, float] = ("", 0.0)
+
+    def phase(self, name: str, done: float, total: float) -> None:
+        """As `Show.phase`; the folder hears of it once a second, and of every new phase."""
+        pace = self._paces.setdefault(name, Pace())
+        pace.report(done, total)
+        self._show.phase(name, done, total)
+        before, at_s = self._told
+        if name != before or done >= total or time.monotonic() - at_s >= 1.0:
+            self._told = (name, time.monotonic())
+            self._note_step({"name": name, "done": done, "total": total, "left_s": pace.left_s})
+
+
 class _Demo:
     """The parts of one demo, sharing a base model and a folder."""
 
@@ -66,13 +89,15 @@ class _Demo:
         self, settings: DemoSettings, show: Show, folder: RunFolder, base: BaseModel
     ) -> None:
         self.settings = settings
-        self.show = show
+        self.show: Show = _Watched(show, self._note_step)
+        self._phase, self._at = "evolving", (0, 0)
         self.folder = folder
         self.base = base
 
     def run(self) -> dict[str, Any]:
         """All parts in order."""
         run, tokens = self._evolve("evolving", "checkpoint", self.settings.evolution)
+        self._status("exams", run)
         specialists = examine_species(self.base, run, self.settings, self.folder, self.show)
         self._status("controls", run)
         controls = compare(
@@ -118,8 +143,13 @@ class _Demo:
             self.show.generation(record)
 
     def _status(self, phase: str, run: Apprenticeship) -> None:
-        total = self.settings.interactions
-        self.folder.write_status(phase, run.generation, run.interactions, total)
+        self._phase, self._at = phase, (run.generation, run.interactions)
+        self.folder.write_status(phase, *self._at, self.settings.interactions)
+
+    def _note_step(self, step: dict[str, Any]) -> None:
+        """After evolution the budget is spent: what is going on is told beside it."""
+        if self._phase != "evolving":
+            self.folder.write_status(self._phase, *self._at, self.settings.interactions, step)
 
     def _summary(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from persona.persona import Persona, PersonaStore, numbered
 from seeds.load import embedded_base_path
 from tui.jobs.demand import wanted
 from tui.jobs.proposals import proposed_layers
+from tui.jobs.run_kind import SECTIONS, demo_command, is_evolution
 
 EXAM = 100
 """Test questions per niche of a persona's receipt."""
@@ -95,10 +96,12 @@ def saved_config(home: Path) -> RunConfig:
     if not path.exists():
         raise RunMismatchError(f"there is no run in {home}: start one with `continuum academy run`")
     data = folder.read(path)
-    known = {field.name for field in fields(RunConfig)}
-    if not known & data.keys():
-        raise RunMismatchError(f"the run in {home} is no evolution run: use another --home")
-    return parse_config({key: data[key] for key in data if key in known}, str(path))
+    if not is_evolution(data):
+        raise RunMismatchError(
+            f"the run in {home} is a demo's, which the Academy's commands do not know: "
+            f"{demo_command(folder)} goes on with it, or use another --home"
+        )
+    return parse_config({key: data[key] for key in data if key in SECTIONS}, str(path))
 
 
 def saved_genomes(home: Path, base: BaseModel) -> list[Genome]:

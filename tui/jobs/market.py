@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from academy.evaluator import LocalEvaluator
@@ -10,7 +11,8 @@ from academy.run_folder import RunFolder
 from academy.skills import skill_named
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from genome.library import Library
+from genome.library import Found, Library
+from genome.search.index_filter import Filter
 from marketplace.market import NANOS_PER_CREDIT, Market, ReceiptFacts
 from persona.persona import Persona, PersonaStore
 from tui.jobs.settings import DemoSettings
@@ -97,16 +99,20 @@ def _publish(
 def _purchase(
     market: Market, base: BaseModel, specialists: Specialists, settings: DemoSettings
 ) -> dict[str, Any]:
-    """The buyer asks a question nobody has seen, buys what search finds, and checks the gain."""
+    """The buyer asks a question nobody has seen, buys what search finds, and checks the gain.
+
+    Search answers as everybody's does: what is nearer than `Library.clear_match` can do it. A
+    question that nothing here can do is put in other words, the next ones of the same skill.
+    """
     if not specialists.species:
         return {}
     wanted = max(specialists.species, key=lambda s: (s.lift, s.name)).niche
     sheet = exam_sheet(wanted, settings.niche_exam + settings.buyer_exam)[settings.niche_exam :]
-    question = sheet[0]
     library = Library.open(settings.out)
-    found = library.search(
-        question.prompt, encoder=specialists.encoder, base_model=base.fingerprint, k=1
-    )[0]
+    answered = _first_found(library, specialists, base, [challenge.prompt for challenge in sheet])
+    if answered is None:
+        return {}
+    question, found = answered
     bought = market.buy(
         buyer=BUYER, listing=found.manifest.name, key=f"demo-{settings.seed}-purchase"
     )
@@ -117,7 +123,7 @@ def _purchase(
     after, before = _sit(base, persona.genome(library), sheet)
     return {
         "buyer": BUYER,
-        "question": question.prompt,
+        "question": question,
         "found": found.manifest.name,
         "similarity": round(found.similarity, 4),
         "price_nanos": bought.price_nanos,
@@ -129,6 +135,19 @@ def _purchase(
         "accuracy_after": round(after.accuracy, 4),
         "balance_nanos": market.account(BUYER).balance_nanos,
     }
+
+
+def _first_found(
+    library: Library, specialists: Specialists, base: BaseModel, questions: Sequence[str]
+) -> tuple[str, Found] | None:
+    """The first question that some layer is known to be good at, with the nearest such layer."""
+    where = Filter(base_model=base.fingerprint)
+    vectors = specialists.encoder.encode(list(questions))
+    for question, hits in zip(questions, library.search_vectors(vectors, where=where, k=1),
+                              strict=True):  # fmt: skip
+        if hits and hits[0].similarity >= library.clear_match():
+            return question, hits[0]
+    return None
 
 
 def _sit(base: BaseModel, genome: Genome, sheet: Any) -> tuple[ExamResult, ExamResult]:

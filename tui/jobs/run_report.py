@@ -9,37 +9,55 @@ from typing import Any
 from academy.errors import RunMismatchError
 from academy.evolution.events import read_log
 from academy.evolution.report import write_report
+from academy.report import write_report as write_demo_report
 from academy.run_folder import RunFolder
+from tui.jobs.run_kind import demo_command, is_evolution
 from tui.jobs.trial_log import TRIAL_LOG
 
 
 def write_run_report(home: Path) -> Path:
-    """Write HOME/run-report.html; returns its path.
+    """Write HOME/run-report.html, or a finished demo's HOME/report.html again; returns its path.
 
     Raises:
         RunError: There is no run yet, or one of its files is damaged.
     """
     folder = RunFolder(home)
     config = folder.path / "config.json"
-    generations = folder.generations() if config.exists() else []
-    if config.exists() and not generations:
-        raise RunMismatchError(
-            f"the run in {home} has begun, but has finished no generation to report on yet: "
-            "`continuum academy status` says how far it is"
-        )
-    if not generations:
+    if not config.exists():
         raise RunMismatchError(
             f"there is no run in {home} to report on: `continuum academy run standard --home DIR`"
+        )
+    settings, generations = folder.read(config), folder.generations()
+    if not is_evolution(settings):
+        return _demo_report(folder, generations)
+    if not generations:
+        raise RunMismatchError(
+            f"the run in {home} has begun, but has finished no generation to report on yet: "
+            f"`continuum academy status --home {home}` says how far it is"
         )
     result = folder.path / "result.json"
     path = home / "run-report.html"
     write_report(
         path,
-        folder.read(config),
+        settings,
         generations,
         folder.read(result) if result.exists() else None,
         [*_events(folder.path / "events.jsonl"), *_events(home / TRIAL_LOG)],
+        at_work=folder.is_held(),
     )
+    return path
+
+
+def _demo_report(folder: RunFolder, generations: list[dict[str, Any]]) -> Path:
+    """A demo counts interactions, not tokens, and has controls: it has a report of its own."""
+    summary = folder.home / "summary.json"
+    if not summary.exists():
+        raise RunMismatchError(
+            f"the demo in {folder.home} is not finished: {demo_command(folder)} goes on with it "
+            "and writes its report in the end"
+        )
+    path = folder.home / "report.html"
+    write_demo_report(path, folder.read(summary), generations)
     return path
 
 

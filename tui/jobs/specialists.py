@@ -79,7 +79,9 @@ def examine_species(
     base: BaseModel, run: Apprenticeship, settings: DemoSettings, folder: RunFolder, show: Show
 ) -> Specialists:
     """Open the test split for every species with a niche, and put its champion on the shelf."""
+    show.phase("library", 0, 4)
     encoder = fit_encoder(base, settings.seed)
+    show.phase("library", 1, 4)
     evaluator = LocalEvaluator(base)
     heads = champions(run)
     texts = [
@@ -89,6 +91,7 @@ def examine_species(
     vectors = ability_vectors(
         evaluator, encoder, [head.genome for _, head in heads], texts, settings.vector_questions
     )
+    show.phase("library", 2, 4)
     species = []
     for i, ((kind, head), vector) in enumerate(zip(heads, vectors, strict=True)):
         show.phase("exams", i, len(heads))
@@ -104,8 +107,10 @@ def examine_species(
     show.phase("exams", len(heads), len(heads))
     species.sort(key=lambda s: (-s.result.accuracy, s.name))
     general = general_accuracy(evaluator, Genome(base.fingerprint), settings.general_exam)
+    show.phase("library", 3, 4)
     shelf = Specialists(species, encoder, [round(x, 4) for x in general.by_skill])
     _store(base, shelf, settings)
+    show.phase("library", 4, 4)
     return shelf
 
 

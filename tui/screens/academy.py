@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from tui.screens.view import View
+from tui.screens.view import View, no_run
 from tui.snapshot import RunSnapshot
 from tui.widgets.fitness_plot import FitnessPlot
 from tui.widgets.history import History
@@ -22,7 +22,6 @@ class AcademyScreen(View):
     """Progress, fitness, living lines, and the best of every skill."""
 
     VIEW = "academy"
-    EMPTY = "no run here yet: start one with `continuum demo`"
 
     def compose_body(self) -> ComposeResult:
         """Facts on top, plot to the left, skills to the right."""
@@ -42,6 +41,10 @@ class AcademyScreen(View):
         lines.colour = PALETTE[6]
         self.query_one("#side").border_title = "best by skill, ┃ base"
 
+    def empty_text(self) -> str:
+        """How to start a run, or what the home has without one."""
+        return no_run(self.run)
+
     def nothing_to_show(self) -> bool:
         """There is no run."""
         return self.run is not None and self.run.empty
@@ -57,7 +60,7 @@ class AcademyScreen(View):
         chart.border_subtitle = f"now {lines[-1]}" if lines else ""
         bars = self.query_one("#skills", SkillBars)
         bars.names = run.skills
-        bars.base = run.config.base_accuracy if run.config else ()
+        bars.base = run.base_by_skill
         bars.values = run.generations[-1].best_by_skill if run.generations else ()
         self.query_one("#outcome", Static).update(_outcome(run))
 
@@ -71,7 +74,11 @@ def _outcome(run: RunSnapshot) -> Text:
     rows = [
         ("generations", count(summary.generations)),
         ("took", f"{minutes} min {seconds:02d} s"),
-        ("extinct lines", count(summary.extinct_lines)),
+        *(
+            []
+            if summary.extinct_lines is None
+            else [("extinct lines", count(summary.extinct_lines))]
+        ),
         *((name, _short(value)) for name, value in summary.controls),
     ]
     return Text("\n").join(_rows(rows))

@@ -26,7 +26,6 @@ class MarketScreen(View):
     """Table of listings, and the price of the one under the cursor explained."""
 
     VIEW = "market"
-    EMPTY = "no market here yet: `continuum demo` evolves layers and lists them"
 
     listing: reactive[ListingRecord | None] = reactive(None)
     quote: reactive[tuple[str, ...]] = reactive(())
@@ -51,6 +50,12 @@ class MarketScreen(View):
         yield ListingDetail(id="detail").data_bind(
             MarketScreen.run, MarketScreen.listing, MarketScreen.quote
         )
+
+    def empty_text(self) -> str:
+        """A market without listings is another thing than no market."""
+        if self.market is not None and self.market.exists:
+            return "nothing is for sale here yet: `continuum market publish` lists a layer"
+        return "no market here yet: `continuum demo` evolves layers and lists them"
 
     def nothing_to_show(self) -> bool:
         """Nothing is listed; a damaged market has its notice instead."""

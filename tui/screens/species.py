@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.screens.view import View
+from tui.screens.view import View, no_run
 from tui.widgets.species_detail import SpeciesDetail
 from tui.widgets.species_table import SpeciesTable
 
@@ -16,7 +16,6 @@ class SpeciesScreen(View):
     """Table of species, and all about the one under the cursor."""
 
     VIEW = "species"
-    EMPTY = "no run here yet: start one with `continuum demo`"
 
     chosen: reactive[str | None] = reactive(None)
 
@@ -26,6 +25,10 @@ class SpeciesScreen(View):
         yield SpeciesDetail(id="detail").data_bind(
             SpeciesScreen.run, SpeciesScreen.market, key=SpeciesScreen.chosen
         )
+
+    def empty_text(self) -> str:
+        """How to start a run, or what the home has without one."""
+        return no_run(self.run)
 
     def nothing_to_show(self) -> bool:
         """There is neither a species nor anything that would bring one."""

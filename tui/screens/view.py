@@ -18,13 +18,13 @@ from tui.snapshot import MarketSnapshot, RunSnapshot
 from tui.widgets.top_bar import TopBar
 from tui.widgets.wording import ACCENT, QUIET
 
+SHOWN_NAMES = 8
+
 
 class View(Screen[None]):
     """One view of the home folder; subclasses compose its body and say when it is empty."""
 
     VIEW: ClassVar[str]
-    EMPTY: ClassVar[str]
-    """What to say when there is nothing to show; a command stands in backquotes."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("escape", "back", "Back", show=False),
@@ -40,7 +40,7 @@ class View(Screen[None]):
         yield Static(id="notices")
         with Container(id="body"):
             yield from self.compose_body()
-        yield Static(_with_command(self.EMPTY), id="empty")
+        yield Static(id="empty")
         yield Input(placeholder="show only what contains…", id="filter", compact=True)
         yield Footer()
 
@@ -50,6 +50,10 @@ class View(Screen[None]):
 
     def nothing_to_show(self) -> bool:
         """Whether the data was read and holds nothing for this view."""
+        raise NotImplementedError
+
+    def empty_text(self) -> str:
+        """What to say when there is nothing to show; a command stands in backquotes."""
         raise NotImplementedError
 
     def main_widget(self) -> Widget | None:
@@ -78,6 +82,7 @@ class View(Screen[None]):
         bar = self.query_one("#notices", Static)
         bar.update(Text("\n").join(lines))
         bar.display = bool(notices)
+        self.query_one("#empty", Static).update(_with_command(self.empty_text()))
         self.set_class(self.nothing_to_show(), "-nothing")
 
     def action_filter(self) -> None:
@@ -112,6 +117,21 @@ class View(Screen[None]):
         main = self.main_widget()
         if main is not None:
             self.set_focus(main)
+
+
+def no_run(run: RunSnapshot | None) -> str:
+    """What a home without a run says: how to start one, and what it has instead."""
+    if run is None or not (run.layers or run.personas):
+        return "no run here yet: start one with `continuum demo`"
+    layers = "1 layer" if run.layers == 1 else f"{run.layers} layers"
+    if not run.personas:
+        return f"no run here, but {layers}: `continuum layer list` shows them"
+    named = ", ".join(run.personas[:SHOWN_NAMES])
+    more = f" and {len(run.personas) - SHOWN_NAMES} more" * (len(run.personas) > SHOWN_NAMES)
+    return (
+        f"no run here, but {layers} and the personas {named}{more}: "
+        f"`continuum persona ask {run.personas[0]} QUESTION`"
+    )
 
 
 def _with_command(sentence: str) -> Text:

@@ -23,7 +23,6 @@ class WalletScreen(View):
     """Table of accounts, and the movements of the one under the cursor."""
 
     VIEW = "wallet"
-    EMPTY = "no accounts here yet: `continuum demo` opens some and lets them trade"
 
     postings: reactive[tuple[PostingRecord, ...]] = reactive(())
 
@@ -49,6 +48,12 @@ class WalletScreen(View):
     def on_mount(self) -> None:
         """Name the panels."""
         self.query_one("#accounts").border_title = "accounts"
+
+    def empty_text(self) -> str:
+        """A service shows one's own account only, and only to who has its key."""
+        if self.market is not None and self.market.exists:
+            return "no account of yours in this market yet: `continuum market open NAME`"
+        return "no accounts here yet: `continuum demo` opens some and lets them trade"
 
     def nothing_to_show(self) -> bool:
         """There is no account; a damaged market has its notice instead."""

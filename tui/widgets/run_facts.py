@@ -6,9 +6,11 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tui.jobs.pace import span
+from tui.records import RunStep
 from tui.snapshot import RunSnapshot
 from tui.widgets.top_bar import phase_text
-from tui.widgets.wording import BRIGHT, LIVING, QUIET, bar, clock, count, percent
+from tui.widgets.wording import BRIGHT, LIVING, QUIET, bar, clock, count, percent, whole
 
 LABEL_WIDTH = 13
 
@@ -37,14 +39,27 @@ class RunFacts(Widget):
         return Text(" · ", QUIET, no_wrap=True).join(parts)
 
     def _progress(self, run: RunSnapshot) -> Text | None:
-        if run.status is None or run.status.interactions_total <= 0:
+        if run.status is None:
+            return None
+        if run.status.step is not None and run.live:
+            return self._step(run.status.step)
+        if run.status.interactions is None or not run.status.interactions_total:
             return None
         done, total = run.status.interactions, run.status.interactions_total
         share = min(1.0, done / total)
         numbers = f" {count(done)} / {count(total)} {percent(share):>4}"
         width = max(4, self.size.width - LABEL_WIDTH - len(numbers))
-        unit = run.config.unit if run.config else "interactions"
+        unit = (run.config.unit if run.config else None) or "spent"
         text = Text(f"{unit[: LABEL_WIDTH - 1]:<{LABEL_WIDTH}}", QUIET, no_wrap=True)
+        return text.append_text(bar(share, width, LIVING)).append(numbers, BRIGHT)
+
+    def _step(self, step: RunStep) -> Text:
+        """The phase after the budget is spent: its own share, and the time it may take yet."""
+        share = min(1.0, step.done / step.total) if step.total > 0 else 0.0
+        left = "" if step.left_s is None else f", about {span(step.left_s)} left"
+        numbers = f" {percent(share):>4}{left}"
+        width = max(4, self.size.width - LABEL_WIDTH - len(numbers))
+        text = Text(f"{step.name[: LABEL_WIDTH - 1]:<{LABEL_WIDTH}}", QUIET, no_wrap=True)
         return text.append_text(bar(share, width, LIVING)).append(numbers, BRIGHT)
 
     def _newest(self, run: RunSnapshot) -> Text | None:
@@ -54,8 +69,8 @@ class RunFacts(Widget):
         living = sum(line.living for line in run.species)
         pairs = {
             "living lines": str(record.living_lines),
-            "births": str(record.births),
-            "deaths": str(record.deaths),
+            "births": whole(record.births),
+            "deaths": whole(record.deaths),
             "best": f"{record.fitness.best:.2f}",
             "mean": f"{record.fitness.mean:.2f}",
             "species": f"{living} of {len(run.species)}",

@@ -83,7 +83,7 @@ class SpeciesDetail(VerticalScroll):
     def _show_profile(self, line: SpeciesLine, colour: str) -> None:
         bars = self.query_one(SkillBars)
         bars.names = self.run.skills if self.run else ()
-        bars.base = self.run.config.base_accuracy if self.run and self.run.config else ()
+        bars.base = self.run.base_by_skill if self.run else ()
         bars.colour = colour
         bars.values = line.profile
 
@@ -96,8 +96,9 @@ class SpeciesDetail(VerticalScroll):
 
     def _pairs(self, line: SpeciesLine) -> list[tuple[str, Text]]:
         parent = f", from {line.parent}" if line.parent else ""
-        born = f"generation {line.born}{parent}"
-        pairs = [("niche", Text(line.niche or "none yet")), ("born", Text(born))]
+        pairs = [("niche", Text(line.niche or "none yet"))]
+        if line.born is not None:
+            pairs.append(("born", Text(f"generation {line.born}{parent}")))
         if line.extinct:
             ended = f"generation {line.extinct.generation}, {line.extinct.cause}"
             pairs.append(("extinct", Text(ended)))
@@ -114,8 +115,8 @@ class SpeciesDetail(VerticalScroll):
         """What the market asks now; else what the finished run noted."""
         offer = self.market.listing(line.name) if self.market else None
         price = offer.price_nanos if offer else line.outcome.price_nanos if line.outcome else None
-        sales = offer.sales if offer else line.outcome.sales if line.outcome else 0
+        sales = offer.sales if offer else line.outcome.sales if line.outcome else None
         if price is None:
             return Text("not for sale", QUIET)
-        sold = "1 sale" if sales == 1 else f"{sales} sales"
-        return Text.assemble((credits(price), ACCENT), f" credits, {sold}")
+        sold = "" if sales is None else ", 1 sale" if sales == 1 else f", {sales} sales"
+        return Text.assemble((credits(price), ACCENT), f" credits{sold}")

@@ -20,6 +20,7 @@ from tui.widgets.wording import (
     species_colour,
     species_label,
     versus_base,
+    whole,
 )
 
 SPARK_WIDTH = 10
@@ -65,10 +66,10 @@ class SpeciesTable(RowsTable):
                 species_label(line.name, colour, living=line.living),
                 left(line.niche or NOTHING, "" if line.niche else QUIET),
                 left(spark(line.populations, SPARK_WIDTH), colour if line.living else EXTINCT),
-                right(str(line.population) if line.living else NOTHING),
+                right(whole(line.population) if line.living else NOTHING),
                 versus_base(line.accuracy, line.base_accuracy),
                 right(percent(line.base_accuracy), QUIET),
-                right(str(line.born)),
+                right(whole(line.born)),
                 left(f"{ended.generation} {ended.cause}" if ended else "", EXTINCT),
             ),
         )

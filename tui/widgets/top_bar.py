@@ -48,7 +48,7 @@ def phase_text(run: RunSnapshot) -> Text:
     """Phase and generation, with a mark that tells a live run from a finished or a lost one."""
     if run.status is None:
         return Text("no run" if run.empty else "run", style=QUIET)
-    generation = f" gen {run.status.generation}"
+    generation = "" if run.status.generation is None else f" gen {run.status.generation}"
     if run.live:
         return Text.assemble(("● ", Style(color=LIVING)), run.status.phase, (generation, ACCENT))
     if run.status.phase == "done":

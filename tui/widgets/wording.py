@@ -56,6 +56,11 @@ def percent(share: float | None) -> str:
     return NOTHING if share is None else f"{share * 100:.0f}%"
 
 
+def whole(number: int | None) -> str:
+    """A whole number, or a dash for one that nobody wrote down."""
+    return NOTHING if number is None else str(number)
+
+
 def count(number: int) -> str:
     """A whole number with thin gaps between thousands."""
     return f"{number:,}".replace(",", " ")

@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from academy.selection import demand_files
 from academy.skills import SKILL_NAMES
+from genome.base_model import BaseModel
+from genome.library import Library, Manifest, Parent
+from genome.testing import random_layer
+from marketplace.errors import MarketError
 from marketplace.market import Market
 from marketplace.testing import publish_example
 from persona.persona import Persona, PersonaStore
@@ -340,3 +345,46 @@ def test_commands_on_a_market_load_no_model_library(home: Path) -> None:
         check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_wallet_is_that_of_the_account_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for every other command; without it, all balances."""
+    assert "accounts" in ok(home, "wallet").splitlines()[0]
+    monkeypatch.setenv("CONTINUUM_ACCOUNT", "bob")
+    assert "postings of bob" in ok(home, "wallet")
+    assert "postings of ada" in ok(home, "wallet", "ada")
+
+
+def test_what_was_bred_names_its_listed_parents_by_itself(
+    home: Path, embedded: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A persona of two bought layers, and a child of them; --parent and --no-parents overrule."""
+    library = Library.open(home)
+    digests = {}
+    with Market.open(f"sqlite:///{home / 'market.db'}") as market:
+        for seed, name in enumerate(("shift", "shout")):
+            layer = random_layer(embedded.model, embedded.fingerprint, seed=seed)
+            manifest = Manifest(name=name, base_model=embedded.fingerprint)
+            digests[name] = library.add(layer, manifest)
+            publish_example(market, "ada", name, digest=digests[name])
+    made_of = tuple(Parent(digest) for digest in digests.values())
+    child = random_layer(embedded.model, embedded.fingerprint, seed=9)
+    line = Manifest(name="child", base_model=embedded.fingerprint, parents=made_of)
+    store = PersonaStore(home)
+    store.create(Persona("both", embedded.fingerprint, (library.add(child, line),)))
+    store.create(Persona("stack", embedded.fingerprint, tuple(digests.values())))
+    given: list[set[str]] = []
+
+    def publish_folder(*_: object, parents: Sequence[str], **__: object) -> None:
+        given.append(set(parents))
+        raise MarketError("far enough")
+
+    monkeypatch.setattr("tui.jobs.publish.publish_folder", publish_folder)
+    words = ("--name", "mine", "--skill", "sort", "-a", "bob")
+    for layer_words in (("persona:both",), ("persona:stack",), ("child",)):
+        assert "made from shift, shout" in run(home, "publish", *layer_words, *words).out
+    run(home, "publish", "persona:both", *words, "--parent", "sorter")
+    run(home, "publish", "persona:both", *words, "--no-parents")
+    assert given == [set(digests.values())] * 3 + [{"sorter"}, set()]

@@ -58,7 +58,7 @@ def test_the_headline_is_the_first_receipt_and_accuracies_are_ratios_of_counts()
     assert (FULL.niche, FULL.n_questions) == ("sort", 400)
     assert (FULL.accuracy, FULL.base_accuracy) == (0.9, 0.4)
     bare = Manifest("x")
-    assert (bare.niche, bare.n_questions, bare.accuracy, bare.base_accuracy) == ("", 0, 0.0, 0.0)
+    assert (bare.niche, bare.n_questions, bare.accuracy, bare.base_accuracy) == ("", 0, None, None)
 
 
 def test_versions_are_ordered_by_number_not_by_spelling() -> None:

@@ -14,8 +14,11 @@ from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent, print_facts, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from academy.evolution.config import RunConfig
     from academy.evolution.events import Event
+    from academy.run_folder import RunFolder
 
 RayOption = Annotated[
     str | None,
@@ -68,22 +71,41 @@ def status(home: HomeOption = None) -> None:
         raise OptionError(f"there is no run in {folder.home}: start one with `academy run`")
     facts, generations = folder.status(), folder.generations()
     last = generations[-1] if generations else {}
-    phase = str(facts.get("phase", "beginning"))
-    spent, limit = (facts.get(key, 0) for key in ("interactions", "interactions_total"))
-    process = "at work" if folder.is_held() else "stopped; `continuum academy resume` goes on"
-    print_facts(
+    species, failures = last.get("species"), last.get("failures")
+    print_facts(  # what nobody wrote down is left out
         f"run in {folder.home}",
         {
-            "phase": phase,
-            "process": "finished" if phase == "done" else process,
-            "generation": str(facts.get("generation", 0)) if last else "none is finished yet",
-            "spent": f"{spent:,} of {limit:,}",
-            "working time": f"{facts.get('elapsed_s', 0.0):.0f} s",
-            "species": str(len(last.get("species", []))),
+            "phase": str(facts.get("phase") or ("" if last else "beginning")),
+            "process": _process(folder, facts),
+            "generation": str(last["generation"]) if last else "none is finished yet",
+            "spent": _spent(folder, facts),
+            "working time": f"{facts['elapsed_s']:.0f} s" if "elapsed_s" in facts else "",
+            "species": "" if species is None else str(len(species)),
             "best by skill": " ".join(f"{x:.2f}" for x in last.get("best_by_skill", [])),
-            "not scored": f"{last.get('failures', 0)} answers, which count as wrong",
+            "not scored": f"{failures} answers, which count as wrong" if failures else "",
         },
     )
+
+
+def _process(folder: RunFolder, facts: Mapping[str, Any]) -> str:
+    from tui.jobs.run_kind import demo_command, is_evolution
+
+    if facts.get("phase") == "done":
+        return "finished"
+    if folder.is_held():
+        return "at work"
+    config = folder.path / "config.json"
+    if config.exists() and not is_evolution(folder.read(config)):
+        return f"stopped; {demo_command(folder)} goes on"
+    return f"stopped; `continuum academy resume --home {folder.home}` goes on"
+
+
+def _spent(folder: RunFolder, facts: Mapping[str, Any]) -> str:
+    config = folder.path / "config.json"
+    unit = folder.read(config).get("unit", "") if config.exists() else ""
+    if "interactions" not in facts or not facts.get("interactions_total"):
+        return ""
+    return f"{facts['interactions']:,} of {facts['interactions_total']:,} {unit}".rstrip()
 
 
 def report(home: HomeOption = None) -> None:

@@ -50,7 +50,10 @@ def fund(
 
 
 def wallet(
-    account: Annotated[str | None, typer.Argument(help="One account's postings.")] = None,
+    account: Annotated[
+        str | None,
+        typer.Argument(envvar="CONTINUUM_ACCOUNT", help="One account's postings."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show the newest so many postings.")] = 50,
     home: HomeOption = None,
     market: MarketOption = None,

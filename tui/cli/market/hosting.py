@@ -40,6 +40,7 @@ def serve(
     """Serve a market over HTTP until Ctrl-C or SIGTERM; the database is made if absent."""
     if market is not None and market.startswith(REMOTE):
         raise OptionError(f"--market is {market}: a service serves a database, give its address")
+    from genome.home import stamp_new
     from marketplace.account import PLATFORM
     from marketplace.service.serve import Listening
     from marketplace.service.serve import serve as run
@@ -48,6 +49,7 @@ def serve(
 
     folder = resolve_home(home)
     folder.mkdir(parents=True, exist_ok=True)
+    stamp_new(folder)
 
     def tell(where: Listening) -> None:
         print(f"the market is open at {where.address}", flush=True)

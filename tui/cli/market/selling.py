@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +23,9 @@ from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent
 
+if TYPE_CHECKING:
+    from marketplace.protocol import MarketLike
+
 PARTS = 1_000_000
 LayerArgument = Annotated[
     str,
@@ -38,7 +41,13 @@ LicenceOption = Annotated[str, typer.Option(help="SPDX expression, such as Apach
 TagOption = Annotated[list[str] | None, typer.Option(help="For search; repeat for more.")]
 ParentOption = Annotated[
     list[str] | None,
-    typer.Option(help="Listing it was made from; royalties go to its owner. Repeat for more."),
+    typer.Option(
+        help="Listing it was made from; royalties go to its owner. Repeat for more.",
+        show_default="what it was bred from, as far as it is for sale",
+    ),
+]
+OrphanOption = Annotated[
+    bool, typer.Option("--no-parents", help="Name none, not even those it was bred from.")
 ]
 
 
@@ -50,12 +59,14 @@ def publish(
     licence: LicenceOption = "",
     tag: TagOption = None,
     parent: ParentOption = None,
+    no_parents: OrphanOption = False,
     account: AccountOption = "me",
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
     """Examine a layer on unseen questions and put it up for sale."""
-    _publish(layer, name, skill, ask, licence, tag, parent, account, home, market)
+    parents = [] if no_parents else parent
+    _publish(layer, name, skill, ask, licence, tag, parents, account, home, market)
 
 
 def version(
@@ -66,12 +77,14 @@ def version(
     licence: LicenceOption = "",
     tag: TagOption = None,
     parent: ParentOption = None,
+    no_parents: OrphanOption = False,
     account: AccountOption = "me",
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
     """Examine a layer and sell it as the next version of your listing; buyers get it free."""
-    _publish(layer, name, skill, ask, licence, tag, parent, account, home, market, version_of=name)
+    parents = [] if no_parents else parent
+    _publish(layer, name, skill, ask, licence, tag, parents, account, home, market, version_of=name)
 
 
 def terms(
@@ -154,9 +167,11 @@ def _publish(
         folder = _folder(path, layer, Path(scratch))
         if market is None:
             place.open_account(account)
+        if parents is None:
+            parents = _bred_from(path, layer, name, place)
         listing = publish_folder(
             path, folder, market=place, name=name, skill=skill, ask_nanos=ask_nanos,
-            owner=account, licence=licence, tags=tags or (), parents=parents or (),
+            owner=account, licence=licence, tags=tags or (), parents=parents,
             version_of=version_of, say=print,
         )  # fmt: skip
     number = f" version {listing.version}" if version_of else ""
@@ -165,6 +180,30 @@ def _publish(
         f"{percent(listing.accuracy)} of {listing.n_questions} unseen {skill} questions, "
         f"base {percent(listing.base_accuracy)}"
     )
+
+
+def _bred_from(home: Path, layer: str, name: str, place: MarketLike) -> list[str]:
+    """The parents that a layer or persona of this home has by itself; says so."""
+    from genome.errors import LayerNotFoundError
+    from genome.library import Library
+    from persona.persona import PersonaStore
+    from tui.jobs.parents import listed_parents
+
+    if not (home / "library").is_dir():
+        return []
+    library = Library.open(home)
+    try:
+        made_of = (
+            PersonaStore(home).load(layer.removeprefix(PERSONA)).layers
+            if layer.startswith(PERSONA)
+            else (library.resolve(layer),)
+        )
+    except LayerNotFoundError:  # a folder from elsewhere
+        return []
+    found = listed_parents(place, library, made_of, but={name})
+    if found:
+        print(f"made from {', '.join(found.values())}, as bred; --parent names others")
+    return list(found)
 
 
 def _folder(home: Path, layer: str, scratch: Path) -> Path:

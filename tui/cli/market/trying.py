@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,10 @@ from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, print_table
 
+if TYPE_CHECKING:
+    from marketplace.protocol import MarketLike
+    from marketplace.trading.trial import TrialView
+
 
 def try_layer(
     name: NameArgument,
@@ -24,35 +29,59 @@ def try_layer(
     gain: Annotated[
         int, typer.Option(min=1, help="Right answers wanted beyond the base model's.")
     ] = 5,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Buy it without asking if it helps enough.")
+    ] = False,
     base: BaseOption = None,
     account: AccountOption = "me",
     key: KeyOption = None,
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Try a layer on your own questions for a day's rent; the price is only held meanwhile."""
-    from tui.jobs.buyer_trial import run_trial
+    """Try a layer on your own questions for a day's rent; if it helps enough you may buy it."""
+    from tui.jobs.buyer_trial import run_trial, told
 
     folder = resolve_home(home) if market else existing_home(home, "library")
     quiet_libraries()
     with open_market(home, market, account) as place:
-        terms = place.terms(name)
+        _say_price(place, name, account)
+        done = run_trial(
+            place, folder, name=name, buyer=account, questions=questions, n_questions=items,
+            min_gain=gain, base=base, key=key or f"{account}-tries-{name}",
+            agree=lambda measured: yes or _agrees(measured),
+        )  # fmt: skip
+    print(f"{name}: {told(done)}; wanted: {done.min_gain} more")
+    price = credit_text(done.price_nanos)
+    if done.state == "passed":
+        print(f"{account} paid {price} credits: {name} is yours")
+    elif done.state == "open":
+        print(
+            f"nothing was bought: {price} credits stay held until {moment(done.ends_at)}, and "
+            "until then the same command with --yes buys it"
+        )
+    else:
+        print(f"{price} credits were released: only the rent was paid")
+
+
+def _say_price(place: MarketLike, name: str, account: str) -> None:
+    """What a trial costs before it begins; nothing more where one was begun before."""
+    terms = place.terms(name)
+    before = next((x for x in place.trials(account) if x.listing == name), None)
+    if before is None:
         print(
             f"trying {name} costs a day's rent, {exact(terms.trial_nanos)}, which stays paid "
             f"whatever comes out; its price, {exact(terms.price_nanos)}, is held meanwhile"
         )
-        done = run_trial(
-            place, folder, name=name, buyer=account, questions=questions, n_questions=items,
-            min_gain=gain, base=base, key=key or f"{account}-tries-{name}",
-        )  # fmt: skip
-    print(
-        f"{name} answers {done.n_correct} of {done.n_questions} of your questions, "
-        f"the base model {done.n_base_correct}; wanted: {done.min_gain} more"
-    )
-    if done.state == "passed":
-        print(f"{account} paid {credit_text(done.price_nanos)} credits: {name} is yours")
-    else:
-        print(f"{credit_text(done.price_nanos)} credits were released: only the rent was paid")
+
+
+def _agrees(measured: TrialView) -> bool:
+    """The buyer's word, where there is somebody to ask; nobody there buys nothing."""
+    from tui.jobs.buyer_trial import told
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    price = credit_text(measured.price_nanos)
+    return typer.confirm(f"{told(measured)}: buy {measured.listing} for {price} credits?")
 
 
 def trials(
