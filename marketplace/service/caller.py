@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from marketplace.errors import TradeNotFoundError
 from marketplace.names import check_name
+from marketplace.service.connections import SEAT
 from marketplace.service.problems import ProblemError
 from marketplace.service.rates import Allowance
 from marketplace.service.signature import (
@@ -107,12 +108,11 @@ async def proven(request: Request) -> Proof:
         ProblemError: signature-*, wrong-host, rate-limited, digest-mismatch.
     """
     service = service_of(request)
-    now, peer = service.clock(), peer_of(request)
-    _within(service.unsigned_rates.take(peer, now, cost=0), request)
-    try:
+    now = service.clock()
+    try:  # whatever others did at this address: a member's signature is worth looking at
         proof = _checked(request, service, now)
     except ProblemError:
-        service.unsigned_rates.take(peer, now)
+        _within(service.unsigned_rates.take(peer_of(request), now), request)
         raise
     _within(service.signed_rates.take(proof.public_key, now), request)
     if not request.scope.get(BODY_STREAMED):
@@ -136,6 +136,8 @@ async def signed_by_any(request: Request) -> Caller:
     caller = Caller(account, proof, proof.public_key in service.settings.operators)
     if account is None and not caller.operator:
         _within(service.unsigned_rates.take(peer_of(request), now), request)
+    elif (seat := request.scope.get(SEAT)) is not None:
+        seat.known = True
     return caller
 
 
@@ -186,7 +188,11 @@ def within_registrations(request: Request) -> None:
 
 def peer_of(request: Request) -> str:
     """The address the request came from; of IPv6 the network, whose addresses one host has."""
-    host = request.client.host if request.client else "unknown"
+    return peer_name(request.client.host if request.client else "unknown")
+
+
+def peer_name(host: str) -> str:
+    """What an address counts as: itself, or its IPv6 network."""
     return _network(host) if ":" in host else host
 
 

@@ -8,6 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.requests import ClientDisconnect
+
+from marketplace.service.caller import peer_name
+from marketplace.service.connections import SEAT
 from marketplace.service.handlers import failure_response
 from marketplace.service.problems import ProblemError, problem_response, service_document
 from marketplace.service.rates import Allowance
@@ -37,6 +41,7 @@ class FrontDoor:
             return
         state = scope.setdefault("state", {})
         state["request"] = secrets.token_hex(8)
+        self._share(scope)
         started, seen = time.perf_counter(), dict[str, int]()
 
         async def send_noted(message: Message) -> None:
@@ -52,6 +57,8 @@ class FrontDoor:
                 await self._app(scope, receive, send_noted)
             else:
                 await refusal(scope, receive, send_noted)
+        except ClientDisconnect:
+            seen.setdefault("status", 499)  # nobody is left to answer
         except Exception as error:
             response = failure_response(self._service, state["request"], error)
             if "status" not in seen:  # else the answer has begun: cut it off
@@ -59,6 +66,13 @@ class FrontDoor:
         finally:
             self._service.metrics.in_flight.dec()
             self._note(scope, seen.get("status", 500), time.perf_counter() - started)
+
+    def _share(self, scope: Scope) -> None:
+        """Count a request behind a proxy for the address that it was forwarded for."""
+        seat = scope.get(SEAT)
+        if seat is not None and seat.proxied and scope.get("client"):
+            seat.peer = peer_name(scope["client"][0])
+            self._service.connections.share(seat)
 
     def _refusal(self, scope: Scope) -> Any:
         """An answer that needs no route: stopping, or a body of unknown or excessive length."""
@@ -76,12 +90,14 @@ class FrontDoor:
             )
         if problem is None:
             return None
-        retry = {"Retry-After": "2", "Connection": "close"} if problem.slug == "stopping" else {}
-        return problem_response(service_document(problem), retry)
+        headers_back = {"Connection": "close"}  # the body that comes is not waited for
+        if problem.slug == "stopping":
+            headers_back["Retry-After"] = "2"
+        return problem_response(service_document(problem), headers_back)
 
     def _limit(self, scope: Scope) -> int:
         settings = self._service.settings
-        is_file = scope["method"] == "PUT" and scope["path"].startswith("/v1/layers/")
+        is_file = is_layer_file(scope["method"], scope["path"])
         return settings.max_layer_bytes if is_file else settings.max_body_bytes
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
@@ -95,6 +111,11 @@ class FrontDoor:
             public_key=state.get("public_key"), problem=state.get("problem"),
             peer=scope["client"][0] if scope.get("client") else None,
         )  # fmt: skip
+
+
+def is_layer_file(method: str, path: str) -> bool:
+    """Whether a request brings a layer's file, which may be large and take its time."""
+    return method == "PUT" and path.startswith("/v1/layers/")
 
 
 def _with_ours(headers: Any, state: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:

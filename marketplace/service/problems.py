@@ -35,6 +35,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "precondition-failed": (412, "The resource has changed"),
     "length-required": (411, "The length must be known beforehand"),
     "too-large": (413, "The body is too large"),
+    "head-too-large": (431, "The headers are too large"),
     "range-invalid": (416, "The range is outside the file"),
     "wrong-host": (421, "The request is for another service"),
     "digest-mismatch": (400, "The body is not what was signed"),

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ from marketplace.account_key import check_public_key
 from marketplace.errors import InvalidInputError, MarketError
 from marketplace.market import Market
 from marketplace.service.app import create_app
-from marketplace.service.settings import ServiceSettings
+from marketplace.service.http import BoundedHttp
+from marketplace.service.settings import ConnectionLimits, ServiceSettings
 from marketplace.service.state import Service
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -32,6 +34,8 @@ SWITCH_S = 0.0005
 """Longest a thread keeps the interpreter while others wait: with Python's 5 ms the event loop,
 which lets go of it at every signature and every socket, waits for the writer again and again."""
 KEEP_ALIVE_S = 30
+DESCRIPTORS_BESIDE = 256
+"""For the database, layers' files and connections that are just being closed."""
 NOBODY_VOUCHED_FOR = (
     "users' reports and purchases move no price yet: `continuum market vouch ACCOUNT`"
 )
@@ -82,12 +86,14 @@ def serve(
             operators=operators,
             layers=layers,
         )
+        chosen = replace(chosen, connections=_within_descriptors(chosen.connections))
         app = create_app(opened.enter_context(Market.open(url)), chosen)
         service: Service = app.state.service
         service.market.note_served()
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, ws="none",
             lifespan="on", timeout_keep_alive=KEEP_ALIVE_S,
+            http=BoundedHttp.made_for(service.connections, chosen.max_body_bytes, proxies),
             timeout_graceful_shutdown=int(chosen.stop_timeout_s),
             proxy_headers=bool(proxies), forwarded_allow_ips=list(proxies),
         )  # fmt: skip
@@ -132,6 +138,12 @@ class _Server(uvicorn.Server):
         if self._told is not None:
             self._told()
 
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second; the seats are looked at once."""
+        if counter % 10 == 0:
+            self._service.connections.sweep(time.monotonic())
+        return await super().on_tick(counter)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle the signals, and leave it at that: uvicorn would then end the process by them."""
@@ -149,6 +161,21 @@ class _Server(uvicorn.Server):
         """Refuse new work at once; a second signal gives up waiting for readers of answers."""
         self._service.stopping = True
         super().handle_exit(sig, frame)
+
+
+def _within_descriptors(limits: ConnectionLimits) -> ConnectionLimits:
+    """No more connections than there are descriptors for, besides those for files."""
+    try:
+        import resource
+    except ImportError:  # not on Windows, which has no such limit
+        return limits
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.most + DESCRIPTORS_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return replace(limits, most=max(1, soft - DESCRIPTORS_BESIDE))
+    return limits
 
 
 def _bound(host: str, port: int) -> socket.socket:

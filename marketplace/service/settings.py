@@ -15,6 +15,29 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What may be open and unfinished at the same time, and for how long."""
+
+    most: int = 1000
+    """Connections, if the system grants so many descriptors."""
+    most_per_peer: int = 64
+    """Connections of one address, or forwarded for it, that wait for their client and are not a
+    member's."""
+    most_bytes: int = 64 << 20
+    """Bodies that strangers have announced and not sent to the end, together."""
+    max_head_bytes: int = 64 << 10
+    """Address and headers of one request."""
+    head_s: float = 10.0
+    """To send a head, from the connection or the head's first byte."""
+    stall_s: float = 20.0
+    """Between two parts of a body."""
+    body_s: float = 60.0
+    """To send a body that is no layer's file."""
+    read_s: float = 60.0
+    """To take a part of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """How one service is reached, whom it obeys and what it refuses."""
 
@@ -52,6 +75,7 @@ class ServiceSettings:
     """Per peer address: requests without a signature, with a bad one, or by an unknown key."""
     registrations: RateLimit = RateLimit(100, 3600.0)
     """Per peer address: attempts to open an account."""
+    connections: ConnectionLimits = ConnectionLimits()
     change_threads: int = 64
     """Changes that wait for the writer together; what is committed as one group."""
     read_threads: int = 8

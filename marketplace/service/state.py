@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from marketplace.market import Market
+from marketplace.service.connections import Connections
 from marketplace.service.cursors import Cursors
 from marketplace.service.layer_store import LayerStore
 from marketplace.service.logs import Logger, make_logger
@@ -41,6 +42,7 @@ class Service:
         settings = self.settings
         self.started_at = self.clock()
         self.cursors = Cursors(settings.cursor_secret or secrets.token_bytes(32))
+        self.connections = Connections(settings.connections)
         self.signed_rates = Rates("signed", settings.signed)
         self.unsigned_rates = Rates("unsigned", settings.unsigned)
         self.registration_rates = Rates("registrations", settings.registrations)
