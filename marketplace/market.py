@@ -27,6 +27,7 @@ from marketplace.facade.trading import TradingFacade
 from marketplace.ledger import PostingView
 from marketplace.listing import ListingView, PurchaseView, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.place import Place
 from marketplace.quote import Quote
 
 __all__ = [
@@ -83,6 +84,11 @@ class Market(
         at = clock()
         database = Database(url, create=create, at=at, busy_timeout_s=busy_timeout_s)
         return cls(database, clock, must_be_signed=must_be_signed)
+
+    @property
+    def place(self) -> Place:
+        """Where it lives."""
+        return self._database.place
 
     def close(self) -> None:
         """Write what is queued and give back the file or server; later calls are refused."""

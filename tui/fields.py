@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tui.printing import clean
+
 
 class RecordError(Exception):
     """A file of the run cannot be used.
@@ -21,7 +23,7 @@ class RecordError(Exception):
     """
 
     def __init__(self, file: str, detail: str) -> None:
-        super().__init__(f"{file}: {detail}")
+        super().__init__(clean(f"{file}: {detail}"))
         self.file = file
 
 
@@ -69,7 +71,7 @@ class Fields:
         value = self._data.get(key)
         if not isinstance(value, str):
             raise self._wrong(key, "text")
-        return value
+        return clean(value)
 
     def maybe_text(self, key: str) -> str | None:
         """A string, or None where the key is absent or null."""
@@ -98,7 +100,7 @@ class Fields:
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of strings; empty where the key is absent."""
-        return tuple(self._list(key, str, "texts"))
+        return tuple(clean(text) for text in self._list(key, str, "texts"))
 
     def objects(self, key: str) -> tuple[Fields, ...]:
         """A list of objects; empty where the key is absent."""
@@ -121,7 +123,7 @@ def _flatten(name: str, value: object) -> list[tuple[str, float]]:
         joined = ((f"{name} {key}".strip(), item) for key, item in value.items())
         return [pair for key, item in joined for pair in _flatten(key, item)]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return [(name.replace("_", " "), float(value))]
+        return [(clean(name.replace("_", " ")), float(value))]
     return []
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tui.fields import Fields, RecordError, read_fields
+from tui.printing import clean, cleaned
 from tui.records import GenerationRecord, RunConfig, RunStatus, Summary
 from tui.snapshot import (
     AccountRecord,
@@ -103,7 +104,7 @@ class HomeSource:
             summary = self._record("summary.json", Summary.parse, notices)
             generations = self._generations(notices)
             lives = _process_lives(status.pid) if status and status.pid is not None else None
-            layers, personas = _layers(self.home), _personas(self.home)
+            layers, personas = cleaned((_layers(self.home), _personas(self.home)))
             old = self._run
             same = generations == old.generations and summary == old.summary
             found = RunSnapshot(
@@ -166,13 +167,13 @@ class HomeSource:
     def _read_market(self) -> MarketSnapshot:
         try:
             with self._opened() as market:
+                listings = market.listings(limit=SHOWN_LISTINGS)
+                accounts = market.accounts()
                 return MarketSnapshot(
                     exists=True,
-                    listings=tuple(
-                        _listing(item) for item in market.listings(limit=SHOWN_LISTINGS)
-                    ),
+                    listings=tuple(cleaned(_listing(item)) for item in listings),
                     accounts=tuple(
-                        AccountRecord(item.name, item.balance_nanos) for item in market.accounts()
+                        AccountRecord(clean(item.name), item.balance_nanos) for item in accounts
                     ),
                 )
         except RecordError as error:
@@ -181,7 +182,7 @@ class HomeSource:
     def quote(self, listing: str) -> tuple[str, ...]:
         """Ask the market how it comes to this price."""
         with self._opened() as market:
-            return tuple(market.quote(listing).lines)
+            return cleaned(tuple(market.quote(listing).lines))
 
     def postings(self, account: str) -> tuple[PostingRecord, ...]:
         """Ask the market for an account's newest movements, page by page."""
@@ -195,7 +196,7 @@ class HomeSource:
                 found += [_posting(item) for item in page.lines]
                 if (cursor := page.next) is None:
                     break
-        return tuple(found)
+        return cleaned(tuple(found))
 
     @contextmanager
     def _opened(self) -> Iterator[MarketLike]:

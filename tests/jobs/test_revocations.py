@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from marketplace.client.testing import ORIGIN, Hosted, InProcess
 from marketplace.errors import ProvenanceError, ServiceError
 from marketplace.keys import PrivateKey
 from marketplace.market import Market
+from marketplace.revocation import RevocationList, sign_revocations
 from marketplace.service.app import create_app
 from marketplace.service.settings import ServiceSettings
 from marketplace.testing import publish_example
-from tui.jobs.revocations import FILE, kept, refresh, refuse_revoked
+from tui.jobs.revocations import FILE, ORIGINS, kept, note_origin, refresh, refuse_revoked
 
 DIGEST = "digest-of-sorter"
 
@@ -39,6 +41,7 @@ def test_what_a_service_revokes_must_not_be_used(market: Market, tmp_path: Path)
     """Known after one look, with the reason, and without the service from then on."""
     wire, client = serving(market, PrivateKey.generate())
     with wire, client:
+        note_origin(tmp_path, DIGEST, client)
         assert refresh(client, tmp_path).layers == {}
         refuse_revoked(tmp_path, [DIGEST])
         market.revoke(listing="sorter", by="platform", reason="poisoned", key="gone")
@@ -106,3 +109,36 @@ def test_a_spoilt_file_is_no_reason_to_use_anything(tmp_path: Path, text: str) -
     (tmp_path / FILE).write_text(text)
     with pytest.raises(ProvenanceError, match="market revocations"):
         refuse_revoked(tmp_path, [DIGEST])
+
+
+def test_a_market_cannot_take_away_what_came_from_elsewhere(market: Market, tmp_path: Path) -> None:
+    """A hostile list names everybody's layers; it binds those that were fetched from it."""
+    own, bought, theirs = "a" * 64, "b" * 64, DIGEST
+    (tmp_path / ORIGINS).write_text(json.dumps({bought: ["http://elsewhere.test"]}))
+    listed = RevocationList(1, 0.0, 1e12, {own: "", bought: "", theirs: ""}, {})
+    key = PrivateKey.generate()
+    wire, client = serving(market, key)
+    client.revocations = lambda: sign_revocations(listed, key.private)  # type: ignore[method-assign]
+    with wire, client:
+        note_origin(tmp_path, theirs, client)
+        refresh(client, tmp_path)
+        with pytest.raises(ProvenanceError):
+            refuse_revoked(tmp_path, [own], market=client)
+    refuse_revoked(tmp_path, [own, bought])
+    with pytest.raises(ProvenanceError, match=ORIGIN):
+        refuse_revoked(tmp_path, [theirs])
+
+
+def test_another_databases_list_binds_no_layer_of_this_home(tmp_path: Path) -> None:
+    """A file that somebody sent is a market like any other; the home's own binds everything."""
+    home, other = tmp_path / "home", tmp_path / "other"
+    for folder in (home, other):
+        folder.mkdir()
+        with Market.open(f"sqlite:///{folder / 'market.db'}") as market:
+            market.open_account("ada")
+            publish_example(market, "ada", f"sorter-{folder.name}")
+            market.revoke(listing=f"sorter-{folder.name}", by="ada", reason="no", key="gone")
+            refresh(market, home)
+    refuse_revoked(home, ["digest-of-sorter-other"])
+    with pytest.raises(ProvenanceError):
+        refuse_revoked(home, ["digest-of-sorter-home"])

@@ -17,6 +17,7 @@ from tui.cli.home import resolve_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent, print_table
 from tui.jobs.pace import Pace, span
+from tui.printing import clean, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -65,7 +66,7 @@ def demo(
     try:
         summary = _run(home, seed, people, budget, tiny)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        say("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
     _print_summary(home, summary)
     _offer_tui(home, tui)
@@ -101,7 +102,7 @@ def _run(home: Path, seed: int, personas: int, interactions: int, tiny: bool) ->
         TextColumn("{task.completed:>6.0f}/{task.total:.0f}"), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
-    console.print(f"seed {seed}: {personas} helpers, {interactions} interactions, into {home}")
+    say(f"seed {seed}: {personas} helpers, {interactions} interactions, into {home}")
     with ExitStack() as shown:
         show: _Show = (
             _RichShow(shown.enter_context(Progress(*columns, console=console)))
@@ -163,7 +164,7 @@ class _LinesShow(_Show):
 
     def note(self, text: str) -> None:
         """At once: whoever reads a pipe waits for it."""
-        print(text, flush=True)
+        say(text)
 
 
 class _RichShow(_Show):
@@ -181,7 +182,7 @@ class _RichShow(_Show):
 
     def note(self, text: str) -> None:
         """A line above the bars."""
-        self.progress.console.print(text, highlight=False, soft_wrap=True)
+        self.progress.console.print(clean(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
@@ -191,29 +192,28 @@ def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
          percent(s["base_accuracy"]), credit_text(s["price_nanos"]), str(s["sales"]))
         for s in summary["species"]
     ]  # fmt: skip
-    print()
+    say("")
     columns = ("species", "personas", "test accuracy", "95 %", "base", "credits", "sales")
     print_table("living species", columns, rows)
-    print(
-        f"\n{summary['extinct_lines']} of {summary['personas']} lines extinct after "
-        f"{summary['interactions']} interactions in {summary['wall_s']:.0f} s"
+    say(
+        "",
+        f"{summary['extinct_lines']} of {summary['personas']} lines extinct after "
+        f"{summary['interactions']} interactions in {summary['wall_s']:.0f} s",
     )
     _print_controls(summary["controls"])
     bought = summary["purchase"]
     if bought:
-        print(
+        say(
             f'{bought["buyer"]} asked "{bought["question"]}", found and bought {bought["found"]}: '
             f"{percent(bought['accuracy_before'])} -> {percent(bought['accuracy_after'])} on "
             f"{bought['n_questions']} unseen questions"
         )
     market, speed = summary["market"], summary["throughput"]
     state = "balanced" if market["ledger_ok"] else "NOT BALANCED: " + "; ".join(market["problems"])
-    print(f"ledger: {state}; {market['listings']} listings, {market['sales']} sold")
-    print(
-        f"scoring: {speed['evaluations_per_s']:.0f} answers/s, {speed['ratio']:.1f} x a PEFT loop"
-    )
-    print(f"\nreport   {home / 'report.html'}\nsummary  {home / 'summary.json'}")
-    print(f"layers   {home / 'layers'}\nwatch    continuum tui --home {home}")
+    say(f"ledger: {state}; {market['listings']} listings, {market['sales']} sold")
+    say(f"scoring: {speed['evaluations_per_s']:.0f} answers/s, {speed['ratio']:.1f} x a PEFT loop")
+    say("", f"report   {home / 'report.html'}", f"summary  {home / 'summary.json'}")
+    say(f"layers   {home / 'layers'}", f"watch    continuum tui --home {home}")
 
 
 def _print_controls(controls: Mapping[str, Any]) -> None:
@@ -224,7 +224,7 @@ def _print_controls(controls: Mapping[str, Any]) -> None:
         "evolved, routed": controls["evolved"],
     }
     text = "; ".join(f"{name} {f['mean']:.2f} / {f['worst']:.2f}" for name, f in named.items())
-    print(f"mean / worst skill on unseen questions, equal tokens: {text}")
+    say(f"mean / worst skill on unseen questions, equal tokens: {text}")
 
 
 def _offer_tui(home: Path, wanted: bool | None) -> None:

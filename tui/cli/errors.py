@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import re
-import sys
 from pathlib import Path
 
 import typer
+
+from tui.printing import say
 
 BELOW_ZERO = re.compile(r"-[0-9][0-9.]*")
 
@@ -61,7 +62,7 @@ def explain(error: BaseException) -> str:
 
 def fail(error: BaseException) -> int:
     """Print the one line; the exit code to leave with."""
-    print(f"continuum: {explain(error)}", file=sys.stderr)
+    say(f"continuum: {explain(error)}", err=True)
     return 1
 
 
@@ -75,5 +76,5 @@ def fail_usage(error: typer.TyperException) -> int:
         said = f"{option} is below zero, where nothing may be"
     if said:  # typer's own help for a command without words has been printed
         end = "" if said.endswith("?") else "."
-        print(f"continuum: {said[0].lower()}{said[1:]}{end} See `{where} --help`", file=sys.stderr)
+        say(f"continuum: {said[0].lower()}{said[1:]}{end} See `{where} --help`", err=True)
     return error.exit_code

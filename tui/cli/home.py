@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from tui.cli.errors import HomeNotFoundError
+from tui.printing import say
 
 _unstamped: set[Path] = set()
 """Homes from before there were stamps that the running command has to do with."""
@@ -53,7 +54,7 @@ def greet_old_homes() -> None:
     from genome.home import write_stamp
 
     for path in sorted(_unstamped):
-        print(
+        say(
             f"note: {path} is from a version before homes were stamped; this one reads it, see "
             "CHANGELOG.md for what changed",
             file=sys.stderr,

@@ -12,6 +12,7 @@ from tui.cli.errors import CommandError
 from tui.cli.home import HomeOption, existing_home, resolve_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import megabytes, percent, print_facts, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from genome.base_model import BaseModel
@@ -52,7 +53,7 @@ def list_layers(
     )  # fmt: skip
     _print_layers("layers", rows)
     if library.unreadable:
-        print(f"{len(library.unreadable)} folders cannot be read: continuum layer verify")
+        say(f"{len(library.unreadable)} folders cannot be read: continuum layer verify")
 
 
 @app.command()
@@ -112,7 +113,7 @@ def lineage(layer: LayerArgument, home: HomeOption = None) -> None:
         for r in relatives
     ]
     if not rows:
-        print(f"{layer} has neither ancestors nor descendants here")
+        say(f"{layer} has neither ancestors nor descendants here")
         return
     columns = ("name", "version", "relation", "generations", "digest")
     print_table(f"lineage of {layer}", columns, rows)
@@ -161,9 +162,9 @@ def import_layer(
     changes = {key: value for key, value in given.items() if value is not None}
     digest = library.import_folder(path, policy=policy, say=print, **changes)
     m = library.manifest(digest)
-    print(f"{m.name} {m.version} is in the library: {digest[:12]}")
+    say(f"{m.name} {m.version} is in the library: {digest[:12]}")
     if library.vector(digest) is None:
-        print("to find it by what it can do: continuum layer reindex")
+        say("to find it by what it can do: continuum layer reindex")
 
 
 @app.command()
@@ -174,7 +175,7 @@ def export(
 ) -> None:
     """Write a layer to a folder that PEFT loads, or to a zip file."""
     library = _library(home)
-    print(f"{layer} is in {library.export(library.resolve(layer), path)}")
+    say(f"{layer} is in {library.export(library.resolve(layer), path)}")
 
 
 @app.command()
@@ -183,10 +184,10 @@ def verify(home: HomeOption = None) -> None:
     library = _library(home)
     findings = library.verify()
     for finding in findings:
-        print(f"{finding.digest[:12]}: {finding.problem}: {finding.remedy}")
+        say(f"{finding.digest[:12]}: {finding.problem}: {finding.remedy}")
     if findings:
         raise CommandError(f"{len(findings)} problems in {library.folder}: see the lines above")
-    print(f"{len(library.find())} layers are sound")
+    say(f"{len(library.find())} layers are sound")
 
 
 @app.command()
@@ -202,7 +203,7 @@ def gc(
     keep = _used_digests(existing_home(home, "library"))
     cleanup = library.gc(keep, keep_newest=not unused, dry_run=not yes)
     _print_layers("removed" if yes else "would be removed", cleanup.layers)
-    print(
+    say(
         f"{len(cleanup.layers)} layers, {megabytes(cleanup.n_bytes)}; {cleanup.n_leftovers} "
         f"leftovers{'' if yes else '; add --yes to delete them'}"
     )
@@ -217,7 +218,7 @@ def keygen(
 
     key = SigningKey.generate()
     key.save(file)
-    print(f"private key in {file}; your public key, for others to know you by:\n{key.creator}")
+    say(f"private key in {file}; your public key, for others to know you by:", key.creator)
 
 
 @app.command()
@@ -231,7 +232,7 @@ def sign(
 
     library = _library(home)
     digest = library.resolve(layer)
-    print(f"{layer} is signed by {library.sign(digest, SigningKey.load(key)).creator}")
+    say(f"{layer} is signed by {library.sign(digest, SigningKey.load(key)).creator}")
 
 
 @app.command()
@@ -261,10 +262,10 @@ def search(
         for f in found
     ]  # fmt: skip
     if not found:
-        print(f"{NOTHING_CAN}: no layer that can be searched meets these conditions")
+        say(f"{NOTHING_CAN}: no layer that can be searched meets these conditions")
         return
     if found[0].similarity < library.clear_match():
-        print(f"{NOTHING_CAN}; the nearest ones:")
+        say(f"{NOTHING_CAN}; the nearest ones:")
     columns = ("name", "similarity", "niche", "accuracy", "base", "able to")
     print_table(f"layers for: {question}", columns, rows)
 
@@ -282,8 +283,8 @@ def advise(
     base = _base()
     advice = library.advise(question, encoder=library.encoder(base), base_model=base.fingerprint)
     if advice.action != "reuse":
-        print(NOTHING_CAN)
-    print(f"{advice.action}: {advice.reason}")
+        say(NOTHING_CAN)
+    say(f"{advice.action}: {advice.reason}")
 
 
 @app.command()
@@ -309,10 +310,10 @@ def reindex(
             folder, everything=everything or sentences is not None, sentences=sentences,
             progress=lambda n, of: bar.update(task, completed=n, total=of),
         )  # fmt: skip
-    print(f"{done.examined} layers examined, {done.described} known by description only")
+    say(f"{done.examined} layers examined, {done.described} known by description only")
     if done.calibration:
         c = done.calibration
-        print(
+        say(
             f"advice from {c.n_questions} questions: reuse from {c.reuse:.2f}, mint below "
             f"{c.mint:.2f}; the nearest layer is the right one for {percent(c.top_1)}"
         )

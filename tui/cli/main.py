@@ -13,6 +13,7 @@ from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
 from tui.cli.home import HomeOption, greet_old_homes, resolve_home
 from tui.cli.market.options import MarketOption
+from tui.printing import say
 
 app = typer.Typer(
     name="continuum",
@@ -48,9 +49,9 @@ def tui(
 def _show_version(asked: bool) -> None:
     if asked:
         try:
-            print(f"continuum {version('continuum-personas')}")
+            say(f"continuum {version('continuum-personas')}")
         except PackageNotFoundError:
-            print("continuum (not installed)")
+            say("continuum (not installed)")
         raise typer.Exit
 
 

@@ -11,6 +11,7 @@ from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, existing_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from genome.base_model import BaseModel
@@ -53,7 +54,7 @@ def ask(
     base = BaseModel.load(embedded_base_path())
     library = Library.open(folder)
     genome = persona.genome(library).on(base.fingerprint)
-    print(Engine(base).answer(genome, question))
+    say(Engine(base).answer(genome, question))
     _warn_if_unable(library, base, persona, question)
 
 
@@ -63,7 +64,7 @@ def _warn_if_unable(library: Library, base: BaseModel, persona: Persona, questio
         return
     found = library.search(question, encoder=library.encoder(base), among=persona.layers, k=1)
     if found and found[0].similarity < library.clear_match():
-        print(
+        say(
             f"note: {persona.name} is not known to be good at this ({found[0].similarity:.2f}, "
             f"sure from {library.clear_match():.2f}): `continuum layer search` finds who is",
             file=sys.stderr,
@@ -99,4 +100,4 @@ def create(
     persona = Persona(name, base_model, digests, "helper with " + ", ".join(layers))
     persona.genome(library)
     PersonaStore(folder).create(persona)
-    print(f"{name} is ready: continuum persona ask {name} QUESTION")
+    say(f"{name} is ready: continuum persona ask {name} QUESTION")

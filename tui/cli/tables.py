@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from tui.printing import clean, say
+
 NANOS_PER_CREDIT = 1_000_000_000
 WIDEST = 1000
 """Characters in a line of a piped table, at most."""
@@ -24,11 +26,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(clean(title)), title_justify="left", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=i == 0)
+        table.add_column(Text(clean(column)), justify="right" if i else "left", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # a stranger's text is no markup
+        table.add_row(*(Text(clean(cell)) for cell in row))  # a stranger's text is no markup
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, Console(width=WIDEST).measure(table).maximum)
@@ -41,8 +43,8 @@ def megabytes(n_bytes: int) -> str:
 
 def print_facts(title: str, facts: Mapping[str, str]) -> None:
     """One fact per line; empty ones are left out."""
-    print(title)
+    say(title)
     width = max(len(key) for key in facts)
     for key, value in facts.items():
         if value:
-            print(f"  {key:<{width}}  {value}")
+            say(f"  {key:<{width}}  {value}")

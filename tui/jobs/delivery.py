@@ -16,7 +16,7 @@ from marketplace.errors import StatusError
 from marketplace.listing import ListingView
 from marketplace.protocol import MarketLike
 from marketplace.status import QUARANTINED
-from tui.jobs.revocations import refresh, refuse_revoked
+from tui.jobs.revocations import note_origin, refresh, refuse_revoked
 
 ANY_PARENTS = TrustPolicy(allow_missing_parents=True)
 SERVED_LAYERS = "served-layers"
@@ -50,7 +50,7 @@ def fetch(market: MarketLike, home: Path, name: str, digest: str) -> bool:
         LayerRejected: The library does not accept the layer.
     """
     refresh(market, home)
-    refuse_revoked(home, [digest])
+    refuse_revoked(home, [digest], market=market)
     listing = market.listing(name)
     if listing.digest == digest and listing.status == QUARANTINED:
         raise StatusError(
@@ -61,7 +61,9 @@ def fetch(market: MarketLike, home: Path, name: str, digest: str) -> bool:
     if digest in library or not isinstance(market, RemoteMarket):
         return False
     with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
-        shelve(library, market.download_layer(digest, Path(folder) / "layer"), listing)
+        layer = market.download_layer(digest, Path(folder) / "layer")
+        note_origin(home, digest, market)
+        shelve(library, layer, listing)
     return True
 
 

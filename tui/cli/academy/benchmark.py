@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from tui.cli.errors import OptionError
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent, print_table
+from tui.printing import say
 
 MARKS = {True: "holds", False: "not shown", None: "not run"}
 
@@ -48,9 +48,9 @@ def benchmark(
     folder = out or Path(f"benchmark-{tier}")
     todo = cells(list(dict.fromkeys(names)), _seeds(seeds), tracks)
     try:
-        run_cells(chosen, todo, folder, jobs, lambda line: print(line, flush=True))
+        run_cells(chosen, todo, folder, jobs, lambda line: say(line))
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        say("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
     if not table:
         return
@@ -71,8 +71,8 @@ def benchmark(
             ],
         )  # fmt: skip
     for claim in found:
-        print(f"{MARKS[claim.holds]:<10} {claim.text}: {claim.reason}")
-    print(f"\nfigures and raw results in {folder}")
+        say(f"{MARKS[claim.holds]:<10} {claim.text}: {claim.reason}")
+    say("", f"figures and raw results in {folder}")
 
 
 def _seeds(text: str) -> list[int]:

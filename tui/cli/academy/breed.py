@@ -10,6 +10,7 @@ from tui.cli.academy.entrants import BaseOption, check_count, load_entrant, load
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.tables import percent, print_table
+from tui.printing import say
 
 
 def breed(
@@ -47,4 +48,4 @@ def breed(
             for row in bred.rows
         ],
     )  # fmt: skip
-    print(f"\nkept {bred.saved} as persona {name}")
+    say("", f"kept {bred.saved} as persona {name}")

@@ -25,6 +25,7 @@ from tui.cli.academy.questions import (
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
 from tui.cli.tables import percent, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from academy.challenge import Challenge
@@ -94,11 +95,11 @@ def exam(
     asked = FittingSource(opened, evaluator.base)
     sheets = {name: source_sheet(asked, name, items) for name in names or opened.skills}
     for line in asked.left_out():
-        print(line)
+        say(line)
     rows = [_sit(evaluator, genomes, asked, name, sheet) for name, sheet in sheets.items()]
     _print_rows(f"exam of {entrants[0].name}: {items} test questions per skill", rows, items)
     if evaluator.failures:
-        print(
+        say(
             f"{evaluator.failures} answers could not be scored and count as wrong "
             f"({evaluator.failed.last})"
         )
@@ -130,7 +131,7 @@ def _asked_by(source: ChallengeSource, names: Sequence[str], who: str) -> tuple[
             "--skill NAME for one of its own"
         )
     if left_out := [name for name in names if name not in asked]:
-        print(f"not asked, for {source.name} has no such skill: {', '.join(left_out)}")
+        say(f"not asked, for {source.name} has no such skill: {', '.join(left_out)}")
     return asked
 
 
@@ -169,9 +170,9 @@ def _print_rows(title: str, rows: Sequence[_Row], n: int) -> None:
     print_table(title, (*columns, *("partial credit", "base's") * credited), cells)
     for row in rows:
         if row.n_questions < n:
-            print(f"{row.skill}: {row.n_questions} questions, it has no more")
+            say(f"{row.skill}: {row.n_questions} questions, it has no more")
     if credited:
-        print("partial credit is the dataset's own, for answers that are nearly right")
+        say("partial credit is the dataset's own, for answers that are nearly right")
 
 
 def _interval(bounds: tuple[float, float]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tui.cli.errors import OptionError
 from tui.cli.tables import percent, print_facts
+from tui.printing import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +101,7 @@ def _print_strength(verdicts: Verdicts, names: tuple[str, str]) -> None:
         return
     table = rate_players([Comparison(*names, float(worth)) for worth in verdicts.worth])
     p, low, high = table.beats(*names)
-    print(
+    say(
         f"to this judge {names[0]} beats {names[1]}: {percent(p)} (95 % interval {percent(low)} "
         f"to {percent(high)})"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tui.cli.errors import OptionError
 from tui.cli.home import resolve_home
 from tui.cli.tables import percent
+from tui.printing import say
 
 if TYPE_CHECKING:
     from academy.challenge import Challenge
@@ -61,4 +62,4 @@ def print_one_answer(items: Sequence[Challenge]) -> None:
     from academy.sources.checks import one_answer_shares
 
     for skill, share in one_answer_shares(items).items():
-        print(f"{skill}: always the same answer would be right {percent(share)} of the time")
+        say(f"{skill}: always the same answer would be right {percent(share)} of the time")

@@ -17,6 +17,7 @@ from tui.cli.academy.questions import SOURCE_HELP
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.tables import percent, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +72,7 @@ def rate(
     answers = _answers(evaluator.base, genomes, asked)
     differ = [(c, both) for c, both in zip(asked, answers, strict=True) if both[0] != both[1]]
     if not differ:
-        print(f"{one} and {other} answer all of {len(asked)} questions alike: nothing to rate")
+        say(f"{one} and {other} answer all of {len(asked)} questions alike: nothing to rate")
     if arbiter is not None:
         print_judgement(evaluator, arbiter, (one, other), differ[:questions])
         return
@@ -124,9 +125,9 @@ def _ratings(
     for number, (challenge, answers) in enumerate(pairs, 1):
         shown_first = bool(rng.random() < 0.5)
         shown = answers if shown_first else answers[::-1]
-        print(f"\n{number} of {len(pairs)}: {_printable(challenge.prompt)}")
+        say("", f"{number} of {len(pairs)}: {challenge.prompt}")
         for place, answer in enumerate(shown, 1):
-            print(f"  {place}: {_printable(answer)}")
+            say(f"  {place}: {answer}")
         choice = _choice()
         if choice is None:
             return
@@ -143,7 +144,7 @@ def _choice() -> Choice | None:
         try:
             said = input("better: 1, 2 or tie (q stops)? ").strip().lower()
         except EOFError:
-            print()
+            say("")
             return None
         if said in ("q", "quit"):
             return None
@@ -151,12 +152,7 @@ def _choice() -> Choice | None:
             return "1" if said == "1" else "2"
         if said in ("t", "tie", "="):
             return "tie"
-        print("  write 1, 2, tie or q")
-
-
-def _printable(text: str) -> str:
-    """A model's text without characters that could move the cursor."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        say("  write 1, 2, tie or q")
 
 
 def _print_ratings(ratings: Sequence[Rating], one: str, other: str) -> None:
@@ -173,11 +169,11 @@ def _print_ratings(ratings: Sequence[Rating], one: str, other: str) -> None:
             table.players, table.games, table.strengths, table.intervals, strict=True
         )
     ]
-    print()
+    say("")
     print_table("ratings (Elo points)", ("persona", "compared", "strength", "from", "to"), rows)
     p, low, high = table.beats(one, other)
-    print(f"{one} beats {other}: {percent(p)} (95 % interval {percent(low)} to {percent(high)})")
+    say(f"{one} beats {other}: {percent(p)} (95 % interval {percent(low)} to {percent(high)})")
     if table.regularised:
-        print("someone never lost: one imagined game against the mean keeps strengths finite")
+        say("someone never lost: one imagined game against the mean keeps strengths finite")
     if left_out := {name for r in ratings for name in (r.first, r.second)} - together:
-        print(f"not shown, never compared with these: {', '.join(sorted(left_out))}")
+        say(f"not shown, never compared with these: {', '.join(sorted(left_out))}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent, print_facts, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +112,7 @@ def report(home: HomeOption = None) -> None:
     """Write the run's report as one HTML file."""
     from tui.jobs.run_report import write_run_report
 
-    print(write_run_report(resolve_home(home)))
+    say(write_run_report(resolve_home(home)))
 
 
 def compare(
@@ -133,7 +133,7 @@ def compare(
             for skill, a, b in result.by_skill
         ],
     )
-    print(result.verdict)
+    say(result.verdict)
 
 
 def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
@@ -146,7 +146,7 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
         else:
             facts = _on_ray(settings, home, ray)
     except KeyboardInterrupt:
-        print("stopped; `continuum academy resume` goes on from here", file=sys.stderr)
+        say("stopped; `continuum academy resume` goes on from here", err=True)
         raise typer.Exit(130) from None
     print_table(
         f"{facts['generations']} generations, {facts['tokens']:,} token-equivalents, "
@@ -166,10 +166,10 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
         ],
     )  # fmt: skip
     if facts["failures"]:
-        print(f"{facts['failures']} answers could not be scored and count as wrong")
-    print(f"\nask      continuum persona ask NAME QUESTION --home {home}")
-    print(f"report   continuum academy report --home {home}")
-    print(f"watch    continuum tui --home {home}")
+        say(f"{facts['failures']} answers could not be scored and count as wrong")
+    say("", f"ask      continuum persona ask NAME QUESTION --home {home}")
+    say(f"report   continuum academy report --home {home}")
+    say(f"watch    continuum tui --home {home}")
 
 
 def _on_ray(settings: RunConfig, home: Path, address: str) -> dict[str, Any]:
@@ -208,16 +208,15 @@ class _Printer:
             self.born += 1
         elif kind == "GenerationEnded":
             best = facts["best_by_skill"]
-            print(
+            say(
                 f"generation {facts['generation']:>3}  {facts['tokens'] / self.budget:>4.0%}  "
                 f"alive {facts['n_alive']:>3}  born {self.born:>3}  species "
                 f"{facts['n_species']:>2}  mean of best {sum(best) / len(best):.3f}  "
                 f"worst {min(best):.3f}",
-                flush=True,
             )
             self.born = 0
         elif isinstance(event, TrialHeld):
             if event.verdict != "no difference shown":
-                print(event.text)
+                say(event.text)
         elif kind in ("Notice", "ScoringFailed"):
-            print(facts.get("text") or f"{facts['failures']} answers failed: {facts['cause']}")
+            say(facts.get("text") or f"{facts['failures']} answers failed: {facts['cause']}")

@@ -17,6 +17,7 @@ from tui.cli.academy.entrants import (
 from tui.cli.academy.questions import SOURCE_HELP, check_skills, print_one_answer
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,7 +94,7 @@ def trial(
         _print_several(one, other, named, results, terms)
     log_trials(resolve_home(home), (one.name, other.name), named, results)
     if evaluator.failures:
-        print(
+        say(
             f"{evaluator.failures} answers could not be scored and count as wrong "
             f"({evaluator.failed.last})"
         )
@@ -113,7 +114,7 @@ def _hold(
 
     questions = draw_items(terms.source, terms.items, rng, skills=skills)
     for line in terms.source.left_out():
-        print(line)
+        say(line)
     print_one_answer(questions)
     before = evaluator.failures
     if terms.online:
@@ -159,7 +160,7 @@ def _print_several(
         ("skill", "verdict", "effect", "95 % interval", "items used", "p", "p (Holm)"),
         rows,
     )
-    print(f"{results[0].method}; select questions of {terms.source.name}, up to {terms.items} each")
+    say(f"{results[0].method}; select questions of {terms.source.name}, up to {terms.items} each")
 
 
 def _verdict_text(one: Entrant, other: Entrant, result: TrialResult) -> str:

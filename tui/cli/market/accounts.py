@@ -12,6 +12,7 @@ from tui.cli.home import HomeOption
 from tui.cli.market.options import MarketOption
 from tui.cli.market.place import REMOTE, key_store, open_database, open_market
 from tui.cli.tables import credit_text, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.account import AccountView
@@ -39,11 +40,11 @@ def open_account(
         account, made = _open_with_key(home, market, name)
     else:
         account, made = _open_in_database(home, market, name, public, proof)
-    print(f"account {account.name} is open with {credit_text(account.balance_nanos)} credits")
+    say(f"account {account.name} is open with {credit_text(account.balance_nanos)} credits")
     if public is not None:
-        print(f"key {public} speaks for it")
+        say(f"key {public} speaks for it")
     elif made is not None:
-        print(f"its key is {made}, kept where only you can read it")
+        say(f"its key is {made}, kept where only you can read it")
 
 
 def _open_in_database(

@@ -13,6 +13,7 @@ from tui.cli.home import HomeOption
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
 from tui.cli.market.place import REMOTE, key_store, open_database, open_market
 from tui.cli.tables import credit_text, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.chain import Head
@@ -40,13 +41,13 @@ def fund(
     if market is not None and market.startswith(REMOTE):
         with open_market(home, market, operator or account) as service:
             service.fund(account, amount_nanos, key=key)
-        print(f"{account} received {credit_text(amount_nanos)} credits")
+        say(f"{account} received {credit_text(amount_nanos)} credits")
         return
     with open_database(home, market) as place:
         if not place.is_served():
             place.open_account(account)
         place.fund(account, amount_nanos, key=key)
-        print(f"{account} has {credit_text(place.account(account).balance_nanos)} credits")
+        say(f"{account} has {credit_text(place.account(account).balance_nanos)} credits")
 
 
 def wallet(
@@ -75,9 +76,9 @@ def wallet(
         f"postings of {account}", ("transfer", "kind", "credits", "balance", "memo"), postings
     )
     if more:
-        print(f"these are the newest {limit}: raise --limit to see older ones")
+        say(f"these are the newest {limit}: raise --limit to see older ones")
     if held:
-        print(f"{amount_text(held)} credits are held for trials, bounties, meters or subscriptions")
+        say(f"{amount_text(held)} credits are held for trials, bounties, meters or subscriptions")
 
 
 def refund(
@@ -97,7 +98,7 @@ def refund(
     amount = None if credits_ is None else nanos_of(credits_)
     with open_market(home, market, account) as place:
         made = place.refund(transfer, amount_nanos=amount, key=key_or_new(key, "refund"))
-    print(f"transfer {transfer} is refunded by transfer {made}")
+    say(f"transfer {transfer} is refunded by transfer {made}")
 
 
 def head(
@@ -114,7 +115,7 @@ def head(
     with open_market(home, market) as place:
         signed = sign_head(place.head(), key.private)
     write_atomically(file, lambda path: _write(path, signed.to_json()))
-    print(f"the head of transfer {signed.head.seq} is in {file}, signed by {signed.public_key}")
+    say(f"the head of transfer {signed.head.seq} is in {file}, signed by {signed.public_key}")
 
 
 def verify(
@@ -133,11 +134,11 @@ def verify(
         problems = place.verify(kept)
         accounts = len(place.accounts())
     if problems:
-        print("\n".join(problems))
+        say(*problems)
         raise typer.Exit(1)
-    print(f"the books balance: {accounts} accounts, every balance is the sum of its postings")
+    say(f"the books balance: {accounts} accounts, every balance is the sum of its postings")
     if kept is not None:
-        print(f"the ledger still contains the head of transfer {kept.seq}")
+        say(f"the ledger still contains the head of transfer {kept.seq}")
 
 
 def _newest(place: MarketLike, account: str, limit: int) -> tuple[list[PostingView], bool]:

@@ -20,6 +20,7 @@ from tui.cli.market.options import (
 from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent, print_table
+from tui.printing import say
 
 PARTS = 1_000_000
 app = typer.Typer(help="Rewards for layers that are wanted.", no_args_is_help=True)
@@ -51,7 +52,7 @@ def post(
             min_questions=questions, min_accuracy_parts=round(accuracy * PARTS),
             reward_nanos=reward_nanos, days=days, key=key_or_new(key, "bounty"),
         )  # fmt: skip
-    print(
+    say(
         f"bounty {bounty.bounty}: {credit_text(bounty.reward_nanos)} credits for a layer right on"
         f" {percent(accuracy)} of {questions} {skill} questions"
     )
@@ -97,4 +98,4 @@ def claim(
             place, resolve_home(home), bounty=bounty, listing=listing, by=account, base=base,
             layers=layers, key=key or f"bounty-{bounty}-{listing}-{account}",
         )  # fmt: skip
-    print(f"bounty {done.bounty}: {credit_text(done.reward_nanos)} credits paid for {listing}")
+    say(f"bounty {done.bounty}: {credit_text(done.reward_nanos)} credits paid for {listing}")

@@ -19,6 +19,7 @@ from tui.cli.market.options import (
 )
 from tui.cli.market.place import open_market
 from tui.cli.tables import credit_text, percent, print_table
+from tui.printing import say
 
 PARTS = 1_000_000
 app = typer.Typer(help="Several layers for one price.", no_args_is_help=True)
@@ -42,9 +43,7 @@ def create(
             owner=account, name=name, listings=listings,
             discount_parts=round(discount * PARTS), key=key_or_new(key, "bundle"),
         )  # fmt: skip
-    print(
-        f"bundle {made.name}: {len(made.listings)} layers, {credit_text(made.price_nanos)} credits"
-    )
+    say(f"bundle {made.name}: {len(made.listings)} layers, {credit_text(made.price_nanos)} credits")
 
 
 @app.command("list")
@@ -79,4 +78,4 @@ def buy(
             bring(place, home, one.digest, one.listing)
     total = sum(one.price_nanos for one in bought)
     names = ", ".join(one.listing for one in bought)
-    print(f"{account} bought {names} for {credit_text(total)} credits")
+    say(f"{account} bought {names} for {credit_text(total)} credits")

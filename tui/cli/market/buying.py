@@ -20,6 +20,7 @@ from tui.cli.market.options import (
 )
 from tui.cli.market.place import open_market
 from tui.cli.tables import credit_text
+from tui.printing import say
 
 
 def buy(
@@ -40,9 +41,9 @@ def buy(
         )
         balance = place.account(account).balance_nanos
         if bought.replayed:
-            print(f"{account} bought {name} with this key before: nothing was charged again")
+            say(f"{account} bought {name} with this key before: nothing was charged again")
         else:
-            print(
+            say(
                 f"{account} bought {name} for {credit_text(bought.price_nanos)} credits "
                 f"(creator {credit_text(bought.creator_nanos)}, fee "
                 f"{credit_text(bought.fee_nanos)}); {credit_text(balance)} left"
@@ -69,7 +70,7 @@ def rent(
             renter=account, listing=name, days=days, key=key_or_new(key, "rent"),
             max_price_nanos=limit,
         )  # fmt: skip
-        print(
+        say(
             f"{account} rents {name} for {rental.days} days at "
             f"{credit_text(rental.price_nanos)} credits, until {moment(rental.ends_at)}"
         )
@@ -90,9 +91,9 @@ def use(
         place.listing(name)
         used = place.charge(account=account, listing=name, units=units, key=key_or_new(key, "use"))
     if used.amount_nanos:
-        print(f"{account} paid {exact(used.amount_nanos)} for {used.units} units of {name}")
+        say(f"{account} paid {exact(used.amount_nanos)} for {used.units} units of {name}")
     else:
-        print(f"{used.units} units of {name} are covered by {account}'s {used.covered_by}")
+        say(f"{used.units} units of {name} are covered by {account}'s {used.covered_by}")
 
 
 def review(
@@ -112,4 +113,4 @@ def review(
             reviewer=account, listing=name, n_good=good, n_bad=bad, text=text,
             key=key_or_new(key, "review"),
         )  # fmt: skip
-    print(f"{account} reports {given.n_good} good and {given.n_bad} bad uses of {name}")
+    say(f"{account} reports {given.n_good} good and {given.n_bad} bad uses of {name}")

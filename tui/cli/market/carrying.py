@@ -12,6 +12,7 @@ from tui.cli.market.moments import moment
 from tui.cli.market.options import AccountOption, MarketOption, NameArgument
 from tui.cli.market.place import open_market
 from tui.cli.tables import print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.protocol import MarketLike
@@ -32,9 +33,9 @@ def fetch(
 
     with open_market(home, market, account) as place:
         if carry(place, resolve_home(home), name, place.listing(name).digest):
-            print(_usage(name))
+            say(_usage(name))
         else:
-            print(f"{name} is in the library already")
+            say(f"{name} is in the library already")
 
 
 def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
@@ -52,7 +53,7 @@ def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
     ]
     rows += [(key[:12], "a key", reason) for key, reason in listed.keys.items()]
     print_table("revoked", ("layer or key", "in your library", "reason"), rows)
-    print(f"list {listed.number}, good until {moment(listed.expires_at)}")
+    say(f"list {listed.number}, good until {moment(listed.expires_at)}")
 
 
 def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
@@ -65,7 +66,7 @@ def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
 
     if not carry(place, resolve_home(home), name, digest):
         return False
-    print(_usage(name))
+    say(_usage(name))
     return True
 
 

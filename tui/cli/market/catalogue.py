@@ -14,6 +14,7 @@ from tui.cli.market.moments import exact, moment
 from tui.cli.market.options import MarketOption, MaxPriceOption, NameArgument
 from tui.cli.market.place import open_market, speaker
 from tui.cli.tables import credit_text, percent, print_facts, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.listing import ListingView
@@ -29,7 +30,7 @@ def list_listings(
         found = list(place.listings(limit=limit + 1))
     _print_listings("for sale", found[:limit])
     if len(found) > limit:
-        print(f"these are the first {limit}: find others with `market search`, or raise --limit")
+        say(f"these are the first {limit}: find others with `market search`, or raise --limit")
 
 
 def search(
@@ -73,7 +74,7 @@ def search(
             with suppress(AccountNotFoundError):  # of another market, where it means nothing
                 place.record_miss(account=account, skill=skill)
     if not page.listings:
-        print("nothing for sale fits; `continuum market bounty post` says what you would pay for")
+        say("nothing for sale fits; `continuum market bounty post` says what you would pay for")
         return
     more = f" of {page.total}" if page.total > len(page.listings) else ""
     _print_listings(f"{len(page.listings)}{more} found", page.listings)
@@ -128,7 +129,7 @@ def quote(
     """What a listing costs now, and why."""
     with open_market(home, market) as place:
         found = place.quote(name)
-    print("\n".join(term.line() for term in found.terms) if explain else "\n".join(found.lines))
+    say(*([term.line() for term in found.terms] if explain else found.lines))
 
 
 def _print_listings(title: str, listings: Iterable[ListingView]) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent, print_table
+from tui.printing import say
 
 
 def cycle(
@@ -38,4 +39,4 @@ def cycle(
     ]  # fmt: skip
     columns = ("link", "served before", "best in 5 epochs", "epochs to 95 %")
     print_table("demand that the Academy hears", columns, rows)
-    print(f"figure: {out / 'cycle.svg'}, numbers: {out / 'cycle.json'}")
+    say(f"figure: {out / 'cycle.svg'}, numbers: {out / 'cycle.json'}")

@@ -12,6 +12,7 @@ from tui.cli.market.moments import exact
 from tui.cli.market.options import AccountOption, MarketOption
 from tui.cli.market.place import open_market
 from tui.cli.tables import print_table
+from tui.printing import say
 
 
 def royalties(
@@ -35,6 +36,6 @@ def royalties(
     ]
     total = sum(one.amount_nanos for one in earned)
     print_table(f"earnings of {account}", ("listing", "as", "by", "payments", "earned"), rows)
-    print(f"{exact(total)} in all")
+    say(f"{exact(total)} in all")
     if cost_nanos is not None:
-        print("\n".join(Returns(cost_nanos, total).lines()))
+        say(*Returns(cost_nanos, total).lines())

@@ -10,6 +10,7 @@ import typer
 from tui.cli.home import HomeOption
 from tui.cli.market.options import KeyOption, MarketOption, key_or_new
 from tui.cli.market.place import open_database, open_market
+from tui.printing import say
 
 epochs = typer.Typer(help="Prices move when an epoch closes.", no_args_is_help=True)
 AccountArgument = Annotated[str, typer.Argument(help="The account.")]
@@ -28,7 +29,7 @@ def close(
     """Let demand move every price, and open the next epoch."""
     with open_market(home, market, operator) as place:
         place.close_epoch(number, key=key)
-    print("the epoch is closed: prices have moved")
+    say("the epoch is closed: prices have moved")
 
 
 def vouch(
@@ -41,7 +42,7 @@ def vouch(
     """Trust an account: trust spreads from here along paid use and decides whose word counts."""
     with open_database(home, market) as place:
         place.vouch(account, key=key_or_new(key, "vouch"), vouched=not withdraw)
-    print(f"{account} is {'no longer ' if withdraw else ''}vouched for, from the next epoch on")
+    say(f"{account} is {'no longer ' if withdraw else ''}vouched for, from the next epoch on")
 
 
 def appoint(
@@ -53,19 +54,19 @@ def appoint(
     """Make an account an evaluator: its re-runs and verdicts bind."""
     with open_database(home, market) as place:
         place.appoint_evaluator(account, key=key_or_new(key, "appoint"))
-    print(f"{account} is an evaluator")
+    say(f"{account} is an evaluator")
 
 
 def sweep(home: HomeOption = None, market: MarketOption = None) -> None:
     """Settle meters and subscriptions whose time is over; release holds nobody claimed."""
     with open_database(home, market) as place:
         done = place.sweep()
-    print(
+    say(
         f"{len(done.meters)} meters and {len(done.subscriptions)} subscriptions settled, "
         f"{len(done.expired)} holds released"
     )
     if done.problems:
-        print("\n".join(done.problems))
+        say(*done.problems)
         raise typer.Exit(1)
 
 
@@ -85,5 +86,5 @@ def simulate(
 
     attacks = () if honest else tuple(attack or ATTACKS)
     done = run_simulation(out, months=months, seed=seed, attacks=attacks)
-    print("\n".join(done.lines()))
-    print("\n".join(f"wrote {file}" for file in done.files))
+    say(*done.lines())
+    say(*(f"wrote {file}" for file in done.files))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, market_url, resolve_home
 from tui.cli.market.options import LayersOption, MarketOption
 from tui.cli.market.place import REMOTE, SIGNED_ONLY, key_store, open_database
+from tui.printing import say
 
 
 def serve(
@@ -52,8 +52,8 @@ def serve(
     stamp_new(folder)
 
     def tell(where: Listening) -> None:
-        print(f"the market is open at {where.address}", flush=True)
-        print("stop it with Ctrl-C; what was acknowledged is on disk", file=sys.stderr)
+        say(f"the market is open at {where.address}")
+        say("stop it with Ctrl-C; what was acknowledged is on disk", err=True)
 
     run(
         market or market_url(folder), host=host, port=port, origins=tuple(origin or ()),
@@ -77,15 +77,15 @@ def move(
         pass
     source = market or market_url(resolve_home(home))
     head = copy(source, target)
-    print(f"moved with all of its {head.seq} transfers; head {head.hash}")
-    print("let nobody write to the old one any more")
+    say(f"moved with all of its {head.seq} transfers; head {head.hash}")
+    say("let nobody write to the old one any more")
 
 
 def migrate(home: HomeOption = None, market: MarketOption = None) -> None:
     """Bring a market of an earlier version up to date; its file is copied beside it first."""
     with open_database(home, market) as place:
         head = place.head()
-    print(f"the market is up to date; its ledger has {head.seq} transfers, head {head.hash}")
+    say(f"the market is up to date; its ledger has {head.seq} transfers, head {head.hash}")
 
 
 def _public_key(home: Path | None, name: str) -> str:

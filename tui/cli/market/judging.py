@@ -20,6 +20,7 @@ from tui.cli.market.options import (
 from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent
+from tui.printing import say
 
 ReasonOption = Annotated[str, typer.Option(help="One line: what was found.")]
 
@@ -52,14 +53,12 @@ def recheck(
             place, resolve_home(home), name, receipt=receipt, fresh=fresh, by=account,
             base=base, layers=layers, key=key_or_new(key, "recheck"),
         )  # fmt: skip
-    print(
+    say(
         f"{name}: {percent(done.n_correct / done.n_questions)} of {done.n_questions} questions, "
         f"base {percent(done.n_base_correct / done.n_questions)}: {done.reason}"
     )
     if not done.passed:
-        print(
-            "the claim did not hold" + ("" if done.binding else "; an evaluator should re-run it")
-        )
+        say("the claim did not hold" + ("" if done.binding else "; an evaluator should re-run it"))
         raise typer.Exit(1)
 
 
@@ -117,4 +116,4 @@ def _change(
         view = change(listing=name, by=account, reason=reason, key=key_or_new(key, deed))
         if deed == "revoke":
             refresh(place, resolve_home(home))
-    print(f"{view.name} version {view.version} is {view.status}")
+    say(f"{view.name} version {view.version} is {view.status}")

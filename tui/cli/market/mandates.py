@@ -20,6 +20,7 @@ from tui.cli.home import HomeOption
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
 from tui.cli.market.place import key_store, open_market
 from tui.cli.tables import credit_text, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.protocol import MarketLike
@@ -53,7 +54,7 @@ def open_mandate(
             amount = nanos_of(credits_)
             place.fund_mandate(made.name, amount, key=key_or_new(None, "fund-mandate"))
             made = place.account(made.name)
-    print(
+    say(
         f"{made.name} may spend {credit_text(made.cap_nanos or 0)} credits in all and has "
         f"{credit_text(made.balance_nanos)}"
     )
@@ -87,7 +88,7 @@ def fund_mandate(
     with open_market(home, market, account) as place:
         place.fund_mandate(f"{account}/{name}", amount, key=key_or_new(key, "fund-mandate"))
         made = place.account(f"{account}/{name}")
-    print(f"{made.name} has {credit_text(made.balance_nanos)} credits")
+    say(f"{made.name} has {credit_text(made.balance_nanos)} credits")
 
 
 @app.command("reclaim")
@@ -102,7 +103,7 @@ def reclaim_mandate(
     with open_market(home, market, account) as place:
         place.reclaim_mandate(f"{account}/{name}", key=key_or_new(key, "reclaim"))
         balance = place.account(account).balance_nanos
-    print(f"{account} has {credit_text(balance)} credits")
+    say(f"{account} has {credit_text(balance)} credits")
 
 
 @app.command()
@@ -125,7 +126,7 @@ def key(
             public = _key_made_here(place, home, full)
         else:
             place.add_key(full, public, proof=proof, key=f"key-{public[:32]}")
-    print(f"{full} signs for itself with key {public}")
+    say(f"{full} signs for itself with key {public}")
 
 
 @app.command()
@@ -140,8 +141,8 @@ def ask(
     if not slash:
         raise OptionError(f"{name} is no mandate: name one as OWNER/NAME")
     made = key_store(home).create(name)
-    print(f"the key of {name} is here; now {owner} types:")
-    print(
+    say(f"the key of {name} is here; now {owner} types:")
+    say(
         f"continuum market mandate key {short} --account {owner} --public {made.public}"
         f" --proof {prove_key(made.private, name)}"
     )
@@ -165,7 +166,9 @@ def revoke(
     store = key_store(home)
     if store.accounts().get(full) in chosen:
         store.forget(full)
-    print("\n".join(f"key {one} no longer speaks for {full}" for one in chosen) or "no key did")
+    say(*(f"key {one} no longer speaks for {full}" for one in chosen))
+    if not chosen:
+        say("no key did")
 
 
 def _key_made_here(place: MarketLike, home: Path | None, mandate: str) -> str:

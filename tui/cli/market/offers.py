@@ -18,6 +18,7 @@ from tui.cli.market.options import (
 )
 from tui.cli.market.place import open_market
 from tui.cli.tables import percent, print_table
+from tui.printing import say
 
 app = typer.Typer(help="Inference and training capacity.", no_args_is_help=True)
 
@@ -42,7 +43,7 @@ def offer(
             owner=account, name=name, resource=resource, ask_nanos=ask_nanos,
             capacity_units=capacity, key=key_or_new(key, "offer"),
         )  # fmt: skip
-    print(f"{made.name}: {exact(made.rate_nanos)} per 1,000 units of {resource}")
+    say(f"{made.name}: {exact(made.rate_nanos)} per 1,000 units of {resource}")
 
 
 @app.command("list")
@@ -75,4 +76,4 @@ def use(
             buyer=account, offer=name, units=units, key=key_or_new(key, "compute"),
             max_price_nanos=limit,
         )  # fmt: skip
-    print(f"{account} paid {exact(used.price_nanos)} for {used.units} units of {name}")
+    say(f"{account} paid {exact(used.price_nanos)} for {used.units} units of {name}")

@@ -22,6 +22,7 @@ from tui.cli.market.options import (
 from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent
+from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.protocol import MarketLike
@@ -112,7 +113,7 @@ def terms(
         )  # fmt: skip
     day = "not for rent" if now.rent_day_nanos is None else f"{exact(now.rent_day_nanos)} a day"
     units = "none" if now.use_rate_nanos is None else f"{exact(now.use_rate_nanos)} per 1,000 units"
-    print(f"{name}: rent {day}; metered use {units}")
+    say(f"{name}: rent {day}; metered use {units}")
 
 
 def withdraw(
@@ -126,7 +127,7 @@ def withdraw(
     """Sell your listing no more; who bought it keeps it."""
     with open_market(home, market, account) as place:
         place.withdraw(listing=name, by=account, reason=reason, key=key_or_new(key, "withdraw"))
-    print(f"{name} is no longer for sale; `continuum market relist {name}` puts it back")
+    say(f"{name} is no longer for sale; `continuum market relist {name}` puts it back")
 
 
 def relist(
@@ -139,7 +140,7 @@ def relist(
     """Sell a withdrawn listing again."""
     with open_market(home, market, account) as place:
         view = place.relist(listing=name, by=account, key=key_or_new(key, "relist"))
-    print(f"{name} is for sale at {credit_text(view.price_nanos)} credits")
+    say(f"{name} is for sale at {credit_text(view.price_nanos)} credits")
 
 
 def _publish(
@@ -175,7 +176,7 @@ def _publish(
             version_of=version_of, say=print,
         )  # fmt: skip
     number = f" version {listing.version}" if version_of else ""
-    print(
+    say(
         f"{listing.name}{number} is for sale at {credit_text(listing.price_nanos)} credits: "
         f"{percent(listing.accuracy)} of {listing.n_questions} unseen {skill} questions, "
         f"base {percent(listing.base_accuracy)}"
@@ -202,7 +203,7 @@ def _bred_from(home: Path, layer: str, name: str, place: MarketLike) -> list[str
         return []
     found = listed_parents(place, library, made_of, but={name})
     if found:
-        print(f"made from {', '.join(found.values())}, as bred; --parent names others")
+        say(f"made from {', '.join(found.values())}, as bred; --parent names others")
     return list(found)
 
 

@@ -12,6 +12,7 @@ from tui.cli.market.moments import moment
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
 from tui.cli.market.place import open_market
 from tui.cli.tables import credit_text, print_table
+from tui.printing import say
 
 
 def subscribe(
@@ -28,7 +29,7 @@ def subscribe(
         made = place.subscribe(
             account=account, fee_nanos=fee_nanos, days=days, key=key_or_new(key, "subscribe")
         )
-    print(
+    say(
         f"{account} subscribes for {credit_text(made.fee_nanos)} credits until "
         f"{moment(made.ends_at)}"
     )

@@ -14,6 +14,7 @@ from tui.cli.market.options import AccountOption, KeyOption, MarketOption, NameA
 from tui.cli.market.place import open_market
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, print_table
+from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.protocol import MarketLike
@@ -50,17 +51,17 @@ def try_layer(
             min_gain=gain, base=base, key=key or f"{account}-tries-{name}",
             agree=lambda measured: yes or _agrees(measured),
         )  # fmt: skip
-    print(f"{name}: {told(done)}; wanted: {done.min_gain} more")
+    say(f"{name}: {told(done)}; wanted: {done.min_gain} more")
     price = credit_text(done.price_nanos)
     if done.state == "passed":
-        print(f"{account} paid {price} credits: {name} is yours")
+        say(f"{account} paid {price} credits: {name} is yours")
     elif done.state == "open":
-        print(
+        say(
             f"nothing was bought: {price} credits stay held until {moment(done.ends_at)}, and "
             "until then the same command with --yes buys it"
         )
     else:
-        print(f"{price} credits were released: only the rent was paid")
+        say(f"{price} credits were released: only the rent was paid")
 
 
 def _say_price(place: MarketLike, name: str, account: str) -> None:
@@ -68,7 +69,7 @@ def _say_price(place: MarketLike, name: str, account: str) -> None:
     terms = place.terms(name)
     before = next((x for x in place.trials(account) if x.listing == name), None)
     if before is None:
-        print(
+        say(
             f"trying {name} costs a day's rent, {exact(terms.trial_nanos)}, which stays paid "
             f"whatever comes out; its price, {exact(terms.price_nanos)}, is held meanwhile"
         )

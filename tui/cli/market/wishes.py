@@ -14,6 +14,7 @@ from tui.cli.market.moments import exact
 from tui.cli.market.options import MarketOption
 from tui.cli.market.place import open_market
 from tui.cli.tables import percent, print_table
+from tui.printing import say
 
 DAY_S = 86_400.0
 
@@ -57,4 +58,4 @@ def demand(
     if out is None:
         return
     out.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"written to {out}: use it as `demand` in the Academy's configuration")
+    say(f"written to {out}: use it as `demand` in the Academy's configuration")

@@ -1,0 +1,47 @@
+"""The one place where text is cleaned for a terminal, and the one through which it is printed.
+
+Names, descriptions, prompts, answers and refusals come from strangers: a market, a layer's files, a
+model. What in them could move a cursor, write a clipboard, turn a line around or begin a line that
+looks like ours is replaced before it is shown.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar, cast
+
+Shown = TypeVar("Shown")
+
+
+def clean(text: object) -> str:
+    """The text on one line, a space for every character that a terminal might obey.
+
+    These are all that Python calls not printable: controls (C0, C1), escapes, line ends, marks of
+    direction, and characters of no width.
+    """
+    return "".join(one if one.isprintable() else " " for one in str(text))
+
+
+def cleaned(value: Shown) -> Shown:
+    """The same value with every text in it clean: dataclasses, tuples and lists, however deep."""
+    found: Any = value
+    if isinstance(value, str):
+        found = clean(value)
+    elif isinstance(value, tuple | list):
+        found = type(value)(cleaned(one) for one in value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = {one.name: cleaned(getattr(value, one.name)) for one in fields(value) if one.init}
+        found = replace(cast(Any, value), **parts)
+    return cast(Shown, found)
+
+
+def say(*lines: object, err: bool = False) -> None:
+    """Print clean lines, to the terminal at once.
+
+    Args:
+        err: To the standard error stream.
+    """
+    stream = sys.stderr if err else sys.stdout
+    for line in lines:
+        print(clean(line), file=stream, flush=True)
