@@ -3,7 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from genome.errors import SigningKeyError
+from genome.errors import LayerRejected
 from genome.shelf.manifest import Manifest
 from genome.shelf.signing import TrustPolicy, is_weak, signature_holds
 from marketplace.account_key import check_public_key
@@ -56,11 +56,12 @@ def test_a_key_with_which_anybody_can_sign_signs_nothing(key: str) -> None:
     assert not is_signed(key, forged, b"anything")
     with pytest.raises(NameFormatError, match="anybody can sign"):
         check_public_key(key)
-    with pytest.raises(SigningKeyError, match="anybody can sign"):
-        TrustPolicy(known=frozenset({key}))
     files = {"adapter_config.json": "d" * 64}
     manifest = Manifest("sorter-1", digest="c" * 64, files=files, creator=key, signature=forged)
     assert not signature_holds(manifest)
+    with pytest.raises(LayerRejected) as refused:
+        TrustPolicy(known=frozenset({key})).check(manifest)
+    assert refused.value.code == "signature_bad"
     with make_market(credits={"ada": 0}) as market:
         with pytest.raises(NameFormatError):
             market.register("eve", key, key="k")

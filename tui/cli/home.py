@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -57,7 +56,7 @@ def greet_old_homes() -> None:
         say(
             f"note: {path} is from a version before homes were stamped; this one reads it, see "
             "CHANGELOG.md for what changed",
-            file=sys.stderr,
+            err=True,
         )
         with suppress(OSError):  # one that may only be read is told of again
             write_stamp(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -67,7 +66,7 @@ def _warn_if_unable(library: Library, base: BaseModel, persona: Persona, questio
         say(
             f"note: {persona.name} is not known to be good at this ({found[0].similarity:.2f}, "
             f"sure from {library.clear_match():.2f}): `continuum layer search` finds who is",
-            file=sys.stderr,
+            err=True,
         )
 
 
