@@ -45,6 +45,7 @@ MarketError
     ├── BountyError                 a bounty that is over, or a layer that falls short of it
     ├── UnpaidReviewError           rating what one never paid for
     ├── CapacityError               more machine time than is left
+    ├── TooManyOpenError            as many mandates, offers, holds ... as one may have
     ├── NotDueError                 what is still running cannot be settled
     ├── PriceAboveLimitError        the price is above what the buyer allowed
     ├── HoldClosedError             the hold was resolved before, or its time is over
@@ -274,6 +275,10 @@ class UnpaidReviewError(RefusedError):
 
 class CapacityError(RefusedError):
     """More machine time is asked for than is left in the epoch."""
+
+
+class TooManyOpenError(RefusedError):
+    """The account has as many of a kind open as one account may have."""
 
 
 class NotDueError(RefusedError):

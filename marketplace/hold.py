@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from marketplace import bulk
 from marketplace.account import ESCROW, Account, refuse_house
+from marketplace.caps import refuse_more
 from marketplace.errors import (
     HoldClosedError,
     HoldExceededError,
@@ -65,6 +66,7 @@ def hold(
             f"a hold must end after it begins ({at:.0f}), got expires_at {expires_at}: choose a"
             " later time"
         )
+    refuse_more(session, "hold", payer)
     hold_id = record_transfer(
         session,
         at=at,

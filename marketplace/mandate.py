@@ -10,6 +10,7 @@ owner takes back what is left whenever he likes, and opens another mandate for a
 from sqlmodel import Session
 
 from marketplace.account import Account, refuse_house
+from marketplace.caps import refuse_more
 from marketplace.errors import MandateError
 from marketplace.idempotency import claim
 from marketplace.journal import RECLAIM
@@ -39,6 +40,7 @@ def open_mandate(
     if claim(session, key=key, operation="open_mandate", body=body, at=at):
         if session.get(Account, full_name) is not None:
             raise MandateError(f"mandate {full_name!r} exists already: choose another name")
+        refuse_more(session, "mandate", owner)
         session.add(Account(name=full_name, opened_at=at, cap_nanos=cap_nanos, owner=owner))
         session.flush()
     return find_account(session, full_name)

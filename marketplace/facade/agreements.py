@@ -7,7 +7,13 @@ from marketplace.facade.limit import limit_of
 from marketplace.listing import PurchaseView
 from marketplace.names import check_key
 from marketplace.trading.bounty import BountyView, bounty_claim, bounty_post, bounty_views
-from marketplace.trading.bundle import BundleView, bundle_buy, bundle_create, bundle_views
+from marketplace.trading.bundle import (
+    BundleView,
+    bundle_buy,
+    bundle_create,
+    bundle_view,
+    bundle_views,
+)
 from marketplace.trading.trial import TrialView, trial_open, trial_settle, trial_views
 
 
@@ -85,10 +91,18 @@ class AgreementFacade(MarketBase):
                 session, bounty=bounty, listing=listing, by=by, key=key, at=self._now()
             ), key=key)  # fmt: skip
 
-    def bounties(self, *, open_only: bool = True) -> list[BountyView]:
-        """Rewards that can be earned, or all there ever were, oldest first."""
+    def bounties(
+        self, *, open_only: bool = True, after: int = 0, limit: int | None = None
+    ) -> list[BountyView]:
+        """Rewards that can be earned, or all there ever were, oldest first; or so many of them.
+
+        Args:
+            after: Only those with a higher number.
+        """
         with self._read() as session:
-            return bounty_views(session, open_only=open_only, at=self._now())
+            return bounty_views(
+                session, open_only=open_only, at=self._now(), after=after, limit=limit
+            )
 
     def bundle_create(
         self,
@@ -107,10 +121,19 @@ class AgreementFacade(MarketBase):
                 discount_parts=discount_parts, key=key, at=self._now(),
             ), key=key)  # fmt: skip
 
-    def bundles(self) -> list[BundleView]:
-        """All bundles by name, at the running prices."""
+    def bundles(self, *, after: str = "", limit: int | None = None) -> list[BundleView]:
+        """All bundles by name, at the running prices; or so many behind a name."""
         with self._read() as session:
-            return bundle_views(session)
+            return bundle_views(session, after=after, limit=limit)
+
+    def bundle(self, name: str) -> BundleView:
+        """The bundle of this name, at the running prices.
+
+        Raises:
+            TradeNotFoundError: There is none.
+        """
+        with self._read() as session:
+            return bundle_view(session, name)
 
     def bundle_buy(
         self, *, buyer: str, bundle: str, key: str, max_price_nanos: int | None = None

@@ -151,10 +151,10 @@ class UsingFacade(MarketBase):
                 capacity_units=capacity_units, key=key, at=self._now(),
             ), key=key)  # fmt: skip
 
-    def offers(self) -> list[OfferView]:
-        """All offers of machine time by name, at the running rates."""
+    def offers(self, *, after: str = "", limit: int | None = None) -> list[OfferView]:
+        """All offers of machine time by name, at the running rates; or so many behind a name."""
         with self._read() as session:
-            return offer_views(session)
+            return offer_views(session, after=after, limit=limit)
 
     def use_compute(
         self, *, buyer: str, offer: str, units: int, key: str, max_price_nanos: int | None = None

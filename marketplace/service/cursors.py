@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from marketplace.service.problems import ProblemError
 
 T = TypeVar("T")
+P = TypeVar("P", int, str)
 MAX_LIMIT = 100
 _MAC_BYTES = 16
 
@@ -57,6 +58,25 @@ class Cursors:
     def _mac(self, scope: Sequence[object], payload: bytes) -> bytes:
         bound = json.dumps([str(part) for part in scope]).encode() + b"\0" + payload
         return hmac.new(self._secret, bound, hashlib.sha256).digest()[:_MAC_BYTES]
+
+    def position(self, scope: Sequence[object], cursor: str | None, first: P) -> P:
+        """What a page comes after: the cursor's position, or what stands before the first page."""
+        if cursor is None:
+            return first
+        found = self.open(scope, cursor)
+        assert isinstance(found, type(first)), f"a cursor of {scope[0]} holds {found!r}"
+        return found
+
+    def cut(
+        self,
+        scope: Sequence[object],
+        found: Sequence[T],
+        position: Callable[[T], int | str],
+        limit: int,
+    ) -> tuple[list[T], str | None]:
+        """One page, and the next cursor, of what was asked for with one more than the limit."""
+        page = list(found[:limit])
+        return page, self.seal(scope, position(page[-1])) if len(found) > limit else None
 
     def page_by_name(
         self,

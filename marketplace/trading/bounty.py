@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from marketplace import repository
 from marketplace.account import refuse_house
+from marketplace.caps import refuse_more
 from marketplace.errors import (
     BountyError,
     InvalidInputError,
@@ -101,6 +102,7 @@ def bounty_post(
         number = queries.transfer_of_key(session, key)
         assert number is not None, f"key {key!r} left no bounty"
         return replace(bounty_view(session, number, at), replayed=True)
+    refuse_more(session, "bounty", sponsor)
     number = hold(
         session,
         payer=sponsor,
@@ -201,10 +203,12 @@ def bounty_view(session: Session, bounty: int, at: float) -> BountyView:
     return _view(row, award, pending.is_open(session, bounty), at)
 
 
-def bounty_views(session: Session, *, open_only: bool, at: float) -> list[BountyView]:
-    """All bounties, or the ones that can still be earned, oldest first."""
-    views = [_view(*found, at) for found in pending.bounties(session)]
-    return [view for view in views if not open_only or view.state == "open"]
+def bounty_views(
+    session: Session, *, open_only: bool, at: float, after: int = 0, limit: int | None = None
+) -> list[BountyView]:
+    """All bounties, or the ones that can still be earned, oldest first; so many behind a number."""
+    found = pending.bounties(session, open_at=at if open_only else None, after=after, limit=limit)
+    return [_view(*one, at) for one in found]
 
 
 def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:

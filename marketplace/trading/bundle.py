@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from marketplace import catalogue, repository
 from marketplace.account import refuse_house
+from marketplace.caps import refuse_more
 from marketplace.errors import (
     AlreadyOwnedError,
     AmountError,
@@ -82,6 +83,7 @@ def bundle_create(
     if claim(session, key=key, operation="bundle", body=body, at=at):
         if session.get(Bundle, name) is not None:
             raise ListingTakenError(f"bundle name {name!r} is taken: choose another")
+        refuse_more(session, "bundle", owner)
         for listing in names:
             offer.on_sale(session, listing)
         session.add(Bundle(name=name, owner=owner, discount_parts=discount_parts, at=at, key=key))
@@ -152,9 +154,12 @@ def bundle_view(session: Session, name: str) -> BundleView:
     )
 
 
-def bundle_views(session: Session) -> list[BundleView]:
-    """All bundles by name."""
-    return [bundle_view(session, name) for name in noticeboard.bundle_names(session)]
+def bundle_views(
+    session: Session, *, after: str = "", limit: int | None = None
+) -> list[BundleView]:
+    """Bundles by name, those behind a name, so many."""
+    names = noticeboard.bundle_names(session, after, limit)
+    return [bundle_view(session, name) for name in names]
 
 
 def _row(session: Session, name: str) -> Bundle:

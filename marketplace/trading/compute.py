@@ -16,6 +16,7 @@ from sqlmodel import Session
 from marketplace import repository
 from marketplace.account import refuse_house
 from marketplace.base_fee import next_base_fee
+from marketplace.caps import refuse_more
 from marketplace.errors import (
     CapacityError,
     InvalidInputError,
@@ -102,6 +103,7 @@ def offer_compute(
     if claim(session, key=key, operation="offer", body=body, at=at):
         if session.get(ComputeOffer, name) is not None:
             raise ListingTakenError(f"offer name {name!r} is taken: choose another")
+        refuse_more(session, "offer", owner)
         session.add(
             ComputeOffer(
                 name=name,
@@ -202,9 +204,10 @@ def offer_view(session: Session, name: str) -> OfferView:
     )
 
 
-def offer_views(session: Session) -> list[OfferView]:
-    """All offers by name."""
-    return [offer_view(session, name) for name in noticeboard.offer_names(session)]
+def offer_views(session: Session, *, after: str = "", limit: int | None = None) -> list[OfferView]:
+    """Offers by name, those behind a name, so many."""
+    names = noticeboard.offer_names(session, after, limit)
+    return [offer_view(session, name) for name in names]
 
 
 def _rate(row: ComputeOffer, units: dict[int, int], epoch: int) -> int:

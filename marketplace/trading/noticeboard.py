@@ -58,9 +58,10 @@ def latest_reviews(session: Session, listing: str | None = None) -> list[Review]
     return list(session.exec(query))
 
 
-def bundle_names(session: Session) -> list[str]:
-    """Names of all bundles."""
-    return list(session.exec(select(Bundle.name).order_by(col(Bundle.name))))
+def bundle_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
+    """Names of bundles in order, those behind a name, so many."""
+    query = select(Bundle.name).where(col(Bundle.name) > after).order_by(col(Bundle.name))
+    return list(session.exec(query.limit(limit)))
 
 
 def bundle_listings(session: Session, bundle: str) -> list[str]:
@@ -69,9 +70,11 @@ def bundle_listings(session: Session, bundle: str) -> list[str]:
     return list(session.exec(query.order_by(col(BundlePart.listing))))
 
 
-def offer_names(session: Session) -> list[str]:
-    """Names of all offers of computing time."""
-    return list(session.exec(select(ComputeOffer.name).order_by(col(ComputeOffer.name))))
+def offer_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
+    """Names of offers of computing time in order, those behind a name, so many."""
+    name = col(ComputeOffer.name)
+    query = select(ComputeOffer.name).where(name > after).order_by(name)
+    return list(session.exec(query.limit(limit)))
 
 
 def computed_units(session: Session, offer: str) -> dict[int, int]:

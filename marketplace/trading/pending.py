@@ -106,14 +106,24 @@ def metered_units(session: Session, hold_id: int) -> int:
     return session.exec(query).one() or 0
 
 
-def bounties(session: Session) -> list[tuple[Bounty, BountyAward | None, bool]]:
-    """All bounties, oldest first, with their award and whether the reward is still held."""
+def bounties(
+    session: Session, *, open_at: float | None = None, after: int = 0, limit: int | None = None
+) -> list[tuple[Bounty, BountyAward | None, bool]]:
+    """Bounties, oldest first, with their award and whether the reward is still held.
+
+    Args:
+        open_at: Only those that can be earned at this time.
+    """
     query = (
         select(Bounty, BountyAward, OpenHold.transfer_id)
         .outerjoin(BountyAward, col(BountyAward.hold_id) == col(Bounty.hold_id))
         .outerjoin(OpenHold, col(OpenHold.transfer_id) == col(Bounty.hold_id))
+        .where(col(Bounty.hold_id) > after)
         .order_by(col(Bounty.hold_id))
+        .limit(limit)
     )
+    if open_at is not None:
+        query = query.where(col(OpenHold.transfer_id).is_not(None), col(Bounty.ends_at) > open_at)
     return [(row[0], row[1], row[2] is not None) for row in session.exec(query)]
 
 

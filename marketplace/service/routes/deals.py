@@ -122,12 +122,10 @@ async def list_bundles(
     caller: Anyone, service: Here, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """All bundles by name, at the running prices."""
-    found = await service.read(service.market.bundles)
-    return page(
-        *service.cursors.page_by_name(
-            ("bundles",), found, lambda x: x.name, cursor=cursor, limit=limit
-        )
-    )
+    scope = ("bundles",)
+    after = service.cursors.position(scope, cursor, "")
+    found = await service.read(lambda: service.market.bundles(after=after, limit=limit + 1))
+    return page(*service.cursors.cut(scope, found, lambda x: x.name, limit))
 
 
 @router.post(
@@ -141,10 +139,10 @@ async def buy_bundle(
     market = service.market
 
     def due() -> Due:
-        return next((Due(x.price_nanos) for x in market.bundles() if x.name == name), Due(0))
+        return Due(market.bundle(name).price_nanos)
 
-    def listings() -> list[str]:
-        return [one for x in market.bundles() if x.name == name for one in x.listings]
+    def listings() -> tuple[str, ...]:
+        return market.bundle(name).listings
 
     costs(request, due)
     await must_be_deliverable(change, listings)
@@ -202,13 +200,12 @@ async def list_bounties(
     cursor: Cursor = None,
 ) -> Response:
     """Rewards that can be earned, or all there ever were, oldest first."""
-    found = await service.read(lambda: service.market.bounties(open_only=state == "open"))
     scope = ("bounties", state)
-    return page(
-        *service.cursors.page_by_number(
-            scope, found, lambda x: x.bounty, cursor=cursor, limit=limit
-        )
+    after = service.cursors.position(scope, cursor, 0)
+    found = await service.read(
+        lambda: service.market.bounties(open_only=state == "open", after=after, limit=limit + 1)
     )
+    return page(*service.cursors.cut(scope, found, lambda x: x.bounty, limit))
 
 
 @router.post(
@@ -240,12 +237,10 @@ async def list_offers(
     caller: Anyone, service: Here, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """All offers of machine time by name, at the running rates."""
-    found = await service.read(service.market.offers)
-    return page(
-        *service.cursors.page_by_name(
-            ("offers",), found, lambda x: x.name, cursor=cursor, limit=limit
-        )
-    )
+    scope = ("offers",)
+    after = service.cursors.position(scope, cursor, "")
+    found = await service.read(lambda: service.market.offers(after=after, limit=limit + 1))
+    return page(*service.cursors.cut(scope, found, lambda x: x.name, limit))
 
 
 @router.post(

@@ -1,11 +1,14 @@
 """Cursors are opaque, signed and belong to one list."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.service.cursors import Cursors
 from marketplace.service.problems import ProblemError
+from marketplace.testing import publish_example
 
 SCOPE = ("postings", "ada")
 
@@ -59,3 +62,41 @@ def test_item_that_appears_between_pages_hides_no_other():
     first, cursor = cursors.page_by_name(SCOPE, ["b", "d"], str, cursor=None, limit=1)
     rest, _ = cursors.page_by_name(SCOPE, ["a", "b", "c", "d"], str, cursor=cursor, limit=9)
     assert first + rest == ["b", "c", "d"]
+
+
+@pytest.mark.parametrize("what", ["bundles", "offers", "bounties"])
+def test_a_page_of_a_public_list_builds_no_more_than_a_page(hosted, monkeypatch, what):
+    """Each item once, in order, and each request looks at its page and one more."""
+    market, n_items, built = hosted.market, 25, []
+    hosted.member("bob", "100")
+    for name in ("one", "two"):
+        publish_example(market, "bob", name)
+    for number in range(n_items):
+        name = f"n{number:03}"
+        if what == "bundles":
+            market.bundle_create(owner="bob", name=name, listings=["one", "two"], key=name)
+        elif what == "offers":
+            market.offer_compute(
+                owner="bob", name=name, resource="training", ask_nanos=9, capacity_units=9, key=name
+            )
+        else:
+            market.bounty_post(
+                sponsor="bob", skill="sql", base_model="tiny", exam="standard", min_questions=100,
+                min_accuracy_parts=1, reward_nanos=100, days=1, key=name,
+            )  # fmt: skip
+    where = {
+        "bundles": "marketplace.trading.bundle.bundle_view",
+        "offers": "marketplace.trading.compute.offer_view",
+        "bounties": "marketplace.trading.bounty._view",
+    }[what]
+    module, _, function = where.rpartition(".")
+    build = getattr(sys.modules[module], function)
+    monkeypatch.setattr(where, lambda *given: built.append(1) or build(*given))
+    found, cursor = [], ""
+    while cursor is not None:
+        built.clear()
+        answer = hosted.client.get(f"/v1/{what}?limit=10" + (f"&cursor={cursor}" if cursor else ""))
+        assert answer.status_code == 200 and len(built) <= 11
+        found += [item.get("name") or item["bounty"] for item in answer.json()["items"]]
+        cursor = answer.json()["next"]
+    assert len(found) == n_items and found == sorted(set(found))
