@@ -133,10 +133,10 @@ def void_hold(session: Session, hold_id: int, *, key: str, at: float) -> int:
     return _resolve(session, open_hold(session, hold_id), VOID, [], key=key, at=at)
 
 
-def expire_holds(session: Session, *, at: float) -> list[int]:
-    """Take back every hold whose time is over; the numbers of these holds, oldest first."""
+def expire_holds(session: Session, *, at: float, limit: int | None = None) -> list[int]:
+    """Take back every hold whose time is over, or so many; their numbers, oldest first."""
     query = select(OpenHold).where(OpenHold.expires_at <= at).order_by(col(OpenHold.transfer_id))
-    expired = [_view(row) for row in session.exec(query)]
+    expired = [_view(row) for row in session.exec(query.limit(limit))]
     for found in expired:
         key = _claim_free_key(session, found.hold_id, at)
         _resolve(session, found, EXPIRE, [], key=key, at=at)

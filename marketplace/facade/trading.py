@@ -119,8 +119,18 @@ class TradingFacade(UsingFacade, AgreementFacade):
             return review_views(session, listing)
 
     def sweep(self) -> SweepReport:
-        """Settle meters and subscriptions whose time is over; take unclaimed holds back."""
-        return self._change(lambda session: sweep(session, at=self._now()))
+        """Settle meters and subscriptions whose time is over; take unclaimed holds back.
+
+        Many transactions, if much is due: others' changes go on between them.
+        """
+
+        def part(skip: tuple[int, ...]) -> SweepReport:
+            return self._change(lambda session: sweep(session, at=self._now(), skip=skip))
+
+        report = part(())
+        while report.more:
+            report += part(report.failed)
+        return report
 
     def demand(self, since: float | None = None) -> list[SkillDemand]:
         """What users want per skill, most wanted first; the last 30 days unless told."""

@@ -1,10 +1,11 @@
 """Finishing what is due: meters and subscriptions whose time is over, and holds nobody claimed.
 
 Meters and subscriptions are settled first, because an expired hold can no longer be paid out.
-One that cannot be settled is reported and does not keep the others waiting.
+One that cannot be settled is reported and does not keep the others waiting. How much falls due at
+one moment is up to those who opened it: so a transaction does a part, and says whether more is due.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from sqlmodel import Session
@@ -17,6 +18,9 @@ from marketplace.trading import pending, queries
 from marketplace.trading.meter import meter_close
 from marketplace.trading.subscription import subscription_settle
 
+AT_ONCE = 50
+"""Of each kind in one transaction, while which nobody else can change anything."""
+
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
@@ -27,11 +31,29 @@ class SweepReport:
     expired: tuple[int, ...]
     """Holds taken back: trials without a result, bounties nobody earned."""
     problems: tuple[str, ...]
+    failed: tuple[int, ...] = ()
+    """Holds that the problems are about."""
+    more: bool = False
+    """Whether something was left for the next time."""
+
+    def __add__(self, later: "SweepReport") -> "SweepReport":
+        """Both together."""
+        return SweepReport(
+            self.meters + later.meters, self.subscriptions + later.subscriptions,
+            self.expired + later.expired, self.problems + later.problems,
+            self.failed + later.failed, later.more,
+        )  # fmt: skip
 
 
-def sweep(session: Session, *, at: float) -> SweepReport:
-    """Settle everything whose time is over; doing it twice has no second effect."""
-    problems: list[str] = []
+def sweep(
+    session: Session, *, at: float, limit: int = AT_ONCE, skip: Collection[int] = ()
+) -> SweepReport:
+    """Settle what is over, so much of each kind; doing it twice has no second effect.
+
+    Args:
+        skip: Holds that were tried before.
+    """
+    problems: dict[int, str] = {}
 
     def tried(numbers: list[int], work: Callable[[int], object]) -> tuple[int, ...]:
         done = []
@@ -41,7 +63,7 @@ def sweep(session: Session, *, at: float) -> SweepReport:
                     work(number)
                 done.append(number)
             except MarketError as error:
-                problems.append(str(error))
+                problems[number] = str(error)
         return tuple(done)
 
     def close(meter: int) -> None:
@@ -53,8 +75,13 @@ def sweep(session: Session, *, at: float) -> SweepReport:
         claim(session, key=key, operation="subscription-settle", body=body, at=at)
         subscription_settle(session, subscription, key=key, at=at)
 
-    meters = tried(pending.due_meters(session, at), close)
+    meters = [number for number in pending.due_meters(session, at) if number not in skip]
     due = [row.hold_id for row in pending.due_subscriptions(session, at)]
-    subscriptions = tried(due, pay)
-    expired = tuple(expire_holds(session, at=at))
-    return SweepReport(meters, subscriptions, expired, tuple(problems))
+    subscriptions = [number for number in due if number not in skip]
+    closed, paid = tried(meters[:limit], close), tried(subscriptions[:limit], pay)
+    more = len(meters) > limit or len(subscriptions) > limit
+    expired = () if more else tuple(expire_holds(session, at=at, limit=limit))
+    return SweepReport(
+        closed, paid, expired, tuple(problems.values()), tuple(problems),
+        more or len(expired) == limit,
+    )  # fmt: skip

@@ -1,8 +1,14 @@
 """Promises of marketplace.trading.sweep."""
 
-import pytest
+from typing import Any
 
+import pytest
+from sqlmodel import Session
+
+from marketplace.errors import MarketError
 from marketplace.market import Market
+from marketplace.trading.meter import meter_close
+from marketplace.trading.sweep import SweepReport, sweep
 from marketplace.trading.testing import HandClock, balances
 
 
@@ -70,3 +76,42 @@ def test_nobody_can_take_the_keys_of_the_house(market: Market, clock: HandClock)
     market.buy(buyer="eve", listing="sort", key=f"sweep/{meter.meter}")
     clock.pass_days(1)
     assert market.sweep().meters == (meter.meter,)
+
+
+def test_much_that_falls_due_at_once_is_done_in_parts(
+    market: Market, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No transaction does more than a part, what fails is tried once, all is paid."""
+    sizes = []
+
+    def noted(session: Session, **options: Any) -> SweepReport:
+        report = sweep(session, limit=3, **options)
+        sizes.append(max(len(report.meters), len(report.subscriptions), len(report.expired)))
+        return report
+
+    def failing(session: Session, *, meter: int, **options: Any) -> object:
+        if meter == broken:
+            raise MarketError("cannot be settled")
+        return meter_close(session, meter=meter, **options)
+
+    meters = []
+    for number in range(8):
+        market.open_account(f"user-{number}")
+        market.fund(f"user-{number}", 10**10, key=f"f{number}")
+        opened = market.meter_open(
+            account=f"user-{number}", listing="sort", limit_nanos=10**7, days=1, key=f"m{number}"
+        )
+        market.meter_use(meter=opened.meter, units=1_000, key=f"u{number}")
+        market.hold(
+            payer="ada", amount_nanos=1, purpose="x", expires_at=clock() + 9, key=f"h{number}"
+        )
+        meters.append(opened.meter)
+    broken = meters[0]
+    monkeypatch.setattr("marketplace.facade.trading.sweep", noted)
+    monkeypatch.setattr("marketplace.trading.sweep.meter_close", failing)
+    clock.pass_days(1)
+    report = market.sweep()
+    assert report.meters == tuple(meters[1:]) and report.problems == ("cannot be settled",)
+    assert len(report.expired) == 9 and max(sizes) == 3
+    assert all(account.held_nanos == 0 for account in market.accounts())
+    assert market.verify() == []
