@@ -39,11 +39,7 @@ def record_of(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
         "best_by_skill": [_rounded(x) for x in accuracy.max(0)],
         "mean_by_skill": [_rounded(x) for x in accuracy.mean(0)],
         "base_by_skill": [_rounded(x) for x in run.base_accuracy],
-        "species": [  # one whose last member is gone has nothing to show until the next census
-            _species(run, members, s.id)
-            for s in run.taxonomy.species
-            if (members := [c for c in everyone if c.species == s.id])
-        ],
+        "species": [_species(run, everyone, s.id) for s in run.taxonomy.species],
         "extinct": [
             {
                 "id": int(n.id.rpartition("-")[2]),
@@ -61,11 +57,13 @@ def record_of(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
     }
 
 
-def _species(run: Evolution, members: Sequence[Candidate], number: int) -> dict[str, Any]:
+def _species(run: Evolution, everyone: Sequence[Candidate], number: int) -> dict[str, Any]:
     species = run.taxonomy.by_id(number)
+    members = [c for c in everyone if c.species == number]
     niche = run.skills.index(species.niche) if species.niche else None
-    profile = np.mean([c.profile for c in members], axis=0)
-    best = max(c.profile.mean() if niche is None else c.profile[niche] for c in members)
+    profile = np.mean([c.profile for c in members], axis=0) if members else run.reference
+    shown = [c.profile for c in members] or [profile]  # nobody may be left until the next census
+    best = max(p.mean() if niche is None else p[niche] for p in shown)
     return {
         "id": number,
         "name": species.name,

@@ -34,7 +34,7 @@ def write_report(
     environment.filters["percent"] = lambda x: f"{100 * x:.1f} %"
     skills = settings["skills"]
     plots = [("Best of the living, skill by skill", plot_best_by_skill(generations, skills))]
-    peopled = [g for g in generations if g["species"]]
+    peopled = [g for g in generations if any(s["population"] for s in g["species"])]
     if peopled:
         base = peopled[-1].get("base_by_skill") or (result or {}).get("base_accuracy") or ()
         plots += [

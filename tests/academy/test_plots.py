@@ -23,6 +23,13 @@ def test_a_species_is_drawn_under_the_name_it_had_at_the_time() -> None:
     assert "helper-1" not in str(plot_species(generations[1:]))
 
 
+def test_a_species_without_members_has_no_row() -> None:
+    """What is recorded for it is what all began with, not what anybody showed."""
+    last = {"species": [species(1, "sorter-1", "sort", 60), species(2, "adder-1", "add", 0)]}
+    plot = str(plot_skill_matrix(last, ["sort"], []))
+    assert ">sorter-1<" in plot and ">adder-1<" not in plot
+
+
 def test_a_base_that_was_not_measured_has_no_row() -> None:
     """Rather than zeros for every skill."""
     last = {"species": [species(1, "sorter-1", "sort", 60)]}
