@@ -28,6 +28,10 @@ ESCROW = "escrow"
 HOUSE = (WORLD, PLATFORM, ESCROW)
 
 
+CACHES = ("balance_nanos", "held_nanos", "spent_nanos", "last_posting_id")
+"""Columns that follow from the journal and change with it."""
+
+
 class Account(MarketTable, table=True):
     """One holder of credits; the name never changes."""
 

@@ -9,15 +9,19 @@ interpreter's lock away.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Dialect, Table
 
 Row = tuple[Any, ...]
 ROWS_PER_INSERT = (128, 16, 1)
 """SQLite statements exist for so many rows, largest first."""
+
+NOTED = "rows noted for the event log"
+"""Under this name a connection's `info` holds a `Noted`, while somebody wants one."""
 
 _ACCOUNTS = (
     "SELECT name, overdraft, balance_nanos, held_nanos, spent_nanos, cap_nanos,"
@@ -41,6 +45,35 @@ _POSTGRES_BALANCES = (
     " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])"
     " AS n(balance, held, spent, last, account) WHERE account.name = n.account"
 )
+
+
+@dataclass(slots=True)
+class Noted:
+    """Rows that a transaction added, for the event log, and how many there were at savepoints."""
+
+    rows: list[tuple[Table, Sequence[Row]]] = field(default_factory=list)
+    _marks: list[int] = field(default_factory=list)
+
+    def mark(self) -> None:
+        """A savepoint begins."""
+        self._marks.append(len(self.rows))
+
+    def release(self) -> None:
+        """The newest savepoint ends, its rows stay."""
+        if self._marks:
+            self._marks.pop()
+
+    def back_to_mark(self) -> None:
+        """The newest savepoint ends, its rows are gone."""
+        if self._marks:
+            del self.rows[self._marks.pop() :]
+
+
+def note(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Keep rows that were added for the event log; who adds any in another way tells it here."""
+    noted: Noted | None = connection.info.get(NOTED)
+    if noted is not None:
+        noted.rows.append((table, rows))
 
 
 def is_postgres(connection: Connection) -> bool:
@@ -75,10 +108,25 @@ def last_transfer(connection: Connection) -> tuple[int, str, float]:
     return (found[0][0], found[0][1], found[0][2]) if found else (0, "", 0.0)
 
 
+def last_event(connection: Connection) -> tuple[int, str]:
+    """Number and hash of the newest event; (0, '') when there is none."""
+    sql = "SELECT number, hash FROM event ORDER BY number DESC LIMIT 1"
+    found = _rows(connection, sql, ())
+    return (found[0][0], found[0][1]) if found else (0, "")
+
+
 def last_posting(connection: Connection) -> int:
     """Number of the newest posting; 0 when there is none."""
     found = _rows(connection, "SELECT max(id) FROM posting", ())
     return int(found[0][0] or 0)
+
+
+def rows_by_key(
+    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[Row]
+) -> list[Row]:
+    """These columns of the rows with these primary keys, exactly as stored, in any order."""
+    sql = _by_key(table, columns, connection.dialect)
+    return _rows(connection, sql, (json.dumps(keys),))
 
 
 def write_balances(connection: Connection, rows: Sequence[Row]) -> None:
@@ -94,6 +142,7 @@ def insert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Add rows whose values stand in the order of the table's columns."""
     if not rows:
         return
+    note(connection, table, rows)
     if is_postgres(connection):
         _copy(connection, table, rows)
         return
@@ -114,6 +163,19 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     with driver.cursor() as cursor, cursor.copy(_postgres_copy(table)) as copy:
         for row in rows:
             copy.write_row(row)
+
+
+def _by_key(table: Table, columns: Sequence[str], dialect: Dialect) -> str:
+    """Keys come as one JSON array of arrays; CROSS JOIN: SQLite then looks each of them up."""
+    names = ", ".join(f"t.{name}" for name in columns)
+    pairs = enumerate(table.primary_key.columns)
+    if dialect.name == "postgresql":
+        same = [f"t.{c.name} = (k ->> {n})::{c.type.compile(dialect)}" for n, c in pairs]
+        source = "jsonb_array_elements(%s::jsonb) AS k"
+        return f"SELECT {names} FROM {source} JOIN {table.name} AS t ON {' AND '.join(same)}"
+    same = [f"t.{c.name} = json_extract(k.value, '$[{n}]')" for n, c in pairs]
+    source = f"json_each(?) AS k CROSS JOIN {table.name} AS t"
+    return f"SELECT {names} FROM {source} WHERE {' AND '.join(same)}"
 
 
 @cache

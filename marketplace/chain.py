@@ -3,13 +3,14 @@
     h_i = SHA-256(h_{i-1} || canonical_i),   h_0 = 32 zero bytes
 
 canonical_i is the JSON of transfer i with its key's request and its postings. Changing, removing
-or swapping any of them breaks every later hash. Whoever can rewrite the whole file can also
-rewrite the whole chain: against that helps only a head that was signed and kept elsewhere.
+or swapping any of them breaks every later hash. Everything beside the journal is chained the same
+way by `marketplace.event_log`. Whoever can rewrite the whole file can also rewrite both chains:
+against that helps only a head that was signed and kept elsewhere.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 GENESIS = "0" * 64
-"""The hash before the first transfer."""
+"""The hash before the first transfer, and before the first event."""
 PAYLOAD_TYPE = "application/vnd.continuum.market-head+json"
 _FALSE_TRUE = ("false", "true")
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the journal: everything up to it is fixed by its hash."""
+    """The end of the journal and of the event log: everything up to it is fixed by two hashes."""
 
     seq: int
     """Number of the last transfer; 0 for an empty journal."""
@@ -39,6 +40,11 @@ class Head:
     """64 hex digits."""
     at: float
     """When the last transfer was made, seconds since 1970."""
+    event: int | None = None
+    """Number of the last event; None in a head of schema 3 or before, which fixes the journal only.
+    """
+    event_hash: str | None = None
+    """64 hex digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,7 @@ class SignedHead:
         """
         try:
             found = json.loads(text)
-            head = Head(int(found["head"]["seq"]), str(found["head"]["hash"]), found["head"]["at"])
-            return cls(head, str(found["public_key"]), str(found["signature"]))
+            return cls(_head(found["head"]), str(found["public_key"]), str(found["signature"]))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise HeadError(
                 f"this is no signed head ({type(error).__name__}): write one with"
@@ -101,9 +106,10 @@ def link(previous: str, row: tuple[Any, ...], operation: str, body_hash: str, le
 
 
 def head(session: Session) -> Head:
-    """The journal's end as it is stored; `marketplace.verify` recomputes it."""
+    """The end of both chains as it is stored; `marketplace.verify` recomputes it."""
     seq, last_hash, at = bulk.last_transfer(session.connection())
-    return Head(seq, last_hash or GENESIS, at)
+    event, event_hash = bulk.last_event(session.connection())
+    return Head(seq, last_hash or GENESIS, at, event, event_hash or GENESIS)
 
 
 def sign_head(unsigned: Head, private_key: "Ed25519PrivateKey") -> SignedHead:
@@ -112,20 +118,20 @@ def sign_head(unsigned: Head, private_key: "Ed25519PrivateKey") -> SignedHead:
     return SignedHead(unsigned, public, private_key.sign(_envelope(unsigned)).hex())
 
 
-def check_head(signed: SignedHead, public_key: str | None = None) -> Head:
-    """The head, when its key signed it.
+def check_head(signed: SignedHead, signers: Collection[str]) -> Head:
+    """The head, when a known key signed it: whoever rewrites a market can sign a head of his own.
 
     Args:
-        public_key: The key that must have signed, 64 hex digits; None = the one it names, which
-            proves only that the file was not damaged.
+        signers: Keys that may have signed, 64 hex digits each, known from elsewhere than the head.
 
     Raises:
         HeadError: Another key signed, or the signature does not fit.
     """
-    if public_key is not None and public_key != signed.public_key:
+    if signed.public_key not in signers:
         raise HeadError(
-            f"the head names key {signed.public_key[:16]}..., expected {public_key[:16]}...:"
-            " it was signed by somebody else, do not rely on it"
+            f"a head must be signed by a key that is known here, this one names"
+            f" {signed.public_key[:64]!r}: name the key that you trust with --signer, or do not"
+            " rely on this head"
         )
     if not is_signed(signed.public_key, signed.signature, _envelope(signed.head)):
         raise HeadError(
@@ -135,6 +141,16 @@ def check_head(signed: SignedHead, public_key: str | None = None) -> Head:
     return signed.head
 
 
+def _head(found: dict[str, Any]) -> Head:
+    head = Head(int(found["seq"]), str(found["hash"]), found["at"])
+    if (
+        found.get("event") is None
+    ):  # of an earlier version; the signature tells whether one was left out
+        return head
+    return replace(head, event=int(found["event"]), event_hash=str(found["event_hash"]))
+
+
 def _envelope(unsigned: Head) -> bytes:
-    payload = json.dumps(asdict(unsigned), sort_keys=True, separators=(",", ":"))
+    says = {name: value for name, value in asdict(unsigned).items() if value is not None}
+    payload = json.dumps(says, sort_keys=True, separators=(",", ":"))
     return f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} {len(payload)} {payload}".encode()

@@ -8,18 +8,17 @@ One pass over the market inside one transaction; many rows are added in few stat
 
 from collections.abc import Mapping
 
-from sqlalchemy import insert
 from sqlmodel import Session, func, select
 
-from marketplace import evidence, pricing, repository
+from marketplace import bulk, evidence, pricing, repository
 from marketplace.epoch import Epoch, PriceRow, price_values
 from marketplace.idempotency import claim
 from marketplace.price import buyer_weight, next_demand, step_nanos, target_nanos
 from marketplace.ranking import ranks
 from marketplace.standing import AccountTrust, Standing, Vouching, standing_row
+from marketplace.tables import MarketTable, table_of
 from marketplace.trust import trust_of
 
-CHUNK = 10_000
 CLOSE_EPOCH = "close_epoch"
 
 
@@ -99,6 +98,8 @@ def _trust_rows(trust: Mapping[str, float], epoch: int) -> list[dict[str, object
     ]
 
 
-def _add(session: Session, table: type, rows: list[dict[str, object]]) -> None:
-    for start in range(0, len(rows), CHUNK):
-        session.connection().execute(insert(table), rows[start : start + CHUNK])
+def _add(session: Session, model: type[MarketTable], rows: list[dict[str, object]]) -> None:
+    table = table_of(model)
+    names = table.columns.keys()
+    values = [tuple(row[name] for name in names) for row in rows]
+    bulk.insert(session.connection(), table, values)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
-from marketplace import schema
+from marketplace import event_log, schema
 from marketplace.backend import Backend, backend_of
 from marketplace.errors import MarketBusyError, MarketError, MarketFileError, MarketNotFoundError
 from marketplace.place import check_usable, find_place
@@ -36,6 +36,7 @@ class Database:
         self._closed = False
         check_usable(self.place, create=create)
         self._backend = backend_of(self.place, busy_timeout_s)
+        event_log.follow_savepoints(self._backend.writer)
         try:
             self._prepare(create=create, at=at)
         except BaseException:
@@ -56,7 +57,8 @@ class Database:
         with _failures_named(self._backend), self._backend.writer.begin() as connection:
             self._backend.begin_write(connection)
             self._backend.check_same()
-            yield connection
+            with event_log.recording(connection):
+                yield connection
 
     @classmethod
     @contextmanager

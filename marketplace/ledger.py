@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace import bulk
-from marketplace.account import Account
+from marketplace.account import CACHES, Account
 from marketplace.book import Book, Leg
 from marketplace.chain import GENESIS, link, postings_text
 from marketplace.errors import MarketError
@@ -41,7 +41,6 @@ __all__ = [
 MAX_MEMO_CHARS = 500
 
 _TRANSFER = table_of(Transfer)
-_CACHES = ["balance_nanos", "held_nanos", "spent_nanos", "last_posting_id"]
 _POSTING = table_of(Posting)
 
 
@@ -270,7 +269,7 @@ def _check_texts(entry: Entry) -> None:
 def _forget_old_balances(session: Session, names: set[str]) -> None:
     for row in list(session.identity_map.values()):
         if isinstance(row, Account) and row.name in names:
-            session.expire(row, _CACHES)
+            session.expire(row, CACHES)
 
 
 def _or_raise(answer: Posted | MarketError) -> Posted:

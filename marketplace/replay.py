@@ -63,7 +63,9 @@ def _stray(postings: list[tuple[Any, ...]]) -> Stored:
     return Stored((None,) * 8, ("", None), None, (None,) * 3, postings)
 
 
-def streamed(connection: Connection, sql: str) -> Iterator[tuple[Any, ...]]:
+def streamed(
+    connection: Connection, sql: str, rows_at_once: int = ROWS_AT_ONCE
+) -> Iterator[tuple[Any, ...]]:
     """Rows exactly as stored, a few thousand in memory; the audit must not trust tables' types.
 
     The driver's own cursors: SQLAlchemy's row objects would cost as much as the whole audit.
@@ -74,7 +76,7 @@ def streamed(connection: Connection, sql: str) -> Iterator[tuple[Any, ...]]:
     )
     try:
         cursor.execute(sql)
-        while block := cursor.fetchmany(ROWS_AT_ONCE):
+        while block := cursor.fetchmany(rows_at_once):
             yield from block
     finally:
         cursor.close()

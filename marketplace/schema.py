@@ -7,11 +7,13 @@ refused instead of being filled with our tables, and a newer market instead of b
 from sqlalchemy import Connection
 from sqlalchemy.engine import url
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlmodel import Session
 
 from marketplace import (
     account,
     account_key,
     epoch,
+    event_log,
     idempotency,
     journal,
     listing,
@@ -30,6 +32,7 @@ TABLE_MODULES = (
     account,
     account_key,
     epoch,
+    event_log,
     idempotency,
     journal,
     listing,
@@ -48,9 +51,7 @@ SCHEMA_VERSION = int(HEAD)
 VERSION_TABLE = "market_version"
 """Where Alembic notes the revision; on a server its presence also says that this is a market."""
 
-CACHES: dict[str, tuple[str, ...]] = {
-    "account": ("balance_nanos", "held_nanos", "spent_nanos", "last_posting_id"),
-}
+CACHES: dict[str, tuple[str, ...]] = {"account": account.CACHES}
 """Tables of which only these columns, the caches, may change."""
 FREE = ("open_hold",)
 """Tables that are caches as a whole."""
@@ -86,10 +87,9 @@ def create_market(connection: Connection, at: float) -> None:
     dialect = connection.dialect.name
     for statement in (*table_statements(dialect), *protection_statements(dialect).values()):
         connection.exec_driver_sql(statement)
-    tables = MarketTable.metadata.tables
-    for row in house_accounts(at):
-        connection.execute(tables["account"].insert(), row.model_dump())
-    connection.execute(tables["epoch"].insert(), Epoch(number=0, opened_at=at).model_dump())
+    with event_log.recording(connection), Session(connection) as session:
+        session.add_all([*house_accounts(at), Epoch(number=0, opened_at=at)])
+        session.flush()
     mark_new(connection)
 
 

@@ -4,11 +4,16 @@ The two `*_loop` functions are workers for other processes; they live here becau
 process must import its target by name, and test files have none.
 """
 
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
+from marketplace import event_log
+from marketplace.database import Database
 from marketplace.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
+from marketplace.migrations import backfill
 from marketplace.money import NANOS_PER_CREDIT
 
 
@@ -51,6 +56,36 @@ def publish_example(
         receipt=ReceiptFacts(skill="sorting", n_questions=100, n_correct=80, n_base_correct=30),
         key=f"publish-{name}",
     )
+
+
+def tamper(path: Path, *statements: str) -> None:
+    """Run statements as an intruder would who knows of triggers, references and constraints."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as raw:
+        raw.execute("PRAGMA foreign_keys = OFF")
+        raw.execute("PRAGMA ignore_check_constraints = ON")
+        raw.execute("PRAGMA synchronous = OFF")
+        raw.execute("BEGIN")
+        triggers = raw.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+        found = triggers.fetchall()
+        for name, _ in found:
+            raw.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            raw.execute(statement)
+        for _, sql in found:
+            raw.execute(sql)
+        raw.execute("COMMIT")
+
+
+def log_anew(path: Path) -> None:
+    """Make an event log, hashes and all, that fits the rows as they are now."""
+    tamper(path, "DELETE FROM event")
+    database = Database(f"sqlite:///{path}", create=False, at=0.0)
+    with database.transaction() as connection:
+        columns = {
+            table.name: event_log.logged_columns(table) for table in event_log.logged_tables()
+        }
+        backfill.log_rows(connection, columns)
+    database.close()
 
 
 def buy_loop(url: str, buyer: str, listings: list[str], acknowledged: Path) -> None:

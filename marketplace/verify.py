@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import Session
 
-from marketplace import bulk, schema
+from marketplace import bulk, event_audit, schema
 from marketplace.account import ESCROW, WORLD
 from marketplace.audit import Audit
 from marketplace.chain import Head
@@ -64,6 +64,7 @@ def _book_problems(connection: Connection, head: Head | None) -> Iterator[str]:
     yield from _mandate_problems(connection)
     yield from _open_hold_problems(connection, audit)
     yield from _refund_problems(connection)
+    yield from event_audit.problems(connection, head)
 
 
 def _file_problems(connection: Connection) -> Iterator[str]:

@@ -1,14 +1,16 @@
-"""Hashes for rows that were written before the ledger had a chain.
+"""Hashes for rows that were written before the ledger had a chain, events for those before its log.
 
 Works through the journal in stretches, so that memory does not grow with it.
 """
 
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from marketplace import event_log
 from marketplace.chain import GENESIS, link, postings_text
 from marketplace.idempotency import body_hash
 
@@ -48,6 +50,16 @@ def chain_transfers(connection: Connection) -> str:
         connection.execute(change, changes)
         after = rows[-1].id
     return last
+
+
+def log_rows(connection: Connection, tables: Mapping[str, Sequence[str]]) -> None:
+    """Write every row of these tables, with these columns, to the end of the event log."""
+    for table, columns in tables.items():
+        names = ", ".join(f'"{name}"' for name in columns)
+        query = text(f"SELECT {names} FROM {table}")
+        found = connection.execute(query, execution_options={"yield_per": STRETCH})
+        for rows in found.partitions(event_log.ROWS_PER_EVENT):
+            event_log.write(connection, {table: [tuple(row) for row in rows]})
 
 
 def _legs(connection: Connection, first: int, last: int) -> dict[int, str]:

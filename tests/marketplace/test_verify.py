@@ -8,7 +8,7 @@ import pytest
 from marketplace.chain import GENESIS, link, postings_text
 from marketplace.ledger import Entry, Leg, post_many
 from marketplace.market import Market
-from marketplace.testing import make_market, publish_example
+from marketplace.testing import log_anew, make_market, publish_example, tamper
 
 
 @pytest.fixture
@@ -20,21 +20,6 @@ def market_file(tmp_path: Path) -> Path:
         market.buy(buyer="ada", listing="sort", key="sale")
         assert market.verify() == []
     return path
-
-
-def tamper(path: Path, *statements: str) -> None:
-    """Run statements as an intruder would: triggers dropped, foreign keys off, then put back."""
-    raw = sqlite3.connect(path)
-    triggers = raw.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        raw.execute(f"DROP TRIGGER {name}")
-    raw.execute("PRAGMA ignore_check_constraints = ON")
-    for statement in statements:
-        raw.execute(statement)
-    for _, sql in triggers:
-        raw.execute(sql)
-    raw.commit()
-    raw.close()
 
 
 def found(path: Path) -> str:
@@ -134,6 +119,8 @@ def test_a_rewritten_chain_is_betrayed_by_a_head_kept_elsewhere(market_file: Pat
         assert market.verify(head=head) == []
     tamper(market_file, "UPDATE transfer SET memo = 'a gift' WHERE id = 2")
     rewrite_chain(market_file)
+    assert "table transfer row 2: hash is" in found(market_file)
+    log_anew(market_file)
     assert found(market_file) == ""
     with Market.open(f"sqlite:///{market_file}", create=False) as market:
         assert "history was rewritten" in "\n".join(market.verify(head=head))
@@ -147,6 +134,8 @@ def test_a_journal_cut_at_its_end_is_betrayed_by_a_head_kept_elsewhere(tmp_path:
         head = market.head()
     tamper(
         path,
+        "DELETE FROM event WHERE number = (SELECT max(number) FROM event)",
+        "DELETE FROM request WHERE key = 'extra'",
         "DELETE FROM posting WHERE transfer_id = 2",
         "DELETE FROM transfer WHERE id = 2",
         "UPDATE account SET balance_nanos = balance_nanos - 5, last_posting_id = 2"
@@ -157,7 +146,8 @@ def test_a_journal_cut_at_its_end_is_betrayed_by_a_head_kept_elsewhere(tmp_path:
     assert found(path) == ""
     with Market.open(f"sqlite:///{path}", create=False) as market:
         assert market.verify(head=head) == [
-            "the journal ends at transfer 1, the signed head is of 2: rows were cut off"
+            "the journal ends at transfer 1, the signed head is of 2: rows were cut off",
+            "the log ends at event 3, the signed head is of 4: rows were cut off",
         ]
 
 

@@ -23,6 +23,13 @@ CREATE TABLE epoch (
 	PRIMARY KEY (number)
 )
 
+CREATE TABLE event (
+	number INTEGER NOT NULL,
+	changes VARCHAR NOT NULL,
+	hash VARCHAR NOT NULL,
+	PRIMARY KEY (number)
+)
+
 CREATE TABLE request (
 	"key" VARCHAR NOT NULL,
 	operation VARCHAR NOT NULL,
@@ -646,6 +653,10 @@ CREATE TRIGGER evaluator_no_update BEFORE UPDATE ON evaluator BEGIN SELECT RAISE
 
 CREATE TRIGGER evaluator_no_delete BEFORE DELETE ON evaluator BEGIN SELECT RAISE(ABORT, 'append-only: rows of evaluator are never changed'); END
 
+CREATE TRIGGER event_no_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'append-only: rows of event are never changed'); END
+
+CREATE TRIGGER event_no_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'append-only: rows of event are never changed'); END
+
 CREATE TRIGGER income_no_update BEFORE UPDATE ON income BEGIN SELECT RAISE(ABORT, 'append-only: rows of income are never changed'); END
 
 CREATE TRIGGER income_no_delete BEFORE DELETE ON income BEGIN SELECT RAISE(ABORT, 'append-only: rows of income are never changed'); END
@@ -777,6 +788,8 @@ CREATE TRIGGER compute_use_no_replace BEFORE INSERT ON compute_use WHEN EXISTS (
 CREATE TRIGGER epoch_no_replace BEFORE INSERT ON epoch WHEN EXISTS (SELECT 1 FROM epoch WHERE number = NEW.number) BEGIN SELECT RAISE(ABORT, 'append-only: rows of epoch are never changed'); END
 
 CREATE TRIGGER evaluator_no_replace BEFORE INSERT ON evaluator WHEN EXISTS (SELECT 1 FROM evaluator WHERE account = NEW.account) BEGIN SELECT RAISE(ABORT, 'append-only: rows of evaluator are never changed'); END
+
+CREATE TRIGGER event_no_replace BEFORE INSERT ON event WHEN EXISTS (SELECT 1 FROM event WHERE number = NEW.number) BEGIN SELECT RAISE(ABORT, 'append-only: rows of event are never changed'); END
 
 CREATE TRIGGER income_no_replace BEFORE INSERT ON income WHEN EXISTS (SELECT 1 FROM income WHERE transfer_id = NEW.transfer_id AND source = NEW.source AND account = NEW.account AND role = NEW.role) BEGIN SELECT RAISE(ABORT, 'append-only: rows of income are never changed'); END
 

@@ -16,7 +16,7 @@ from alembic import op
 from sqlalchemy import Connection, inspect
 
 from marketplace.errors import MarketFileError
-from marketplace.migrations import rebuild, snapshot
+from marketplace.migrations import backfill, rebuild, snapshot
 from marketplace.migrations.rebuild import pour, same
 
 revision = "0004"
@@ -30,13 +30,21 @@ GONE: dict[str, dict[str, str]] = {}
 """Columns that 0004 gave up, by table, each with the SQL of its value for a row of 0004."""
 LOST: dict[str, str] = {}
 """What 0003 has no place for, each with the rows it stands in: `table WHERE ...`."""
-DERIVED: tuple[str, ...] = ()
+DERIVED: tuple[str, ...] = ("event",)
 """New tables that are made from the others: going back loses nothing with them."""
+UNLOGGED = ("transfer", "posting", "open_hold", "event")
+CACHES = ("balance_nanos", "held_nanos", "spent_nanos", "last_posting_id")
+"""Columns of an account that are not logged."""
 
 
 def upgrade() -> None:
-    """Rebuild every table around its rows."""
-    _remake(op.get_bind(), revision, ADDED)
+    """Rebuild every table around its rows, and log each of them."""
+    connection = op.get_bind()
+    _remake(connection, revision, ADDED)
+    columns = _columns(connection)
+    columns["account"] = [name for name in columns["account"] if name not in CACHES]
+    names = [name for name in snapshot.tables(connection, revision) if name not in UNLOGGED]
+    backfill.log_rows(connection, {name: columns[name] for name in names})
 
 
 def downgrade() -> None:

@@ -188,13 +188,21 @@ def test_a_head_kept_elsewhere_finds_a_rewritten_ledger(home: Path, tmp_path: Pa
     signer = ok(home, "head", kept).split()[-1]
     ok(home, "buy", "sorter", "-a", "bob")
     assert "still contains" in ok(home, "verify", "--head", kept, "--signer", signer)
-    assert "expected" in run(home, "verify", "--head", kept, "--signer", "0" * 64).refusal
+    (tmp_path / "signer.pub").write_text(f"{signer}\n")
+    assert "still contains" in ok(
+        home, "verify", "--head", kept, "--signer", tmp_path / "signer.pub"
+    )
+    assert "still contains" in ok(home, "verify", "--head", kept)
+    unknown = "signed by a key that is known here"
+    assert unknown in run(home, "verify", "--head", kept, "--signer", "0" * 64).refusal
+    assert "64 lower-case hex" in run(home, "verify", "--head", kept, "--signer", "ada").refusal
     other = tmp_path / "other"
     other.mkdir()
     with Market.open(f"sqlite:///{other / 'market.db'}") as market:
         market.open_account("bob")
         market.fund("bob", 7, key="start")
-    done = run(other, "verify", "--head", kept)
+    assert unknown in run(other, "verify", "--head", kept).refusal
+    done = run(other, "verify", "--head", kept, "--signer", signer)
     assert done.code == 1 and "head" in done.out
 
 

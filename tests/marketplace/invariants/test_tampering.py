@@ -28,6 +28,7 @@ from marketplace.proving.deed import (
     VoidHold,
 )
 from marketplace.proving.machine import START, settle
+from marketplace.testing import tamper
 
 DEEDS: list[Deed] = [
     Pay("sale-1", (("ada", -100), ("bob", 90), ("platform", 10))),
@@ -71,21 +72,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(original: Path, tmp_path: Path) -> Path:
     """A copy to be tampered with."""
     return Path(shutil.copy(original, tmp_path / "market.db"))
-
-
-def tamper(path: Path, *statements: str) -> None:
-    """Run statements as somebody who knows about triggers and foreign keys."""
-    raw = sqlite3.connect(path, isolation_level=None)
-    raw.execute("PRAGMA foreign_keys = OFF")
-    raw.execute("PRAGMA ignore_check_constraints = ON")
-    triggers = raw.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        raw.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        raw.execute(statement)
-    for _, sql in triggers:
-        raw.execute(sql)
-    raw.close()
 
 
 def audit(path: Path, head: Head | None = None) -> list[str]:
@@ -210,7 +196,7 @@ def test_a_rewritten_history_fits_itself_but_not_the_signed_head(tmp_path: Path)
     honest = make_market(tmp_path / "honest.db")
     key = Ed25519PrivateKey.generate()
     signed = sign_head(honest, key)
-    head = check_head(signed, key.public_key().public_bytes_raw().hex())
+    head = check_head(signed, [key.public_key().public_bytes_raw().hex()])
     assert audit(tmp_path / "honest.db", head) == []
     richer = [Pay("sale-1", (("ada", -100), ("bob", 95), ("platform", 5))), *DEEDS[1:]]
     for name, deeds in {"richer": richer, "shorter": DEEDS[:-1]}.items():
@@ -220,7 +206,9 @@ def test_a_rewritten_history_fits_itself_but_not_the_signed_head(tmp_path: Path)
     forged = sign_head(richer_head := make_market(tmp_path / "again.db", richer), key)
     assert richer_head.seq == honest.seq
     with pytest.raises(HeadError):
-        check_head(type(signed)(forged.head, signed.public_key, signed.signature))
+        check_head(
+            type(signed)(forged.head, signed.public_key, signed.signature), [signed.public_key]
+        )
 
 
 def test_an_old_head_still_fits_a_market_that_went_on(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui.cli.amounts import amount_text, nanos_of
-from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
 from tui.cli.market.place import REMOTE, key_store, open_database, open_market
@@ -107,7 +106,7 @@ def head(
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Write the signed end of the ledger: with it, no later rewriting goes unnoticed."""
+    """Write the signed end of the market's two chains: with it, no rewriting goes unnoticed."""
     from genome.files import write_atomically
     from marketplace.chain import sign_head
 
@@ -115,21 +114,29 @@ def head(
     with open_market(home, market) as place:
         signed = sign_head(place.head(), key.private)
     write_atomically(file, lambda path: _write(path, signed.to_json()))
-    say(f"the head of transfer {signed.head.seq} is in {file}, signed by {signed.public_key}")
+    say(f"the head of {_ends(signed.head)} is in {file}, signed by {signed.public_key}")
 
 
 def verify(
     head: Annotated[
-        Path | None, typer.Option(help="A signed head kept elsewhere; the ledger must contain it.")
+        Path | None, typer.Option(help="A signed head kept elsewhere; the market must contain it.")
     ] = None,
     signer: Annotated[
-        str | None, typer.Option(help="Public key that must have signed the head.")
+        str | None,
+        typer.Option(
+            metavar="KEY|FILE",
+            help="Public key that must have signed the head, or a file with it.",
+            show_default="a key of this home",
+        ),
     ] = None,
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Check every balance against its postings, and the ledger's chain of hashes."""
-    kept = None if head is None else _kept_head(head, signer)
+    """Check balances against postings, every other row against the event log, and both chains.
+
+    Who edits the file is found; who makes both chains anew to fit is found with --head only.
+    """
+    kept = None if head is None else _kept_head(head, _signers(home, signer))
     with open_database(home, market) as place:
         problems = place.verify(kept)
         accounts = len(place.accounts())
@@ -138,7 +145,12 @@ def verify(
         raise typer.Exit(1)
     say(f"the books balance: {accounts} accounts, every balance is the sum of its postings")
     if kept is not None:
-        say(f"the ledger still contains the head of transfer {kept.seq}")
+        say(f"the market still contains the head of {_ends(kept)}")
+    if kept is not None and kept.event is None:
+        say(
+            "that head is of an earlier version and vouches for transfers only: write a new one"
+            " with `continuum market head`"
+        )
 
 
 def _newest(place: MarketLike, account: str, limit: int) -> tuple[list[PostingView], bool]:
@@ -157,15 +169,30 @@ def _newest(place: MarketLike, account: str, limit: int) -> tuple[list[PostingVi
     return found, cursor is not None
 
 
-def _kept_head(file: Path, signer: str | None) -> Head:
+def _ends(head: Head) -> str:
+    return f"transfer {head.seq}" + ("" if head.event is None else f" and event {head.event}")
+
+
+def _signers(home: Path | None, signer: str | None) -> list[str]:
+    """Public keys that may have signed a head: the named one, or else this home's own."""
+    from marketplace.account_key import check_public_key
+
+    if signer is None:
+        return list(key_store(home).accounts().values())
+    if Path(signer).is_file():
+        signer = _start_of(Path(signer)).strip()
+    return [check_public_key(signer)]
+
+
+def _kept_head(file: Path, signers: list[str]) -> Head:
     from marketplace.chain import SignedHead, check_head
 
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(MAX_HEAD_BYTES).decode("utf-8")
-    except UnicodeDecodeError:
-        raise OptionError(f"{file} is no signed head: write one with `market head`") from None
-    return check_head(SignedHead.from_json(text), signer)
+    return check_head(SignedHead.from_json(_start_of(file)), signers)
+
+
+def _start_of(file: Path) -> str:
+    with file.open("rb") as opened:
+        return opened.read(MAX_HEAD_BYTES).decode("utf-8", errors="replace")
 
 
 def _write(path: Path, text: str) -> None:
