@@ -1,4 +1,14 @@
-"""The audit: whether the books agree with themselves, the trades and a head kept elsewhere.
+"""The audit: whether rows agree with each other, with both chains and with a head kept elsewhere.
+
+    structure     tables, triggers and version are as this program makes them
+    journal       balances, holds and refunds follow from transfers and postings, chained by hash
+    event log     every other row is as the event has it that added it, chained by hash
+    trades        payments, rights and reports agree with the postings
+
+Found without a head: any edit of rows, of the log or of the journal that does not make every later
+hash anew. Only a head that a known key signed and that was kept elsewhere shows a chain made anew
+from some point on, and the newest events and transfers cut off together with their rows. What came
+after the head is vouched for by nobody.
 
 It reads rows as they are stored and adds them up in Python, because SQLite's own sum() gives up
 on overflow and quietly counts a text as 0, and whoever tampers with a file may leave both. The
@@ -15,7 +25,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import Session
 
-from marketplace import bulk, event_audit, schema
+from marketplace import bulk, event_audit, schema, structure
 from marketplace.account import ESCROW, WORLD
 from marketplace.audit import Audit
 from marketplace.chain import Head
@@ -34,6 +44,8 @@ def problems(session: Session, head: Head | None = None) -> list[str]:
         head: A head kept elsewhere; the journal must contain it.
     """
     connection = session.connection()
+    if altered := structure.altered(connection):
+        return altered
     found = list(islice(_book_problems(connection, head), MAX_PROBLEMS + 1))
     if not any("no whole number" in line for line in found):  # sums of these would mean nothing
         found += _trade_problems(session)
@@ -76,6 +88,8 @@ def _file_problems(connection: Connection) -> Iterator[str]:
             yield f"table {table} row {row} refers to a missing {parent}"
     for name in schema.missing_triggers(connection):
         yield f"trigger {name} is missing or altered: rows are no longer protected"
+    for name in structure.unknown_triggers(connection):
+        yield f"trigger {name} is none of a market: it may change rows by itself"
 
 
 def _account_problems(accounts: Rows, audit: Audit) -> Iterator[str]:
