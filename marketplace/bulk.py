@@ -122,9 +122,13 @@ def last_posting(connection: Connection) -> int:
 
 
 def rows_by_key(
-    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[Row]
+    connection: Connection, table: Table, columns: Sequence[str], keys: Sequence[Any]
 ) -> list[Row]:
-    """These columns of the rows with these primary keys, exactly as stored, in any order."""
+    """These columns of the rows with these primary keys, exactly as stored, in any order.
+
+    Args:
+        keys: Values where the primary key is one column, else tuples.
+    """
     sql = _by_key(table, columns, connection.dialect)
     return _rows(connection, sql, (json.dumps(keys),))
 
@@ -166,14 +170,18 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 
 def _by_key(table: Table, columns: Sequence[str], dialect: Dialect) -> str:
-    """Keys come as one JSON array of arrays; CROSS JOIN: SQLite then looks each of them up."""
+    """Keys come as one JSON array; CROSS JOIN: SQLite then looks each of them up."""
     names = ", ".join(f"t.{name}" for name in columns)
-    pairs = enumerate(table.primary_key.columns)
+    keys = list(table.primary_key.columns)
     if dialect.name == "postgresql":
-        same = [f"t.{c.name} = (k ->> {n})::{c.type.compile(dialect)}" for n, c in pairs]
+        one = "(k #>> '{{}}')" if len(keys) == 1 else "(k ->> {})"
+        same = [
+            f"t.{c.name} = {one.format(n)}::{c.type.compile(dialect)}" for n, c in enumerate(keys)
+        ]
         source = "jsonb_array_elements(%s::jsonb) AS k"
         return f"SELECT {names} FROM {source} JOIN {table.name} AS t ON {' AND '.join(same)}"
-    same = [f"t.{c.name} = json_extract(k.value, '$[{n}]')" for n, c in pairs]
+    one = "k.value" if len(keys) == 1 else "json_extract(k.value, '$[{}]')"
+    same = [f"t.{c.name} = {one.format(n)}" for n, c in enumerate(keys)]
     source = f"json_each(?) AS k CROSS JOIN {table.name} AS t"
     return f"SELECT {names} FROM {source} WHERE {' AND '.join(same)}"
 

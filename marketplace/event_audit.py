@@ -11,6 +11,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, Table
@@ -94,21 +95,21 @@ class _Shape:
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.table, self.columns = table, columns
         self.keys = [column.name for column in table.primary_key.columns]
-        self._places = [columns.index(name) for name in self.keys]
+        self.key = itemgetter(*(columns.index(name) for name in self.keys))
         self._bytes = [
             place
             for place, name in enumerate(columns)
             if isinstance(table.columns[name].type, LargeBinary)
         ]
 
-    def key(self, image: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(image[place] for place in self._places)
-
-    def stored(self, connection: Connection, images: Images) -> dict[tuple[Any, ...], list[Any]]:
+    def stored(self, connection: Connection, images: Images) -> dict[Any, list[Any]]:
         """The rows as they are in the table now, by key."""
-        keys = [self.key(image) for image in images]
-        rows = map(list, bulk.rows_by_key(connection, self.table, self.columns, keys))
-        return {self.key(row): self._plain(row) for row in rows}
+        keys = list(map(self.key, images))
+        found = bulk.rows_by_key(connection, self.table, self.columns, keys)
+        rows = list(map(list, found))
+        if self._bytes:
+            rows = list(map(self._plain, rows))
+        return dict(zip(map(self.key, rows), rows, strict=True))
 
     def differences(self, image: list[Any], row: list[Any] | None) -> Iterator[str]:
         name = _name(self.table, self.key(image))
@@ -145,8 +146,7 @@ def _parsed(changes: str, shapes: dict[str, _Shape]) -> dict[str, Images] | None
             n_columns = len(shapes[name].columns)
             if any(type(image) is not list or len(image) != n_columns for image in images):
                 return None
-            for image in images:
-                hash(shapes[name].key(image))
+            set(map(shapes[name].key, images))  # raises where a key is no plain value
         return found
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -161,19 +161,21 @@ def _unlogged(connection: Connection, table: Table, n_found: int) -> Iterator[st
         return
     shapes = _shapes()
     shape = shapes[table.name]
-    logged: set[tuple[Any, ...]] = set()
+    logged: set[Any] = set()
     for _, changes, _ in _events(connection):
         images = (_parsed(changes, shapes) or {}).get(table.name, [])
         logged.update(map(shape.key, images))
-    keys = streamed(connection, f"SELECT {', '.join(shape.keys)} FROM {table.name}")
-    for key in islice((key for key in keys if tuple(key) not in logged), SHOWN):
+    stored = streamed(connection, f"SELECT {', '.join(shape.columns)} FROM {table.name}")
+    keys = map(shape.key, stored)
+    for key in islice((key for key in keys if key not in logged), SHOWN):
         yield f"{_name(table, key)} was added behind the market's back: no event has it"
     if n_rows - n_found > SHOWN:
         yield f"and more: table {table.name} has {n_rows - n_found} rows that no event has"
 
 
-def _name(table: Table, key: Sequence[Any]) -> str:
-    return f"table {table.name} row {', '.join(map(_short, key))}"
+def _name(table: Table, key: Any) -> str:
+    values = key if isinstance(key, tuple) else (key,)
+    return f"table {table.name} row {', '.join(map(_short, values))}"
 
 
 def _short(value: object) -> str:

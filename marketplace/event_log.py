@@ -70,11 +70,12 @@ def logged_columns(table: Table) -> list[str]:
 @contextmanager
 def recording(connection: Connection) -> Iterator[None]:
     """Log the rows that are added in this block, in the same transaction."""
-    connection.info[bulk.NOTED] = noted = bulk.Noted()
+    info = connection.info  # which a connection that is lost in this block does not give any more
+    info[bulk.NOTED] = noted = bulk.Noted()
     try:
         yield
     finally:
-        del connection.info[bulk.NOTED]
+        del info[bulk.NOTED]
     for changes in _stretches(noted):
         write(connection, changes)
 
@@ -108,7 +109,8 @@ def _note_object(_: object, connection: Connection, row: MarketTable) -> None:
 
 
 def _noted(connection: Connection) -> bulk.Noted:
-    found: bulk.Noted | None = connection.info.get(bulk.NOTED)
+    lost = connection.invalidated
+    found: bulk.Noted | None = None if lost else connection.info.get(bulk.NOTED)
     return bulk.Noted() if found is None else found
 
 
