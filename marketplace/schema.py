@@ -172,14 +172,13 @@ def _agreed(connection: Connection, revision: str, where: str) -> str:
 
 
 def _on_server(connection: Connection, where: str) -> str | None:
-    known = "SELECT to_regclass(%s) IS NOT NULL"
-    if connection.exec_driver_sql(known, (VERSION_TABLE,)).scalar_one():
+    # one question for both: while others create the market, two would see it by halves
+    names = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
+    found = connection.exec_driver_sql(names).scalars().all()
+    if VERSION_TABLE in found:
         rows = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalars()
         return next(iter(rows), None)
-    n_objects = connection.exec_driver_sql(
-        "SELECT count(*) FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-    ).scalar_one()
-    if n_objects:
+    if found:
         raise MarketFileError(f"{where} belongs to another program: choose another database")
     return None
 

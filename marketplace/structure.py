@@ -15,6 +15,7 @@ from sqlalchemy import CheckConstraint, Connection, inspect
 
 from marketplace import schema
 from marketplace.bulk import is_postgres
+from marketplace.errors import MarketError
 from marketplace.tables import MarketTable
 
 VERSIONED = schema.VERSION_TABLE
@@ -41,12 +42,15 @@ def unknown_triggers(connection: Connection) -> list[str]:
 
 
 def _version_problems(connection: Connection) -> Iterator[str]:
-    noted = connection.exec_driver_sql(f"SELECT version_num FROM {VERSIONED}").scalars().all()
-    marked = schema.revision(connection, "this market")
-    if noted != [schema.HEAD] or marked != schema.HEAD:
+    try:
+        noted = schema.revision(connection, "this market")
+    except MarketError as refusal:
+        yield str(refusal)
+        return
+    if noted != schema.HEAD:
         yield (
-            f"the market is of schema version {schema.HEAD} and says it is of {marked}, noted as"
-            f" {', '.join(map(str, noted)) or 'none'}: restore a backup made before that"
+            f"this market is of schema version {schema.HEAD} and says it is of {noted}: restore a"
+            " backup made before that"
         )
 
 

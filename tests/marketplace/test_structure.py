@@ -33,9 +33,9 @@ LOOSER = (
         (("DROP INDEX transfer_refers_to",), "transfer_refers_to is missing"),
         (LOOSER, "price was altered"),
         (("DROP TABLE market_version",), "market_version is missing"),
-        (("UPDATE market_version SET version_num = '0003'",), "noted as 0003"),
-        (("DELETE FROM market_version",), "noted as none"),
-        (("PRAGMA user_version = 3",), "says it is of 0003"),
+        (("UPDATE market_version SET version_num = '0003'",), "0003 in its table"),
+        (("DELETE FROM market_version",), "nothing in its table"),
+        (("PRAGMA user_version = 3",), "0003 in its header"),
         ((SNEAKY,), "trigger sneaky is none of a market"),
     ],
 )
@@ -67,7 +67,7 @@ def test_an_altered_file_is_reported(
             " ADD CONSTRAINT nothing_is_free CHECK (price_nanos > -5)",
             "constraint nothing_is_free",
         ),
-        ("UPDATE market_version SET version_num = '0003'", "noted as 0003"),
+        ("UPDATE market_version SET version_num = '0003'", "says it is of 0003"),
         (
             "CREATE TRIGGER sneaky BEFORE INSERT ON review FOR EACH ROW"
             " EXECUTE FUNCTION market_keep_rows()",
