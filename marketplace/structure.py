@@ -64,7 +64,7 @@ def _model() -> dict[str, str]:
 
 
 def _in_file(connection: Connection) -> Iterator[str]:
-    found: dict[str, str] = dict(connection.exec_driver_sql(_OBJECTS).tuples().all())
+    found = {row[0]: row[1] for row in connection.exec_driver_sql(_OBJECTS)}
     wanted = {**_model(), VERSIONED: found.get(VERSIONED, "")}  # that one in Alembic's words
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):

@@ -17,6 +17,7 @@ from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
 from genome.testing import random_layer
 from marketplace.errors import MarketError
+from marketplace.keys import PrivateKey
 from marketplace.market import Market
 from marketplace.testing import publish_example
 from persona.persona import Persona, PersonaStore
@@ -194,7 +195,8 @@ def test_a_head_kept_elsewhere_finds_a_rewritten_ledger(home: Path, tmp_path: Pa
     )
     assert "still contains" in ok(home, "verify", "--head", kept)
     unknown = "signed by a key that is known here"
-    assert unknown in run(home, "verify", "--head", kept, "--signer", "0" * 64).refusal
+    stranger = PrivateKey.generate().public
+    assert unknown in run(home, "verify", "--head", kept, "--signer", stranger).refusal
     assert "64 lower-case hex" in run(home, "verify", "--head", kept, "--signer", "ada").refusal
     other = tmp_path / "other"
     other.mkdir()
