@@ -106,6 +106,20 @@ def house_accounts(at: float) -> tuple[Account, ...]:
     )
 
 
+def principal_of(account: str) -> str:
+    """Who stands behind an account: the owner of a mandate, else the account itself.
+
+    The names say it, `ada` and `ada/shop`, and never change. Whoever asks whether two accounts are
+    one and the same trader compares principals; whoever asks for leave compares accounts.
+    """
+    return account.partition("/")[0]
+
+
+def speaks_for(account: str, owner: str) -> bool:
+    """Whether an account may dispose of what belongs to another: its own, or its mandate's."""
+    return account in (owner, principal_of(owner))
+
+
 def refuse_house(name: str, deed: str) -> None:
     """Keep the house out of its own market.
 

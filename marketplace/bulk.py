@@ -35,6 +35,19 @@ _REQUESTS = (
     " WHERE key {one_of} AND body_hash <> ''"
 )
 _LAST = "SELECT id, hash, at FROM transfer ORDER BY id DESC LIMIT 1"
+_NEWEST = "SELECT " + ", ".join(
+    f"(SELECT {at} FROM {table} ORDER BY {number} DESC LIMIT 1)"
+    for table, number, at in (
+        ("transfer", "id", "at"),
+        ("receipt", "id", "at"),  # of a published version, too
+        ("recheck", "id", "at"),
+        ("status_event", "id", "at"),
+        ("review", "id", "at"),
+        ("terms", "id", "at"),
+        ("vouching", "number", "at"),
+        ("epoch", "number", "opened_at"),
+    )
+)
 _SQLITE_BALANCES = (
     "UPDATE account SET balance_nanos = ?, held_nanos = ?, spent_nanos = ?, last_posting_id = ?"
     " WHERE name = ?"
@@ -113,6 +126,12 @@ def last_event(connection: Connection) -> tuple[int, str]:
     sql = "SELECT number, hash FROM event ORDER BY number DESC LIMIT 1"
     found = _rows(connection, sql, ())
     return (found[0][0], found[0][1]) if found else (0, "")
+
+
+def newest_at(connection: Connection) -> float:
+    """Time of the newest thing that money, rights or prices follow from; seconds since 1970."""
+    (times,) = _rows(connection, _NEWEST, ())
+    return max(float(at) for at in times if at is not None)
 
 
 def last_posting(connection: Connection) -> int:

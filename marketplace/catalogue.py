@@ -5,10 +5,11 @@ the epoch was opened with (`marketplace.standing`), unless something newer is kn
 then it follows from the headline receipt and its binding re-run alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlmodel import Session, col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from marketplace.errors import ListingNotFoundError, NotForSaleError
 from marketplace.listing import ListingView, Version, VersionParent, VersionView
@@ -16,7 +17,7 @@ from marketplace.listing_rows import Row, parent_names, rows
 from marketplace.nearest import unknown
 from marketplace.ranking import clone_rank
 from marketplace.receipt import Receipt, Recheck
-from marketplace.status import LISTED, UNUSABLE, StatusEvent
+from marketplace.status import LISTED, QUARANTINED, REVOKED, UNUSABLE, StatusEvent
 
 
 def listing_views(
@@ -89,18 +90,22 @@ def is_usable(session: Session, digest: str) -> bool:
 
 
 class Span(NamedTuple):
-    """A stretch of time, seconds since 1970; no end = until now."""
+    """When a version that turned out bad was the one on sale; seconds since 1970."""
 
     start: float
+    """Its publication."""
     end: float | None
+    """That of the next version, which does not save the seller from paying back."""
+    known_at: float
+    """When everybody could know: who buys later does so in spite of it."""
+
+    def sold(self, at: float) -> bool:
+        """Whether a sale at this time was one of the version, to somebody who did not know."""
+        return self.start <= at <= self.known_at and (self.end is None or at < self.end)
 
 
 def refuted_spans(session: Session, listing: str) -> list[Span]:
-    """When a listing was sold on a claim that does not hold, oldest first.
-
-    A version counts whose receipt failed its last binding re-run, from its publication to that
-    of the next version: publishing a new one does not save the seller from paying back.
-    """
+    """Versions of a listing with a receipt that failed its last binding re-run, oldest first."""
     last = (
         select(func.max(Recheck.id))
         .where(Recheck.receipt == Receipt.id, col(Recheck.binding))
@@ -108,11 +113,38 @@ def refuted_spans(session: Session, listing: str) -> list[Span]:
         .scalar_subquery()
     )
     failed = (
-        select(Receipt.number)
+        select(Receipt.number, func.max(Recheck.at))
         .join(Recheck, col(Recheck.id) == last)
         .where(Receipt.listing == listing, col(Recheck.passed).is_(False))
+        .group_by(col(Receipt.number))
     )
-    numbers = set(session.exec(failed))
+    return _spans(session, listing, dict(session.exec(failed).all()))
+
+
+def taken_spans(session: Session, listing: str, *, before: float) -> list[Span]:
+    """Versions of a listing that are revoked, or quarantined since before then, oldest first."""
+    taken = {
+        event.number: event.at
+        for event in session.exec(_last_events().where(StatusEvent.listing == listing))
+        if event.status == REVOKED or (event.status == QUARANTINED and event.at <= before)
+    }
+    return _spans(session, listing, taken)
+
+
+def long_quarantined(session: Session, *, before: float) -> list[str]:
+    """Listings with a version that is quarantined since before then, by name."""
+    query = _last_events().where(StatusEvent.status == QUARANTINED, col(StatusEvent.at) <= before)
+    return sorted({event.listing for event in session.exec(query)})
+
+
+def _last_events() -> SelectOfScalar[StatusEvent]:
+    newest = select(func.max(StatusEvent.id)).group_by(
+        col(StatusEvent.listing), col(StatusEvent.number)
+    )
+    return select(StatusEvent).where(col(StatusEvent.id).in_(newest))
+
+
+def _spans(session: Session, listing: str, known_at: Mapping[int, float]) -> list[Span]:
     versions = session.exec(
         select(Version.number, Version.published_at)
         .where(Version.listing == listing)
@@ -120,13 +152,10 @@ def refuted_spans(session: Session, listing: str) -> list[Span]:
     ).all()
     ends = [*(at for _, at in versions[1:]), None]
     return [
-        Span(at, end) for (number, at), end in zip(versions, ends, strict=True) if number in numbers
+        Span(at, end, known_at[number])
+        for (number, at), end in zip(versions, ends, strict=True)
+        if number in known_at
     ]
-
-
-def refuted(session: Session, listing: str) -> bool:
-    """Whether any version of a listing was sold on a claim that does not hold."""
-    return bool(refuted_spans(session, listing))
 
 
 def version_views(session: Session, name: str) -> list[VersionView]:

@@ -44,13 +44,13 @@ MarketError
     ├── TrialError                  a trial that is not possible, or decided
     ├── BountyError                 a bounty that is over, or a layer that falls short of it
     ├── UnpaidReviewError           rating what one never paid for
+    ├── UnpaidRecheckError          re-running what one never had the files of
     ├── CapacityError               more machine time than is left
     ├── TooManyOpenError            as many mandates, offers, holds ... as one may have
     ├── NotDueError                 what is still running cannot be settled
     ├── PriceAboveLimitError        the price is above what the buyer allowed
     ├── HoldClosedError             the hold was resolved before, or its time is over
     ├── HoldExceededError           posting more than was held
-    ├── VoucherError                a voucher that its channel does not take
     ├── RefundExceededError         giving back more than was paid
     ├── MandateError                a sub-account that cannot be opened so
     ├── CapExceededError            the mandate's cap leaves too little
@@ -233,10 +233,6 @@ class HoldExceededError(RefusedError):
     """More is to be posted than was held."""
 
 
-class VoucherError(RefusedError):
-    """A voucher that is stale, foreign, expired, unsigned or above the deposit."""
-
-
 class RefundExceededError(RefusedError):
     """More is to be given back than was paid and not yet given back."""
 
@@ -267,6 +263,10 @@ class TrialError(RefusedError):
 
 class BountyError(RefusedError):
     """A bounty that is over, or a layer that falls short of it."""
+
+
+class UnpaidRecheckError(RefusedError):
+    """A re-run by somebody who never had a right to the files, or one re-run too many."""
 
 
 class UnpaidReviewError(RefusedError):

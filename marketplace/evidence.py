@@ -13,7 +13,7 @@ from sqlalchemy import func
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
-from marketplace.account import PLATFORM
+from marketplace.account import PLATFORM, principal_of
 from marketplace.listing import Listing, Purchase, Version
 from marketplace.publishing.gain import better_than_elder
 from marketplace.ranking import Candidate
@@ -56,7 +56,7 @@ class ForSale:
     @property
     def candidate(self) -> Candidate:
         """Its place among the others, for the clone rule."""
-        return Candidate(self.listing, self.owner, self.record.evidence, self.near_of)
+        return Candidate(self.listing, principal_of(self.owner), self.record.evidence, self.near_of)
 
 
 def for_sale(session: Session, *, trust: Mapping[str, float], at: float) -> dict[str, ForSale]:
@@ -111,34 +111,35 @@ def spending(session: Session, epoch: int) -> dict[str, dict[str, int]]:
     """
     found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     sold = (
-        select(Purchase.listing, Purchase.buyer, Purchase.price_nanos)
+        select(Purchase.listing, Listing.owner, Purchase.buyer, Purchase.price_nanos)
         .join(Listing, col(Listing.name) == col(Purchase.listing))
         .where(
             Purchase.epoch == epoch,
-            col(Purchase.buyer) != col(Listing.owner),
             col(Purchase.transfer_id).not_in(select(SaleReturn.sale_id)),
         )
     )
-    for listing, buyer, nanos in session.exec(sold):
-        found[listing][buyer] += nanos
+    for listing, owner, buyer, nanos in session.exec(sold):
+        if buyer != principal_of(owner):
+            found[listing][buyer] += nanos
     paid = (
-        select(Income.source, Settlement.principal, func.sum(Income.amount_nanos))
+        select(Income.source, Listing.owner, Settlement.principal, func.sum(Income.amount_nanos))
         .join(Settlement, col(Settlement.transfer_id) == col(Income.transfer_id))
         .join(Listing, col(Listing.name) == col(Income.source))
         .where(
             Settlement.epoch == epoch,
             col(Settlement.transfer_id).not_in(select(Purchase.transfer_id)),
-            col(Settlement.principal) != col(Listing.owner),
+            col(Settlement.transfer_id).not_in(select(SaleReturn.sale_id)),
         )
-        .group_by(col(Income.source), col(Settlement.principal))
+        .group_by(col(Income.source), col(Listing.owner), col(Settlement.principal))
     )
-    for listing, buyer, nanos in session.exec(paid):
-        found[listing][buyer] += int(nanos) * 10 // 9
+    for listing, owner, buyer, nanos in session.exec(paid):
+        if buyer != principal_of(owner):
+            found[listing][buyer] += int(nanos) * 10 // 9
     return {listing: dict(buyers) for listing, buyers in found.items()}
 
 
 def payments(session: Session, *, at: float) -> list[Edge]:
-    """Settled, unrefunded payments between accounts in the trust window, added up per pair."""
+    """Settled, unrefunded payments between principals in the trust window, added up per pair."""
     since = at - TRUST_WINDOW_DAYS * DAY_S
     query = (
         select(Settlement.principal, Income.account, func.sum(Income.amount_nanos))
@@ -146,15 +147,15 @@ def payments(session: Session, *, at: float) -> list[Edge]:
         .where(
             Settlement.at >= since,
             col(Settlement.transfer_id).not_in(select(SaleReturn.sale_id)),
-            col(Settlement.principal) != col(Income.account),
         )
         .group_by(col(Settlement.principal), col(Income.account))
     )
-    return [
-        Edge(payer, payee, float(nanos))
-        for payer, payee, nanos in session.exec(query)
-        if PLATFORM not in (payer, payee)
-    ]
+    paid: dict[tuple[str, str], int] = defaultdict(int)
+    for payer, account, nanos in session.exec(query):
+        payee = principal_of(account)
+        if payer != payee and PLATFORM not in (payer, payee):
+            paid[payer, payee] += int(nanos)
+    return [Edge(payer, payee, float(nanos)) for (payer, payee), nanos in paid.items()]
 
 
 def vouched(session: Session) -> list[str]:

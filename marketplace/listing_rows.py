@@ -131,6 +131,29 @@ def _of_these(values: Sequence[str] | None) -> dict[str, Sequence[str]]:
     return {} if values is None else {"values": values}
 
 
+def is_real_sale(purchase: Any) -> ColumnElement[bool]:
+    """Whether a purchase says that somebody wanted the layer, as a condition on its columns.
+
+    At arm's length, for half of that epoch's price at least, and not given back: what a seller
+    buys through an account of his own, or gives away in his own bundle, is no sale to boast of.
+    """
+    listing, account, price, returned = (
+        _table(name).alias().c for name in ("listing", "account", "price", "sale_return")
+    )
+    seller = (
+        select(func.coalesce(account.owner, account.name))
+        .where(listing.name == purchase.listing, account.name == listing.owner)
+        .scalar_subquery()
+    )
+    running = (
+        select(price.price_nanos - price.price_nanos // 2)
+        .where(price.listing == purchase.listing, price.epoch == purchase.epoch)
+        .scalar_subquery()
+    )
+    given_back = select(returned.sale_id).where(returned.sale_id == purchase.transfer_id).exists()
+    return and_(purchase.buyer != seller, purchase.price_nanos >= running, ~given_back)
+
+
 def priced() -> FromClause:
     """Each listing with its newest version, that one's last event and the running price."""
     listing, version, epoch, price, event = (
@@ -165,7 +188,7 @@ def _rows(by_name: bool) -> Select[Any]:
     sales = (
         select(func.count())
         .select_from(_table("purchase"))
-        .where(purchase.listing == listing.name)
+        .where(purchase.listing == listing.name, is_real_sale(purchase))
         .correlate(_table("listing"))
         .scalar_subquery()
     )

@@ -7,14 +7,16 @@ from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
 from marketplace import catalogue, evidence, repository
+from marketplace.account import principal_of
 from marketplace.epoch import Epoch, PricePoint, PriceRow
 from marketplace.inequality import CONCENTRATED, gini, hhi
 from marketplace.listing import Listing, Purchase
-from marketplace.listing_rows import rows
+from marketplace.listing_rows import is_real_sale, rows
 from marketplace.price import Demand
 from marketplace.quote import Basis, Quote, explain
 from marketplace.reputation import Record
 from marketplace.standing import AccountTrust, Standing
+from marketplace.tables import table_of
 from marketplace.trading.offer import part
 from marketplace.trading.records import SELLER, Income, SaleReturn
 
@@ -84,7 +86,7 @@ def history(session: Session, name: str) -> list[PricePoint]:
     catalogue.listing_view(session, name)
     counted = (
         select(Purchase.epoch, func.count())
-        .where(Purchase.listing == name)
+        .where(Purchase.listing == name, is_real_sale(table_of(Purchase).c))
         .group_by(col(Purchase.epoch))
     )
     sales = dict(session.exec(counted).all())
@@ -151,7 +153,8 @@ def concentration(session: Session) -> list[Concentration]:
         .order_by(col(Listing.niche), col(Listing.owner))
     )
     by_skill: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for skill, owner, nanos in session.exec(query):
+    for skill, account, nanos in session.exec(query):
+        owner = principal_of(account)
         by_skill[EVERYTHING][owner] += int(nanos)
         by_skill[skill][owner] += int(nanos)
     return [

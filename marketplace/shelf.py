@@ -21,6 +21,7 @@ import numpy as np
 from sqlalchemy import Select, func, select, union
 from sqlmodel import Session, col
 
+from marketplace.account import principal_of
 from marketplace.epoch import Epoch
 from marketplace.licence import is_commercial
 from marketplace.listing_rows import Row, rows
@@ -66,6 +67,7 @@ class Shelf:
         self.stamp = Stamp()
         self.names: list[str] = []
         self.owners: list[str] = []
+        """Who stands behind each listing."""
         self._columns = Columns()
         self._terms: dict[str, array[int]] = {}
         self._slots: dict[str, int] = {}
@@ -159,7 +161,7 @@ class Shelf:
         slot, columns, evidence = len(self.names), self._columns, row.evidence
         self._slots[row.name] = slot
         self.names.append(row.name)
-        self.owners.append(row.owner)
+        self.owners.append(principal_of(row.owner))
         columns.number.append(row.receipt)
         columns.price.append(row.price_nanos)
         columns.sales.append(row.sales)

@@ -2,7 +2,7 @@
 
     listed ──withdraw (owner)──> withdrawn ──relist (owner)──> listed
     listed, withdrawn ──quarantine (evaluator)──> quarantined ──release (evaluator)──> listed
-    any but revoked ──revoke (owner or evaluator)──> revoked, for good
+    any but revoked ──revoke (evaluator; owner, of what nobody paid for)──> revoked, for good
 
 Only a listed version is sold. Who bought a withdrawn one keeps it; a quarantined or revoked one
 must not be used either. Rows are only added; the last one of a version holds, and a version

@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from marketplace import bulk, event_audit, schema, structure
-from marketplace.account import ESCROW, WORLD
+from marketplace.account import ESCROW, WORLD, principal_of
 from marketplace.audit import Audit
 from marketplace.chain import Head
 from marketplace.replay import stored_transfers, streamed
@@ -139,6 +139,8 @@ def _mandate_problems(connection: Connection) -> Iterator[str]:
         " WHERE owner IS NOT NULL OR cap_nanos IS NOT NULL"
     )
     for name, *terms in _all(connection, sql):
+        if terms[0] != principal_of(name):
+            yield f"mandate {name!r} is said to be of {terms[0]!r}, which is not in its name"
         if asked.pop(name, set()) != {tuple(terms)}:
             yield f"mandate {name!r} has owner, cap {tuple(terms)}, which its requests do not say"
     for name in asked:
@@ -165,14 +167,17 @@ _REFUNDED = (
 
 
 def _refund_problems(connection: Connection) -> Iterator[str]:
-    """Refunds mirror their payment and together never pass it, account by account (L12)."""
+    """Refunds mirror their payment and together never pass it (L12).
+
+    Principal by principal: what came to a mandate may be given back by its owner.
+    """
     for original, rows in groupby(streamed(connection, _REFUNDED), key=itemgetter(0)):
         paid: dict[str, int] = {}
         back: dict[str, int] = {}
         for _, refund, name, amount in rows:
             if type(amount) is int:  # else it is reported already
-                side = back if refund else paid
-                side[name] = side.get(name, 0) + amount
+                who, side = principal_of(name), back if refund else paid
+                side[who] = side.get(who, 0) + amount
         for name, amount in back.items():
             if not _mirrors(paid.get(name, 0), amount):
                 yield (

@@ -1,5 +1,6 @@
 """Accounts on a service: opened by registering a key, seen by nobody but their owner."""
 
+import secrets
 from dataclasses import dataclass
 
 from marketplace.account import AccountView
@@ -7,8 +8,10 @@ from marketplace.account_key import KeyView
 from marketplace.chain import Head
 from marketplace.client.base import ClientBase, path
 from marketplace.client.transport import Transport
+from marketplace.errors import InvalidInputError
 from marketplace.journal import PostingView
 from marketplace.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
+from marketplace.trading.debts import DebtView
 from marketplace.trading.incomes import EarningView
 from marketplace.trading.records import IncomeView
 
@@ -83,6 +86,21 @@ class AccountsClient(ClientBase):
     def incomes(self, account: str) -> list[IncomeView]:
         """What one earned as seller or as ancestor, oldest first."""
         return list(self._transport.pages(IncomeView, path("accounts", account, "incomes")))
+
+    def owed(self, account: str | None = None) -> list[DebtView]:
+        """What the account must pay back, or is to be paid back, and is not yet."""
+        return list(self._transport.pages(DebtView, self._debts(account)))
+
+    def collect_owed(self, account: str | None = None) -> list[DebtView]:
+        """Let debtors pay the account, and the account pay, what they can by now; what is left."""
+        where, key = f"{self._debts(account)}/collections", f"collect-{secrets.token_hex(16)}"
+        self._transport.send_for_items(DebtView, where, {}, key=key)
+        return self.owed(account)
+
+    def _debts(self, account: str | None) -> str:
+        if account is None and self._account is None:
+            raise InvalidInputError("a service shows one account's debts: name the account")
+        return path("accounts", str(account or self._account), "debts")
 
     def fund(self, name: str, amount_nanos: int, *, key: str) -> None:
         """Grant new credits: for the service's operator."""

@@ -2,6 +2,9 @@
 
 Changes go through `_change`, never around it: the work runs in a transaction that holds the write
 lock, together with whatever else is waiting to be written (see `marketplace.writer`).
+
+Time never runs backwards: a change happens at the clock's time, or at that of the newest row, where
+the clock, perhaps another machine's, was ahead. Else a sale could be older than what was sold.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
+from marketplace.bulk import newest_at
 from marketplace.database import Database
 from marketplace.errors import MarketError
 from marketplace.nearest import advised
@@ -28,6 +32,8 @@ class MarketBase:
         self._must_be_signed = must_be_signed
         self._clock = clock
         self._writer = Writer(database)
+        with database.read() as session:
+            self._newest = newest_at(session.connection())
 
     @contextmanager
     def _read(self) -> Iterator[Session]:
@@ -54,8 +60,13 @@ class MarketBase:
         Raises:
             KeyInProgressError: Another thread works on this key now.
         """
+
+        def timed(session: Session) -> T:
+            self._follow(session)
+            return work(session)
+
         try:
-            return self._writer.run(work, key=key)
+            return self._writer.run(timed, key=key)
         except MarketError as error:
             raise self._advised(error) from error.__cause__
 
@@ -86,5 +97,9 @@ class MarketBase:
         return found
 
     def _now(self) -> float:
-        """Seconds since 1970 by the market's clock."""
-        return self._clock()
+        """Seconds since 1970 by the market's clock, never before what is known to have happened."""
+        return max(self._clock(), self._newest)
+
+    def _follow(self, session: Session) -> None:
+        """Let time not be before what any process has written; within a change, before `_now`."""
+        self._newest = max(self._newest, newest_at(session.connection()))

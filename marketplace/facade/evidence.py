@@ -117,7 +117,10 @@ class EvidenceFacade(MarketBase):
         return self._status("release", listing, by, reason, key)
 
     def revoke(self, *, listing: str, by: str, reason: str, key: str) -> ListingView:
-        """Stop sale and use of a listing's newest version for good. For owner or evaluator."""
+        """Stop sale and use of a listing's newest version for good, and pay its buyers back.
+
+        For an evaluator; for the owner as long as nobody has paid for it.
+        """
         return self._status("revoke", listing, by, reason, key)
 
     def revocations(self, private_key: "Ed25519PrivateKey") -> bytes:
@@ -133,9 +136,14 @@ class EvidenceFacade(MarketBase):
         check_name(listing, "listing name")
         check_text(reason, "reason", max_chars=500)
         check_key(key)
-        return self._change(
-            lambda session: moderation.change_status(
-                session, deed=deed, listing=listing, by=by, reason=reason, key=key, at=self._now()
-            ),
-            key=key,
-        )
+
+        def work(session: Session) -> ListingView:
+            at = self._now()
+            view = moderation.change_status(
+                session, deed=deed, listing=listing, by=by, reason=reason, key=key, at=at
+            )
+            if deed == "revoke":
+                return_failed(session, listing=listing, at=at)
+            return view
+
+        return self._change(work, key=key)

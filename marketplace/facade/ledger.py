@@ -2,7 +2,7 @@
 
 from sqlmodel import Session
 
-from marketplace import chain, funding, mandate, payment_channel, statement, verify
+from marketplace import chain, funding, mandate, statement, verify
 from marketplace import hold as holds
 from marketplace.account import AccountView, account_view
 from marketplace.chain import Head
@@ -16,7 +16,6 @@ from marketplace.names import check_key, check_name, check_text
 from marketplace.statement import STATEMENT_LINES, StatementPage
 from marketplace.trading.pending import is_promised
 from marketplace.trading.returns import give_back
-from marketplace.voucher import Channel, Voucher
 
 
 class LedgerFacade(MarketBase):
@@ -161,28 +160,6 @@ class LedgerFacade(MarketBase):
         with self._read() as session:
             statement.find_account(session, payer)
             return holds.open_holds(session, payer)
-
-    def channel(self, hold_id: int, payee: str) -> Channel:
-        """What a payee needs to take vouchers on a hold.
-
-        Raises:
-            HoldClosedError: The hold has ended, or something else decides its end.
-        """
-        with self._read() as session:
-            return payment_channel.channel(session, hold=hold_id, payee=payee)
-
-    def settle_channel(self, hold_id: int, payee: str, voucher: Voucher, *, key: str) -> int:
-        """Pay the newest voucher from its hold and free the rest, once per key.
-
-        Raises:
-            VoucherError: It is not good for this channel, now.
-        """
-        check_key(key)
-        return self._change(
-            lambda session: payment_channel.settle(
-                session, hold=hold_id, payee=payee, voucher=voucher, key=key, at=self._now()
-            )
-        )
 
     def refund(self, transfer_id: int, *, amount_nanos: int | None = None, key: str) -> int:
         """Give back a payment, or part of one that bought no layer, once per key.

@@ -1,5 +1,7 @@
 """Buying layers, rating them, and what users want."""
 
+from sqlmodel import Session
+
 from marketplace import repository
 from marketplace.facade.agreements import AgreementFacade
 from marketplace.facade.limit import limit_of
@@ -8,6 +10,7 @@ from marketplace.listing import PurchaseView
 from marketplace.names import check_key
 from marketplace.trading import queries, rights
 from marketplace.trading.buy import buy
+from marketplace.trading.debts import DebtView, debt_views
 from marketplace.trading.demand import SkillDemand, demand, record_miss
 from marketplace.trading.incomes import (
     EarningView,
@@ -17,7 +20,7 @@ from marketplace.trading.incomes import (
     incomes,
 )
 from marketplace.trading.records import IncomeView
-from marketplace.trading.returns import ReturnReport, return_failed
+from marketplace.trading.returns import ReturnReport, collect, return_failed
 from marketplace.trading.review import ReviewView, review, review_views
 from marketplace.trading.sweep import SweepReport, sweep
 
@@ -97,10 +100,31 @@ class TradingFacade(UsingFacade, AgreementFacade):
             return income_page(session, account, limit=limit, cursor=cursor)
 
     def return_failed(self, *, listing: str, since: float | None = None) -> ReturnReport:
-        """Pay back the sales of a listing whose receipt failed; repeatable until all are."""
+        """Pay back what was sold of a listing on a failed claim, or before it was revoked.
+
+        What cannot be paid now stays owed, see `owed`.
+        """
         return self._change(
             lambda session: return_failed(session, listing=listing, since=since, at=self._now())
         )
+
+    def owed(self, account: str | None = None) -> list[DebtView]:
+        """What somebody must pay back and has not got, oldest first.
+
+        Args:
+            account: Only what is owed by or to whoever stands behind it.
+        """
+        with self._read() as session:
+            return debt_views(session, account)
+
+    def collect_owed(self, account: str | None = None) -> list[DebtView]:
+        """Let debtors pay what they can by now, as every sweep does; what is still owed."""
+
+        def work(session: Session) -> list[DebtView]:
+            collect(session, account=account, at=self._now())
+            return debt_views(session, account)
+
+        return self._change(work)
 
     def review(
         self, *, reviewer: str, listing: str, n_good: int, n_bad: int, key: str, text: str = ""
@@ -119,7 +143,8 @@ class TradingFacade(UsingFacade, AgreementFacade):
             return review_views(session, listing)
 
     def sweep(self) -> SweepReport:
-        """Settle meters and subscriptions whose time is over; take unclaimed holds back.
+        """Settle meters and subscriptions whose time is over, take unclaimed holds back, and let
+        debtors pay.
 
         Many transactions, if much is due: others' changes go on between them.
         """

@@ -111,6 +111,7 @@ class UsingFacade(MarketBase):
     def _charged(
         self, session: Session, charges: Sequence[Charge]
     ) -> list[UsageView | MarketError]:
+        self._follow(session)
         return charge_many(session, charges, at=self._now())
 
     def charge_many(self, charges: Sequence[Charge]) -> list[UsageView | MarketError]:

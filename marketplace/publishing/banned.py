@@ -10,6 +10,7 @@ owner, and anybody's, for whom the eldest of such layers belongs to and is still
 from sqlmodel import Session, col, select
 
 from marketplace import catalogue
+from marketplace.account import principal_of
 from marketplace.errors import StatusError
 from marketplace.listing import Listing, Version
 from marketplace.publishing.duplicates import Finding, Near
@@ -28,8 +29,8 @@ def refuse_banned(session: Session, offer: Offer, finding: Finding) -> None:
         event = last_event(session, version)
         if event is None or event.status not in UNUSABLE:
             continue
-        own = owner == offer.owner
-        own_deed = event.status == REVOKED and event.by == owner
+        own = owner == principal_of(offer.owner)
+        own_deed = event.status == REVOKED and principal_of(event.by) == owner
         if not own and version.near_of is not None and own_deed:
             continue
         if not own and number > 0 and _is_good_and_of(session, finding.near[0], offer.owner):
@@ -55,10 +56,11 @@ def last_event(session: Session, version: Version) -> StatusEvent | None:
 def _is_good_and_of(session: Session, near: Near, owner: str) -> bool:
     version, its_owner = _version(session, near)
     event = last_event(session, version)
-    return its_owner == owner and (event is None or event.status not in UNUSABLE)
+    return its_owner == principal_of(owner) and (event is None or event.status not in UNUSABLE)
 
 
 def _version(session: Session, near: Near) -> tuple[Version, str]:
+    """The version that was found, and who stands behind its listing."""
     version = catalogue.version_of_digest(session, near.digest)
     assert version is not None, f"layer {near.digest} left the market"
-    return version, session.get_one(Listing, version.listing).owner
+    return version, principal_of(session.get_one(Listing, version.listing).owner)

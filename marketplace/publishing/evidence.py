@@ -1,9 +1,10 @@
 """Adding exam results to a listing, and sitting a stated exam again.
 
-Anyone may re-run a receipt and file what came out. The market compares it with the claim
-(`marketplace.publishing.significance`). Only an evaluator's re-run binds, because a stranger's
-word must not move other people's money; a stranger's failed re-run is shown on the receipt and
-asks for an evaluator's. When a binding re-run refutes the newest version's claim:
+Whoever had a right to the files may re-run a receipt and file what came out, three times at most.
+The market compares it with the claim (`marketplace.publishing.significance`). Only an evaluator's
+re-run binds, because a stranger's word must not move other people's money; a user's failed re-run
+is shown on the receipt and asks for an evaluator's. When a binding re-run refutes the newest
+version's claim:
 
     its reputation falls: the claim's trials count as failures (`marketplace.reputation.measured`)
     its sales are paid back (`marketplace.trading.returns`, called by the facade)
@@ -15,8 +16,14 @@ from dataclasses import asdict
 from sqlmodel import Session, col, func, select
 
 from marketplace import catalogue, repository
-from marketplace.account import PLATFORM
-from marketplace.errors import NotOwnerError, ReceiptError, ReceiptNotFoundError, StatusError
+from marketplace.account import PLATFORM, principal_of
+from marketplace.errors import (
+    NotOwnerError,
+    ReceiptError,
+    ReceiptNotFoundError,
+    StatusError,
+    UnpaidRecheckError,
+)
 from marketplace.idempotency import claim
 from marketplace.listing import ListingView, Version
 from marketplace.publishing.moderation import add_event
@@ -32,6 +39,10 @@ from marketplace.receipt import (
     check_seed,
 )
 from marketplace.status import LISTED, is_evaluator
+from marketplace.trading.rights import had_files
+
+MAX_RECHECKS = 3
+"""Of one receipt by one principal; evaluators are not counted."""
 
 
 def add_receipt(
@@ -71,6 +82,7 @@ def recheck(
         ReceiptError: Impossible counts, other questions than the receipt's, or, with a seed, the
             same ones.
         NotOwnerError: The owner cannot confirm its own claim.
+        UnpaidRecheckError: `by` never had a right to the files, or has filed too many.
     """
     repository.account(session, by)
     found = receipt_row(session, receipt)
@@ -178,11 +190,31 @@ def _refuse_receipt(session: Session, view: ListingView, owner: str, facts: Rece
 def _refuse_recheck(session: Session, receipt: Receipt, again: Counts, by: str) -> None:
     check_counts(again.n_questions, again.n_correct, again.n_base_correct)
     owner = catalogue.listing_view(session, receipt.listing).owner
-    if by == owner:
+    if principal_of(by) == principal_of(owner):
         raise NotOwnerError(
             f"{by!r} owns {receipt.listing!r} and cannot confirm its own claim: let somebody else"
             " re-run it"
         )
+    if is_evaluator(session, by):
+        return
+    if not had_files(session, by, receipt.listing):
+        raise UnpaidRecheckError(
+            f"{by!r} never paid for the files of {receipt.listing!r} and cannot have examined them:"
+            f" run `continuum market rent {receipt.listing}` for a day, or ask an evaluator"
+        )
+    if _n_rechecks(session, receipt, principal_of(by)) >= MAX_RECHECKS:
+        raise UnpaidRecheckError(
+            f"{principal_of(by)!r} has filed {MAX_RECHECKS} re-runs of receipt {receipt.id}, the"
+            " most for who is no evaluator: ask an evaluator"
+        )
+
+
+def _n_rechecks(session: Session, receipt: Receipt, principal: str) -> int:
+    """How many re-runs of a receipt whoever this is has filed, mandates' included."""
+    by = col(Recheck.by)
+    mine = (by == principal) | by.startswith(f"{principal}/", autoescape=True)
+    query = select(func.count()).select_from(Recheck).where(Recheck.receipt == receipt.id, mine)
+    return session.exec(query).one()
 
 
 def _refuse_questions(receipt: Receipt, questions_digest: str, seed: int | None) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from marketplace import catalogue
+from marketplace.account import principal_of
 from marketplace.errors import LineageError
 from marketplace.licence import Ancestor, check_inheritance
 from marketplace.listing import Listing, Version, VersionParent
@@ -50,7 +51,7 @@ def check_licences(session: Session, offer: Offer, parents: Sequence[Origin]) ->
         LicenceConflictError: The message names the ancestor and its rule.
     """
     above = ancestors(session, [parent.digest for parent in parents])
-    check_inheritance(offer.licence, offer.owner, above)
+    check_inheritance(offer.licence, principal_of(offer.owner), above)
 
 
 def ancestors(session: Session, digests: Iterable[str]) -> list[Ancestor]:
@@ -65,7 +66,7 @@ def ancestors(session: Session, digests: Iterable[str]) -> list[Ancestor]:
             .where(col(Version.digest).in_(batch))
         )
         for digest, listing, owner, licence in session.exec(makers):
-            found[digest] = Ancestor(listing, owner, licence)
+            found[digest] = Ancestor(listing, principal_of(owner), licence)
         above = session.exec(
             select(VersionParent.parent).where(col(VersionParent.child).in_(batch))
         )

@@ -1,12 +1,17 @@
 """Who may take a version down or put it back, and what follows.
 
-An owner cannot revoke or replace what is quarantined: a harmless next version would wash the
-finding away. The states and the ways between them are drawn in `marketplace.status`.
+An owner withdraws: sales stop, and who bought keeps what was bought. He revokes only what nobody
+has paid for, or he would take back what he sold; an evaluator revokes what must not be used, and
+then buyers are paid back (`marketplace.trading.returns`). An owner cannot revoke or replace what is
+quarantined: a harmless next version would wash the finding away. No evaluator decides about what is
+sold by an account of its own. The states and the ways between them are drawn in
+`marketplace.status`.
 """
 
 from sqlmodel import Session, col, select
 
 from marketplace import catalogue, repository
+from marketplace.account import principal_of, speaks_for
 from marketplace.account_key import KeyRevocation
 from marketplace.errors import NotOwnerError, StatusError
 from marketplace.idempotency import claim
@@ -21,6 +26,7 @@ from marketplace.status import (
     StatusEvent,
     is_evaluator,
 )
+from marketplace.trading.queries import has_customers
 
 DEEDS = {
     "withdraw": (WITHDRAWN, (LISTED,)),
@@ -56,6 +62,8 @@ def change_status(
     body: dict[str, object] = {"listing": listing, "by": by, "reason": reason}
     if claim(session, key=key, operation=deed, body=body, at=at):
         refuse_stranger(session, view, deed, by)
+        if deed == "revoke" and principal_of(by) == principal_of(view.owner):
+            _refuse_taking_back(session, view, at)
         add_event(session, view, deed, by=by, reason=reason, key=key, at=at)
     return catalogue.listing_view(session, listing)
 
@@ -95,8 +103,9 @@ def refuse_stranger(session: Session, view: ListingView, deed: str, by: str) -> 
     Raises:
         NotOwnerError: The account is neither the owner nor an evaluator, as the deed demands.
     """
-    own = by == view.owner and deed in BY_OWNER and view.status != QUARANTINED
-    if own or (deed in BY_EVALUATOR and is_evaluator(session, by)):
+    own = speaks_for(by, view.owner) and deed in BY_OWNER and view.status != QUARANTINED
+    judge = is_evaluator(session, by) and principal_of(by) != principal_of(view.owner)
+    if own or (deed in BY_EVALUATOR and judge):
         return
     owner_too = deed in BY_OWNER and view.status != QUARANTINED
     who = [f"its owner {view.owner!r}"] if owner_too else []
@@ -105,6 +114,20 @@ def refuse_stranger(session: Session, view: ListingView, deed: str, by: str) -> 
         f"only {' or '.join(who)} may {deed} listing {view.name!r}, which is {view.status},"
         f" got {by!r}: ask them"
     )
+
+
+def _refuse_taking_back(session: Session, view: ListingView, at: float) -> None:
+    """Keep an owner from taking back what was paid for.
+
+    Raises:
+        StatusError: Somebody has bought, rented, tried or meters it.
+    """
+    if has_customers(session, view.name, at):
+        raise StatusError(
+            f"listing {view.name!r} was paid for and stays with who paid: stop its sales with"
+            f" `continuum market withdraw {view.name}`, or ask an evaluator to revoke it, who has"
+            " buyers paid back"
+        )
 
 
 def revoked_digests(session: Session) -> dict[str, str]:

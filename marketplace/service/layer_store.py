@@ -12,7 +12,8 @@ hashed again before the first byte leaves: a disk may rot, a file may be swapped
 in, or complete and not listed, is swept when nobody has touched it for a day.
 
 The digest is that of the tensors; README, licence and manifest may differ. So a second upload of a
-layer changes nothing, but for its uploader's before the layer is listed.
+layer changes nothing, but for its uploader's before the layer is listed. Nobody else's is taken
+before that: it would take the layer over.
 """
 
 import hashlib
@@ -40,10 +41,11 @@ from genome.adapter.layer_files import (
 from genome.errors import LayerRejected
 from genome.files import sync, sync_folder
 from genome.validate import check_folder
+from marketplace.account import principal_of
 from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.stored_layer import StoredFile, StoredLayer
-from marketplace.service.unlisted import Unlisted, changed_at, on_disk, principal_of
+from marketplace.service.unlisted import Unlisted, changed_at, on_disk
 
 SMALL_FILES = (CONFIG_FILE, MANIFEST_FILE, CARD_FILE, *LICENCE_FILES)
 FILES = (*SMALL_FILES, WEIGHTS_FILE)
@@ -362,18 +364,19 @@ class LayerStore:
         if self.has(digest):
             kept = self.layer(digest)
             uploader = self._unlisted.account(digest)
-            if uploader is None or self._being_listed[digest] or self._is_listed(digest):
+            if uploader is None or self._is_listed(digest):
+                return kept
+            if principal_of(uploader) != principal_of(account):
+                raise ProblemError(
+                    "uploaded-before",
+                    "another account uploaded these weights and has not listed them yet: try again"
+                    " tomorrow, or upload other weights",
+                )
+            if self._being_listed[digest]:
                 return kept
             if kept == layer:
                 self._unlisted.add(digest, account, _n_bytes(kept))
                 return kept
-            if uploader != account:
-                raise ProblemError(
-                    "layer-rejected",
-                    "another account uploaded these weights with other files beside them and has"
-                    " not listed them yet: try again tomorrow, or upload other weights",
-                    extra={"code": "other_files"},
-                )
         part = self._facts / f".{secrets.token_hex(8)}"  # what may find the disk full comes first
         part.write_text(json.dumps(asdict(layer), sort_keys=True), "utf-8")
         self._unlisted.add(digest, account, _n_bytes(layer))

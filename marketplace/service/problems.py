@@ -41,6 +41,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "digest-mismatch": (400, "The body is not what was signed"),
     "layer-rejected": (422, "The layer is not acceptable"),
     "layer-missing": (409, "The layer's files were not uploaded"),
+    "uploaded-before": (409, "Another account uploaded the layer and has not listed it yet"),
     "upload-ended": (409, "The upload was finished or abandoned meanwhile"),
     "too-many-uploads": (409, "Too many unfinished uploads"),
     "too-much-unlisted": (409, "Too much was uploaded and not listed"),

@@ -2,8 +2,8 @@
 
     FOLDER/<digest>     account and bytes, as JSON; the inode's time says since when
 
-Only its uploader may list such a layer, or replace it. Uploads cost nothing, so an account may
-leave so many bytes here and no more, and what rests too long is removed. A layer without a file
+Only its first uploader may list such a layer, or replace it. Uploads cost nothing, so an account
+may leave so many bytes here and no more, and what rests too long is removed. A layer without a file
 here has been listed, and stays as it is.
 """
 
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+from marketplace.account import principal_of
 
 _DISK_BLOCK = 4096
 
@@ -84,11 +86,6 @@ class Unlisted:
         if one is not None:
             self._n_bytes[principal_of(one.account)] -= one.n_bytes
             self._n_bytes += Counter()  # drops who has nothing here any more
-
-
-def principal_of(account: str) -> str:
-    """The account that answers for it: its owner when it is a mandate."""
-    return account.partition("/")[0]
 
 
 def on_disk(n_bytes: int) -> int:

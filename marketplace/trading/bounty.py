@@ -1,14 +1,15 @@
 """Bounties: wanted, a layer that scores this much on that exam; the reward is held from the start.
 
 The exam decides, and it is sat by somebody who does not gain from it. A listing states its result
-as a receipt; the sponsor, the platform or an appointed evaluator sits that exam on fresh questions,
-which the maker cannot have trained on; the re-run's counts, not the maker's and not the claimer's,
-must reach the mark. Where an evaluator sat it, the
-sponsor's own re-run no longer counts, so neither a friend nor a miser decides. Anybody may then
-claim for the listing, its maker above all: a silent sponsor keeps no reward that is earned.
+as a receipt; the sponsor, who rents the layer for that, the platform or an appointed evaluator sits
+that exam on fresh questions, which the maker cannot have trained on; the re-run's counts, not the
+maker's and not the claimer's, must reach the mark. Where an evaluator sat it, the sponsor's own
+re-run no longer counts, so neither a friend nor a miser decides. Anybody may then claim for the
+listing, its maker above all: a silent sponsor keeps no reward that is earned.
 
 The first listing that reaches the mark gets the reward, divided like any sale, royalties included,
-and the sponsor owns the layer. Unclaimed, the reward goes back.
+and the sponsor owns the layer. So nobody but its maker can have a layer rewarded for less than its
+price. Unclaimed, the reward goes back.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace import repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house, speaks_for
 from marketplace.caps import refuse_more
 from marketplace.errors import (
     BountyError,
@@ -27,7 +28,7 @@ from marketplace.errors import (
 from marketplace.hold import hold
 from marketplace.idempotency import claim
 from marketplace.listing import ListingView
-from marketplace.money import check_amount
+from marketplace.money import check_amount, format_credits
 from marketplace.names import check_name, check_text
 from marketplace.price import PARTS
 from marketplace.publishing.evidence import receipt_views, recheck_views
@@ -116,7 +117,7 @@ def bounty_post(
         Bounty(
             hold_id=number,
             sponsor=sponsor,
-            principal=queries.principal(session, sponsor),
+            principal=principal_of(sponsor),
             opened_at=at,
             ends_at=at + days * DAY_S,
             skill=skill,
@@ -160,11 +161,12 @@ def bounty_claim(
     if state != "open":
         raise BountyError(f"bounty {bounty} is {state}: look for an open one")
     view = offer.on_sale(session, listing)
-    if view.owner == row.principal:
+    if principal_of(view.owner) == row.principal:
         raise NotOwnerError(
             f"{view.owner!r} sponsors bounty {row.hold_id} and cannot earn it: let it run out"
         )
     proof = _proof(session, row, view)
+    _refuse_cheap(session, row, view, by)
     payment = Payment(
         way="bounty",
         payer=row.sponsor,
@@ -241,6 +243,23 @@ def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:
     return proof
 
 
+def _refuse_cheap(session: Session, row: Bounty, view: ListingView, by: str) -> None:
+    """Let nobody get a layer below its price by a small reward, unless its maker agrees.
+
+    Raises:
+        BountyError: The reward is below the price, or below a day's rent.
+    """
+    by_maker = speaks_for(by, view.owner)
+    terms = offer.terms_view(session, view)
+    least = terms.trial_nanos if by_maker else terms.price_nanos
+    if row.reward_nanos < least:
+        remedy = "look for a larger one" if by_maker else f"buy it, or ask {view.owner!r} to claim"
+        raise BountyError(
+            f"bounty {row.hold_id} pays {format_credits(row.reward_nanos)}, listing {view.name!r}"
+            f" goes for {format_credits(least)} at least: {remedy}"
+        )
+
+
 def _stated(session: Session, row: Bounty, view: ListingView) -> ReceiptView:
     """The listing's receipt for the exam that the bounty names.
 
@@ -270,9 +289,9 @@ def _stated(session: Session, row: Bounty, view: ListingView) -> ReceiptView:
 
 
 def _may_judge(session: Session, row: Bounty, seller: str, again: RecheckView) -> bool:
-    judge = queries.principal(session, again.by)
+    judge = principal_of(again.by)
     is_fresh = again.seed is not None
-    return is_fresh and judge != seller and (again.binding or judge == row.principal)
+    return is_fresh and judge != principal_of(seller) and (again.binding or judge == row.principal)
 
 
 def _row(session: Session, bounty: int) -> Bounty:

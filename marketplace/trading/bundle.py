@@ -3,6 +3,7 @@
 A bundle is a linked group of ordinary sales, so fee, royalties and ownership are those of a sale.
 The one who puts it together can take something off the own listings; others' are sold at full
 price, so nobody's work is discounted by somebody else. What the buyer owns already is left out.
+No discount goes below a day's rent: files cost that much whichever way they are paid for.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace import catalogue, repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house, speaks_for
 from marketplace.caps import refuse_more
 from marketplace.errors import (
     AlreadyOwnedError,
@@ -112,7 +113,7 @@ def bundle_buy(
     if not claim(session, key=key, operation="bundle-buy", body=body, at=at):
         keys = queries.keys_of_group(session, key)
         return [replace(made(session, one), replayed=True) for one in keys]
-    principal = queries.principal(session, buyer)
+    principal = principal_of(buyer)
     wanted = [
         view
         for name in noticeboard.bundle_listings(session, bundle)
@@ -120,7 +121,7 @@ def bundle_buy(
     ]
     if not wanted:
         raise AlreadyOwnedError(f"{principal!r} owns every listing of bundle {bundle!r} already")
-    prices = [_price(row, view) for view in wanted]
+    prices = _prices(session, row, wanted)
     refuse_price(account, f"bundle {bundle!r}", sum(prices), max_price_nanos)
     purchases = []
     with linked(session):
@@ -149,7 +150,7 @@ def bundle_view(session: Session, name: str) -> BundleView:
         owner=row.owner,
         listings=tuple(names),
         discount_parts=row.discount_parts,
-        price_nanos=sum(_price(row, view) for view in views),
+        price_nanos=sum(_prices(session, row, views)),
         at=row.at,
     )
 
@@ -170,12 +171,22 @@ def _row(session: Session, name: str) -> Bundle:
 
 
 def _has(session: Session, principal: str, view: ListingView) -> bool:
-    return view.owner == principal or queries.purchase(session, principal, view.name) is not None
+    is_own = principal_of(view.owner) == principal
+    return is_own or queries.purchase(session, principal, view.name) is not None
 
 
-def _price(bundle: Bundle, view: ListingView) -> int:
-    """The running price, less the discount on the bundler's own listings; at least the floor."""
-    if view.owner != bundle.owner:
-        return view.price_nanos
-    discounted = -(-view.price_nanos * (PARTS - bundle.discount_parts) // PARTS)
-    return max(offer.MIN_CHARGE_NANOS, discounted)
+def _prices(session: Session, bundle: Bundle, views: Sequence[ListingView]) -> list[int]:
+    """The running prices, less the discount on the bundler's own listings.
+
+    What is discounted costs a day's rent at least, for which alone files are handed out.
+    """
+    terms = noticeboard.latest_terms(session, [view.name for view in views])
+    prices = []
+    for view in views:
+        price_nanos = view.price_nanos
+        if speaks_for(bundle.owner, view.owner):
+            discounted = -(-price_nanos * (PARTS - bundle.discount_parts) // PARTS)
+            floor = offer.terms_from(view, terms.get(view.name)).trial_nanos
+            price_nanos = min(price_nanos, max(floor, discounted))
+        prices.append(price_nanos)
+    return prices

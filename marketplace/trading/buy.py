@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlmodel import Session
 
 from marketplace import repository
-from marketplace.account import Account, refuse_house
+from marketplace.account import Account, principal_of, refuse_house
 from marketplace.errors import (
     AlreadyOwnedError,
     InsufficientCreditsError,
@@ -44,7 +44,7 @@ def buy(
     if not claim(session, key=key, operation="buy", body=body, at=at):
         return replace(made(session, key), replayed=True)
     view = offer.on_sale(session, listing)
-    principal = queries.principal(session, buyer)
+    principal = principal_of(buyer)
     refuse_owner(session, principal, view)
     refuse_price(account, f"listing {view.name!r}", view.price_nanos, max_price_nanos)
     payment = sale(session, account, principal, view, view.price_nanos)
@@ -98,7 +98,7 @@ def refuse_owner(session: Session, principal: str, view: ListingView) -> None:
         OwnLayerError: They published the layer.
         AlreadyOwnedError: They bought it, or bought it and were paid back.
     """
-    if view.owner == principal:
+    if principal_of(view.owner) == principal:
         raise OwnLayerError(
             f"{principal!r} published listing {view.name!r} and owns it already:"
             " use the layer from the library"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace import repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house
 from marketplace.base_fee import next_base_fee
 from marketplace.caps import refuse_more
 from marketplace.errors import (
@@ -147,8 +147,8 @@ def use_compute(
         number = queries.transfer_of_key(session, key)
         assert number is not None, f"key {key!r} left no use"
         return replace(_use_view(session, number), replayed=True)
-    principal = queries.principal(session, buyer)
-    if principal == row.owner:
+    principal = principal_of(buyer)
+    if principal == principal_of(row.owner):
         raise OwnLayerError(f"{principal!r} offers {offer!r}: use the machine directly")
     view = offer_view(session, offer)
     if units > view.left_units:

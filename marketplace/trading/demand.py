@@ -22,10 +22,10 @@ from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from marketplace import repository
+from marketplace.account import Account, principal_of
 from marketplace.listing import Listing
 from marketplace.names import check_name
 from marketplace.receipt import Receipt
-from marketplace.trading import queries
 from marketplace.trading.bounty import bounty_views
 from marketplace.trading.notices import Review, SearchMiss
 from marketplace.trading.records import Income, SaleReturn, Settlement
@@ -96,7 +96,7 @@ def demand_by_skill(session: Session, *, since: float | None, at: float) -> dict
 def record_miss(session: Session, *, account: str, skill: str, at: float) -> bool:
     """Note that an account found nothing for a skill today; False when that is known."""
     check_name(skill, "skill")
-    name = queries.principal(session, repository.account(session, account).name)
+    name = principal_of(repository.account(session, account).name)
     day = int(at // DAY_S)
     today = set(
         session.exec(
@@ -138,6 +138,7 @@ def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int
         .select_from(Settlement)
         .join(Income, col(Income.transfer_id) == col(Settlement.transfer_id))
         .join(Listing, col(Listing.name) == col(Income.source))
+        .join(Account, col(Account.name) == col(Listing.owner))
         .join(Receipt, col(Receipt.listing) == col(Listing.name))
         .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Settlement.transfer_id))
         .outerjoin(
@@ -147,7 +148,7 @@ def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int
         .where(
             col(Settlement.at) >= since,
             col(Settlement.way) != "compute",
-            col(Settlement.principal) != col(Listing.owner),
+            col(Settlement.principal) != func.coalesce(Account.owner, Account.name),
             col(SaleReturn.sale_id).is_(None),
             col(Receipt.id).in_(first),
         )

@@ -1,6 +1,8 @@
 """The breeding line of a layer, as far as royalties care: who made what from what.
 
-Rows of the line never change, so neither do the shares of a layer that is once published.
+Rows of the line never change, so neither do the shares of a layer that is once published. Makers
+are whoever stands behind a listing's owner, royalties are theirs: a mandate is no ancestor of its
+owner's, nor are two mandates two makers.
 """
 
 from collections import defaultdict
@@ -11,6 +13,7 @@ from typing import Any
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from marketplace.account import principal_of
 from marketplace.listing import Listing, Version, VersionParent
 from marketplace.question import Question, ask, one_of
 from marketplace.royalty import Bred, Parent, Share, royalty_shares
@@ -55,7 +58,9 @@ def shares_of(session: Session, sellers: Mapping[str, str]) -> dict[str, tuple[S
     parents = _parents(session, sorted(sellers))
     line = _ancestors(session, sorted(parents))
     return {
-        digest: royalty_shares(seller, parents[digest], line) if digest in parents else ()
+        digest: royalty_shares(principal_of(seller), parents[digest], line)
+        if digest in parents
+        else ()
         for digest, seller in sellers.items()
     }
 
@@ -64,7 +69,7 @@ def _ancestors(session: Session, digests: list[str]) -> dict[str, Bred]:
     """Every layer above these, by digest."""
     found: dict[str, Bred] = {}
     for digest, owner, near_of, parent, weight in ask(session, _LINE, digests=digests):
-        known = found.get(digest) or Bred(owner, novel=near_of is None)
+        known = found.get(digest) or Bred(principal_of(owner), novel=near_of is None)
         own = () if parent is None else (Parent(parent, weight),)
         found[digest] = replace(known, parents=(*known.parents, *own))
     return found

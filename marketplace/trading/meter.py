@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace import catalogue, repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house
 from marketplace.errors import HoldExceededError, NotOfferedError, TradeNotFoundError
 from marketplace.hold import hold, void_hold
 from marketplace.idempotency import claim
@@ -73,7 +73,7 @@ def meter_open(
     if not claim(session, key=key, operation="meter", body=body, at=at):
         return replace(meter_view(session, _number(session, key)), replayed=True)
     view = offer.on_sale(session, listing)
-    principal = queries.principal(session, account)
+    principal = principal_of(account)
     refuse_owner(session, principal, view)
     running = queries.running_rights(session, [(principal, listing)], at)
     if rights.METER in running.get((principal, listing), {}):

@@ -51,7 +51,8 @@ class TermsView:
 
     @property
     def trial_nanos(self) -> int:
-        """What a trial costs whatever comes out of it: a day's rent, at most the usual one."""
+        """The least that files are handed out for, and what a trial costs whatever comes out of
+        it: a day's rent, at most the usual one."""
         usual = _share(self.price_nanos, RENT_DAY_PARTS)
         assert usual is not None
         rent = usual if self.rent_day_nanos is None else self.rent_day_nanos

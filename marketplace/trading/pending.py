@@ -38,6 +38,17 @@ def trial_of(session: Session, principal: str, listing: str) -> Trial | None:
     return session.exec(query).first()
 
 
+def open_trials_of(session: Session, listing: str) -> list[int]:
+    """Trials of a listing whose price is still held."""
+    query = (
+        select(Trial.hold_id)
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Trial.hold_id))
+        .where(Trial.listing == listing)
+        .order_by(col(Trial.hold_id))
+    )
+    return list(session.exec(query))
+
+
 def n_open_trials(session: Session, principal: str, at: float) -> int:
     """How many trials an account is running."""
     query = (
@@ -104,6 +115,18 @@ def metered_units(session: Session, hold_id: int) -> int:
     """Units read on a meter so far."""
     query = select(func.max(MeterReading.n_units)).where(MeterReading.hold_id == hold_id)
     return session.exec(query).one() or 0
+
+
+def running_meters(session: Session, principal: str, listing: str) -> list[tuple[int, int]]:
+    """Units read so far and rate of each meter of the account on a listing that is still open."""
+    query = (
+        select(func.max(MeterReading.n_units), Meter.rate_nanos)
+        .join(MeterReading, col(MeterReading.hold_id) == col(Meter.hold_id))
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Meter.hold_id))
+        .where(Meter.principal == principal, Meter.listing == listing)
+        .group_by(col(Meter.hold_id), col(Meter.rate_nanos))
+    )
+    return [(int(n_units), rate) for n_units, rate in session.exec(query)]
 
 
 def bounties(

@@ -12,7 +12,7 @@ from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from marketplace.account import Account
+from marketplace.account import principal_of
 from marketplace.bulk import known_requests
 from marketplace.journal import OpenHold, Transfer
 from marketplace.listing import Listing, Purchase, PurchaseView, Version
@@ -32,9 +32,6 @@ from marketplace.trading.records import (
 Pair = tuple[str, str]
 """An account and a listing."""
 
-_OWNERS_OF_ACCOUNTS = Question(
-    select(Account.name, Account.owner).where(one_of(Account.name, "names"))
-)
 _OWNERS = Question(select(Listing.name, Listing.owner).where(one_of(Listing.name, "names")))
 _USAGES = Question(
     select_columns(
@@ -55,24 +52,6 @@ def _of(pairs: Collection[Pair]) -> dict[str, Any]:
     return {
         "names": {account for account, _ in pairs}, "layers": {listing for _, listing in pairs}
     }  # fmt: skip
-
-
-def principals(session: Session, accounts: Collection[str]) -> dict[str, str]:
-    """Who stands behind each account: the owner of a mandate, else the account itself."""
-    found: dict[str, str] = {}
-    waiting = {name: name for name in accounts}  # by account, how far up its line we are
-    while waiting:
-        rows = ask(session, _OWNERS_OF_ACCOUNTS, names=set(waiting.values()))
-        owners: dict[str, str | None] = dict(rows)
-        above = {name: owners.get(current) for name, current in waiting.items()}
-        found |= {name: waiting[name] for name, owner in above.items() if owner is None}
-        waiting = {name: owner for name, owner in above.items() if owner is not None}
-    return found
-
-
-def principal(session: Session, account: str) -> str:
-    """Who stands behind an account: the owner of a mandate, else the account itself."""
-    return principals(session, [account])[account]
 
 
 def free_key(session: Session, base: str) -> str:
@@ -197,14 +176,14 @@ def running_rights(
     return found
 
 
-def owners(session: Session, listings: Collection[str]) -> dict[str, str]:
-    """Owner of each of these listings."""
+def sellers(session: Session, listings: Collection[str]) -> dict[str, str]:
+    """Who stands behind the owner of each of these listings."""
     rows = ask(session, _OWNERS, names=set(listings))
-    return dict(rows)
+    return {listing: principal_of(owner) for listing, owner in rows}
 
 
-def unreturned_sales(session: Session, listing: str, since: float) -> list[tuple[int, float]]:
-    """Number and time of a listing's sales since then that were not paid back, oldest first."""
+def unreturned_sales(session: Session, listing: str) -> list[tuple[int, float]]:
+    """Number and time of a listing's sales that were not paid back, oldest first."""
     return list(
         session.exec(
             select(Purchase.transfer_id, Transfer.at)
@@ -212,11 +191,43 @@ def unreturned_sales(session: Session, listing: str, since: float) -> list[tuple
             .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Purchase.transfer_id))
             .where(
                 Purchase.listing == listing,
-                Transfer.at >= since,
                 col(SaleReturn.sale_id).is_(None),
             )
             .order_by(col(Purchase.transfer_id))
         )
+    )
+
+
+def rentals_running(session: Session, listing: str, at: float) -> list[int]:
+    """Rentals of a listing that were paid by then, had days left, and were not paid back."""
+    query = (
+        select(Rental.transfer_id)
+        .join(Settlement, col(Settlement.transfer_id) == col(Rental.transfer_id))
+        .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Rental.transfer_id))
+        .where(
+            Rental.listing == listing,
+            Rental.ends_at > at,
+            Settlement.at <= at,
+            col(SaleReturn.sale_id).is_(None),
+        )
+        .order_by(col(Rental.transfer_id))
+    )
+    return list(session.exec(query))
+
+
+def has_customers(session: Session, listing: str, at: float) -> bool:
+    """Whether anybody has paid, or promised to pay, for a right to the listing that still holds."""
+    open_holds = select(OpenHold.transfer_id)
+    metered = select(Meter.hold_id).where(
+        Meter.listing == listing, col(Meter.hold_id).in_(open_holds)
+    )
+    tried = select(Trial.hold_id).where(
+        Trial.listing == listing, col(Trial.hold_id).in_(open_holds)
+    )
+    return bool(
+        unreturned_sales(session, listing)
+        or rentals_running(session, listing, at)
+        or any(session.exec(query.limit(1)).first() is not None for query in (metered, tried))
     )
 
 
@@ -252,6 +263,31 @@ def usages(session: Session, keys: Collection[str]) -> dict[str, Used]:
     """The uses that these keys made, by key."""
     rows = ask(session, _USAGES, keys=keys)
     return {row[0]: Used(*row) for row in rows}
+
+
+def had_rental_or_sale(session: Session, principal: str, listing: str) -> bool:
+    """Whether the account ever bought or rented the listing, paid back or not."""
+    bought = select(Purchase.transfer_id).where(
+        Purchase.buyer == principal, Purchase.listing == listing
+    )
+    rented = select(Rental.transfer_id).where(Rental.renter == principal, Rental.listing == listing)
+    return any(session.exec(query.limit(1)).first() is not None for query in (bought, rented))
+
+
+def paid_nanos(session: Session, principal: str, listing: str) -> int:
+    """What the account paid for the listing and was not given back, to the rounding of fees."""
+    query = (
+        select(func.coalesce(func.sum(Income.amount_nanos), 0))
+        .join(Settlement, col(Settlement.transfer_id) == col(Income.transfer_id))
+        .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Income.transfer_id))
+        .where(
+            Income.source == listing,
+            Settlement.principal == principal,
+            Settlement.way != "compute",
+            col(SaleReturn.sale_id).is_(None),
+        )
+    )
+    return int(session.exec(query).one()) * 10 // 9
 
 
 def has_paid_use(session: Session, principal: str, listing: str) -> bool:

@@ -96,6 +96,28 @@ class SaleReturn(MarketTable, table=True):
     at: float
 
 
+class Debt(MarketTable, table=True):
+    """Who could not give back at once what was received in a payment that is being given back.
+
+    Refunds of the payment pay it off; when all of it is back there is a `sale_return`.
+    """
+
+    __tablename__: ClassVar[str] = "debt"
+    __table_args__: ClassVar[Any] = (CheckConstraint("amount_nanos > 0", name="something_is_owed"),)
+
+    transfer_id: int = transfer_key()
+    debtor: str = Field(primary_key=True, foreign_key="account.name", index=True)
+    """Whoever stands behind the account that received it."""
+    creditor: str = Field(foreign_key="account.name")
+    """The account that paid."""
+    listing: str
+    """What was paid for."""
+    amount_nanos: int = Field(sa_type=BigInteger)
+    """All that was claimed from this debtor, paid by now or not."""
+    reason: str
+    at: float
+
+
 class Rental(MarketTable, table=True):
     """The right to use a listing during a stretch of time, paid in advance."""
 
@@ -221,7 +243,7 @@ class TrialResult(MarketTable, table=True):
 
 
 TABLES = (
-    Settlement, Income, SaleReturn, Rental, Meter, MeterReading, Usage, Subscription, Trial,
+    Settlement, Income, SaleReturn, Debt, Rental, Meter, MeterReading, Usage, Subscription, Trial,
     TrialResult,
 )  # fmt: skip
 """All of them, for `marketplace.schema`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from marketplace import repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house
 from marketplace.errors import InvalidInputError
 from marketplace.idempotency import claim
 from marketplace.listing import ListingView
@@ -61,7 +61,7 @@ def rent(
     if not claim(session, key=key, operation="rent", body=body, at=at):
         return _made(session, key)
     view = offer.on_sale(session, listing)
-    principal = queries.principal(session, renter)
+    principal = principal_of(renter)
     if (before := queries.purchase(session, principal, view.name)) is None or not before.returned:
         refuse_owner(session, principal, view)
     rate = offer.offered(offer.terms_view(session, view).rent_day_nanos, listing, "for rent")

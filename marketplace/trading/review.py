@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, select
 
 from marketplace import catalogue, repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house
 from marketplace.errors import InvalidInputError, OwnLayerError, UnpaidReviewError
 from marketplace.idempotency import claim
 from marketplace.names import check_text
@@ -62,8 +62,8 @@ def review(
     }  # fmt: skip
     if claim(session, key=key, operation="review", body=body, at=at):
         view = catalogue.listing_view(session, listing)
-        principal = queries.principal(session, reviewer)
-        if view.owner == principal:
+        principal = principal_of(reviewer)
+        if principal_of(view.owner) == principal:
             raise OwnLayerError(f"{principal!r} published listing {listing!r}: let users rate it")
         if not queries.has_paid_use(session, principal, listing):
             raise UnpaidReviewError(

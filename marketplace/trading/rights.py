@@ -1,11 +1,17 @@
-"""Who may use a layer, and what makes it so.
+"""Who may use a layer, who may have its files, and what makes it so.
 
-    own           published it, or one's mandate's owner did
-    sale          bought the listing, all versions included, and was not paid back
-    rent          a rental is running
-    meter         a meter is running
-    subscription  a subscription is running and the seller takes part
-    trial         a trial is running
+                                                                          files
+    own           whoever stands behind the account published it          yes
+    sale          bought the listing, all versions, and was not paid back yes
+    rent          a rental is running                                     yes
+    trial         a trial is running, its day's rent is paid              yes
+    subscription  a subscription is running and the seller takes part     once a day's rent is paid
+    meter         a meter is running                                      once a day's rent is paid
+
+Use can be counted and ends with the right; files that were handed out cannot be taken back. So
+files cost a day's rent at least, whatever the way: a fee that is held, or a meter's limit, is paid
+to nobody yet. What counts is what was paid for this listing and not given back, and what a running
+meter already owes.
 
 An evaluator has one right more, and no use of it: to fetch any layer that is not revoked, a
 quarantined one too, and sit its exam again. Nothing is covered by it, so using the layer for
@@ -21,13 +27,16 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from marketplace import catalogue
+from marketplace.account import principal_of
 from marketplace.status import REVOKED, UNUSABLE, is_evaluator
-from marketplace.trading import noticeboard, queries
+from marketplace.trading import noticeboard, offer, pending, queries
 
 OWN, SALE, RENT, METER = "own", "sale", "rent", "meter"
 SUBSCRIPTION, TRIAL = "subscription", "trial"
 BEST_FIRST = (SALE, RENT, TRIAL, SUBSCRIPTION, METER)
 """Rights besides one's own; a running meter comes last, because it is paid for."""
+WITH_FILES = (OWN, SALE, RENT, TRIAL)
+"""Rights that cost a day's rent at least when they were paid for."""
 
 
 class Right(NamedTuple):
@@ -43,8 +52,8 @@ def owns(session: Session, account: str, digest: str) -> bool:
     version = catalogue.version_of_digest(session, digest)
     if version is None:
         return False
-    principal = queries.principal(session, account)
-    if queries.owners(session, [version.listing])[version.listing] == principal:
+    principal = principal_of(account)
+    if queries.sellers(session, [version.listing])[version.listing] == principal:
         return True
     bought = queries.purchase(session, principal, version.listing)
     return bought is not None and not bought.returned
@@ -55,13 +64,42 @@ def may_use(session: Session, account: str, digest: str, *, at: float) -> bool:
     version = catalogue.version_of_digest(session, digest)
     if version is None or not usable(session, version.listing, version.number):
         return False
-    principal = queries.principal(session, account)
+    principal = principal_of(account)
     return right(session, principal, version.listing, at=at) is not None
 
 
 def may_fetch(session: Session, account: str, digest: str, *, at: float) -> bool:
     """Whether the account may have this layer's files now: to use them, or to judge them."""
-    return may_use(session, account, digest, at=at) or may_judge(session, account, digest)
+    if may_judge(session, account, digest):
+        return True
+    version = catalogue.version_of_digest(session, digest)
+    if version is None or not usable(session, version.listing, version.number):
+        return False
+    principal = principal_of(account)
+    found = right(session, principal, version.listing, at=at)
+    return found is not None and (
+        found.kind in WITH_FILES or _paid_a_day(session, principal, version.listing)
+    )
+
+
+def had_files(session: Session, account: str, listing: str) -> bool:
+    """Whether the account ever had a right to files of this listing, whatever became of it."""
+    principal = principal_of(account)
+    return (
+        queries.sellers(session, [listing])[listing] == principal
+        or queries.had_rental_or_sale(session, principal, listing)
+        or _paid_a_day(session, principal, listing)
+    )
+
+
+def _paid_a_day(session: Session, principal: str, listing: str) -> bool:
+    """Whether a principal has paid, or owes on a meter, a day's rent for a listing."""
+    due_nanos = sum(
+        offer.cost_nanos(n_units, rate_nanos)
+        for n_units, rate_nanos in pending.running_meters(session, principal, listing)
+    )
+    paid_nanos = queries.paid_nanos(session, principal, listing) + due_nanos
+    return paid_nanos >= offer.terms_of(session, listing).trial_nanos
 
 
 def may_judge(session: Session, account: str, digest: str) -> bool:
@@ -86,26 +124,26 @@ def rights(
     session: Session, pairs: Collection[queries.Pair], *, at: float
 ) -> dict[queries.Pair, Right]:
     """The best right of each account to each listing asked for; few questions, however many."""
-    owners = queries.owners(session, [listing for _, listing in pairs])
+    sellers = queries.sellers(session, [listing for _, listing in pairs])
     bought = queries.running_rights(session, pairs, at)
     subscribed = any(not listing for _, listing in bought)
-    terms = noticeboard.latest_terms(session, list(owners)) if subscribed else {}
+    terms = noticeboard.latest_terms(session, list(sellers)) if subscribed else {}
     closed = {listing for listing, own in terms.items() if not own.subscribable}
-    return best_rights(pairs, bought, owners=owners, closed=closed)
+    return best_rights(pairs, bought, sellers=sellers, closed=closed)
 
 
 def best_rights(
     pairs: Collection[queries.Pair],
     bought: Mapping[queries.Pair, Mapping[str, int]],
     *,
-    owners: Mapping[str, str],
+    sellers: Mapping[str, str],
     closed: Collection[str],
 ) -> dict[queries.Pair, Right]:
     """As `rights`, from what is known.
 
     Args:
         bought: As `queries.running_rights` finds it.
-        owners: By listing.
+        sellers: Who stands behind the owner, by listing.
         closed: Listings whose sellers take part in no subscription.
     """
     found: dict[queries.Pair, Right] = {}
@@ -115,7 +153,7 @@ def best_rights(
         if listing not in closed:
             kinds |= bought.get((who, ""), {})
         best = next((kind for kind in BEST_FIRST if kind in kinds), None)
-        if owners.get(listing) == who:
+        if sellers.get(listing) == who:
             found[pair] = Right(OWN)
         elif best is not None:
             found[pair] = Right(best, kinds[best])

@@ -4,6 +4,8 @@
     net   = gross - fee, shared by the listings that were paid for, by weight, largest remainder
     each listing's share goes to its seller (at least 80 %) and to the layers it was bred from
 
+Who still owes a refund pays it out of what a payment brings, before anybody can spend that.
+
 Somebody may stand on both sides, such as a buyer whose own layer is an ancestor: the ledger moves
 the difference, the income rows show both.
 """
@@ -22,6 +24,7 @@ from marketplace.ledger import Leg, record_transfer
 from marketplace.money import check_amount, split_price
 from marketplace.royalty import Share, split_net
 from marketplace.tables import table_of
+from marketplace.trading import debts
 from marketplace.trading.records import ROYALTY, SELLER, Income, Settlement
 
 _SETTLEMENT = table_of(Settlement)
@@ -132,7 +135,7 @@ def settle_hold(
 
 
 def note(session: Session, settled: Sequence[tuple[int, Payment, Division]], *, at: float) -> None:
-    """Write down settled payments, many in one statement."""
+    """Write down settled payments, many in one statement, and let debtors pay."""
     connection = session.connection()  # past the session: rows that nobody asks back for
     payments = [
         (
@@ -144,3 +147,4 @@ def note(session: Session, settled: Sequence[tuple[int, Payment, Division]], *, 
     bulk.insert(connection, _SETTLEMENT, payments)
     incomes = [(number, *income) for number, _, division in settled for income in division.incomes]
     bulk.insert(connection, _INCOME, incomes)
+    debts.pay_first(session, {account for _, _, account, _, _ in incomes}, at=at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace import catalogue, repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house
 from marketplace.errors import AlreadyOwnedError, AmountError, NotDueError, TradeNotFoundError
 from marketplace.hold import hold, void_hold
 from marketplace.idempotency import claim
@@ -67,7 +67,7 @@ def subscribe(
         number = queries.transfer_of_key(session, key)
         assert number is not None, f"key {key!r} left no subscription"
         return replace(subscription_view(session, number, at), replayed=True)
-    principal = queries.principal(session, account)
+    principal = principal_of(account)
     running = queries.running_rights(session, [(principal, "")], at).get((principal, ""))
     if running:
         raise AlreadyOwnedError(
@@ -147,7 +147,7 @@ def subscription_view(session: Session, subscription: int, at: float) -> Subscri
 
 def subscription_views(session: Session, account: str, at: float) -> list[SubscriptionView]:
     """The account's subscriptions, oldest first."""
-    principal = queries.principal(session, account)
+    principal = principal_of(account)
     numbers = pending.subscriptions(session, principal)
     return [subscription_view(session, number, at) for number in numbers]
 

@@ -3,6 +3,7 @@
 Meters and subscriptions are settled first, because an expired hold can no longer be paid out.
 One that cannot be settled is reported and does not keep the others waiting. How much falls due at
 one moment is up to those who opened it: so a transaction does a part, and says whether more is due.
+When nothing more is, debtors pay what they can by now.
 """
 
 from collections.abc import Callable, Collection
@@ -16,6 +17,7 @@ from marketplace.idempotency import claim
 from marketplace.ledger import linked
 from marketplace.trading import pending, queries
 from marketplace.trading.meter import meter_close
+from marketplace.trading.returns import collect, return_quarantined
 from marketplace.trading.subscription import subscription_settle
 
 AT_ONCE = 50
@@ -36,12 +38,15 @@ class SweepReport:
     more: bool = False
     """Whether something was left for the next time."""
 
+    repaid: tuple[int, ...] = ()
+    """Payments that are back whole: debts paid off, and what is quarantined for too long."""
+
     def __add__(self, later: "SweepReport") -> "SweepReport":
         """Both together."""
         return SweepReport(
             self.meters + later.meters, self.subscriptions + later.subscriptions,
             self.expired + later.expired, self.problems + later.problems,
-            self.failed + later.failed, later.more,
+            self.failed + later.failed, later.more, self.repaid + later.repaid,
         )  # fmt: skip
 
 
@@ -81,7 +86,8 @@ def sweep(
     closed, paid = tried(meters[:limit], close), tried(subscriptions[:limit], pay)
     more = len(meters) > limit or len(subscriptions) > limit
     expired = () if more else tuple(expire_holds(session, at=at, limit=limit))
+    more = more or len(expired) == limit
+    repaid = () if more else (*return_quarantined(session, at=at), *collect(session, at=at))
     return SweepReport(
-        closed, paid, expired, tuple(problems.values()), tuple(problems),
-        more or len(expired) == limit,
-    )  # fmt: skip
+        closed, paid, expired, tuple(problems.values()), tuple(problems), more, repaid
+    )

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace import catalogue, repository
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house
 from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
 from marketplace.hold import hold, void_hold
 from marketplace.idempotency import claim
@@ -93,7 +93,7 @@ def trial_open(
         assert number is not None, f"key {key!r} left no trial"
         return replace(trial_view(session, number, at), replayed=True)
     view = offer.on_sale(session, listing)
-    principal = queries.principal(session, buyer)
+    principal = principal_of(buyer)
     refuse_owner(session, principal, view)
     _refuse_too_many(session, principal, listing, at)
     fee_nanos = offer.terms_view(session, view).trial_nanos

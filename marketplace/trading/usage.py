@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from marketplace import bulk, catalogue
-from marketplace.account import refuse_house
+from marketplace.account import principal_of, refuse_house
 from marketplace.errors import MarketError, NotForSaleError
 from marketplace.idempotency import Request, body_hash, canonical_body, reused
 from marketplace.ledger import Entry, Posted, post_many
@@ -119,12 +119,11 @@ class _Facts:
             name: _Layer(one, offer.terms_from(one, one.terms), offer.part_from(one, shares))
             for name, one in found.items()
         }
-        self.principals = queries.principals(session, {one.account for one in charges})
-        pairs = {(self.principals[one.account], one.listing) for one in charges}
+        pairs = {(principal_of(one.account), one.listing) for one in charges}
         self.rights = rights.best_rights(
             pairs,
             queries.running_rights(session, pairs, at),
-            owners={name: one.owner for name, one in found.items()},
+            sellers={name: principal_of(one.owner) for name, one in found.items()},
             closed={name for name, layer in self.layers.items() if not layer.terms.subscribable},
         )
         self.known = queries.usages(session, {one.key for one in charges})
@@ -196,7 +195,7 @@ class _Batch:
     def _covered(self, one: Charge) -> UsageView | None:
         """The use, when it costs nothing more."""
         refuse_house(one.account, "use layers")
-        principal, layer = self._principal(one), self._layer(one.listing)
+        principal, layer = principal_of(one.account), self._layer(one.listing)
         right = self._facts.rights.get((principal, one.listing))
         if right is None or right.kind == rights.METER:
             return None
@@ -214,7 +213,7 @@ class _Batch:
         return Payment(
             way=USAGE,
             payer=one.account,
-            principal=self._principal(one),
+            principal=principal_of(one.account),
             gross_nanos=offer.cost_nanos(one.units, rate),
             parts=(layer.part,),
             epoch=layer.goods.epoch,
@@ -248,7 +247,7 @@ class _Batch:
     def _note(self, one: Charge, view: UsageView) -> None:
         self._rows.append(
             (
-                one.key, one.account, self._principal(one), one.listing, one.units,
+                one.key, one.account, principal_of(one.account), one.listing, one.units,
                 view.amount_nanos, view.covered_by, view.transfer, self._at,
             )
         )  # fmt: skip
@@ -257,9 +256,6 @@ class _Batch:
         return UsageView(
             one.account, one.listing, one.units, nanos, covered_by, number, one.key, self._at
         )
-
-    def _principal(self, one: Charge) -> str:
-        return self._facts.principals[one.account]
 
     def _layer(self, listing: str) -> _Layer:
         found = self._facts.layers.get(listing)

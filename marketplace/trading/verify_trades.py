@@ -132,8 +132,30 @@ CHECKS = (
         "transfer {0} gives settlement {1} back, and what it bought has not ended",
         "SELECT t.id, t.refers_to FROM transfer t"
         " JOIN settlement s ON s.transfer_id = t.refers_to"
-        " LEFT JOIN sale_return r ON r.refund_id = t.id"
-        " WHERE t.kind = 'refund' AND r.refund_id IS NULL ORDER BY 1",
+        " LEFT JOIN sale_return r ON r.sale_id = t.refers_to"
+        " LEFT JOIN debt d ON d.transfer_id = t.refers_to"
+        " WHERE t.kind = 'refund' AND r.sale_id IS NULL AND d.transfer_id IS NULL ORDER BY 1",
+    ),
+    Check(
+        "payment {0}: {1!r} is said to owe {2}, and received {3}",
+        "SELECT d.transfer_id, d.debtor, d.amount_nanos, COALESCE(SUM(p.amount_nanos), 0)"
+        " FROM debt d LEFT JOIN account a ON COALESCE(a.owner, a.name) = d.debtor"
+        " LEFT JOIN posting p ON p.transfer_id = d.transfer_id AND p.account = a.name"
+        " AND NOT p.pending GROUP BY d.transfer_id, d.debtor, d.amount_nanos"
+        " HAVING COALESCE(SUM(p.amount_nanos), 0) <> d.amount_nanos ORDER BY 1, 2",
+    ),
+    Check(
+        "payment {0}: {1} of it are not given back, and what it bought has {2}ended",
+        "SELECT s.transfer_id, MAX(s.gross_nanos + s.surplus_nanos) - SUM(f.nanos),"
+        " CASE WHEN MAX(f.ended) = 1 THEN '' ELSE 'not ' END"
+        " FROM (SELECT sale_id AS payment, 0 AS nanos, 1 AS ended FROM sale_return"
+        " UNION ALL SELECT transfer_id, 0, 0 FROM debt"
+        " UNION ALL SELECT t.refers_to, -p.amount_nanos, 0 FROM transfer t"
+        " JOIN posting p ON p.transfer_id = t.id"
+        " WHERE t.kind = 'refund' AND p.amount_nanos < 0 AND NOT p.pending"
+        ") AS f JOIN settlement s ON s.transfer_id = f.payment GROUP BY s.transfer_id"
+        " HAVING (MAX(s.gross_nanos + s.surplus_nanos) = SUM(f.nanos)) <> (MAX(f.ended) = 1)"
+        " ORDER BY 1",
     ),
     Check(
         "trial {0} was decided as {1}, which {2} against {3} of {4} does not support",

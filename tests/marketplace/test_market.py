@@ -14,6 +14,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.testing import make_market, publish_example
+from marketplace.trading.testing import HandClock, put_up
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,3 +109,33 @@ def test_the_marketplace_loads_none_of_its_neighbours() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_a_clock_that_is_set_back_stops_and_goes_on(tmp_path: Path) -> None:
+    """Nothing happens before what happened: sales, rights and holds agree with their order.
+
+    Also for another process, whose clock was never ahead.
+    """
+    ahead, behind = HandClock(2e6), HandClock(2e6)
+    url = f"sqlite:///{tmp_path / 'market.db'}"
+    with Market.open(url, clock=ahead) as market, Market.open(url, clock=behind) as other:
+        for name in ("ada", "bob"):
+            market.open_account(name)
+            market.fund(name, 10**11, key=f"fund-{name}")
+        ahead.now = 3e6
+        put_up(market, "bob", "sort")
+        put_up(market, "bob", "count")
+        ahead.now = 1e6
+        sale = market.buy(buyer="ada", listing="sort", key="sale")
+        assert (sale.at, sale.digest) == (3e6, "digest-of-sort")
+        rental = other.rent(renter="ada", listing="count", days=1, key="rent")
+        assert (rental.starts_at, rental.ends_at) == (3e6, 3e6 + 86_400)
+        assert other.may_fetch("ada", "digest-of-count")
+        assert market.charge(account="ada", listing="count", units=1, key="use").at == 3e6
+        ahead.now = 3e6 + 5
+        assert market.record_miss(account="ada", skill="x")
+        market.fund("ada", 1, key="later")
+        assert market.statement("ada").lines[0].at == 3e6 + 5
+        assert market.verify() == []
+    with Market.open(url, clock=behind) as market:
+        assert market.may_use("ada", "digest-of-count")

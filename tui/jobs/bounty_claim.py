@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from marketplace.account import principal_of
 from marketplace.errors import TradeNotFoundError
 from marketplace.protocol import MarketLike
 from marketplace.trading.bounty import BountyView
@@ -46,7 +47,7 @@ def claim_bounty(
         if (receipt.version, receipt.skill, receipt.exam)
         == (view.version, wanted.skill, wanted.exam)
     ]
-    if stated and wanted.state == "open" and view.owner != by.partition("/")[0]:
+    if stated and wanted.state == "open" and principal_of(view.owner) != principal_of(by):
         sat = market.rechecks(stated[0])
         if not any(again.by == by and again.seed is not None for again in sat):
             recheck_listing(

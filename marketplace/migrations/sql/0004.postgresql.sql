@@ -134,6 +134,23 @@ CREATE TABLE compute_offer (
 
 CREATE INDEX ix_compute_offer_owner ON compute_offer (owner)
 
+CREATE TABLE debt (
+	transfer_id BIGINT NOT NULL,
+	debtor VARCHAR NOT NULL,
+	creditor VARCHAR NOT NULL,
+	listing VARCHAR NOT NULL,
+	amount_nanos BIGINT NOT NULL,
+	reason VARCHAR NOT NULL,
+	at FLOAT NOT NULL,
+	PRIMARY KEY (transfer_id, debtor),
+	CONSTRAINT something_is_owed CHECK (amount_nanos > 0),
+	FOREIGN KEY(transfer_id) REFERENCES transfer (id),
+	FOREIGN KEY(debtor) REFERENCES account (name),
+	FOREIGN KEY(creditor) REFERENCES account (name)
+)
+
+CREATE INDEX ix_debt_debtor ON debt (debtor)
+
 CREATE TABLE evaluator (
 	account VARCHAR NOT NULL,
 	appointed_at FLOAT NOT NULL,
@@ -713,6 +730,18 @@ ALTER TABLE compute_use ENABLE ALWAYS TRIGGER compute_use_no_truncate
 REVOKE ALL ON compute_use FROM PUBLIC
 
 REVOKE DELETE, TRUNCATE ON compute_use FROM CURRENT_USER
+
+CREATE TRIGGER debt_no_change BEFORE DELETE OR UPDATE ON debt FOR EACH ROW EXECUTE FUNCTION market_keep_rows()
+
+ALTER TABLE debt ENABLE ALWAYS TRIGGER debt_no_change
+
+CREATE TRIGGER debt_no_truncate BEFORE TRUNCATE ON debt FOR EACH STATEMENT EXECUTE FUNCTION market_keep_rows()
+
+ALTER TABLE debt ENABLE ALWAYS TRIGGER debt_no_truncate
+
+REVOKE ALL ON debt FROM PUBLIC
+
+REVOKE DELETE, TRUNCATE ON debt FROM CURRENT_USER
 
 CREATE TRIGGER epoch_no_change BEFORE DELETE OR UPDATE ON epoch FOR EACH ROW EXECUTE FUNCTION market_keep_rows()
 

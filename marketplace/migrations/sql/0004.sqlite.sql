@@ -134,6 +134,23 @@ CREATE TABLE compute_offer (
 
 CREATE INDEX ix_compute_offer_owner ON compute_offer (owner)
 
+CREATE TABLE debt (
+	transfer_id BIGINT NOT NULL,
+	debtor VARCHAR NOT NULL,
+	creditor VARCHAR NOT NULL,
+	listing VARCHAR NOT NULL,
+	amount_nanos BIGINT NOT NULL,
+	reason VARCHAR NOT NULL,
+	at FLOAT NOT NULL,
+	PRIMARY KEY (transfer_id, debtor),
+	CONSTRAINT something_is_owed CHECK (amount_nanos > 0),
+	FOREIGN KEY(transfer_id) REFERENCES transfer (id),
+	FOREIGN KEY(debtor) REFERENCES account (name),
+	FOREIGN KEY(creditor) REFERENCES account (name)
+)
+
+CREATE INDEX ix_debt_debtor ON debt (debtor)
+
 CREATE TABLE evaluator (
 	account VARCHAR NOT NULL,
 	appointed_at FLOAT NOT NULL,
@@ -645,6 +662,10 @@ CREATE TRIGGER compute_use_no_update BEFORE UPDATE ON compute_use BEGIN SELECT R
 
 CREATE TRIGGER compute_use_no_delete BEFORE DELETE ON compute_use BEGIN SELECT RAISE(ABORT, 'append-only: rows of compute_use are never changed'); END
 
+CREATE TRIGGER debt_no_update BEFORE UPDATE ON debt BEGIN SELECT RAISE(ABORT, 'append-only: rows of debt are never changed'); END
+
+CREATE TRIGGER debt_no_delete BEFORE DELETE ON debt BEGIN SELECT RAISE(ABORT, 'append-only: rows of debt are never changed'); END
+
 CREATE TRIGGER epoch_no_update BEFORE UPDATE ON epoch BEGIN SELECT RAISE(ABORT, 'append-only: rows of epoch are never changed'); END
 
 CREATE TRIGGER epoch_no_delete BEFORE DELETE ON epoch BEGIN SELECT RAISE(ABORT, 'append-only: rows of epoch are never changed'); END
@@ -784,6 +805,8 @@ CREATE TRIGGER bundle_part_no_replace BEFORE INSERT ON bundle_part WHEN EXISTS (
 CREATE TRIGGER compute_offer_no_replace BEFORE INSERT ON compute_offer WHEN EXISTS (SELECT 1 FROM compute_offer WHERE name = NEW.name) OR EXISTS (SELECT 1 FROM compute_offer WHERE key = NEW.key) BEGIN SELECT RAISE(ABORT, 'append-only: rows of compute_offer are never changed'); END
 
 CREATE TRIGGER compute_use_no_replace BEFORE INSERT ON compute_use WHEN EXISTS (SELECT 1 FROM compute_use WHERE transfer_id = NEW.transfer_id) BEGIN SELECT RAISE(ABORT, 'append-only: rows of compute_use are never changed'); END
+
+CREATE TRIGGER debt_no_replace BEFORE INSERT ON debt WHEN EXISTS (SELECT 1 FROM debt WHERE transfer_id = NEW.transfer_id AND debtor = NEW.debtor) BEGIN SELECT RAISE(ABORT, 'append-only: rows of debt are never changed'); END
 
 CREATE TRIGGER epoch_no_replace BEFORE INSERT ON epoch WHEN EXISTS (SELECT 1 FROM epoch WHERE number = NEW.number) BEGIN SELECT RAISE(ABORT, 'append-only: rows of epoch are never changed'); END
 

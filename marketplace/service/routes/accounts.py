@@ -16,6 +16,7 @@ from marketplace.service.change import Changing, Joining
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
 from marketplace.service.wire_models import Body, Credits, PublicKey, model_of, page_of
+from marketplace.trading.debts import DebtView
 from marketplace.trading.incomes import EarningView
 from marketplace.trading.records import IncomeView
 
@@ -60,6 +61,10 @@ class GrantBody(Body):
     AMOUNTS = ("amount",)
 
     amount: Credits
+
+
+class CollectBody(Body):
+    """Everybody who owes the account, and the account itself, pays what there is."""
 
 
 @router.put("/{name}", operation_id="register", response_model=model_of(KeyView))
@@ -134,6 +139,30 @@ async def list_incomes(
     found = await service.read(lambda: service.market.income_page(name, limit=limit, cursor=start))
     following = None if found.next is None else service.cursors.seal(scope, found.next)
     return page(found.items, following)
+
+
+@router.get("/{name}/debts", operation_id="list_debts", response_model=page_of(DebtView))
+async def list_debts(
+    name: Account, caller: Signed, service: Here, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """What the account must pay back, or is to be paid back, and is not yet; oldest first."""
+    caller.must_be(name)
+    found = await service.read(lambda: service.market.owed(name))
+    scope = ("debts", name)
+    return page(*service.cursors.page_by_count(scope, found, cursor=cursor, limit=limit))
+
+
+@router.post(
+    "/{name}/debts/collections", operation_id="collect_debts", response_model=page_of(DebtView)
+)
+async def collect_debts(
+    name: Account, body: CollectBody, change: Changing, service: Here
+) -> Response:
+    """Let debtors pay what they can by now, as happens every minute; the first that are left."""
+    change.caller.must_be(name)
+    market = service.market
+    found = await change.run(lambda _key: market.collect_owed(name))
+    return page(found[:50], None)
 
 
 @router.post("/{name}/grants", operation_id="grant", response_model=model_of(AccountView))

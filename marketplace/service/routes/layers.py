@@ -84,7 +84,7 @@ async def abandon_upload(digest: LayerDigest, change: Changing, service: Here) -
 
 @router.get("/{digest}", operation_id="list_files", response_model=model_of(StoredLayer))
 async def list_files(digest: LayerDigest, caller: Signed, service: Here) -> Response:
-    """Names, sizes and hashes of a layer's files, for who may use or judge it."""
+    """Names, sizes and hashes of a layer's files, for who paid for them or judges it."""
     await _must_have(service, caller, digest)
     return answer(await service.read(lambda: _store(service).layer(digest)))
 
@@ -94,7 +94,7 @@ async def list_files(digest: LayerDigest, caller: Signed, service: Here) -> Resp
 async def download_file(
     digest: LayerDigest, file: FileName, request: Request, caller: Signed, service: Here
 ) -> Response:
-    """A file of a layer, or a part of it by Range, for who may use or judge it."""
+    """A file of a layer, or a part of it by Range, for who paid for it or judges it."""
     await _must_have(service, caller, digest)
     opened, facts = await service.read(lambda: _store(service).open(digest, file))
     try:
@@ -171,8 +171,9 @@ async def _must_have(service: Service, caller: Caller, digest: str) -> None:
     if not await service.read(lambda: service.market.may_fetch(account, digest)):
         raise ProblemError(
             "forbidden",
-            f"{account!r} may not use layer {digest}: buy or rent it first; a day's rent is enough"
-            " to re-run its exam, and evaluators, whom the operator appoints, re-run any",
+            f"{account!r} may not use the files of layer {digest}: buy or rent it first, a day's"
+            " rent is enough; a subscription or a meter gives use alone until that much is paid;"
+            " evaluators, whom the operator appoints, re-run any",
         )
 
 

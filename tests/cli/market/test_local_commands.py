@@ -398,3 +398,22 @@ def test_what_was_bred_names_its_listed_parents_by_itself(
     run(home, "publish", "persona:both", *words, "--parent", "sorter")
     run(home, "publish", "persona:both", *words, "--no-parents")
     assert given == [set(digests.values())] * 3 + [{"sorter"}, set()]
+
+
+def test_what_is_owed_is_shown_and_collected(home: Path) -> None:
+    """A seller spent what a revoked layer brought: seen, and paid when there is something."""
+    url = f"sqlite:///{home / 'market.db'}"
+    with Market.open(url) as market:
+        market.open_account("tom")
+        publish_example(market, "tom", "dear", ask_nanos=9 * 10**8)
+        market.buy(buyer="bob", listing="sorter", key="sale")
+        market.buy(buyer="ada", listing="dear", key="spend")
+    assert "0 credits owed in all" in ok(home, "owed")
+    ok(home, "revoke", "sorter", "--reason", "stolen")
+    for words in ((), ("bob",), ("ada", "--collect")):
+        shown = ok(home, "owed", *words)
+        assert "sorter" in shown and "0 credits owed" not in shown
+    assert "0 credits owed in all" in ok(home, "owed", "tom")
+    ok(home, "fund", 5, "--account", "ada", "--key", "found")
+    assert "1 payments given back" in ok(home, "sweep")
+    assert "0 credits owed in all" in ok(home, "owed")

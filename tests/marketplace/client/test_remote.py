@@ -51,6 +51,24 @@ def test_opening_an_account_registers_the_key_once(hosted: Hosted) -> None:
         hosted.at("eve").open_account("ada")
 
 
+def test_debts_are_seen_and_collected_from_afar(hosted: Hosted, bob: RemoteMarket) -> None:
+    """By the debtor and the creditor, by nobody else; collecting takes what is there by now."""
+    market = hosted.market
+    market.open_account("tom")
+    publish_example(market, "tom", "dear", ask_nanos=9 * 10**8)
+    market.buy(buyer="bob", listing="sorter", key="sale")
+    market.buy(buyer="ada", listing="dear", key="spend")
+    market.revoke(listing="sorter", by="platform", reason="stolen", key="revoke")
+    (debt,) = bob.owed()
+    assert debt == market.owed("bob")[0] and (debt.debtor, debt.creditor) == ("ada", "bob")
+    assert bob.collect_owed() == [debt]
+    with pytest.raises(ServiceError, match="does not speak for"):
+        bob.owed("ada")
+    market.fund("ada", debt.owed_nanos, key="found")
+    assert bob.collect_owed("bob") == [] == market.owed()
+    assert market.account("bob").balance_nanos == 100 * NANOS_PER_CREDIT
+
+
 READS: dict[str, Callable[[Any], Any]] = {
     "listings": lambda m: list(m.listings()),
     "wanted": lambda m: list(m.listings(Wanted(niche="sorting", max_price_nanos=10**12))),

@@ -1,7 +1,7 @@
 """The ledger against a model in dictionaries: any deeds, same answers, same rows (L1-L6, L9-L12).
 
 Few keys, few accounts and few credits, so that keys collide, holds and caps get in the way, and
-accounts run dry. Vouchers (L16) never touch the ledger: `test_voucher.py` has their model.
+accounts run dry.
 """
 
 import random

@@ -12,9 +12,11 @@ from marketplace.errors import (
     ReceiptError,
     ReceiptNotFoundError,
     StatusError,
+    UnpaidRecheckError,
 )
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.publishing.evidence import MAX_RECHECKS
 from marketplace.receipt import ReceiptFacts, RecheckView
 from marketplace.reputation import exam_evidence, lower_bound, stated_reputation
 
@@ -74,6 +76,7 @@ def test_a_layer_that_learned_its_exam_by_heart_is_found_out(market: Market, pub
 
 def test_fresh_questions_forgive_the_luck_of_both_exams(market: Market, receipt: int) -> None:
     """19 fewer of 400 would be too few on the very questions that were asked; not on others."""
+    market.rent(renter="ada", listing="sort", days=1, key="rent")
     assert not rerun(market, receipt, 297, by="ada").passed
     assert rerun(market, receipt, 297, by="ada", key="fresh", **FRESH).passed
     assert not rerun(market, receipt, 285, by="ada", key="fresh-too-few", **FRESH).passed
@@ -146,9 +149,10 @@ def test_a_layer_without_the_lift_it_was_sold_for_is_quarantined(
         market.buy(buyer="ada", listing="sort", key="late")
 
 
-def test_a_strangers_word_moves_nothing(market: Market, receipt: int) -> None:
-    """A failed re-run by anybody is shown; money, reputation and status wait for an evaluator."""
+def test_a_users_word_moves_nothing(market: Market, receipt: int) -> None:
+    """A user's failed re-run is shown; money, reputation and status wait for an evaluator."""
     market.buy(buyer="ada", listing="sort", key="sale")
+    market.rent(renter="eve", listing="sort", days=1, key="rent")
     before = market.listing("sort")
     view = rerun(market, receipt, 0, by="eve")
     assert (view.passed, view.binding) == (False, False)
@@ -156,6 +160,27 @@ def test_a_strangers_word_moves_nothing(market: Market, receipt: int) -> None:
     assert (after.n_failed, after.refuted) == (1, False)
     assert market.listing("sort") == before
     assert market.owns("ada", "digest-of-sort")
+
+
+def test_who_never_had_the_files_examines_nothing(market: Market, receipt: int) -> None:
+    """Neither a stranger nor a subscriber; who rents it may say so, a few times and no more.
+
+    A mandate counts as its owner, evaluators are not counted.
+    """
+    market.subscribe(account="eve", fee_nanos=10**6, days=30, key="sub")
+    market.open_mandate(owner="ada", name="bot", cap_nanos=10**9, key="bot")
+    for by in ("carol", "eve", "ada/bot"):
+        with pytest.raises(UnpaidRecheckError, match="never paid for the files of 'sort'"):
+            rerun(market, receipt, 0, by=by, key=f"no-{by}")
+    market.rent(renter="ada", listing="sort", days=1, key="rent")
+    for number, by in enumerate(("ada", "ada/bot", "ada")):
+        rerun(market, receipt, 0, by=by, key=f"re-{number}")
+    for by in ("ada", "ada/bot"):
+        with pytest.raises(UnpaidRecheckError, match="'ada' has filed 3 re-runs"):
+            rerun(market, receipt, 0, by=by, key=f"more-{by}")
+    assert market.receipts("sort")[0].n_failed == MAX_RECHECKS
+    for number in range(MAX_RECHECKS + 1):
+        rerun(market, receipt, 320, key=f"judge-{number}")
 
 
 def test_an_appointed_evaluator_binds_like_the_platform(market: Market, receipt: int) -> None:

@@ -63,7 +63,9 @@ def test_only_re_runs_of_both_prove_a_gain(market: Market) -> None:
 
 @pytest.mark.usefixtures("near")
 def test_a_strangers_re_runs_prove_nothing(market: Market) -> None:
-    """Anybody may file one; only evaluators bind."""
+    """Who rents a layer may file one; only evaluators bind."""
+    for name in ("copy", "root"):
+        market.rent(renter="carol", listing=name, days=1, key=f"rent-{name}")
     rerun(market, "copy", 398, by="carol")
     rerun(market, "root", 318, by="carol")
     assert not above(market)

@@ -81,15 +81,23 @@ def test_its_uploader_may_replace_what_is_not_listed(store, layer, tmp_path):
 
 
 def test_nobody_else_replaces_what_is_not_listed(store, layer):
-    """One line says so; equal files are taken, and whoever brought them last may list them."""
+    """One line says so, also of the very same files: first come, first served for a day."""
     upload(store, "bob", layer, "one")
-    with pytest.raises(ProblemError, match="another account") as refused:
-        upload(store, "eve", layer, "two")
-    assert refused.value.extra == {"code": "other_files"} and card(store, layer[0]) == b"one"
+    for text in ("one", "two"):
+        with pytest.raises(ProblemError, match="another account uploaded these"):
+            upload(store, "eve", layer, text)
+        assert card(store, layer[0]) == b"one"
     with pytest.raises(ProblemError, match="not uploaded"), store.being_listed(layer[0], "eve"):
         pass
-    upload(store, "eve", layer, "one")
-    with store.being_listed(layer[0], "eve"):
+    with store.being_listed(layer[0], "bob"):
+        pass
+
+
+def test_a_mandate_may_bring_what_its_owner_brought(store, layer):
+    """They are one uploader: the last of its accounts to bring a layer lists it."""
+    upload(store, "bob", layer, "one")
+    upload(store, "bob/shop", layer, "one")
+    with store.being_listed(layer[0], "bob/shop"):
         pass
 
 

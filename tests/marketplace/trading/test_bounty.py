@@ -40,8 +40,14 @@ def examine(
     n_correct: int = 90,
     seed: int | None = 7,
 ) -> None:
-    """Somebody's fresh re-run of the exam; by the sponsor and with 90 of 100 unless told."""
+    """Somebody's fresh re-run of the exam; by the sponsor and with 90 of 100 unless told.
+
+    Who is no judge by office rents the layer for it.
+    """
     (receipt,) = market.receipts(listing)
+    if not market.may_fetch(by, receipt.digest) and by != market.listing(listing).owner:
+        market.fund(by, 10**9, key=f"fund-{by}-{listing}")
+        market.rent(renter=by, listing=listing, days=1, key=f"rent-{by}-{listing}")
     market.recheck(
         receipt=receipt.id, by=by, n_correct=n_correct, n_base_correct=30, seed=seed,
         questions_digest="f" * 64, key=f"exam-{by}-{listing}-{n_correct}",
@@ -74,8 +80,8 @@ def test_the_reward_is_held_until_it_is_earned(market: Market, bounty: BountyVie
     """Then it is divided like a sale, and the sponsor owns the layer."""
     assert market.account("eve").held_nanos == REWARD
     assert [view.bounty for view in market.bounties()] == [bounty.bounty]
-    before = balances(market)
     examine(market)
+    before = balances(market)
     paid = claim(market, bounty)
     assert (paid.state, paid.listing) == ("paid", "sort")
     fee = REWARD // 10
@@ -88,8 +94,8 @@ def test_the_reward_is_held_until_it_is_earned(market: Market, bounty: BountyVie
 def test_ancestors_share_in_a_bounty(market: Market, bounty: BountyView) -> None:
     """A fork that earns it pays the root its royalty."""
     put_up(market, "tom", "sort2", parents=["sort"])
-    before = balances(market)
     examine(market, listing="sort2")
+    before = balances(market)
     claim(market, bounty, listing="sort2", by="tom")
     assert gains(before, balances(market))["bob"] == pytest.approx(REWARD * 9 // 10 // 5 * 3 / 4)
 
@@ -166,11 +172,11 @@ def test_a_sponsor_cannot_earn_the_own_bounty(market: Market, bounty: BountyView
 def test_a_bounty_is_paid_once(market: Market, bounty: BountyView) -> None:
     """Repeating the claim repeats the answer; a second winner comes too late."""
     examine(market)
+    put_up(market, "tom", "late")
+    examine(market, listing="late")
     claim(market, bounty)
     before = balances(market)
     assert claim(market, bounty).replayed
-    put_up(market, "tom", "late")
-    examine(market, listing="late")
     with pytest.raises(BountyError, match="is paid"):
         claim(market, bounty, listing="late", key="second")
     assert balances(market) == before
@@ -180,8 +186,8 @@ def test_an_unclaimed_reward_goes_back(
     market: Market, bounty: BountyView, clock: HandClock
 ) -> None:
     """After its days nothing can be claimed, and the sponsor has every credit again."""
-    before = balances(market)
     examine(market)
+    before = balances(market)
     clock.pass_days(30)
     with pytest.raises(BountyError, match="is returned"):
         claim(market, bounty)

@@ -47,21 +47,21 @@ def test_nobody_is_paid_back_twice(market: Market, clock: HandClock) -> None:
 
 
 def test_a_seller_who_spent_the_money_pays_later(market: Market, clock: HandClock) -> None:
-    """The sale waits, the buyer keeps the layer so long, and the same call finishes it."""
+    """What is there is paid at once; the buyer keeps the layer until the same call has the rest."""
     put_up(market, "tom", "dear")
     clock.pass_days(1)
     sale = market.buy(buyer="ada", listing="sort", key="sale")
     market.fund("bob", 200_000_000, key="little")
     spent = market.buy(buyer="bob", listing="dear", key="spend")
     clock.pass_days(1)
+    start = balances(market)
     refute(market)
     assert market.owns("ada", "digest-of-sort")
     report = market.return_failed(listing="sort")
     assert (report.returned, len(report.waiting)) == ((), 1)
     market.fund("bob", spent.price_nanos, key="earned")
-    before = balances(market)
     assert market.return_failed(listing="sort").waiting == ()
-    assert gains(before, balances(market))["ada"] == sale.price_nanos
+    assert gains(start, balances(market))["ada"] == sale.price_nanos
     assert not market.owns("ada", "digest-of-sort")
 
 

@@ -29,9 +29,10 @@ def file(tmp_path: Path) -> Path:
         market.trial_settle(trial=trial.trial, n_correct=5, n_base_correct=1, key="passed")
         bounty = market.bounty_post(
             sponsor="eve", skill="sorting", base_model="tiny-llama", exam="standard",
-            min_questions=5, min_accuracy_parts=500_000, reward_nanos=1000, days=5, key="bounty",
+            min_questions=5, min_accuracy_parts=500_000, reward_nanos=10**9, days=5, key="bounty",
         )  # fmt: skip
         (receipt,) = market.receipts("sort")
+        market.rent(renter="eve", listing="sort", days=1, key="rent-to-examine")
         market.recheck(
             receipt=receipt.id, by="eve", n_correct=80, n_base_correct=30, seed=7,
             questions_digest="f" * 64, key="exam",
@@ -117,3 +118,36 @@ def test_a_long_list_is_cut_and_says_so(tmp_path: Path) -> None:
     findings = tamper(path, "DELETE FROM usage")
     assert len(findings) == verify_trades.SHOWN + 1
     assert findings[-1].startswith("and more of the kind")
+
+
+@pytest.fixture
+def owing(tmp_path: Path) -> Path:
+    """Bob has spent what he must give back to Ada, and has paid a part of it."""
+    path = tmp_path / "owing.db"
+    with open_bazaar(f"sqlite:///{path}") as market:
+        put_up(market, "bob", "sort")
+        put_up(market, "tom", "dear", ask_nanos=9 * 10**8)
+        market.buy(buyer="ada", listing="sort", key="sale")
+        market.buy(buyer="bob", listing="dear", key="spend")
+        market.revoke(listing="sort", by="platform", reason="stolen", key="revoke")
+        assert market.verify() == [] and len(market.owed()) == 1
+    return path
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE debt SET amount_nanos = amount_nanos + 1", "'bob' is said to owe"),
+        ("UPDATE debt SET debtor = 'tom'", "'tom' is said to owe"),
+        ("DELETE FROM debt", "what it bought has not ended"),
+        (
+            "INSERT INTO sale_return SELECT refers_to, id, 'x', 0 FROM transfer"
+            " WHERE kind = 'refund'",
+            "of it are not given back, and what it bought has ended",
+        ),
+    ],
+)
+def test_paid_and_owed_are_what_was_claimed(owing: Path, statement: str, words: str) -> None:
+    """A debt that was forgotten, moved to somebody else or declared paid is found."""
+    findings = tamper(owing, statement)
+    assert any(words in finding for finding in findings), findings

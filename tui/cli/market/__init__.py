@@ -50,7 +50,7 @@ for panel, commands in {
         selling.publish, selling.version, selling.terms, selling.withdraw, selling.relist,
         earnings.royalties,
     ),
-    ACCOUNTS: (accounts.keys, books.fund, books.wallet, books.refund),
+    ACCOUNTS: (accounts.keys, books.fund, books.wallet, books.refund, earnings.owed),
     JUDGE: (
         judging.recheck, judging.quarantine, judging.release, judging.revoke,
         carrying.revocations, books.head, books.verify,

@@ -1,4 +1,4 @@
-"""`continuum market royalties`: what an account's layers earned, and those made from them."""
+"""`continuum market royalties | owed`: what an account earned, and what is to be paid back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from tui.cli.amounts import nanos_of
 from tui.cli.home import HomeOption
-from tui.cli.market.moments import exact
+from tui.cli.market.moments import exact, moment
 from tui.cli.market.options import AccountOption, MarketOption
 from tui.cli.market.place import open_market
 from tui.cli.tables import print_table
@@ -39,3 +39,27 @@ def royalties(
     say(f"{exact(total)} in all")
     if cost_nanos is not None:
         say(*Returns(cost_nanos, total).lines())
+
+
+def owed(
+    account: Annotated[
+        str | None, typer.Argument(help="Only by or to this account.", envvar="CONTINUUM_ACCOUNT")
+    ] = None,
+    collect: Annotated[
+        bool, typer.Option("--collect", help="Let debtors pay what they can, as every sweep does.")
+    ] = False,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """What must be paid back and is not yet: sales on false claims, and of revoked layers."""
+    with open_market(home, market, account) as place:
+        debts = place.collect_owed(account) if collect else place.owed(account)
+    rows = [
+        (str(one.transfer), one.listing, one.debtor, one.creditor, exact(one.claimed_nanos),
+         exact(one.paid_nanos), exact(one.owed_nanos), moment(one.at))
+        for one in debts
+    ]  # fmt: skip
+    print_table(
+        "owed", ("transfer", "listing", "by", "to", "claimed", "paid", "owed", "since"), rows
+    )
+    say(f"{exact(sum(one.owed_nanos for one in debts))} owed in all")

@@ -58,12 +58,12 @@ def appoint(
 
 
 def sweep(home: HomeOption = None, market: MarketOption = None) -> None:
-    """Settle meters and subscriptions whose time is over; release holds nobody claimed."""
+    """Settle meters and subscriptions that are over, release unclaimed holds, collect debts."""
     with open_database(home, market) as place:
         done = place.sweep()
     say(
         f"{len(done.meters)} meters and {len(done.subscriptions)} subscriptions settled, "
-        f"{len(done.expired)} holds released"
+        f"{len(done.expired)} holds released, {len(done.repaid)} payments given back"
     )
     if done.problems:
         say(*done.problems)

@@ -94,7 +94,10 @@ def revoke(
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Stop sale and use of a layer for good; for its owner and evaluators."""
+    """Stop sale and use of a layer for good; for evaluators, who have buyers paid back.
+
+    For its owner as long as nobody has paid for it: `withdraw` stops sales alone.
+    """
     _change("revoke", name, reason, account, key, home, market)
 
 
