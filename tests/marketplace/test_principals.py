@@ -41,6 +41,11 @@ COMPARISONS = {
         "previous != last.get(account, 0)": ROWS,
         "account != ESCROW": ROWS,
     },
+    "caps.py": {
+        "_table('account').c.owner == principal": SAME,
+        "account.owner == principal": SAME,
+        "account.name == principal": SAME,
+    },
     "evidence.py": {
         "buyer != principal_of(owner)": SAME,
         "payer != payee": SAME,  # the payee is looked up as principal_of(account)

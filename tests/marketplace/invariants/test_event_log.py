@@ -50,6 +50,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Head]:
         market.quarantine(listing="sort", by="platform", reason="looked at", key="quarantine")
         sale = next(line.transfer_id for line in market.postings("eve") if line.kind == "sale")
         market.refund(sale, key="refund")
+        market.open_account("kim")
+        put_up(market, "kim", "gone")
+        put_up(market, "zoe", "dear", ask_nanos=9 * 10**8)
+        market.buy(buyer="eve", listing="gone", key="gone")
+        market.buy(buyer="kim", listing="dear", key="spend")  # and owes it from now on
+        market.revoke(listing="gone", by="platform", reason="stolen", key="revoke")
         market.close_epoch()
         assert market.verify(market.head()) == []
         return path, market.head()
@@ -144,7 +150,7 @@ def test_more_than_fifty_five_edits_are_tried(original: tuple[Path, Head]) -> No
         "meter_reading.units", "trial.min_gain", "trial_result.passed", "bounty.reward_nanos",
         "bounty_award.listing", "account_trust.trust", "request.body", "request.operation",
         "search_miss forged", "epoch.opened_at", "sale_return removed", "bundle_part removed",
-        "compute_offer.ask_nanos", "compute_use.units",
+        "compute_offer.ask_nanos", "compute_use.units", "debt.amount_nanos", "debt removed",
     } <= set(tried)  # fmt: skip
 
 
