@@ -10,7 +10,6 @@ Every file appears by rename, so a kill at any moment leaves a valid run.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from academy.errors import RunBusyError, RunCorruptError, RunMismatchError
-from genome.files import remove_leftovers, write_json
+from genome.files import hold, remove_leftovers, write_json
 from genome.home import stamp_new
 
 NAMED = 3
@@ -56,12 +55,10 @@ class RunFolder:
         stamp_new(self.home)
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not hold(lock, wait=False):
                 raise RunBusyError(
                     f"another process is running {self.path}: wait for it, or use another folder"
-                ) from None
+                )
             remove_leftovers(self.home)
             yield self._check_settings(settings, beside or {})
 
@@ -99,11 +96,7 @@ class RunFolder:
         if not path.exists():
             return False
         with path.open() as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+            return not hold(lock, shared=True, wait=False)
 
     # -- progress --------------------------------------------------------------------------
 

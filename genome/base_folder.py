@@ -62,11 +62,12 @@ def _refuse_adapter(path: str, adapter: bool, *, weights: bool) -> None:
         raise BaseModelError(
             path, "an adapter (adapter_config.json) lies beside the weights, and loading would mix "
             "it in", "move the adapter's files into a folder of their own and import that with "
-            "`continuum layer import`",
+            "`continuum layer import FOLDER`",
         )  # fmt: skip
     if adapter:
         raise BaseModelError(
-            path, "it is an adapter, not a base model", "import it with `continuum layer import`, "
+            path, "it is an adapter, not a base model", "import it with `continuum layer import "
+            "FOLDER`, "
             "and give the folder of the base it was trained for",
         )  # fmt: skip
 

@@ -4,6 +4,8 @@ GenomeError
 ├── BaseModelError
 ├── BaseModelMismatchError
 ├── TooLongError
+├── UnknownBaseError
+├── UnboundLayerError
 ├── LayerRejected
 ├── WeightCountError
 ├── CompositionError
@@ -14,12 +16,15 @@ GenomeError
 ├── LicenceTextError
 ├── HomeVersionError
 ├── LibraryError
-│   └── LibraryBusyError
+│   ├── LibraryBusyError
+│   └── LayerInUseError
 ├── SigningKeyError
 └── LayerNotFoundError
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class GenomeError(Exception):
@@ -54,10 +59,43 @@ class BaseModelMismatchError(GenomeError):
     """A layer was trained for another base model than the genome's."""
 
     def __init__(self, layer: str, trained_for: str, wanted: str) -> None:
+        if trained_for:
+            super().__init__(
+                f"layer {layer!r} was trained for base model {trained_for!r}, this genome is based "
+                f"on {wanted!r}: retrain the layer or change the base"
+            )
+        else:
+            super().__init__(
+                f"layer {layer!r} is bound to no base model: `continuum layer bind {layer}` looks "
+                "for one that it fits"
+            )
+
+
+class UnknownBaseError(GenomeError):
+    """A base model is needed that this home does not know."""
+
+    def __init__(self, fingerprint: str, known: Sequence[str]) -> None:
         super().__init__(
-            f"layer {layer!r} was trained for base model {trained_for!r}, this genome is based on "
-            f"{wanted!r}: retrain the layer or change the base"
+            f"base model {fingerprint!r} is not known here (known: {', '.join(known) or 'none'}): "
+            "name its folder with --base FOLDER"
         )
+
+
+class UnboundLayerError(GenomeError):
+    """A layer is to be used that is bound to no base model that this home knows."""
+
+    def __init__(self, layer: str, stated: str, misfits: Sequence[str]) -> None:
+        command = f"`continuum layer bind {layer} --base FOLDER`"
+        if stated:
+            super().__init__(
+                f"layer {layer!r} is for base model {stated!r}, which is not known here: "
+                f"{command} with that base's folder"
+            )
+        else:
+            super().__init__(
+                f"layer {layer!r} is unbound, it fits no base model that is known here: "
+                f"{'; '.join(misfits)}: {command} with the folder of its own"
+            )
 
 
 class LayerRejected(GenomeError):  # noqa: N818 - the contract's name
@@ -124,6 +162,10 @@ class LibraryError(GenomeError):
 
 class LibraryBusyError(LibraryError):
     """Other processes kept the library busy for longer than this one would wait."""
+
+
+class LayerInUseError(LibraryError):
+    """Something else needs the layer as it is."""
 
 
 class SigningKeyError(GenomeError):

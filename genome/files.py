@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
 import os
 import secrets
@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -104,5 +104,32 @@ def locked(path: Path) -> Iterator[None]:
     """Hold a lock file alone; the kernel lets go of it if the process is killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        hold(lock)
         yield
+
+
+def hold(file: IO[Any], *, shared: bool = False, wait: bool = True) -> bool:
+    """Lock an open file until it is closed; the one place that asks the platform for it.
+
+    Args:
+        shared: Several may hold it so, but none alone meanwhile.
+
+    Returns:
+        False if others hold it and `wait` is False.
+
+    Raises:
+        OSError: The platform has no such locks.
+    """
+    try:
+        import fcntl  # here, because what locks nothing runs without it
+    except ImportError:
+        raise OSError(
+            errno.ENOTSUP, "this platform cannot lock files: use Linux, macOS or Windows' WSL",
+            file.name,
+        ) from None  # fmt: skip
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(file, how if wait else how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

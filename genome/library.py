@@ -6,6 +6,7 @@ HOME/library/pins/<label>        layers that must stay
 HOME/library/encoder.safetensors the whitening all vectors were made with
 HOME/library/encoder.json        instead of it: the sentence model in use
 HOME/library/advice.json         thresholds of `advise`
+HOME/bases.json                  the base models that layers can be bound to
 HOME/library/index/<encoder>/    the search index of a large library; made again when missing
 
 Nothing here loads torch before a layer's weights are asked for.
@@ -23,10 +24,11 @@ from genome.adapter.layer_files import MANIFEST_FILE
 from genome.errors import LibraryError
 from genome.files import write_atomically, write_folder_once
 from genome.home import stamp_new
+from genome.known_bases import chosen_base
 from genome.refusals import refused
 from genome.shelf import upkeep
 from genome.shelf.intake import Intake, is_sound
-from genome.shelf.layer_rows import LayerRow
+from genome.shelf.layer_rows import LayerRow, put_binding
 from genome.shelf.manifest import Manifest, Parent, Receipt
 from genome.shelf.pins import Pins
 from genome.shelf.search_shelf import Found, SearchShelf
@@ -38,8 +40,17 @@ if TYPE_CHECKING:
     from genome.layer import Layer
 
 __all__ = [
-    "MANIFEST_FILE", "Cleanup", "Finding", "Found", "LayerRow", "Library", "Manifest", "Parent",
-    "Receipt", "TrustPolicy",
+    "MANIFEST_FILE",
+    "Cleanup",
+    "Finding",
+    "Found",
+    "LayerRow",
+    "Library",
+    "Manifest",
+   
+    "Parent",
+    "Receipt",
+    "TrustPolicy",
 ]  # fmt: skip
 
 
@@ -52,7 +63,7 @@ class Library(SearchShelf):
         self.pins = Pins(folder / "pins")
         self.unreadable: dict[str, str] = {}
         """Why a layer's folder could not be catalogued, by digest."""
-        self._intake = Intake(self._store, self._catalogue)
+        self._intake = Intake(self._store, self._catalogue, self.bases)
         self.refresh()
 
     @classmethod
@@ -96,7 +107,7 @@ class Library(SearchShelf):
 
     def import_folder(
         self, path: str | Path, manifest: Manifest | None = None,
-        *, policy: TrustPolicy | None = None, key: SigningKey | None = None,
+        *, policy: TrustPolicy | None = None, key: SigningKey | None = None, base: str = "",
         say: Callable[[str], object] = lambda _: None, **changes: Any,
     ) -> str:  # fmt: skip
         """Store a copy of a PEFT folder, zip, tar or tar.gz; importing it again changes nothing.
@@ -109,6 +120,8 @@ class Library(SearchShelf):
             manifest: Instead of the one in the folder.
             policy: Instead of the library's.
             key: Signs the manifest.
+            base: Fingerprint of the base to bind it to; default the one it names, else the first
+                of the home's known bases that has its modules; it stays unbound if none has.
             say: Is told what was left out or read otherwise than written, a line each.
             changes: Fields of the manifest to set, such as name, licence, description.
 
@@ -120,8 +133,39 @@ class Library(SearchShelf):
             OSError: The disk is full or refuses.
         """
         return self._intake.take_folder(
-            Path(path), manifest, changes, policy or self.policy, key=key, say=say
+            Path(path), manifest, changes, policy or self.policy, key=key, base=base, say=say
         )
+
+    def bind(self, digest: str, base: str = "") -> str:
+        """Say which base a layer runs on here; its manifest and digest stay as they are.
+
+        Args:
+            base: Fingerprint; empty = the first of the home's known bases that it fits.
+
+        Returns:
+            The fingerprint, of a base that is not known if the layer names such a one; empty if
+            none fits, and then nothing was changed.
+
+        Raises:
+            LayerNotFoundError: There is no such layer.
+            LayerRejected: base_mismatch, if the layer names another base; module_unknown or
+                module_shape, if it does not fit; or what is wrong with its files.
+        """
+        from genome.validate import check_folder
+
+        self._check_there(digest)
+        manifest = self.manifest(digest)
+        # who chooses a base may correct an unsigned manifest, but neither weights nor signature
+        said = manifest.base_model if manifest.signature or not base else ""
+        with check_folder(self.path(digest)) as checked:
+            chosen = chosen_base(
+                self.bases.all(), checked.shapes, wanted=base, stated=checked.base_model or said,
+                trained_on=checked.config.base_model_path,
+            )  # fmt: skip
+        if chosen and chosen != self.base_of(digest):
+            with self._catalogue.write() as connection:
+                put_binding(connection, digest, chosen)
+        return chosen
 
     def export(self, digest: str, path: str | Path) -> Path:
         """Write a layer's folder, or a zip if the path ends in .zip; never over another file.

@@ -49,6 +49,7 @@ from genome.adapter.tensor_values import (
     read_values,
     unpadded,
 )
+from genome.known_bases import check_base, check_modules
 from genome.refusals import refused, shown
 
 BASE_KEY = "continuum_base_fingerprint"
@@ -172,22 +173,8 @@ class CheckedFolder:
         Raises:
             LayerRejected: base_mismatch, module_unknown, module_shape.
         """
-        if fingerprint and self.base_model not in ("", fingerprint):
-            raise refused(
-                "base_mismatch", f"the layer was trained for base model {shown(self.base_model)}, "
-                f"not for {shown(fingerprint)}: retrain it or use that base"
-            )  # fmt: skip
-        for module, shape in self.shapes.items():
-            if module not in shapes:
-                raise refused(
-                    "module_unknown", f"the base model has no module {shown(module)}: the layer "
-                    "was trained for another architecture, change the base"
-                )  # fmt: skip
-            if tuple(shapes[module]) != shape:
-                raise refused(
-                    "module_shape", f"module {shown(module)} is {tuple(shapes[module])} (out, in) "
-                    f"in the base model and {shape} in the layer: change the base"
-                )  # fmt: skip
+        check_base(self.base_model, fingerprint)
+        check_modules(self.shapes, shapes)
         return self
 
     def close(self) -> None:

@@ -140,7 +140,8 @@ def _too_little(name: str, balance: Balance, wanted: int) -> MarketError:
     held = f", {format_credits(balance.held)} of it held," if balance.held else ""
     return InsufficientCreditsError(
         f"account {name!r} has {format_credits(balance.owned)}{held} and cannot"
-        f" pay {format_credits(wanted)}: add credits with `continuum market fund`"
+        f" pay {format_credits(wanted)}: the operator adds credits with `continuum market"
+        f" fund CREDITS --account {name} --key KEY`"
     )
 
 

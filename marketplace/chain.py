@@ -74,7 +74,7 @@ class SignedHead:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise HeadError(
                 f"this is no signed head ({type(error).__name__}): write one with"
-                " `continuum market head`"
+                " `continuum market head FILE`"
             ) from None
 
 

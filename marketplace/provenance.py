@@ -84,7 +84,7 @@ def check_provenance(claim: Claim, evidence: Evidence, standards: Standards) -> 
         if standards.must_be_signed:
             raise ProvenanceError(
                 f"layer {claim.digest[:12]} must come with a signed manifest, got none: sign it"
-                " with `continuum layer sign`",
+                " with `continuum layer sign LAYER --key-file FILE`",
                 "unsigned",
             )
         return Voucher()

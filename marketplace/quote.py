@@ -193,7 +193,7 @@ def _nobody(basis: Basis) -> str:
     """What keeps users from counting, where something does."""
     if basis.anybody_vouched:
         return ""
-    return "; nobody is vouched for, so all count 0: `continuum market vouch`"
+    return "; nobody is vouched for, so all count 0: `continuum market vouch ACCOUNT`"
 
 
 def _counts(evidence: Evidence) -> str:

@@ -133,6 +133,15 @@ class PersonaStore:
                     return name
         raise AssertionError("names do not run out")
 
+    def remove(self, name: str) -> None:
+        """Delete a persona.
+
+        Raises:
+            PersonaNotFoundError: There is none; the message suggests the nearest names.
+        """
+        self._check_there(name)
+        (self.folder / f"{name}.json").unlink()
+
     def load(self, name: str) -> Persona:
         """Read a persona.
 
@@ -140,10 +149,7 @@ class PersonaStore:
             PersonaNotFoundError: There is none; the message suggests the nearest names.
             PersonaFileError: Its file is damaged.
         """
-        known = self.names()
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-            raise PersonaNotFoundError(name, close or known[:5])
+        self._check_there(name)
         path = self.folder / f"{name}.json"
         try:
             data = json.loads(path.read_text())
@@ -151,3 +157,9 @@ class PersonaStore:
             return Persona(**{**data, "layers": tuple(data["layers"]), "weights": weights})
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise PersonaFileError(path, error) from None
+
+    def _check_there(self, name: str) -> None:
+        known = self.names()
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+            raise PersonaNotFoundError(name, close or known[:5])

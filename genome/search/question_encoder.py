@@ -100,8 +100,8 @@ class QuestionEncoder:
             return cls(base, tensors["centre"], tensors["whitening"])
         except (OSError, KeyError, SafetensorError) as error:
             raise LibraryError(
-                f"the library's encoder {path} cannot be read ({error}): run `continuum demo` into "
-                "a new folder with --out, or copy the file back from a backup"
+                f"the library's encoder {path} cannot be read ({error}): run `continuum layer "
+                "reindex`, which makes a new one"
             ) from None
 
 

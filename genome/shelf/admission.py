@@ -35,7 +35,8 @@ def _check_version(connection: Connection, manifest: Manifest, policy: TrustPoli
     if others and others[0].creator != manifest.creator:
         raise refused(
             "name_taken", f"the name {name!r} belongs to {_who(others[0].creator)} here, not to "
-            f"{_who(manifest.creator)}: choose another name, or remove theirs first"
+            f"{_who(manifest.creator)}: choose another name, or first `continuum layer remove "
+            f"{name}`"
         )  # fmt: skip
     for row in others:
         if row.version == version:
@@ -49,7 +50,7 @@ def _check_version(connection: Connection, manifest: Manifest, policy: TrustPoli
     if version_order(version) < highest and not policy.allow_rollback:
         raise refused(
             "version_rollback", f"{name!r} {version} is older than {_spelled(highest)}, which this "
-            "library has seen: get the newest version, or allow a rollback explicitly"
+            "library has seen: get the newest version, or allow it with --rollback"
         )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def _check_lineage(connection: Connection, manifest: Manifest, policy: TrustPoli
         if row_of(connection, parent) is None:
             raise refused(
                 "parent_missing", f"{manifest.name!r} has the parent {parent[:12]}, which is not "
-                "in the library: import it first, or allow missing parents explicitly"
+                "in the library: import it first, or allow it with --missing-parents"
             )  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """What the library knows of its layers, in SQLite, so that ten thousand are found in no time.
 
-The truth is in the layers' folders; every table but `vector` and `seen` can be rebuilt from
-them. Vectors cost an exam to measure again, and `seen` remembers the highest signed version of
-each name even when its layer is gone. One connection per transaction: nothing stays open, so a
-library needs no closing and survives a fork. Writes begin with BEGIN IMMEDIATE, as the market's.
+The truth is in the layers' folders. Tables can be rebuilt from them, but for `vector` (exams to be
+sat again), `binding` (what this home found or was told), and `seen`, which remembers the highest
+signed version of each name even when its layer is gone. One connection per transaction: nothing
+stays open, so a library needs no closing and survives a fork. Writes begin with BEGIN IMMEDIATE, as
+the market's.
 """
 
 from __future__ import annotations
@@ -97,6 +98,14 @@ CHANGES = Table(
 )  # fmt: skip
 """Number of the last write to an encoder's vectors; never falls, whatever is removed."""
 
+BINDING = Table(
+    "binding", METADATA,
+    _text("digest", primary_key=True), _text("base_model"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+"""The base a layer runs on here, where its author named none; beside the manifest, which may be
+signed. Libraries made before this table get it when they are opened."""
+
 SEEN = Table(
     "seen", METADATA,
     _text("name", primary_key=True), _text("creator", primary_key=True), _whole("version_order"),
@@ -132,7 +141,7 @@ class Catalogue:
         )
         self._reader = self._engine.execution_options(begin="BEGIN")
         with self.read() as connection:
-            ready = self._is_ours(connection)
+            ready = self._is_ours(connection) and _has_all_tables(connection)
         if not ready:
             self._create()
 
@@ -168,7 +177,7 @@ class Catalogue:
             if not use_wal(self._engine, self._busy_timeout_s):
                 raise self._busy()
         with self.write() as connection:
-            if self._is_ours(connection):  # somebody was faster
+            if self._is_ours(connection) and _has_all_tables(connection):  # somebody was faster
                 return
             METADATA.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -205,6 +214,11 @@ class Catalogue:
             "FULL": "nothing was changed; free disk space and try again",
         }.get(code, "check the disk, then run `continuum layer verify`")
         return LibraryError(f"{self.path} cannot be used ({detail}): {remedy}")
+
+
+def _has_all_tables(connection: Connection) -> bool:
+    query = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    return METADATA.tables.keys() <= set(connection.exec_driver_sql(query).scalars())
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:

@@ -21,14 +21,16 @@ from genome.adapter.card import CardFacts, CardMetric
 from genome.adapter.layer_files import MANIFEST_FILE, MAX_TEXT_BYTES, list_files, read_small
 from genome.errors import LayerRejected, LibraryError, LicenceTextError
 from genome.files import sync
+from genome.known_bases import KnownBases, chosen_base
 from genome.licence import canonical
 from genome.refusals import refused, shown
 from genome.shelf.admission import admit
 from genome.shelf.catalogue import Catalogue
 from genome.shelf.layer_name import suggested_name
-from genome.shelf.layer_rows import Entry, put_layers, row_of
+from genome.shelf.layer_rows import Entry, put_binding, put_layers, row_of
 from genome.shelf.manifest import Manifest
 from genome.shelf.signing import SigningKey, TrustPolicy
+from genome.shelf.sources import WEIGHTS, folder_of_weights
 from genome.shelf.store import LayerStore, copy_files
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class Intake:
 
     store: LayerStore
     catalogue: Catalogue
+    bases: KnownBases
 
     def take_layer(
         self, layer: Layer, manifest: Manifest, policy: TrustPolicy,
@@ -59,12 +62,13 @@ class Intake:
 
     def take_folder(
         self, source: Path, manifest: Manifest | None, changes: Mapping[str, Any],
-        policy: TrustPolicy, *, key: SigningKey | None = None,
+        policy: TrustPolicy, *, key: SigningKey | None = None, base: str = "",
         say: Callable[[str], object] = lambda _: None,
     ) -> str:  # fmt: skip
         """Store a copy of a PEFT folder, or of what an archive holds.
 
         Args:
+            base: Fingerprint of the base it is to run on; empty = one that it fits.
             manifest: Used instead of the folder's own, if it has one.
             changes: Fields of the manifest to set.
             say: Is told in the end what was left out or read otherwise than written, a line each.
@@ -80,15 +84,22 @@ class Intake:
             notes.extend(checked.notes)
             return _chosen_manifest(checked, source, manifest, changes)
 
+        if source.is_file() and source.name.lower().endswith(WEIGHTS):
+            with folder_of_weights(source) as folder:
+                if folder != source.parent and manifest is None:  # a copy has no name of its own
+                    changes = {"name": suggested_name(source), **changes}
+                return self.take_folder(
+                    folder, manifest, changes, policy, key=key, base=base, say=say
+                )
         with self.store.stage() as stage:
             if source.is_file():
                 from genome.adapter.archive import unpack
 
                 unpack(source, stage, say=notes.append)
-                digest = self._take(stage, {}, choose, policy, key)
+                digest = self._take(stage, {}, choose, policy, key, base)
             else:
                 notes.extend(list_files(source).notes())
-                digest = self._take(stage, copy_files(source, stage), choose, policy, key)
+                digest = self._take(stage, copy_files(source, stage), choose, policy, key, base)
         for note in notes:
             say(note)
         return digest
@@ -117,7 +128,7 @@ class Intake:
 
     def _take(
         self, stage: Path, copied: Mapping[str, str], choose: Callable[[CheckedFolder], Manifest],
-        policy: TrustPolicy, key: SigningKey | None,
+        policy: TrustPolicy, key: SigningKey | None, base: str = "",
     ) -> str:  # fmt: skip
         from genome.validate import check_folder
 
@@ -129,22 +140,36 @@ class Intake:
                         "check the disk"
                     )  # fmt: skip
             manifest = bind(choose(checked), checked)
+            base_model = chosen_base(
+                self.bases.all(), checked.shapes, wanted=base,
+                stated=manifest.base_model or checked.base_model,
+                trained_on=checked.config.base_model_path,
+            )  # fmt: skip
             if checked.renamed and not manifest.signature:  # what is signed stays as it is
                 manifest = _written_anew(manifest, checked)
         if key is not None:
             manifest = key.signed(manifest)
         policy.check(manifest)
         (stage / MANIFEST_FILE).write_bytes(manifest.to_json())
-        return self._install(stage, manifest, policy)
+        return self._install(stage, manifest, policy, base_model, rebind=bool(base))
 
-    def _install(self, stage: Path, manifest: Manifest, policy: TrustPolicy) -> str:
-        """The transaction: rules, rename, row."""
+    def _install(
+        self, stage: Path, manifest: Manifest, policy: TrustPolicy, base_model: str, rebind: bool
+    ) -> str:
+        """The transaction: rules, rename, row, base.
+
+        Args:
+            rebind: Also a layer that is there and bound to another base.
+        """
         digest = manifest.digest
         sound = self.store.has(digest) and is_sound(self.store.path(digest), digest)
         installed = False
         try:
             with self.catalogue.write() as connection:
                 if self._is_there(connection, manifest) and sound:
+                    row = row_of(connection, digest)
+                    if base_model and row and (rebind or not row.base_model):
+                        put_binding(connection, digest, base_model)
                     return digest
                 admit(connection, manifest, policy)
                 if self.store.has(digest):  # its files are damaged: these are the same, whole
@@ -152,6 +177,9 @@ class Intake:
                 self.store.install(stage, digest)
                 installed = True
                 put_layers(connection, [entry_of(self.store, digest)])
+                row = row_of(connection, digest)
+                if base_model and row and row.base_model != base_model:
+                    put_binding(connection, digest, base_model)
         except BaseException:
             if installed:
                 with suppress(OSError):
@@ -175,7 +203,8 @@ class Intake:
         if not same_facts(old, manifest):
             raise refused(
                 "duplicate_layer", f"these weights are in the library already, as {old.name!r} "
-                f"{old.version} ({digest[:12]}): use that one, or remove it first"
+                f"{old.version} ({digest[:12]}): use that one, or first `continuum layer remove "
+                f"{digest[:12]}`"
             )  # fmt: skip
         if row_of(connection, digest) is None:
             put_layers(connection, [entry_of(self.store, digest)])

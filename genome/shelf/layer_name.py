@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from genome.adapter.layer_files import WEIGHTS_FILE
+
 
 def plain_name(text: str) -> str:
     """The nearest text that `genome.shelf.manifest.check_name` accepts."""
@@ -13,7 +15,8 @@ def plain_name(text: str) -> str:
 
 def suggested_name(source: Path) -> str:
     """A layer's name from a file's."""
-    stem = source.resolve().name.lower()
-    for ending in (".zip", ".tar.gz", ".tgz", ".tar"):
+    path = source.resolve()
+    stem = (path.parent if path.name == WEIGHTS_FILE else path).name.lower()
+    for ending in (".zip", ".tar.gz", ".tgz", ".tar", ".safetensors"):
         stem = stem.removesuffix(ending)
     return plain_name(stem)

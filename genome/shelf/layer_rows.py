@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from genome.shelf.catalogue import LAYER, PARENT, SEEN, SKILL, TAG, VECTOR
+from genome.shelf.catalogue import BINDING, LAYER, PARENT, SEEN, SKILL, TAG, VECTOR
 from genome.shelf.manifest import Manifest, version_order
 
 
@@ -20,6 +20,7 @@ class LayerRow(NamedTuple):
     version: str
     kind: str
     base_model: str
+    """The base it runs on: as it was bound here, else as its manifest says; empty = unknown."""
     licence: str
     creator: str
     """Public key; empty = unsigned."""
@@ -85,6 +86,7 @@ def put_layers(connection: Connection, entries: Sequence[Entry], *, replace: boo
     ):  # fmt: skip
         if rows:
             connection.execute(insert(table), rows)
+    _apply_bindings(connection)
     seen = [
         {"name": m.name, "creator": m.creator, "version_order": version_order(m.version)}
         for m in manifests
@@ -123,14 +125,39 @@ def _layer_row(entry: Entry) -> dict[str, object]:
     }
 
 
+def put_binding(connection: Connection, digest: str, base_model: str) -> None:
+    """Bind a layer to a base; what it was seen to do on another one is forgotten."""
+    row = upsert(BINDING).values(digest=digest, base_model=base_model)
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=[BINDING.c.digest], set_={"base_model": row.excluded.base_model}
+        )
+    )
+    if _apply_bindings(connection):
+        connection.execute(delete(VECTOR).where(VECTOR.c.digest == digest))
+
+
+def _apply_bindings(connection: Connection) -> int:
+    """Give every layer that was bound here its base; how many rows that changed."""
+    bound = select(BINDING.c.base_model).where(BINDING.c.digest == LAYER.c.digest)
+    done = connection.execute(
+        update(LAYER)
+        .where(LAYER.c.digest.in_(select(BINDING.c.digest)))
+        .where(LAYER.c.base_model != bound.scalar_subquery())
+        .values(base_model=bound.scalar_subquery())
+    )
+    return int(done.rowcount)
+
+
 def drop_layer(connection: Connection, digest: str, *, vectors: bool = False) -> None:
-    """Delete a layer's rows; its vectors only on request, they are true of the weights for ever."""
+    """Delete a layer's rows; only on request what is not in its folder: vectors and base."""
     connection.execute(delete(LAYER).where(LAYER.c.digest == digest))
     connection.execute(delete(PARENT).where(PARENT.c.child == digest))
     connection.execute(delete(SKILL).where(SKILL.c.digest == digest))
     connection.execute(delete(TAG).where(TAG.c.digest == digest))
     if vectors:
         connection.execute(delete(VECTOR).where(VECTOR.c.digest == digest))
+        connection.execute(delete(BINDING).where(BINDING.c.digest == digest))
 
 
 def digests(connection: Connection) -> set[str]:

@@ -232,7 +232,7 @@ class Manifest:
         if self.signature and not (self.digest and self.files):
             raise refused(
                 "manifest_key", "a signed manifest must name its weights and files: sign it with "
-                "`continuum layer sign`"
+                "`continuum layer sign LAYER --key-file FILE`"
             )  # fmt: skip
 
     # -- the headline ----------------------------------------------------------------------

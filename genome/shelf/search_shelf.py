@@ -81,7 +81,7 @@ class SearchShelf(Shelf):
         if encoder.identity != chosen["identity"]:
             raise LibraryError(
                 f"{chosen['path']} is another sentence model than the one the library was indexed "
-                "with: run `continuum layer reindex --sentences` with it"
+                "with: run `continuum layer reindex --sentences FOLDER` with its folder"
             )
         return encoder
 
@@ -95,8 +95,14 @@ class SearchShelf(Shelf):
             return {}
         except (OSError, ValueError, KeyError, TypeError):
             raise LibraryError(
-                f"{path} cannot be read: delete it, or run `continuum layer reindex --sentences`"
+                f"{path} cannot be read: delete it, or run `continuum layer reindex --sentences "
+                "FOLDER`"
             ) from None
+
+    @property
+    def has_sentences(self) -> bool:
+        """Whether a sentence model encodes questions, instead of the base model itself."""
+        return (self.folder / SENTENCES_FILE).exists()
 
     @property
     def encoder_id(self) -> str:

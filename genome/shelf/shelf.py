@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from genome.adapter.layer_files import MANIFEST_FILE
 from genome.errors import LayerNotFoundError, LibraryError
+from genome.known_bases import KnownBases
 from genome.shelf import ancestry, layer_rows
 from genome.shelf.ancestry import CommonAncestor, Relative
 from genome.shelf.catalogue import Catalogue
@@ -38,6 +39,8 @@ class Shelf:
         self.folder = folder
         self._store = LayerStore(folder)
         self._catalogue = Catalogue(folder / "catalogue.db")
+        self.bases = KnownBases(folder.parent)
+        """The base models that the library's home knows."""
         self._manifests: dict[str, tuple[int, Manifest]] = {}
 
     # -- one layer -------------------------------------------------------------------------
@@ -60,8 +63,18 @@ class Shelf:
 
         self._check_there(digest)
         layer = Layer.from_store(self.path(digest), digest)
-        base_model = self.manifest(digest).base_model
-        return layer.bound_to(base_model) if base_model and not layer.base_model else layer
+        return layer if layer.base_model else layer.bound_to(self.base_of(digest))
+
+    def base_of(self, digest: str) -> str:
+        """Fingerprint of the base a layer runs on, as bound here or as stated; empty = unbound.
+
+        Raises:
+            LayerNotFoundError: There is no such layer.
+            LibraryError: Its manifest is damaged.
+        """
+        with self._catalogue.read() as connection:
+            row = layer_rows.row_of(connection, digest)
+        return row.base_model if row else self.manifest(digest).base_model
 
     def manifest(self, digest: str) -> Manifest:
         """Everything known about a layer.

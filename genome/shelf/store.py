@@ -10,7 +10,6 @@ everything in staging was left behind.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
@@ -29,7 +28,7 @@ from genome.adapter.layer_files import (
     open_file,
 )
 from genome.errors import LibraryBusyError
-from genome.files import sync, sync_folder
+from genome.files import hold, sync, sync_folder
 
 COPY_BYTES = 1 << 20
 _POLL_S = 0.05
@@ -78,7 +77,7 @@ class LayerStore:
     @contextmanager
     def sharing(self) -> Iterator[None]:
         """Hold the store as one of several; nothing is cleared or collected meanwhile."""
-        with self._locked(fcntl.LOCK_SH):
+        with self._locked(shared=True):
             yield
 
     @contextmanager
@@ -88,7 +87,7 @@ class LayerStore:
         Raises:
             LibraryBusyError: Others were still at it after `wait_s` seconds.
         """
-        with self._locked(fcntl.LOCK_EX, wait_s):
+        with self._locked(wait_s=wait_s):
             yield
 
     def install(self, staged: Path, digest: str) -> None:
@@ -123,26 +122,17 @@ class LayerStore:
             shutil.rmtree(self.staging / name, ignore_errors=True)
 
     @contextmanager
-    def _locked(self, how: int, wait_s: float | None = None) -> Iterator[None]:
+    def _locked(self, *, shared: bool = False, wait_s: float | None = None) -> Iterator[None]:
         with (self.folder / "lock").open("ab") as lock:
-            if wait_s is None:
-                fcntl.flock(lock, how)
-            else:
-                self._flock_within(lock.fileno(), how, wait_s)
-            yield
-
-    def _flock_within(self, lock: int, how: int, wait_s: float) -> None:
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                return fcntl.flock(lock, how | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
+            deadline = None if wait_s is None else time.monotonic() + wait_s
+            while not hold(lock, shared=shared, wait=deadline is None):
+                if deadline is not None and time.monotonic() >= deadline:
                     raise LibraryBusyError(
                         f"another process is importing into {self.folder}: wait for it, then try "
                         "again"
-                    ) from None
-            time.sleep(_POLL_S)
+                    )
+                time.sleep(_POLL_S)
+            yield
 
 
 def copy_files(source: Path, into: Path) -> dict[str, str]:

@@ -110,12 +110,12 @@ def verify(store: LayerStore, catalogue: Catalogue, policy: TrustPolicy) -> list
             try:
                 policy.check(manifest)
             except LayerRejected as error:
-                found.append(Finding(digest, str(error), "remove it if you do not trust it"))
+                found.append(Finding(digest, str(error), f"`continuum layer remove {digest[:12]}`"))
             if rows.get(digest) != entry_of(store, digest).sha256:
                 problem = "the catalogue does not say what its manifest says"
                 found.append(Finding(digest, problem, f"move {catalogue.path} away: it is rebuilt"))
     found += [
-        Finding(digest, "it is, or descends from, its own ancestor", "remove it")
+        Finding(digest, "it is, or descends from, its own ancestor", f"delete {store.path(digest)}")
         for digest in circle
     ]
     return found

@@ -135,5 +135,6 @@ def refuse_price(payer: Account, what: str, price_nanos: int, max_price_nanos: i
         held = f" ({format_credits(payer.held_nanos)} more held)" if payer.held_nanos else ""
         raise InsufficientCreditsError(
             f"{what} costs {price}, {payer.name!r} has {format_credits(available)}{held}:"
-            " add credits with `continuum market fund`"
+            f" the operator adds credits with `continuum market fund CREDITS --account {payer.name}"
+            " --key KEY`"
         )

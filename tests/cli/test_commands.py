@@ -85,25 +85,27 @@ def test_hopeless_sizes_are_refused_before_anything_is_written(
     tmp_path: Path, words: tuple[str, ...], remedy: str
 ) -> None:
     home = tmp_path / "home"
-    assert remedy in refused(continuum(*words, "--out", str(home)))
+    assert remedy in refused(continuum(*words, "--home", str(home)))
     assert not home.exists()
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "remedy"),
     [
-        ("layer", "list"),
-        ("layer", "search", "sort"),
-        ("persona", "list"),
-        ("persona", "ask", "x", "y"),
-        ("market", "list"),
-        ("market", "buy", "x"),
-        ("market", "verify"),
+        (("layer", "list"), "layer import FOLDER"),
+        (("layer", "search", "sort"), "layer import FOLDER"),
+        (("persona", "list"), "persona create NAME --layer LAYER"),
+        (("persona", "ask", "x", "y"), "academy run smoke"),
+        (("market", "list"), "market serve"),
+        (("market", "buy", "x"), "market serve"),
+        (("market", "verify"), "market serve"),
     ],
 )
-def test_a_missing_home_says_what_to_run(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_missing_home_says_what_makes_the_missing_part(
+    tmp_path: Path, words: tuple[str, ...], remedy: str
+) -> None:
     line = refused(continuum(*words, home=tmp_path / "nowhere"))
-    assert "run `continuum demo` first" in line
+    assert f"`continuum {remedy}`" in line
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -117,7 +119,7 @@ def test_a_corrupt_market_file_is_named(tmp_path: Path) -> None:
 def test_a_file_where_the_home_should_be_is_named(tmp_path: Path) -> None:
     place = tmp_path / "file"
     place.write_text("")
-    assert str(place) in refused(continuum("demo", "--tiny", "--no-tui", "--out", str(place)))
+    assert str(place) in refused(continuum("demo", "--tiny", "--no-tui", "--home", str(place)))
 
 
 def test_what_nothing_here_can_do_is_said_first(
@@ -208,7 +210,7 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(home: Path) -> None:
     line = refused(
         continuum(
             "demo", "--tiny", "--no-tui", "--seed", "5", "--personas", "8", "--interactions",
-            "500", "--out", str(home),
+            "500", "--home", str(home),
         )
     )  # fmt: skip
     assert "checkpoint.safetensors" in line

@@ -12,6 +12,7 @@ import pytest
 
 from genome.adapter.hostile import LFS_POINTER
 from genome.library import Library, Manifest, Parent, Receipt
+from genome.shelf.signing import SigningKey
 from genome.testing import random_layer, tiny_llama
 from persona.persona import Persona, PersonaStore
 from tui.cli.main import main
@@ -78,7 +79,7 @@ def test_refusals_say_the_rule_and_the_remedy(run: Run, source: Path, tmp_path: 
     assert "did you mean sorter" in run("show", "sotter")
     assert "has no version '9.0.0': it has 1.0.0" in run("show", "sorter@9.0.0")
     assert "ordered by" in run("list", "--order", "price")
-    assert "not signed" in run("import", source, "--signed")
+    assert "not signed" in run("import", source, "--signed-only")
     (source / "adapter_config.json").write_text("{}")
     assert "layer rejected (" in run("import", source)
     shutil.rmtree(source)
@@ -91,12 +92,12 @@ def test_a_layer_is_signed_and_accepted_by_who_knows_the_key(
     run("import", source)
     creator = run("keygen", tmp_path / "key.pem").split()[-1]
     assert "choose another file" in run("keygen", tmp_path / "key.pem")
-    assert creator in run("sign", "sorter", "--key", tmp_path / "key.pem")
+    assert creator in run("sign", "sorter", "--key-file", tmp_path / "key.pem")
     assert "sorter" in run("list", "--creator", creator)
     run("export", "sorter", tmp_path / "out")
     elsewhere = ("--home", tmp_path / "elsewhere")
     assert "not among the 1 known" in run(
-        "import", tmp_path / "out", "--creator", "0" * 64, *elsewhere
+        "import", tmp_path / "out", "--creator", SigningKey.generate().creator, *elsewhere
     )
     assert "cannot be changed" in run("import", tmp_path / "out", "--name", "mine", *elsewhere)
     assert "in the library" in run("import", tmp_path / "out", "--creator", creator, *elsewhere)

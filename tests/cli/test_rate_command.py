@@ -30,7 +30,7 @@ def run(embedded: BaseModel, tmp_path: Path, monkeypatch: Any) -> Any:
         "twin": Genome(embedded.fingerprint),
         "cyd": Genome.of(random_layer(embedded.model, embedded.fingerprint, seed=3, scale=0.1)),
     }
-    monkeypatch.setattr(rate_module, "load_evaluator", lambda base: LocalEvaluator(embedded))
+    monkeypatch.setattr(rate_module, "load_evaluator", lambda *_: LocalEvaluator(embedded))
     monkeypatch.setattr(rate_module, "LONGEST_ANSWER", 6)
     monkeypatch.setattr(
         rate_module, "load_entrant", lambda name, home, evaluator: Entrant(name, genomes[name])

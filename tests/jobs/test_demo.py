@@ -128,7 +128,7 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_summary(
     """kill -9 again and again, a little later each time, until it gets through."""
     command = [
         sys.executable, "-m", "tui.cli.main", "demo", "--tiny", "--no-tui", "--seed", "5",
-        "--personas", "8", "--interactions", "500", "--out", str(tmp_path),
+        "--personas", "8", "--interactions", "500", "--home", str(tmp_path),
     ]  # fmt: skip
     waits = (4.0, 5.0, 6.0, 7.0, 8.5, 10.0, 12.0, 15.0, 300.0)
     assert killed_until_done(command, waits) >= 2

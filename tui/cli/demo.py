@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.cli.errors import OptionError
-from tui.cli.home import resolve_home
+from tui.cli.home import HomeOption, resolve_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent, print_table
 from tui.jobs.pace import Pace, span
@@ -32,13 +32,7 @@ LINE_EVERY_S = 5.0
 
 def demo(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same run.")] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="CONTINUUM_HOME", help="Folder for everything; also resumes what is there.",
-            show_default="your user data folder",
-        ),
-    ] = None,
+    home: HomeOption = None,
     personas: Annotated[
         int | None, typer.Option(show_default=f"{DEFAULT_PERSONAS}, tiny {TINY_PERSONAS}")
     ] = None,
@@ -62,14 +56,14 @@ def demo(
         else TINY_INTERACTIONS if tiny else DEFAULT_INTERACTIONS
     )  # fmt: skip
     _check(people, budget)
-    home = resolve_home(out)
+    where = resolve_home(home)
     try:
-        summary = _run(home, seed, people, budget, tiny)
+        summary = _run(where, seed, people, budget, tiny)
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
-    _print_summary(home, summary)
-    _offer_tui(home, tui)
+    _print_summary(where, summary)
+    _offer_tui(where, tui)
 
 
 def _check(personas: int, interactions: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import typer
 
+from tui.cli.hints import hint
 from tui.printing import say
 
 BELOW_ZERO = re.compile(r"-[0-9][0-9.]*")
@@ -22,13 +23,22 @@ class CommandError(Exception):
     """Base of the command line's own errors; its text is one line."""
 
 
+MAKERS = {
+    "library": "`continuum layer import FOLDER` starts one, `continuum academy run smoke` fills it",
+    "personas": "`continuum persona create NAME --layer LAYER` or `continuum academy run smoke` "
+    "makes some",
+    "market.db": "`continuum market serve` makes one, or name another market with --market",
+}
+"""Part of a home -> the commands that make it."""
+
+
 class HomeNotFoundError(CommandError):
     """The home lacks what the command needs."""
 
     def __init__(self, home: Path, part: str) -> None:
         super().__init__(
-            f"there is no {part} in {home}: run `continuum demo` first, or point --home or "
-            "CONTINUUM_HOME to a finished run's folder"
+            f"there is no {part} in {home}: {MAKERS[part]}; or point --home or CONTINUUM_HOME to "
+            "the home that you mean (`continuum demo` makes a whole one)"
         )
 
 
@@ -62,7 +72,7 @@ def explain(error: BaseException) -> str:
 
 def fail(error: BaseException) -> int:
     """Print the one line; the exit code to leave with."""
-    say(f"continuum: {explain(error)}", err=True)
+    hint(f"continuum: {explain(error)}", err=True)
     return 1
 
 

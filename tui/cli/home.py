@@ -1,4 +1,5 @@
-"""Where a command reads and writes: --home, else CONTINUUM_HOME, else the user data folder."""
+"""Where a command reads and writes: --home, else CONTINUUM_HOME, else the user data folder; and
+on which base model: --base."""
 
 from __future__ import annotations
 
@@ -24,6 +25,9 @@ HomeOption = Annotated[
         show_default="your user data folder",
     ),
 ]
+_BASE_HELP = "Base model: its folder, hub id, or name or fingerprint in this home."
+BaseOption = Annotated[str | None, typer.Option("--base", help=_BASE_HELP, show_default=False)]
+RequiredBaseOption = Annotated[str, typer.Option("--base", help=_BASE_HELP)]
 
 
 def default_home() -> Path:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tui.cli import shelving
 from tui.cli.errors import CommandError
-from tui.cli.home import HomeOption, existing_home, resolve_home
+from tui.cli.hints import hint, in_context
+from tui.cli.home import BaseOption, HomeOption, existing_home
+from tui.cli.market.options import MaxPriceOption
 from tui.cli.quiet import quiet_libraries
+from tui.cli.shelving import LayerArgument, open_library
 from tui.cli.tables import megabytes, percent, print_facts, print_table
 from tui.printing import say
 
@@ -20,20 +25,14 @@ if TYPE_CHECKING:
     from genome.shelf.layer_rows import LayerRow
 
 app = typer.Typer(help="List, find, import, export, sign and check layers.", no_args_is_help=True)
-LayerArgument = Annotated[
-    str, typer.Argument(help="Name, NAME@VERSION, or the first 8 digits of a digest.")
-]
-
-
-def _library(home: Path | None) -> Library:
-    from genome.library import Library
-
-    return Library.open(existing_home(home, "library"))
+app.command("import")(shelving.import_layer)
+app.command()(shelving.bind)
+app.command()(shelving.remove)
 
 
 @app.command("list")
 def list_layers(
-    base: Annotated[str | None, typer.Option(help="Base model's fingerprint.")] = None,
+    base: BaseOption = None,
     licence: Annotated[str | None, typer.Option(help="SPDX licence.")] = None,
     skill: Annotated[str | None, typer.Option(help="Skill it was examined in.")] = None,
     creator: Annotated[str | None, typer.Option(help="Public key.")] = None,
@@ -46,14 +45,18 @@ def list_layers(
     home: HomeOption = None,
 ) -> None:
     """Every layer in the library, or those that meet all conditions."""
-    library = _library(home)
+    library = open_library(home)
+    from tui.jobs.bases import fingerprint_of
+
+    folder = existing_home(home, "library")
+    wanted = None if base is None else fingerprint_of(folder, base)
     rows = library.find(
-        base_model=base, licence=licence, skill=skill, creator=creator, kind=kind, tag=tag,
+        base_model=wanted, licence=licence, skill=skill, creator=creator, kind=kind, tag=tag,
         order=order, limit=limit,
     )  # fmt: skip
-    _print_layers("layers", rows)
+    _print_layers("layers", rows, library)
     if library.unreadable:
-        say(f"{len(library.unreadable)} folders cannot be read: continuum layer verify")
+        hint(f"{len(library.unreadable)} folders cannot be read: `continuum layer verify`")
 
 
 @app.command()
@@ -61,15 +64,15 @@ def versions(
     name: Annotated[str, typer.Argument(help="A layer's name.")], home: HomeOption = None
 ) -> None:
     """Every version of a layer, newest first."""
-    library = _library(home)
+    library = open_library(home)
     library.latest(name)
-    _print_layers(f"versions of {name}", library.versions(name))
+    _print_layers(f"versions of {name}", library.versions(name), library)
 
 
 @app.command()
 def show(layer: LayerArgument, home: HomeOption = None) -> None:
     """Everything known about a layer."""
-    library = _library(home)
+    library = open_library(home)
     digest = library.resolve(layer)
     m = library.manifest(digest)
     print_facts(
@@ -78,7 +81,7 @@ def show(layer: LayerArgument, home: HomeOption = None) -> None:
             "description": m.description,
             "kind": m.kind,
             "digest": digest,
-            "base model": m.base_model or "unknown",
+            "base model": in_context(_base_text(library, library.row(digest))),
             "licence": m.licence or "not stated",
             "creator": m.creator or "unsigned",
             "tags": ", ".join(m.tags),
@@ -102,7 +105,7 @@ def show(layer: LayerArgument, home: HomeOption = None) -> None:
 @app.command()
 def lineage(layer: LayerArgument, home: HomeOption = None) -> None:
     """What a layer was made from, and what was made from it."""
-    library = _library(home)
+    library = open_library(home)
     digest = library.resolve(layer)
     rows = [
         (r.name or "(not here)", r.version, relation, str(r.generations), r.digest[:12])
@@ -119,54 +122,6 @@ def lineage(layer: LayerArgument, home: HomeOption = None) -> None:
     print_table(f"lineage of {layer}", columns, rows)
 
 
-@app.command("import")
-def import_layer(
-    path: Annotated[Path, typer.Argument(help="PEFT folder, .zip, .tar or .tar.gz.")],
-    name: Annotated[str | None, typer.Option(show_default="the folder's name")] = None,
-    version: Annotated[str | None, typer.Option(help="Such as 1.0.0.")] = None,
-    licence: Annotated[
-        str | None, typer.Option(help="SPDX or hub name, or LicenseRef-NAME.")
-    ] = None,
-    licence_link: Annotated[str | None, typer.Option(help="Where its text is, https://...")] = None,
-    description: Annotated[str | None, typer.Option()] = None,
-    base: Annotated[
-        str | None, typer.Option(help="Fingerprint of its base model, if it names none.")
-    ] = None,
-    signed_only: Annotated[bool, typer.Option("--signed", help="Refuse it unsigned.")] = False,
-    creator: Annotated[
-        list[str] | None, typer.Option(help="Accept signatures of this public key only.")
-    ] = None,
-    missing_parents: Annotated[
-        bool, typer.Option("--missing-parents", help="Accept parents that are not here.")
-    ] = False,
-    rollback: Annotated[
-        bool, typer.Option("--rollback", help="Accept an older version than one seen.")
-    ] = False,
-    home: HomeOption = None,
-) -> None:
-    """Check a layer completely and store a copy of it."""
-    from genome.library import Library, TrustPolicy
-
-    given: dict[str, Any] = {
-        "name": name, "version": version, "licence": licence, "licence_link": licence_link,
-        "description": description,
-        "base_model": base,
-    }  # fmt: skip
-    policy = TrustPolicy(
-        known=frozenset(creator) if creator else None,
-        allow_unsigned=not (signed_only or creator),
-        allow_missing_parents=missing_parents,
-        allow_rollback=rollback,
-    )
-    library = Library.open(resolve_home(home))
-    changes = {key: value for key, value in given.items() if value is not None}
-    digest = library.import_folder(path, policy=policy, say=print, **changes)
-    m = library.manifest(digest)
-    say(f"{m.name} {m.version} is in the library: {digest[:12]}")
-    if library.vector(digest) is None:
-        say("to find it by what it can do: continuum layer reindex")
-
-
 @app.command()
 def export(
     layer: LayerArgument,
@@ -174,17 +129,17 @@ def export(
     home: HomeOption = None,
 ) -> None:
     """Write a layer to a folder that PEFT loads, or to a zip file."""
-    library = _library(home)
+    library = open_library(home)
     say(f"{layer} is in {library.export(library.resolve(layer), path)}")
 
 
 @app.command()
 def verify(home: HomeOption = None) -> None:
     """Read every byte again and compare it with its digest, manifest and signature."""
-    library = _library(home)
+    library = open_library(home)
     findings = library.verify()
     for finding in findings:
-        say(f"{finding.digest[:12]}: {finding.problem}: {finding.remedy}")
+        hint(f"{finding.digest[:12]}: {finding.problem}: {finding.remedy}")
     if findings:
         raise CommandError(f"{len(findings)} problems in {library.folder}: see the lines above")
     say(f"{len(library.find())} layers are sound")
@@ -199,10 +154,12 @@ def gc(
     home: HomeOption = None,
 ) -> None:
     """Delete layers that no persona, listing or pin uses and that a newer version replaced."""
-    library = _library(home)
-    keep = _used_digests(existing_home(home, "library"))
+    library = open_library(home)
+    from tui.jobs.removal import used_by
+
+    keep = used_by(existing_home(home, "library"))
     cleanup = library.gc(keep, keep_newest=not unused, dry_run=not yes)
-    _print_layers("removed" if yes else "would be removed", cleanup.layers)
+    _print_layers("removed" if yes else "would be removed", cleanup.layers, library)
     say(
         f"{len(cleanup.layers)} layers, {megabytes(cleanup.n_bytes)}; {cleanup.n_leftovers} "
         f"leftovers{'' if yes else '; add --yes to delete them'}"
@@ -224,49 +181,54 @@ def keygen(
 @app.command()
 def sign(
     layer: LayerArgument,
-    key: Annotated[Path, typer.Option(help="File that `continuum layer keygen` made.")],
+    key_file: Annotated[Path, typer.Option(help="What `continuum layer keygen FILE` made.")],
     home: HomeOption = None,
 ) -> None:
     """Sign a layer's manifest, which covers all its files."""
     from genome.shelf.signing import SigningKey
 
-    library = _library(home)
+    library = open_library(home)
     digest = library.resolve(layer)
-    say(f"{layer} is signed by {library.sign(digest, SigningKey.load(key)).creator}")
+    say(f"{layer} is signed by {library.sign(digest, SigningKey.load(key_file)).creator}")
 
 
 @app.command()
 def search(
     question: Annotated[str, typer.Argument(help="Plain words, or a question to be answered.")],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many to show.")] = 5,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 5,
     licence: Annotated[list[str] | None, typer.Option(help="Any of these licences.")] = None,
     max_kilobytes: Annotated[int | None, typer.Option(min=1)] = None,
-    max_price: Annotated[
-        float | None, typer.Option(min=0, help="In credits; only layers that are for sale.")
-    ] = None,
+    max_price: MaxPriceOption = None,
+    base: BaseOption = None,
     home: HomeOption = None,
 ) -> None:
     """Find the layers most able to answer a question."""
     from genome.shelf.search_shelf import NOTHING_CAN
 
-    library = _library(home)
+    library = open_library(home)
     among = None if max_price is None else _affordable(existing_home(home, "library"), max_price)
-    base = _base()
+    from tui.jobs.bases import fingerprint_of
+
+    wanted = None if base is None else fingerprint_of(existing_home(home, "library"), base)
     found = library.search(
-        question, encoder=library.encoder(base), base_model=base.fingerprint, licences=licence,
-        max_bytes=None if max_kilobytes is None else max_kilobytes * 1000, among=among, k=k,
+        question, encoder=library.encoder(_base()), base_model=wanted, licences=licence,
+        max_bytes=None if max_kilobytes is None else max_kilobytes * 1000, among=among, k=limit,
     )  # fmt: skip
     rows = [
         (f.manifest.name, f"{f.similarity:.3f}", f.manifest.niche, percent(f.manifest.accuracy),
-         percent(f.manifest.base_accuracy), f.manifest.description)
+         percent(f.manifest.base_accuracy), _base_name(library, library.base_of(f.digest)),
+         f.manifest.description)
         for f in found
     ]  # fmt: skip
     if not found:
-        say(f"{NOTHING_CAN}: no layer that can be searched meets these conditions")
+        hint(
+            f"{NOTHING_CAN}: no layer that can be searched meets these conditions; `continuum "
+            "layer reindex` examines those that were imported since"
+        )
         return
     if found[0].similarity < library.clear_match():
         say(f"{NOTHING_CAN}; the nearest ones:")
-    columns = ("name", "similarity", "niche", "accuracy", "base", "able to")
+    columns = ("name", "similarity", "niche", "accuracy", "base", "for base", "able to")
     print_table(f"layers for: {question}", columns, rows)
 
 
@@ -278,7 +240,7 @@ def advise(
     """Reuse a layer for a question, fork one, or mint a new one."""
     from genome.shelf.search_shelf import NOTHING_CAN
 
-    library = _library(home)
+    library = open_library(home)
     library.calibration()  # before the slow part
     base = _base()
     advice = library.advise(question, encoder=library.encoder(base), base_model=base.fingerprint)
@@ -311,6 +273,8 @@ def reindex(
             progress=lambda n, of: bar.update(task, completed=n, total=of),
         )  # fmt: skip
     say(f"{done.examined} layers examined, {done.described} known by description only")
+    for line in done.unbound:
+        hint(line)
     if done.calibration:
         c = done.calibration
         say(
@@ -327,22 +291,41 @@ def _base() -> BaseModel:
     return BaseModel.load(embedded_base_path())
 
 
-def _affordable(home: Path, credits: float) -> set[str]:
+def _affordable(home: Path, credits_: str) -> set[str]:
     """Layers for sale at that price or less."""
     from marketplace.market import Market
     from tui.cli.amounts import nanos_of
     from tui.cli.home import market_url
 
-    limit = nanos_of(credits)
+    limit = nanos_of(credits_)
     with Market.open(market_url(home), create=False) as market:
         return {x.digest for x in market.listings() if x.price_nanos <= limit}
 
 
-def _print_layers(title: str, rows: list[LayerRow] | tuple[LayerRow, ...]) -> None:
+def _base_name(library: Library, fingerprint: str) -> str:
+    """What a base is called in a table."""
+    known = {base.fingerprint: base.name for base in library.bases.all()}
+    if not fingerprint:
+        return "unbound"
+    # a home that lists no base yet has not looked which ones are here
+    return known.get(fingerprint, f"{fingerprint} (not here)" if known else fingerprint)
+
+
+def _base_text(library: Library, row: LayerRow) -> str:
+    name = _base_name(library, row.base_model)
+    if row.base_model and library.bases.find(row.base_model):
+        return f"{name} ({row.base_model})"
+    option = " --base FOLDER" if row.base_model else ""
+    return f"{name}; `continuum layer bind {row.digest[:12]}{option}` looks for it"
+
+
+def _print_layers(title: str, rows: Sequence[LayerRow], library: Library) -> None:
+    bases = {f: _base_name(library, f) for f in {row.base_model for row in rows}}
     lines = [
         (
             row.name,
             row.version,
+            bases[row.base_model],
             row.skill or "-",
             percent(row.accuracy),
             percent(row.base_accuracy),
@@ -351,20 +334,5 @@ def _print_layers(title: str, rows: list[LayerRow] | tuple[LayerRow, ...]) -> No
         )
         for row in rows
     ]
-    columns = ("name", "version", "niche", "accuracy", "base", "licence", "digest")
+    columns = ("name", "version", "for base", "niche", "accuracy", "base", "licence", "digest")
     print_table(title, columns, lines)
-
-
-def _used_digests(home: Path) -> set[str]:
-    """Layers of every persona and of every listing in the home's market."""
-    from persona.persona import PersonaStore
-    from tui.cli.home import market_url
-
-    personas = PersonaStore(home)
-    used = {digest for name in personas.names() for digest in personas.load(name).layers}
-    if (home / "market.db").exists():
-        from marketplace.market import Market
-
-        with Market.open(market_url(home), create=False) as market:
-            used |= {listing.digest for listing in market.listings()}
-    return used

@@ -13,12 +13,14 @@ from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
 from tui.cli.home import HomeOption, greet_old_homes, resolve_home
 from tui.cli.market.options import MarketOption
+from tui.cli.spelling import current_spelling
 from tui.printing import say
 
 app = typer.Typer(
     name="continuum",
     help="Evolve, compose and trade LoRA-specialised language models.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below, too
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -67,6 +69,7 @@ def _root(
 
 def main() -> None:
     """Entry point: any refusal becomes one line on stderr; exit code 1, or 2 for wrong words."""
+    sys.argv[1:] = current_spelling(sys.argv[1:])
     try:
         code = app(standalone_mode=False) or 0
         greet_old_homes()

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, existing_home
+from tui.cli.hints import hint
+from tui.cli.home import BaseOption, HomeOption, existing_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from genome.base_model import BaseModel
     from genome.library import Library
     from persona.persona import Persona
 
-app = typer.Typer(help="List personas, make one, ask one.", no_args_is_help=True)
+app = typer.Typer(help="List personas, make one, ask one, remove one.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The persona's name.")]
 
 
@@ -36,38 +35,41 @@ def list_personas(home: HomeOption = None) -> None:
 def ask(
     name: NameArgument,
     question: Annotated[str, typer.Argument(help='For example "sort: 4 2 9".')],
+    base: BaseOption = None,
     home: HomeOption = None,
 ) -> None:
     """Ask a persona one question."""
-    from genome.base_model import BaseModel
     from genome.library import Library
     from persona.engine import Engine
     from persona.persona import PersonaStore
-    from seeds.load import embedded_base_path
+    from tui.jobs.bases import load_base_of
     from tui.jobs.revocations import refuse_revoked
 
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)
     refuse_revoked(folder, persona.layers)
     quiet_libraries()
-    base = BaseModel.load(embedded_base_path())
+    model = load_base_of(folder, persona.base_model, base)
     library = Library.open(folder)
-    genome = persona.genome(library).on(base.fingerprint)
-    say(Engine(base).answer(genome, question))
-    _warn_if_unable(library, base, persona, question)
+    genome = persona.genome(library).on(model.fingerprint)
+    say(Engine(model).answer(genome, question))
+    _warn_if_unable(library, persona, question)
 
 
-def _warn_if_unable(library: Library, base: BaseModel, persona: Persona, question: str) -> None:
+def _warn_if_unable(library: Library, persona: Persona, question: str) -> None:
     """Say so where none of its layers is known to be good at such questions, by search's rule."""
     if not (persona.layers and library.encoder_id):
         return
-    found = library.search(question, encoder=library.encoder(base), among=persona.layers, k=1)
+    from tui.jobs.bases import load_base
+
+    encoder = library.encoder(load_base(library.bases.home))
+    found = library.search(question, encoder=encoder, among=persona.layers, k=1)
     if found and found[0].similarity < library.clear_match():
-        say(
+        note = (
             f"note: {persona.name} is not known to be good at this ({found[0].similarity:.2f}, "
-            f"sure from {library.clear_match():.2f}): `continuum layer search` finds who is",
-            err=True,
+            f"sure from {library.clear_match():.2f}): `continuum layer search QUESTION` finds who"
         )
+        hint(note, err=True)
 
 
 @app.command()
@@ -84,19 +86,25 @@ def create(
     """Make a persona from layers of the library."""
     from genome.library import Library
     from persona.persona import Persona, PersonaStore
+    from tui.jobs.binding import base_needed
     from tui.jobs.revocations import refuse_revoked
 
     folder = existing_home(home, "library")
     library = Library.open(folder)
     digests = tuple(library.resolve(layer) for layer in layers)
     refuse_revoked(folder, digests)
-    base_model = library.manifest(digests[0]).base_model
-    if not base_model:
-        raise OptionError(
-            f"layer {layers[0]!r} does not say which base model it was trained for: import it "
-            "again with --base"
-        )
-    persona = Persona(name, base_model, digests, "helper with " + ", ".join(layers))
+    quiet_libraries()
+    bases = [base_needed(folder, library, digest) for digest in digests]
+    persona = Persona(name, bases[0], digests, "helper with " + ", ".join(layers))
     persona.genome(library)
     PersonaStore(folder).create(persona)
-    say(f"{name} is ready: continuum persona ask {name} QUESTION")
+    hint(f"{name} is ready: `continuum persona ask {name} QUESTION`")
+
+
+@app.command()
+def remove(name: NameArgument, home: HomeOption = None) -> None:
+    """Delete a persona; its layers stay in the library."""
+    from persona.persona import PersonaStore
+
+    PersonaStore(existing_home(home, "personas")).remove(name)
+    say(f"{name} is removed")

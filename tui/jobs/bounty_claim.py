@@ -23,7 +23,7 @@ def claim_bounty(
     listing: str,
     by: str,
     key: str,
-    base: Path | None = None,
+    base: str | Path | None = None,
     layers: Path | None = None,
 ) -> BountyView:
     """Sit the exam that the bounty names, unless `by` sells the layer, and ask for the reward.
@@ -31,7 +31,7 @@ def claim_bounty(
     The questions are fresh; where `by` has sat such an exam before, that one counts.
 
     Args:
-        base: Folder of the base model; None = the embedded one.
+        base: Name, fingerprint or folder of the base model; None = the listing's.
         layers: Where a service keeps its layers; None = the home's own service.
 
     Raises:

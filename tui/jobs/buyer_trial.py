@@ -22,7 +22,6 @@ from academy.evolution.fitting import check_fit
 from academy.exam import sit_exam
 from academy.skills import skill_named, unique_questions
 from academy.sources.jsonl import JsonlSource
-from genome.base_model import BaseModel
 from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer
@@ -31,8 +30,9 @@ from marketplace.client.remote import RemoteMarket
 from marketplace.errors import TrialError
 from marketplace.protocol import MarketLike
 from marketplace.trading.trial import TrialView
-from seeds.load import embedded_base_path
+from tui.jobs.bases import load_base_of
 from tui.jobs.delivery import shelve
+from tui.jobs.revocations import note_origin
 
 
 def run_trial(
@@ -44,7 +44,7 @@ def run_trial(
     questions: str,
     n_questions: int,
     min_gain: int,
-    base: Path | None,
+    base: str | Path | None,
     key: str,
     agree: Callable[[TrialView], bool] = lambda measured: True,
 ) -> TrialView:
@@ -52,13 +52,14 @@ def run_trial(
 
     Args:
         questions: A built-in skill, or the path of a JSONL challenge set.
-        base: Folder of the base model; None = the embedded one.
+        base: Name, fingerprint or folder of the base model; None = the listing's.
         key: Repeating it continues the same trial.
         agree: Asked before a layer that helps enough is paid for; on no the trial stays open,
             as measured, and the same call may buy until it ends.
 
     Raises:
-        BaseModelMismatchError: The layer is for another base model; nothing was held.
+        BaseModelMismatchError, UnknownBaseError: The layer is for another base model than that
+            given, or for one that is not known here; nothing was held.
         ChallengeSetError: The questions cannot be read.
         TooLongError: The base has no positions for one of them; nothing was held.
         TrialError: The buyer tried the layer before, on other questions.
@@ -66,7 +67,7 @@ def run_trial(
     """
     listing = market.listing(name)
     sheet = own_sheet(questions, n_questions, key)
-    model = BaseModel.load(embedded_base_path() if base is None else base)
+    model = load_base_of(home, listing.base_model, base)
     if listing.base_model != model.fingerprint:
         raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
     check_fit(model, sheet)
@@ -95,6 +96,7 @@ def run_trial(
             key=f"{key}-result",
         )  # fmt: skip
         if settled.state == "passed" and isinstance(market, RemoteMarket):
+            note_origin(home, listing.digest, market)
             shelve(Library.open(home), path, listing)
     return settled
 

@@ -26,7 +26,7 @@ from academy.skills import SKILL_NAMES
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.files import write_json
-from seeds.load import embedded_base_path
+from tui.jobs.bases import load_base
 from tui.jobs.comparison import compare
 from tui.jobs.market import sell_champions
 from tui.jobs.pace import Pace
@@ -53,7 +53,7 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
             show.note(f"{settings.out} holds this run, finished: nothing to do")
             return folder.read(summary_path)
         torch.set_num_threads(THREADS)
-        base = BaseModel.load(settings.base_path or embedded_base_path())
+        base = load_base(settings.out, settings.base_path or None)
         summary = _Demo(settings, show, folder, base).run()
         write_json(summary_path, summary)
         folder.write_status(

@@ -36,7 +36,7 @@ from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Library, Manifest, Receipt
 from persona.persona import Persona, PersonaStore, numbered
-from seeds.load import embedded_base_path
+from tui.jobs.bases import load_base
 from tui.jobs.demand import wanted
 from tui.jobs.proposals import proposed_layers
 from tui.jobs.run_kind import SECTIONS, demo_command, is_evolution
@@ -59,7 +59,7 @@ def run_evolution(
         AcademyError, GenomeError, OSError: With one line to show.
     """
     torch.set_num_threads(config.run.threads)
-    base = BaseModel.load(config.run.base or embedded_base_path())
+    base = load_base(home, config.run.base or None)
     source = checked(open_source(config.run.source))
     check_settings(config, base, source)
     evaluator = make_evaluator(base) if make_evaluator else LocalEvaluator(base)
@@ -94,7 +94,9 @@ def saved_config(home: Path) -> RunConfig:
     if not path.exists() and states.exists():
         return states.config()
     if not path.exists():
-        raise RunMismatchError(f"there is no run in {home}: start one with `continuum academy run`")
+        raise RunMismatchError(
+            f"there is no run in {home}: start one with `continuum academy run standard`"
+        )
     data = folder.read(path)
     if not is_evolution(data):
         raise RunMismatchError(

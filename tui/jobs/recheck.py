@@ -17,7 +17,6 @@ from pathlib import Path
 
 from academy.evaluator import LocalEvaluator
 from academy.exam import sit_exam
-from genome.base_model import BaseModel
 from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer
@@ -28,7 +27,7 @@ from marketplace.errors import ReceiptNotFoundError
 from marketplace.protocol import MarketLike
 from marketplace.receipt import ReceiptView, RecheckView
 from marketplace.wire import WHOLE_IN_JSON
-from seeds.load import embedded_base_path
+from tui.jobs.bases import load_base_of
 from tui.jobs.buyer_trial import sheet_digest
 from tui.jobs.delivery import SERVED_LAYERS, served_layer
 from tui.jobs.standard_exam import sheet_of
@@ -43,7 +42,7 @@ def recheck_listing(
     key: str,
     receipt: int | None = None,
     fresh: bool = False,
-    base: Path | None = None,
+    base: str | Path | None = None,
     layers: Path | None = None,
 ) -> RecheckView:
     """Sit a listing's stated exam again and file what came out.
@@ -53,20 +52,20 @@ def recheck_listing(
         key: Once per key; of a fresh one it also draws the questions, so let nobody guess it.
         receipt: Its number; None = the headline of the newest version.
         fresh: Ask other questions of the same exam.
-        base: Folder of the base model; None = the embedded one.
+        base: Name, fingerprint or folder of the base model; None = the listing's.
         layers: Where a service keeps its layers; None = the home's own service.
 
     Raises:
         ReceiptNotFoundError: The listing has no such receipt.
         ReceiptError: The exam is none that this program has.
-        BaseModelMismatchError: The layer is for another base model.
+        BaseModelMismatchError, UnknownBaseError: The layer is for another base model.
         MarketError: The market refuses the re-run.
     """
     claimed = _receipt(market, name, receipt)
     seed = _seed(key) if fresh else None
     sheet = sheet_of(claimed, seed)
     listing = market.listing(name)
-    model = BaseModel.load(embedded_base_path() if base is None else base)
+    model = load_base_of(home, listing.base_model, base)
     if listing.base_model != model.fingerprint:
         raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
     if not isinstance(market, RemoteMarket) and by not in HOUSE:

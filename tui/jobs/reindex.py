@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,15 @@ from academy.evaluator import LocalEvaluator
 from academy.routing import ability_vectors, calibrate_advice
 from genome.base_model import BaseModel
 from genome.embedding import Encoder, layer_vector, searchable_text
-from genome.errors import GenomeError
+from genome.errors import GenomeError, LibraryError
 from genome.genome import Genome
+from genome.known_bases import KnownBases
 from genome.library import Library
 from genome.search.advice import Calibration
 from genome.search.sentence_encoder import SentenceEncoder
 from genome.shelf.layer_rows import LayerRow
-from seeds.load import embedded_base_path
+from tui.jobs.bases import load_base, load_base_of
+from tui.jobs.binding import base_needed
 from tui.jobs.specialists import fit_encoder
 
 QUESTIONS = 40
@@ -33,8 +36,10 @@ class Reindexed:
 
     examined: int
     described: int
-    """Layers of other bases, or that do not fit this one: found by their description only."""
+    """Layers that no base known here can run: found by their description only."""
     calibration: Calibration | None
+    unbound: tuple[str, ...] = ()
+    """A line for each of those, with the command that binds it."""
 
 
 def reindex(
@@ -44,7 +49,7 @@ def reindex(
     sentences: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Reindexed:
-    """Give every layer a search vector.
+    """Give every layer a search vector; unbound ones are bound if they fit a known base.
 
     Args:
         everything: Also those that have one.
@@ -55,13 +60,15 @@ def reindex(
         LibraryError: The encoder cannot be loaded.
     """
     library = Library.open(home)
-    base = BaseModel.load(embedded_base_path())
+    base = load_base(home)
     encoder = _encoder(library, base, sentences)
+    notes = _bind(home, library)
     rows = [r for r in library.find() if everything or library.vector(r.digest) is None]
     evaluator, examined = LocalEvaluator(base), 0
-    for start in range(0, len(rows), AT_ONCE):
+    for start, (fingerprint, some) in _groups(rows):
         progress(start, len(rows))
-        some = rows[start : start + AT_ONCE]
+        if fingerprint != evaluator.base.fingerprint:
+            evaluator = LocalEvaluator(_base_of(home, fingerprint, base, notes))
         fitting = _genomes(library, evaluator, some)
         vectors = _vectors(evaluator, encoder, some, fitting)
         for row, vector in zip(some, vectors, strict=True):
@@ -69,7 +76,44 @@ def reindex(
             library.set_vector(row.digest, vector, n_results=n_results)
         examined += len(fitting)
     progress(len(rows), len(rows))
-    return Reindexed(examined, len(rows) - examined, _calibrate(library, base, encoder))
+    calibration = _calibrate(library, base, encoder)
+    return Reindexed(examined, len(rows) - examined, calibration, tuple(notes))
+
+
+def _bind(home: Path, library: Library) -> list[str]:
+    """Bind what fits a base that is known by now; a line for each layer that fits none."""
+    known = {base.fingerprint for base in library.bases.all()}
+    notes = []
+    for row in library.find():
+        if row.base_model not in known:
+            try:
+                base_needed(home, library, row.digest)
+            except GenomeError as error:
+                notes.append(str(error))
+    return notes
+
+
+def _groups(rows: Sequence[LayerRow]) -> Iterator[tuple[int, tuple[str, list[LayerRow]]]]:
+    """Number of rows before, base, and rows of that base, at most so many at once."""
+    start = 0
+    by_base = sorted(rows, key=lambda row: row.base_model)
+    for fingerprint, group in itertools.groupby(by_base, key=lambda row: row.base_model):
+        held = list(group)
+        for first in range(0, len(held), AT_ONCE):
+            some = held[first : first + AT_ONCE]
+            yield start, (fingerprint, some)
+            start += len(some)
+
+
+def _base_of(home: Path, fingerprint: str, embedded: BaseModel, notes: list[str]) -> BaseModel:
+    """The base to examine layers on; the embedded one for those that none here can run."""
+    if fingerprint not in {b.fingerprint for b in KnownBases(home).all()}:
+        return embedded
+    try:
+        return load_base_of(home, fingerprint)
+    except GenomeError as error:
+        notes.append(str(error))
+        return embedded
 
 
 def _encoder(library: Library, base: BaseModel, sentences: Path | None) -> Encoder:
@@ -77,7 +121,13 @@ def _encoder(library: Library, base: BaseModel, sentences: Path | None) -> Encod
         library.save_encoder(SentenceEncoder(sentences))
     elif not library.encoder_id:
         library.save_encoder(fit_encoder(base, seed=0))
-    return library.encoder(base)
+    try:
+        return library.encoder(base)
+    except LibraryError:
+        if library.has_sentences:  # another model has to be named
+            raise
+        library.save_encoder(fit_encoder(base, seed=0))  # in place of a damaged one
+        return library.encoder(base)
 
 
 def _genomes(
@@ -87,11 +137,11 @@ def _genomes(
     genomes = {}
     for row in rows:
         try:
-            layer = library.get(row.digest).bound_to(evaluator.base.fingerprint)
-            evaluator.check(Genome.of(layer))
+            genome = Genome.of(library.get(row.digest)).on(evaluator.base.fingerprint)
+            evaluator.check(genome)
         except GenomeError:
             continue
-        genomes[row.digest] = Genome.of(layer)
+        genomes[row.digest] = genome
     return genomes
 
 

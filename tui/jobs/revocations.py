@@ -100,6 +100,11 @@ def note_origin(home: Path, digest: str, market: MarketLike) -> None:
     write_json(home / ORIGINS, known)
 
 
+def origins_of(home: Path, digest: str) -> list[str]:
+    """Addresses of the services that a layer came from."""
+    return [market for market in _read(home / ORIGINS).get(digest, ()) if market != DATABASE]
+
+
 def refuse_revoked(home: Path, digests: Iterable[str], *, market: MarketLike | None = None) -> None:
     """Let layers be used, unless a market that one came from, or the home's own, revoked it.
 

@@ -28,4 +28,4 @@ def demo_command(folder: RunFolder) -> str:
         f"--{key} {known[key]}" for key in ("seed", "personas", "interactions") if key in known
     ]
     tiny = ["--tiny"] if known.get("tiny") else []
-    return f"`continuum demo {' '.join([*words, *tiny])} --out {folder.home}`"
+    return f"`{' '.join(['continuum', 'demo', *words, *tiny, '--home', str(folder.home)])}`"

@@ -54,7 +54,10 @@ class MarketScreen(View):
     def empty_text(self) -> str:
         """A market without listings is another thing than no market."""
         if self.market is not None and self.market.exists:
-            return "nothing is for sale here yet: `continuum market publish` lists a layer"
+            return (
+                "nothing is for sale here yet: `continuum market publish LAYER --name NAME --skill "
+                "SKILL` lists a layer"
+            )
         return "no market here yet: `continuum demo` evolves layers and lists them"
 
     def nothing_to_show(self) -> bool:

@@ -90,7 +90,7 @@ def test_bundles_bounties_and_compute(home: Path) -> None:
     assert "both" in ok(home, "bundle", "list")
     assert "bob bought" in ok(home, "bundle", "buy", "both", "-a", "bob")
     assert "bounty" in ok(
-        home, "bounty", "post", "sorting", "--reward", 3, "--base-model", "tiny-llama",
+        home, "bounty", "post", "sorting", "--reward", 3, "--base", "tiny-llama",
         "--accuracy", 0.9, "-a", "bob",
     )  # fmt: skip
     number = ok(home, "bounty", "list").splitlines()[2].split()[0]
@@ -212,7 +212,7 @@ def test_demand_is_written_as_the_academy_reads_it(home: Path, tmp_path: Path) -
     """Shares per skill; the Academy's own reader accepts the file."""
     skill = SKILL_NAMES[0]
     ok(
-        home, "bounty", "post", skill, "--reward", 1, "--base-model", "x", "--accuracy", 0.5,
+        home, "bounty", "post", skill, "--reward", 1, "--base", "x", "--accuracy", 0.5,
         "-a", "bob",
     )  # fmt: skip
     ok(home, "search", "--skill", "cooking", "-a", "bob")
@@ -295,7 +295,7 @@ def test_what_was_revoked_is_said_and_used_no_more(home: Path) -> None:
         (("fund", "a lot", "--key", "k"), "not a lot: write it"),
         (("review", "sorter", "--good", "1", "-a", "bob"), "sorter"),
         (("subscribe", "1e8", "-a", "bob"), "credits"),
-        (("bounty", "post", "x", "--reward", "1", "--base-model", "b", "--accuracy", "2"), "0.9"),
+        (("bounty", "post", "x", "--reward", "1", "--base", "b", "--accuracy", "2"), "0.9"),
         (("bundle", "create", "b", "sorter", "--discount", "1"), "--discount"),
         (("mandate", "open", "x", "--cap", "1", "-a", "bob/y"), "mandate"),
         (("mandate", "key", "x", "-a", "bob", "--public", "00"), "--proof belong together"),

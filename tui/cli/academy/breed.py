@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.academy.entrants import BaseOption, check_count, load_entrant, load_evaluator
+from tui.cli.academy.entrants import check_count, load_entrant, load_evaluator
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.tables import percent, print_table
 from tui.printing import say
 
@@ -17,24 +17,24 @@ def breed(
     parents: Annotated[list[str], typer.Argument(help="Two or more personas.")],
     traits: Annotated[str, typer.Option(help='For example "sort from ada, reverse from bob".')],
     name: Annotated[str, typer.Option(help="The child's name.")],
-    questions: Annotated[int, typer.Option(help="Select questions per trait.")] = 100,
+    items: Annotated[int, typer.Option(help="Select questions per trait.")] = 100,
     source: Annotated[str, typer.Option(help="Where the questions come from.")] = "builtin",
     seed: Annotated[int, typer.Option(min=0)] = 1,
     base: BaseOption = None,
     home: HomeOption = None,
 ) -> None:
     """Make children of chosen parents for chosen traits, compare them, keep the best."""
-    check_count("--questions", questions, most=2000)
+    check_count("--items", items, most=2000)
     if len(set(parents)) < 2:
         raise OptionError("breeding takes two or more different parents: name them all")
     from academy.sources.source import open_source
     from tui.jobs.breed import breed as make
 
-    evaluator = load_evaluator(base)
+    evaluator = load_evaluator(base, home, parents)
     entrants = [load_entrant(parent, home, evaluator) for parent in parents]
     bred = make(
         evaluator, open_source(source), [(e.name, e.genome) for e in entrants], traits,
-        n_questions=questions, home=resolve_home(home), name=name, seed=seed,
+        n_questions=items, home=resolve_home(home), name=name, seed=seed,
     )  # fmt: skip
     print_table(
         f"children beside {', '.join(parents)}",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
+from persona.persona import PersonaStore
 from tui.cli.errors import OptionError
-from tui.cli.home import existing_home
+from tui.cli.home import existing_home, resolve_home
 from tui.cli.quiet import quiet_libraries
 
 if TYPE_CHECKING:
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from genome.genome import Genome
 
 BASE_NAME = "base"
-BaseOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--base", help="Folder of the base model.", show_default="the one that ships with Continuum"
-    ),
-]
 
 
 @dataclass(frozen=True)
@@ -37,14 +31,23 @@ class Entrant:
     """Skills that receipts of its layers are about."""
 
 
-def load_evaluator(base: Path | None) -> LocalEvaluator:
-    """An evaluator on the embedded base model, or on the one in a folder."""
+def load_evaluator(base: str | None, home: Path | None, names: Sequence[str]) -> LocalEvaluator:
+    """An evaluator on the base that was chosen, else on the one that the first persona runs on.
+
+    Args:
+        names: As `load_entrant` takes them.
+    """
     from academy.evaluator import LocalEvaluator
-    from genome.base_model import BaseModel
-    from seeds.load import embedded_base_path
+    from tui.jobs.bases import load_base, load_base_of
 
     quiet_libraries()
-    return LocalEvaluator(BaseModel.load(embedded_base_path() if base is None else base))
+    folder = resolve_home(home)
+    if base is None:
+        for name in names:
+            if name != BASE_NAME and not _is_path(name):
+                persona = PersonaStore(existing_home(home, "personas")).load(name)
+                return LocalEvaluator(load_base_of(folder, persona.base_model))
+    return LocalEvaluator(load_base(folder, base))
 
 
 def load_entrant(name: str, home: Path | None, evaluator: LocalEvaluator) -> Entrant:
@@ -96,7 +99,6 @@ def _layer_folder(path: str, base: BaseModel) -> Entrant:
 
 def _persona(name: str, home: Path | None, base: BaseModel) -> Entrant:
     from genome.library import Library
-    from persona.persona import PersonaStore
 
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)

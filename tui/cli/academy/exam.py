@@ -10,7 +10,6 @@ import typer
 
 from tui.cli.academy.entrants import (
     BASE_NAME,
-    BaseOption,
     Entrant,
     check_count,
     load_entrant,
@@ -23,7 +22,7 @@ from tui.cli.academy.questions import (
     source_of_skills,
 )
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption
+from tui.cli.home import BaseOption, HomeOption
 from tui.cli.tables import percent, print_table
 from tui.printing import say
 
@@ -84,7 +83,7 @@ def exam(
     if opened or names:
         opened = opened or source_of_skills(names, home)
         check_skills(opened, names)
-    evaluator = load_evaluator(base)
+    evaluator = load_evaluator(base, home, (persona,))
     entrants = [load_entrant(name, home, evaluator) for name in (persona, BASE_NAME)]
     if not names and not every:
         names = _of_receipts(entrants[0])

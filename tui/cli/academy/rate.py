@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from tui.cli.academy.entrants import BaseOption, load_entrant, load_evaluator
+from tui.cli.academy.entrants import load_entrant, load_evaluator
 from tui.cli.academy.judging import print_judgement
 from tui.cli.academy.questions import SOURCE_HELP
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.tables import percent, print_table
 from tui.printing import say
 
@@ -36,7 +36,9 @@ LONGEST_ANSWER = 64
 def rate(
     one: Annotated[str, typer.Argument(metavar="A", help="A persona, a layer folder, or base.")],
     other: Annotated[str, typer.Argument(metavar="B", help="What to compare it with.")],
-    questions: Annotated[int, typer.Option("--questions", "-n", min=1, max=1000)] = 10,
+    items: Annotated[
+        int, typer.Option("--items", "-n", min=1, max=1000, help="Questions to compare.")
+    ] = 10,
     source: Annotated[str, typer.Option(help=SOURCE_HELP)] = "builtin",
     judge: Annotated[
         str | None,
@@ -63,8 +65,8 @@ def rate(
     path = resolve_home(home) / "academy" / "ratings.jsonl"
     rng = np.random.default_rng(seed)
     done = set() if judge else rated_questions(read_ratings(path), one, other)
-    asked = _questions(source, questions * LOOKED_AT, done, rng)
-    evaluator = load_evaluator(base)
+    asked = _questions(source, items * LOOKED_AT, done, rng)
+    evaluator = load_evaluator(base, home, (one, other))
     genomes = [load_entrant(name, home, evaluator).genome for name in (one, other)]
     arbiter = load_entrant(judge, home, evaluator) if judge else None
     if arbiter and arbiter.genome.digest in [genome.digest for genome in genomes]:
@@ -74,9 +76,9 @@ def rate(
     if not differ:
         say(f"{one} and {other} answer all of {len(asked)} questions alike: nothing to rate")
     if arbiter is not None:
-        print_judgement(evaluator, arbiter, (one, other), differ[:questions])
+        print_judgement(evaluator, arbiter, (one, other), differ[:items])
         return
-    for rating in _ratings(differ[:questions], (one, other), rng):
+    for rating in _ratings(differ[:items], (one, other), rng):
         append_rating(path, rating)
     _print_ratings(read_ratings(path), one, other)
 

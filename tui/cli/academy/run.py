@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.hints import hint
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent, print_facts, print_table
 from tui.printing import say
@@ -31,10 +32,10 @@ RayOption = Annotated[
 
 def run(
     config: Annotated[str, typer.Argument(help="A TOML file, or a preset: smoke, standard, ...")],
-    out: HomeOption = None,
+    home: HomeOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the file's.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Budget instead of the file's.")] = None,
-    base: Annotated[str | None, typer.Option(help="Base model folder or hub id.")] = None,
+    base: BaseOption = None,
     source: Annotated[
         str | None, typer.Option(help="builtin, jsonl:PATH, reasoning-gym:NAMES, a plug-in.")
     ] = None,
@@ -43,15 +44,18 @@ def run(
     """Evolve a population until its budget is spent; the same command resumes it."""
     from academy.evolution.config_file import load_config
     from academy.evolution.inputs import located
+    from genome.known_bases import KnownBases
 
-    settings = load_config(config)
+    where, settings = resolve_home(home), load_config(config)
+    if base is not None and (known := KnownBases(where).find(base)):
+        base = known.path
     changes: dict[str, Any] = {
         key: value
         for key, value in (("seed", seed), ("tokens", tokens), ("base", base), ("source", source))
         if value is not None
     }
     settings = settings.with_(run=changes)
-    _evolve(located(settings), resolve_home(out), ray)
+    _evolve(located(settings), where, ray)
 
 
 def resume(home: HomeOption = None, ray: RayOption = None) -> None:
@@ -68,7 +72,9 @@ def status(home: HomeOption = None) -> None:
 
     folder = RunFolder(resolve_home(home))
     if not folder.has_begun():
-        raise OptionError(f"there is no run in {folder.home}: start one with `academy run`")
+        raise OptionError(
+            f"there is no run in {folder.home}: start one with `continuum academy run standard`"
+        )
     facts, generations = folder.status(), folder.generations()
     last = generations[-1] if generations else {}
     species, failures = last.get("species"), last.get("failures")
@@ -146,7 +152,7 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
         else:
             facts = _on_ray(settings, home, ray)
     except KeyboardInterrupt:
-        say("stopped; `continuum academy resume` goes on from here", err=True)
+        hint("stopped; `continuum academy resume` goes on from here", err=True)
         raise typer.Exit(130) from None
     print_table(
         f"{facts['generations']} generations, {facts['tokens']:,} token-equivalents, "

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui.cli.academy.entrants import (
-    BaseOption,
     Entrant,
     check_count,
     load_entrant,
     load_evaluator,
 )
 from tui.cli.academy.questions import SOURCE_HELP, check_skills, print_one_answer
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
 from tui.printing import say
 
@@ -78,7 +77,7 @@ def trial(
     named = tuple(dict.fromkeys(skills or ()))
     opened = open_source(source)
     check_skills(opened, named)
-    evaluator = load_evaluator(base)
+    evaluator = load_evaluator(base, home, (a, b))
     terms = _Terms(FittingSource(opened, evaluator.base), items, online, max(1, len(named)))
     one, other = (load_entrant(name, home, evaluator) for name in (a, b))
     if one.genome.digest == other.genome.digest:

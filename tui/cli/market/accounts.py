@@ -25,7 +25,7 @@ def open_account(
         str | None, typer.Option(help="On a database: the key of the account's owner elsewhere.")
     ] = None,
     proof: Annotated[
-        str | None, typer.Option(help="What the owner's `market open` printed beside the key.")
+        str | None, typer.Option(help="What `continuum market open NAME` printed for its owner.")
     ] = None,
     home: HomeOption = None,
     market: MarketOption = None,

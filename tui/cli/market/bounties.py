@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.academy.entrants import BaseOption
 from tui.cli.amounts import nanos_of
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, RequiredBaseOption, resolve_home
 from tui.cli.market.options import (
     AccountOption,
     KeyOption,
@@ -32,9 +31,9 @@ def post(
     reward: Annotated[
         str, typer.Option(metavar="CREDITS", help="Held until it is earned or expires.")
     ],
-    base_model: Annotated[str, typer.Option(help="Fingerprint of the base model.")],
+    base: RequiredBaseOption,
     accuracy: Annotated[float, typer.Option(help="Share of right answers, such as 0.9.")],
-    questions: Annotated[int, typer.Option(min=1, help="At least so many questions.")] = 100,
+    items: Annotated[int, typer.Option(min=1, help="At least so many questions.")] = 100,
     exam: Annotated[str, typer.Option(help="Which exam decides.")] = "standard",
     days: Annotated[int, typer.Option(min=1)] = 30,
     account: AccountOption = "me",
@@ -45,16 +44,19 @@ def post(
     """Put up a reward."""
     if not 0 < accuracy <= 1:
         raise OptionError(f"--accuracy is {accuracy}: use a share from 0 to 1, such as 0.9")
+    from tui.jobs.bases import fingerprint_of
+
+    folder = resolve_home(home)
     reward_nanos = nanos_of(reward)
     with open_market(home, market, account) as place:
         bounty = place.bounty_post(
-            sponsor=account, skill=skill, base_model=base_model, exam=exam,
-            min_questions=questions, min_accuracy_parts=round(accuracy * PARTS),
+            sponsor=account, skill=skill, base_model=fingerprint_of(folder, base), exam=exam,
+            min_questions=items, min_accuracy_parts=round(accuracy * PARTS),
             reward_nanos=reward_nanos, days=days, key=key_or_new(key, "bounty"),
         )  # fmt: skip
     say(
         f"bounty {bounty.bounty}: {credit_text(bounty.reward_nanos)} credits for a layer right on"
-        f" {percent(accuracy)} of {questions} {skill} questions"
+        f" {percent(accuracy)} of {items} {skill} questions"
     )
 
 

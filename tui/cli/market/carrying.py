@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tui.cli.hints import hint
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.market.moments import moment
 from tui.cli.market.options import AccountOption, MarketOption, NameArgument
@@ -33,7 +34,7 @@ def fetch(
 
     with open_market(home, market, account) as place:
         if carry(place, resolve_home(home), name, place.listing(name).digest):
-            say(_usage(name))
+            hint(_usage(name))
         else:
             say(f"{name} is in the library already")
 
@@ -66,9 +67,11 @@ def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
 
     if not carry(place, resolve_home(home), name, digest):
         return False
-    say(_usage(name))
+    hint(_usage(name))
     return True
 
 
 def _usage(name: str) -> str:
-    return f"its files are in the library; to use it: continuum persona create NAME --layer {name}"
+    return (
+        f"its files are in the library; to use it: `continuum persona create NAME --layer {name}`"
+    )

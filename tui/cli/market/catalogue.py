@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui.cli.amounts import nanos_of
-from tui.cli.home import HomeOption
+from tui.cli.hints import hint
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.market.moments import exact, moment
 from tui.cli.market.options import MarketOption, MaxPriceOption, NameArgument
 from tui.cli.market.place import open_market, speaker
@@ -30,13 +31,16 @@ def list_listings(
         found = list(place.listings(limit=limit + 1))
     _print_listings("for sale", found[:limit])
     if len(found) > limit:
-        say(f"these are the first {limit}: find others with `market search`, or raise --limit")
+        hint(
+            f"these are the first {limit}: find others with `continuum market search`, or raise "
+            "--limit"
+        )
 
 
 def search(
     words: Annotated[str, typer.Argument(help="Words that name, niche, tags or text hold.")] = "",
     skill: Annotated[str | None, typer.Option(help="Niche, exactly.")] = None,
-    base_model: Annotated[str | None, typer.Option(help="Fingerprint of the base model.")] = None,
+    base: BaseOption = None,
     licence: Annotated[list[str] | None, typer.Option(help="Any of these.")] = None,
     commercial: Annotated[
         bool, typer.Option("--commercial", help="Only what may be used commercially.")
@@ -62,7 +66,9 @@ def search(
     """Find layers; what nobody offers is noted as demand, without your words."""
     from marketplace.errors import AccountNotFoundError
     from marketplace.wanted import Wanted
+    from tui.jobs.bases import fingerprint_of
 
+    base_model = None if base is None else fingerprint_of(resolve_home(home), base)
     wanted = Wanted(
         base_model=base_model, niche=skill, owner=owner, licences=tuple(licence or ()),
         commercial=commercial, tags=tuple(tag or ()), min_reputation=min_reputation,
@@ -74,7 +80,10 @@ def search(
             with suppress(AccountNotFoundError):  # of another market, where it means nothing
                 place.record_miss(account=account, skill=skill)
     if not page.listings:
-        say("nothing for sale fits; `continuum market bounty post` says what you would pay for")
+        hint(
+            "nothing for sale fits; `continuum market bounty post SKILL --base BASE --accuracy 0.9 "
+            "--reward CREDITS` says what you would pay for"
+        )
         return
     more = f" of {page.total}" if page.total > len(page.listings) else ""
     _print_listings(f"{len(page.listings)}{more} found", page.listings)

@@ -17,7 +17,7 @@ def cycle(
     epochs: Annotated[int, typer.Option(help="Market epochs.")] = 12,
     shift: Annotated[int, typer.Option(help="First epoch with the other demand mix.")] = 6,
     tokens: Annotated[int, typer.Option(help="Most token-equivalents of an epoch.")] = 300_000,
-    questions: Annotated[int, typer.Option(help="Customers' questions in an epoch.")] = 240,
+    items: Annotated[int, typer.Option(help="Customers' questions in an epoch.")] = 240,
     swapped: Annotated[bool, typer.Option(help="The two demand mixes in the other order.")] = False,
     seed: int = 1,
 ) -> None:
@@ -26,7 +26,7 @@ def cycle(
     from tui.jobs.cycle.scenario import CycleSettings
 
     settings = CycleSettings(
-        epochs=epochs, shift=shift, tokens=tokens, questions=questions, swapped=swapped, seed=seed
+        epochs=epochs, shift=shift, tokens=tokens, questions=items, swapped=swapped, seed=seed
     )
     quiet_libraries()
     found = run_cycle(settings, out, print)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.academy.entrants import BaseOption
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.market.options import (
     AccountOption,
     KeyOption,

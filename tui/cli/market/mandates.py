@@ -111,13 +111,13 @@ def key(
     name: NameArgument,
     public: PublicOption = None,
     proof: Annotated[
-        str | None, typer.Option(help="What `mandate ask` printed beside the public key.")
+        str | None, typer.Option(help="What `continuum market mandate ask NAME` printed.")
     ] = None,
     account: AccountOption = "me",
     home: HomeOption = None,
     market: MarketOption = None,
 ) -> None:
-    """Let a mandate sign for itself, by a key made here or with `mandate ask` elsewhere."""
+    """Let a mandate sign for itself, by a key made here or by `mandate ask` elsewhere."""
     if (public is None) != (proof is None):
         raise OptionError("--public and --proof belong together: give both, or neither")
     full = f"{account}/{name}"
@@ -143,8 +143,8 @@ def ask(
     made = key_store(home).create(name)
     say(f"the key of {name} is here; now {owner} types:")
     say(
-        f"continuum market mandate key {short} --account {owner} --public {made.public}"
-        f" --proof {prove_key(made.private, name)}"
+        f"`continuum market mandate key {short} --account {owner} --public {made.public}"
+        f" --proof {prove_key(made.private, name)}`"
     )
 
 

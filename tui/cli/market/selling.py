@@ -10,6 +10,7 @@ import typer
 
 from tui.cli.amounts import nanos_of
 from tui.cli.errors import OptionError
+from tui.cli.hints import hint
 from tui.cli.home import HomeOption, existing_home, resolve_home
 from tui.cli.market.moments import exact
 from tui.cli.market.options import (
@@ -127,7 +128,7 @@ def withdraw(
     """Sell your listing no more; who bought it keeps it."""
     with open_market(home, market, account) as place:
         place.withdraw(listing=name, by=account, reason=reason, key=key_or_new(key, "withdraw"))
-    say(f"{name} is no longer for sale; `continuum market relist {name}` puts it back")
+    hint(f"{name} is no longer for sale; `continuum market relist {name}` puts it back")
 
 
 def relist(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.academy.entrants import BaseOption
-from tui.cli.home import HomeOption, existing_home, resolve_home
+from tui.cli.home import BaseOption, HomeOption, existing_home, resolve_home
 from tui.cli.market.moments import exact, moment
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, NameArgument
 from tui.cli.market.place import open_market
