@@ -143,8 +143,8 @@ def ask(
     made = key_store(home).create(name)
     say(f"the key of {name} is here; now {owner} types:")
     say(
-        f"`continuum market mandate key {short} --account {owner} --public {made.public}"
-        f" --proof {prove_key(made.private, name)}`"
+        f"continuum market mandate key {short} --account {owner} --public {made.public}"
+        f" --proof {prove_key(made.private, name)}"
     )
 
 
