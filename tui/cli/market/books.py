@@ -149,7 +149,7 @@ def verify(
     if kept is not None and kept.event is None:
         say(
             "that head is of an earlier version and vouches for transfers only: write a new one"
-            " with `continuum market head`"
+            " with `continuum market head FILE`"
         )
 
 
