@@ -11,22 +11,20 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genome.errors import LayerRejected, LibraryError
 from genome.files import locked, write_json
-from genome.refusals import refused, shown
+from genome.fit import Shapes, check_base, check_modules
 
 if TYPE_CHECKING:
     from genome.base_model import BaseModel
 
 FILE = "bases.json"
 FORMAT = 1
-Shapes = Mapping[str, tuple[int, int]]
-"""Module path -> (out, in)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +57,6 @@ class KnownBase:
         except LayerRejected:
             return False
         return True
-
-
-def check_base(stated: str, wanted: str) -> None:
-    """Refuse a base other than the one that a layer names; either may be empty.
-
-    Raises:
-        LayerRejected: base_mismatch.
-    """
-    if wanted and stated not in ("", wanted):
-        raise refused(
-            "base_mismatch", f"the layer was trained for base model {shown(stated)}, not for "
-            f"{shown(wanted)}: retrain it or use that base"
-        )  # fmt: skip
-
-
-def check_modules(layer: Shapes, base: Shapes) -> None:
-    """Refuse a layer that changes what a base does not have, or of another size.
-
-    Raises:
-        LayerRejected: module_unknown, module_shape.
-    """
-    for module, shape in layer.items():
-        if module not in base:
-            raise refused(
-                "module_unknown", f"the base model has no module {shown(module)}: the layer "
-                "was trained for another architecture, change the base"
-            )  # fmt: skip
-        if tuple(base[module]) != tuple(shape):
-            raise refused(
-                "module_shape", f"module {shown(module)} is {tuple(base[module])} (out, in) "
-                f"in the base model and {tuple(shape)} in the layer: change the base"
-            )  # fmt: skip
 
 
 class KnownBases:

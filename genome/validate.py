@@ -49,7 +49,7 @@ from genome.adapter.tensor_values import (
     read_values,
     unpadded,
 )
-from genome.known_bases import check_base, check_modules
+from genome.fit import check_base, check_modules
 from genome.refusals import refused, shown
 
 BASE_KEY = "continuum_base_fingerprint"

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genome.errors import LayerInUseError, LayerRejected, UnboundLayerError
-from genome.known_bases import KnownBase, check_modules
+from genome.fit import check_modules
+from genome.known_bases import KnownBase
 from genome.library import Library
 from genome.validate import check_folder
 from persona.persona import PersonaStore
