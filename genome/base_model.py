@@ -99,6 +99,11 @@ class BaseModel:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @functools.cached_property
+    def prompt_digest(self) -> str:
+        """16 hex digits over how a question is put to the model: the rendered chat template."""
+        return hashlib.sha256(self._render("{question}").encode()).hexdigest()[:16]
+
+    @functools.cached_property
     def linear_shapes(self) -> dict[str, tuple[int, int]]:
         """(out, in) of every linear module a layer may change: all but the output head."""
         return {

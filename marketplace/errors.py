@@ -11,6 +11,7 @@ MarketError
 │   ├── LicenceError                no licence expression that the market can judge
 │   ├── PageError                   not a page, an order or a cursor that search knows
 │   ├── KeyProofError               a new public key without proof of its private half
+│   ├── UnfitLayerError             a layer that its base model cannot run, or nobody can check
 │   └── ReceiptError                an exam result that cannot be true or cannot carry a price
 ├── AccountNotFoundError
 ├── ListingNotFoundError
@@ -33,7 +34,7 @@ MarketError
     ├── ListingTakenError           the name or the layer is already listed
     ├── LineageError                a parent that is missing, does not fit, or closes a circle
     ├── LicenceConflictError        the licence takes what a parent's licence does not give
-    ├── NearDuplicateError          nearly another listing's layer, and not linked to it
+    ├── NearDuplicateError          made from another listing's layer, and not linked to it
     ├── ProvenanceError             manifest, signature or files do not vouch for the layer
     ├── NotOwnerError               only the owner, or an evaluator, may do this
     ├── StatusError                 not possible in the listing's present status
@@ -91,6 +92,10 @@ class AmountError(InvalidInputError):
 
 class NameFormatError(InvalidInputError):
     """Not a usable name, key or text."""
+
+
+class UnfitLayerError(InvalidInputError):
+    """The base model cannot run the layer, or its weights are not there to be checked."""
 
 
 class ReceiptError(InvalidInputError):
@@ -162,7 +167,12 @@ class LicenceConflictError(RefusedError):
 
 
 class NearDuplicateError(RefusedError):
-    """The layer nearly repeats another listing's and does not name it as parent."""
+    """The layer was made from another listing's, or repeats it, and does not name it as parent."""
+
+    def __init__(self, message: str, listings: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.listings = listings
+        """Those that are to be named; empty where the message alone came."""
 
 
 class ProvenanceError(RefusedError):

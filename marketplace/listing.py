@@ -9,7 +9,7 @@ evidence is in `marketplace.receipt`, what befell a version in `marketplace.stat
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, true
 from sqlmodel import Field
 
 from marketplace.receipt import PRICED_SPLITS, Receipt, ReceiptFacts
@@ -51,7 +51,9 @@ class Version(MarketTable, table=True):
     """Words with a space between, sorted."""
     ask_nanos: int = Field(sa_type=BigInteger)
     near_of: str | None = Field(default=None, foreign_key="listing.name", index=True)
-    """The elder listing whose update it nearly repeats without being better."""
+    """The elder listing whose update it repeats or contains without being better."""
+    is_repeat: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    """Whether it repeats that update and nothing else; False = it contains it."""
     sketch: bytes = Field(default=b"", sa_type=LargeBinary)
     """`marketplace.similarity.sketch` of its update; empty = unknown."""
     creator: str = ""

@@ -10,7 +10,7 @@ with its key, after a crash or a lost answer, has no second effect.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -28,6 +28,7 @@ from marketplace.ledger import PostingView
 from marketplace.listing import ListingView, PurchaseView, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.place import Place
+from marketplace.publishing.fit import Shapes
 from marketplace.quote import Quote
 
 __all__ = [
@@ -66,6 +67,7 @@ class Market(
         create: bool = True,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         must_be_signed: bool = False,
+        bases: Mapping[str, Shapes] | None = None,
     ) -> Self:
         """The market at an address such as sqlite:////home/ada/market.db; made if absent.
 
@@ -76,6 +78,8 @@ class Market(
             create: False to insist that the market exists.
             busy_timeout_s: How long a call waits for other writers.
             must_be_signed: Refuse to publish layers without a signed manifest.
+            bases: Linear maps of base models, (out, in) by module, by fingerprint: a layer for one
+                of them, or for the embedded one, is listed only if it can run.
 
         Raises:
             MarketNotFoundError: There is no market and `create` is False.
@@ -83,7 +87,7 @@ class Market(
         """
         at = clock()
         database = Database(url, create=create, at=at, busy_timeout_s=busy_timeout_s)
-        return cls(database, clock, must_be_signed=must_be_signed)
+        return cls(database, clock, must_be_signed=must_be_signed, bases=bases)
 
     @property
     def place(self) -> Place:

@@ -5,9 +5,11 @@ Each method is described where it is made, in `marketplace.facade`. What only th
 operator can do (audit, move, simulate) is not here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from marketplace.account import AccountView
 from marketplace.account_key import KeyView
@@ -17,7 +19,6 @@ from marketplace.errors import MarketError
 from marketplace.journal import PostingView
 from marketplace.listing import ListingView, PurchaseView, VersionView
 from marketplace.provenance import Evidence
-from marketplace.publishing.offer import Exact
 from marketplace.quote import Quote
 from marketplace.receipt import ReceiptFacts, ReceiptView, RecheckView
 from marketplace.royalty import Parent
@@ -37,6 +38,10 @@ from marketplace.trading.subscription import SubscriptionView
 from marketplace.trading.trial import TrialView
 from marketplace.trading.usage import Charge, UsageView
 from marketplace.wanted import SearchPage, Wanted
+
+if TYPE_CHECKING:  # they load numpy
+    from marketplace.publishing.kin import Others
+    from marketplace.similarity import Weights
 
 
 class Accounts(Protocol):
@@ -84,8 +89,8 @@ class Catalogue(Protocol):
         tags: Sequence[str] = (),
         parents: Sequence[str | Parent] = (),
         version_of: str | None = None,
-        sketch: bytes = b"",
-        exact: Exact | None = None,
+        weights: Weights | None = None,
+        others: Others | None = None,
         evidence: Evidence | None = None,
         key: str,
     ) -> ListingView: ...

@@ -7,14 +7,14 @@ published, and the claim must hold there too. A version may carry a receipt for 
 the first is the headline, from which the market makes reputation and price.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
 from sqlmodel import Field
 
 from marketplace.errors import ReceiptError
-from marketplace.names import check_name
+from marketplace.names import check_digest, check_name, check_text
 from marketplace.tables import MarketTable, RowNumber
 
 PRICED_SPLITS = ("audit", "test")
@@ -52,6 +52,16 @@ class Receipt(MarketTable, table=True):
     """None = the exam's own."""
     questions_digest: str = ""
     """sha256 of the sheet, 64 hex digits; empty = not stated."""
+    layer: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Digest of what was examined, the version's own; empty = not stated."""
+    base_model: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """Fingerprint of the base model it ran on; empty = not stated."""
+    prompt: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """How questions were put, 16 hex digits; empty = not stated."""
+    rule: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    """How answers were scored; empty = not stated."""
+    n_ancestor_correct: int | None = Field(default=None, sa_type=BigInteger)
+    """Right answers of what it was made from; None = not stated."""
     at: float = 0.0
 
 
@@ -79,6 +89,10 @@ class Recheck(MarketTable, table=True):
     key: str = Field(foreign_key="request.key", unique=True)
 
 
+_LATER = ("layer", "base_model", "prompt", "rule", "n_ancestor_correct")
+"""What receipts did not state from the beginning."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceiptFacts:
     """What a layer, and its base model alone, scored on the same questions.
@@ -97,6 +111,21 @@ class ReceiptFacts:
     """What the questions were drawn with; None = the exam's own."""
     questions_digest: str = ""
     """sha256 of the sheet, 64 hex digits; empty = not stated."""
+    layer: str = ""
+    """Digest of what was examined, alone and as trained; empty = not stated."""
+    base_model: str = ""
+    """Fingerprint of the base model it ran on; empty = not stated."""
+    prompt: str = ""
+    """How questions were put, 16 hex digits; empty = not stated."""
+    rule: str = ""
+    """How answers were scored, such as "exact"; empty = not stated."""
+    n_ancestor_correct: int | None = None
+    """Right answers of what it was made from; None = not stated."""
+
+    def body(self) -> dict[str, object]:
+        """What identifies the request; what is not stated is left out, so that old ones repeat."""
+        return {key: value for key, value in asdict(self).items()
+                if key not in _LATER or value not in ("", None)}  # fmt: skip
 
     def __post_init__(self) -> None:
         check_name(self.skill, "skill")
@@ -107,6 +136,13 @@ class ReceiptFacts:
                 f" got split {self.split!r}: examine the layer again on one of these"
             )
         check_counts(self.n_questions, self.n_correct, self.n_base_correct)
+        if self.n_ancestor_correct is not None:
+            _check_count("n_ancestor_correct", self.n_ancestor_correct, 0, self.n_questions)
+        if self.layer:
+            check_digest(self.layer)
+        check_text(self.base_model, "base_model")
+        for what in ("prompt", "rule"):
+            check_text(getattr(self, what), what, max_chars=64)
         if self.seed is not None:
             check_seed(self.seed)
         digest = self.questions_digest
@@ -140,6 +176,12 @@ class ReceiptView:
     """Re-runs that did not."""
     refuted: bool
     """The last re-run by an evaluator did not agree: the claim no longer counts."""
+    layer: str = ""
+    """Digest of what was examined; empty = not stated."""
+    base_model: str = ""
+    prompt: str = ""
+    rule: str = ""
+    n_ancestor_correct: int | None = None
 
     @property
     def lift(self) -> float:
@@ -165,6 +207,24 @@ class RecheckView:
     reason: str
     """The comparison in words and numbers."""
     at: float
+
+
+def check_subject(facts: ReceiptFacts, digest: str, base_model: str) -> None:
+    """Refuse a receipt of something else than what is sold.
+
+    Raises:
+        ReceiptError: Another layer, or the same on another base model.
+    """
+    if facts.layer not in ("", digest):
+        raise ReceiptError(
+            f"the receipt is about layer {facts.layer[:12]}, sold is {digest[:12]}: examine what"
+            " is sold; layers that were examined together are sold as one (persona:NAME)"
+        )
+    if facts.base_model not in ("", base_model):
+        raise ReceiptError(
+            f"the receipt is about base model {facts.base_model[:16]!r}, the layer is for"
+            f" {base_model[:16]!r}: examine it on its own base"
+        )
 
 
 def check_counts(n_questions: object, n_correct: object, n_base_correct: object) -> None:

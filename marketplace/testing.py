@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from marketplace import event_log
 from marketplace.database import Database
 from marketplace.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
 from marketplace.migrations import backfill
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.similarity import Pair, Weights
 
 
 class TickingClock:
@@ -86,6 +89,32 @@ def log_anew(path: Path) -> None:
         }
         backfill.log_rows(connection, columns)
     database.close()
+
+
+def example_weights(seed: int = 0, noise: float = 0.0) -> dict[str, Pair]:
+    """A layer of three modules; with noise one that nearly repeats it, another every time."""
+    rng, shaking = np.random.default_rng(seed), np.random.default_rng()
+    found = {}
+    for module, (n_out, n_in) in {"q": (32, 48), "v": (48, 32), "up": (64, 32)}.items():
+        a, b = rng.standard_normal((4, n_in)), rng.standard_normal((n_out, 4))
+        shaken = a + noise * shaking.standard_normal(a.shape)
+        found[module] = shaken.astype(np.float32), b.astype(np.float32)
+    return found
+
+
+def buried(weights: Weights, *, rank: int = 4, size: float = 1.0, seed: int = 1) -> dict[str, Pair]:
+    """A copy under random ranks, `size` times as large an update as the copy itself."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for module, (a, b) in weights.items():
+        more_a = rng.standard_normal((rank, a.shape[1]))
+        more_b = rng.standard_normal((b.shape[0], rank))
+        more_b *= size * np.linalg.norm(b @ a) / np.linalg.norm(more_b @ more_a)
+        found[module] = (
+            np.vstack([a, more_a]).astype(np.float32),
+            np.hstack([b, more_b]).astype(np.float32),
+        )
+    return found
 
 
 def buy_loop(url: str, buyer: str, listings: list[str], acknowledged: Path) -> None:

@@ -12,6 +12,7 @@ accuracy, unlike the raw weights', hardly jumps between two checks.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ from academy.skills import SKILLS, STANDARD_LEVEL, questions, unique_questions
 from academy.statistics.intervals import wilson_interval
 from genome.base_model import IGNORED, BaseModel
 from genome.genome import Genome
+from genome.running.linear import linear_sites
 from seeds.card import base_card
 from seeds.tokenizer import VOCABULARY_SIZE, build_tokenizer
 
@@ -194,6 +196,14 @@ def main() -> None:
     base.model.save_pretrained(args.out)
     base.tokenizer.save_pretrained(args.out)
     (args.out / "README.md").write_text(base_card(args.seed, "\n".join(lines)))
+    (args.out / "linear_maps.json").write_text(linear_maps(BaseModel.load(args.out)))
+
+
+def linear_maps(base: BaseModel) -> str:
+    """What markets know of the base: its fingerprint, (out, in) of every linear map by path."""
+    sites = linear_sites(base.model).items()
+    lines = ",\n".join(f"  {json.dumps(name)}: [{s.n_out}, {s.n_in}]" for name, s in sites)
+    return f'{{"fingerprint": {json.dumps(base.fingerprint)}, "maps": {{\n{lines}\n}}}}\n'
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ what it scored (the hub's `model-index` form); the text below says the same to p
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genome.licence import hub_licence
@@ -28,6 +29,10 @@ class CardMetric:
     """In the metric's own unit; an accuracy is a share from 0 to 1."""
     base_value: float | None = None
     """The same for the base model alone."""
+    ancestor_value: float | None = None
+    """The same without the last layer."""
+    stack: tuple[str, ...] = ()
+    """All layers that were measured together; empty = the card's layer alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,10 @@ def _header(facts: CardFacts, base_model_path: str) -> str:
     if facts.parents:
         lines.append("parents:")
         lines += [f"- {_quoted(parent)}" for parent in facts.parents]
-    if facts.metrics:
+    alone = [metric for metric in facts.metrics if not metric.stack]
+    if alone:
         lines += ["model-index:", f"- name: {_quoted(facts.name)}", "  results:"]
-        for metric in facts.metrics:
+        for metric in alone:
             lines += _result(metric)
     return "\n".join(lines) + "\n"
 
@@ -101,16 +107,30 @@ def _body(facts: CardFacts, base_model_path: str) -> str:
         f"A LoRA adapter for {_code(base) if base else 'the base model named in its manifest'}. "
         "Load it with `peft.PeftModel.from_pretrained`."
     )
-    if facts.metrics:
-        rows = ["| task | questions | metric | base model | this layer |", "|---|---|---|---|---|"]
-        for m in facts.metrics:
-            base_value = "" if m.base_value is None else f"{m.base_value:.4g}"
-            cells = (_cell(m.task), _cell(m.dataset), _cell(m.metric), base_value, f"{m.value:.4g}")
-            rows.append(f"| {' | '.join(cells)} |")
-        parts.append("\n".join(rows))
+    alone = [metric for metric in facts.metrics if not metric.stack]
+    stacked = [metric for metric in facts.metrics if metric.stack]
+    parts += [_table("this layer", alone)] if alone else []
+    for stack in dict.fromkeys(metric.stack for metric in stacked):
+        same = [metric for metric in stacked if metric.stack == stack]
+        layers = " + ".join(_code(layer) for layer in stack)
+        parts.append(f"Measured together as {layers}, which this layer alone does not reach:")
+        parts.append(_table("together", same))
     if facts.parents:
         parts.append("Made from: " + ", ".join(_code(parent) for parent in facts.parents) + ".")
     return "\n\n".join(parts) + "\n"
+
+
+def _table(who: str, metrics: Sequence[CardMetric]) -> str:
+    """Base, ancestor where one was measured, and what the numbers are about."""
+    ancestor = any(metric.ancestor_value is not None for metric in metrics)
+    names = ("task", "questions", "metric", "base model", *["ancestor"] * ancestor, who)
+    rows = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+    for m in metrics:
+        values = (m.base_value, *[m.ancestor_value] * ancestor, m.value)
+        cells = (_cell(m.task), _cell(m.dataset), _cell(m.metric))
+        shown = ("" if value is None else f"{value:.4g}" for value in values)
+        rows.append(f"| {' | '.join((*cells, *shown))} |")
+    return "\n".join(rows)
 
 
 def _quoted(text: str) -> str:

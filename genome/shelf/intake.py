@@ -28,7 +28,7 @@ from genome.shelf.admission import admit
 from genome.shelf.catalogue import Catalogue
 from genome.shelf.layer_name import suggested_name
 from genome.shelf.layer_rows import Entry, put_binding, put_layers, row_of
-from genome.shelf.manifest import Manifest
+from genome.shelf.manifest import Manifest, Receipt
 from genome.shelf.signing import SigningKey, TrustPolicy
 from genome.shelf.sources import WEIGHTS, folder_of_weights
 from genome.shelf.store import LayerStore, copy_files
@@ -365,7 +365,15 @@ def card_facts(manifest: Manifest) -> CardFacts:
         tags=(manifest.kind, *manifest.tags), parents=tuple(p.digest for p in manifest.parents),
         metrics=tuple(
             CardMetric(r.skill, r.exam or f"{r.skill}-{r.split}", "exact_match", r.accuracy,
-                       r.base_accuracy)
+                       r.base_accuracy, r.ancestor_accuracy, _stack_of(r))
             for r in manifest.receipts
         ),
     )  # fmt: skip
+
+
+def _stack_of(receipt: Receipt) -> tuple[str, ...]:
+    """What was examined, if it was more than the layer alone: digest and weight of each."""
+    if receipt.is_alone:
+        return ()
+    weights = receipt.weights or (1.0,) * len(receipt.layers)
+    return tuple(f"{d[:12]} x {w:g}" for d, w in zip(receipt.layers, weights, strict=True))

@@ -36,12 +36,15 @@ _VERSION = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})", r
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = _SHA256
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
+_ALWAYS_STATED = ("skill", "n_questions", "n_correct", "n_base_correct", "split", "exam")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a layer, and its base model alone, scored on the same questions.
+    """What a layer, or a stack with it, and the base model alone scored on the same questions.
+
+    What is not stated is empty; receipts of older versions state neither layers nor prompt.
 
     Raises:
         LayerRejected: manifest_receipt, manifest_text.
@@ -54,8 +57,35 @@ class Receipt:
     split: str = "test"
     exam: str = ""
     """Which questions, for who wants to ask them again; empty = the skill's standard exam."""
+    layers: tuple[str, ...] = ()
+    """Digests of all that was examined together, first applied first; empty = this layer alone."""
+    weights: tuple[float, ...] = ()
+    """Scale of each layer's update; empty = all 1.0, as trained."""
+    base_model: str = ""
+    """Fingerprint of the base model they ran on."""
+    prompt: str = ""
+    """`BaseModel.prompt_digest`: how the questions were put."""
+    rule: str = ""
+    """How answers were scored, such as "exact"."""
+    n_ancestor_correct: int | None = None
+    """Right answers without the last layer: of what it was stacked on, or was made from."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether one layer, as it was trained, was examined: what is kept and sold here."""
+        return len(self.layers) <= 1 and set(self.weights) <= {1.0}
+
+    def facts(self) -> dict[str, Any]:
+        """As plain JSON values; what is not stated is left out, so that old signatures hold."""
+        stated = asdict(self)
+        return {key: value for key, value in stated.items()
+                if key in _ALWAYS_STATED or value not in ((), "", None)}  # fmt: skip
 
     def __post_init__(self) -> None:
+        for what in ("layers", "weights"):
+            value = getattr(self, what)
+            object.__setattr__(self, what, tuple(value) if isinstance(value, list) else value)
+        self._check_subject()
         for what in ("skill", "split"):
             if not _matches(_NAME, getattr(self, what)):
                 raise refused(
@@ -67,7 +97,9 @@ class Receipt:
             ("n_questions", 1, MAX_QUESTIONS),
             ("n_correct", 0, self.n_questions),
             ("n_base_correct", 0, self.n_questions),
-        )
+            *([("n_ancestor_correct", 0, self.n_questions)]
+              if self.n_ancestor_correct is not None else []),
+        )  # fmt: skip
         for what, low, high in bounds:
             value = getattr(self, what)
             if type(value) is not int or not low <= value <= high:
@@ -75,6 +107,26 @@ class Receipt:
                     "manifest_receipt", f"a receipt's {what} must be a whole number from {low} to "
                     f"{shown(high)}, not {shown(value)}: sit the exam again"
                 )  # fmt: skip
+
+    def _check_subject(self) -> None:
+        """Layers, weights, base model, prompt and rule."""
+        for what in ("base_model", "prompt", "rule"):
+            _check_text(f"a receipt's {what}", getattr(self, what), 128)
+        layers, weights = self.layers, self.weights
+        if not (
+            isinstance(layers, tuple)
+            and isinstance(weights, tuple)
+            and len(layers) <= MAX_PARENTS
+            and len(weights) in (0, len(layers))
+            and all(_matches(_SHA256, digest) for digest in layers)
+            and all(type(w) in (int, float) and abs(w) <= sys.float_info.max for w in weights)
+        ):
+            raise refused(
+                "manifest_receipt", f"a receipt's layers are at most {MAX_PARENTS} digests of 64 "
+                f"hex digits, with one finite weight each or none, not {shown(layers)} and "
+                f"{shown(weights)}: sit the exam again"
+            )  # fmt: skip
+        object.__setattr__(self, "weights", tuple(float(weight) for weight in weights))
 
     @property
     def accuracy(self) -> float:
@@ -85,6 +137,12 @@ class Receipt:
     def base_accuracy(self) -> float:
         """Share of the same questions the base model alone answered exactly, in [0, 1]."""
         return self.n_base_correct / self.n_questions
+
+    @property
+    def ancestor_accuracy(self) -> float | None:
+        """Share of the same questions answered without the last layer; None = not measured."""
+        right = self.n_ancestor_correct
+        return None if right is None else right / self.n_questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +189,7 @@ class Manifest:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """How it was made; any JSON."""
     receipts: tuple[Receipt, ...] = ()
-    """Exam results; the first one is the headline."""
+    """Exam results; the first one of the layer alone is the headline."""
     licence: str = ""
     """SPDX expression; empty = none was stated, so nobody may assume one."""
     licence_link: str = ""
@@ -223,6 +281,12 @@ class Manifest:
             raise refused(
                 "manifest_unreadable", f"{MANIFEST_FILE} cannot list itself: leave it out"
             )
+        for receipt in self.receipts:
+            if self.digest and receipt.layers and self.digest not in receipt.layers:
+                raise refused(
+                    "manifest_receipt", f"a receipt is about layers {shown(receipt.layers)}, none "
+                    f"of them this one ({self.digest[:12]}): examine this layer"
+                )  # fmt: skip
         well_formed = _matches(_KEY, self.creator) and _matches(_SIGNATURE, self.signature)
         if (self.creator or self.signature) and not well_formed:
             raise refused(
@@ -239,8 +303,8 @@ class Manifest:
 
     @property
     def headline(self) -> Receipt | None:
-        """The first receipt, if the layer ever sat an exam."""
-        return self.receipts[0] if self.receipts else None
+        """The first receipt of the layer alone, if it ever sat an exam so."""
+        return next((receipt for receipt in self.receipts if receipt.is_alone), None)
 
     @property
     def niche(self) -> str:
@@ -267,6 +331,7 @@ class Manifest:
     def facts(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
         facts = {"format": FORMAT, **asdict(self)}
+        facts["receipts"] = [receipt.facts() for receipt in self.receipts]
         if not self.licence_link:  # a later field: what was signed without it stays signed
             del facts["licence_link"]
         return facts

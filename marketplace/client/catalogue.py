@@ -1,17 +1,23 @@
 """What is for sale on a service: the methods of `marketplace.facade.catalogue`, asked from afar."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marketplace.client.base import ClientBase, path
 from marketplace.listing import ListingView, VersionView
 from marketplace.provenance import Evidence
-from marketplace.publishing.offer import Exact, as_parents
+from marketplace.publishing.offer import as_parents
 from marketplace.receipt import ReceiptFacts
 from marketplace.royalty import Parent
 from marketplace.wanted import MAX_PAGE_SIZE, PAGE_SIZE, SearchPage, Wanted
+
+if TYPE_CHECKING:  # they load numpy
+    from marketplace.publishing.kin import Others
+    from marketplace.similarity import Weights
 
 
 class CatalogueClient(ClientBase):
@@ -33,19 +39,19 @@ class CatalogueClient(ClientBase):
         tags: Sequence[str] = (),
         parents: Sequence[str | Parent] = (),
         version_of: str | None = None,
-        sketch: bytes = b"",
-        exact: Exact | None = None,
+        weights: Weights | None = None,
+        others: Others | None = None,
         evidence: Evidence | None = None,
         key: str,
     ) -> ListingView:
         """Put a layer up for sale whose files the service has.
 
-        What follows from the files (`sketch`, `exact`, `evidence`) the service finds for itself.
+        What follows from the files (`weights`, `others`, `evidence`) the service finds for itself.
         """
         body = {
             "owner": owner, "name": name, "digest": digest, "base_model": base_model,
-            "niche": niche, "ask_nanos": ask_nanos, "receipt": asdict(receipt),
-            "receipts": [asdict(one) for one in receipts], "description": description,
+            "niche": niche, "ask_nanos": ask_nanos, "receipt": receipt.body(),
+            "receipts": [one.body() for one in receipts], "description": description,
             "licence": licence, "tags": list(tags), "version_of": version_of,
             "parents": [asdict(parent) for parent in as_parents(parents)],
         }  # fmt: skip

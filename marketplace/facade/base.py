@@ -7,7 +7,7 @@ Time never runs backwards: a change happens at the clock's time, or at that of t
 the clock, perhaps another machine's, was ahead. Else a sale could be older than what was sold.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from marketplace.bulk import newest_at
 from marketplace.database import Database
 from marketplace.errors import MarketError
 from marketplace.nearest import advised
+from marketplace.publishing.fit import Shapes, shipped_bases
 from marketplace.writer import Batch, Item, Writer
 
 T = TypeVar("T")
@@ -26,10 +27,12 @@ class MarketBase:
     """An open database and a clock; the methods come from the classes beside this one."""
 
     def __init__(
-        self, database: Database, clock: Callable[[], float], *, must_be_signed: bool = False
-    ) -> None:
+        self, database: Database, clock: Callable[[], float], *, must_be_signed: bool = False,
+        bases: Mapping[str, Shapes] | None = None,
+    ) -> None:  # fmt: skip
         self._database = database
         self._must_be_signed = must_be_signed
+        self._bases = shipped_bases() | dict(bases or {})
         self._clock = clock
         self._writer = Writer(database)
         with database.read() as session:

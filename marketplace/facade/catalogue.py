@@ -13,18 +13,24 @@ from typing import TYPE_CHECKING
 from sqlmodel import Session, col, select
 
 from marketplace import catalogue
+from marketplace.errors import MarketBusyError
 from marketplace.facade.evidence import EvidenceFacade
 from marketplace.listing import Listing, ListingView, VersionView
 from marketplace.names import check_key
 from marketplace.provenance import Evidence
-from marketplace.publishing.offer import Exact, Offer, as_parents
+from marketplace.publishing.offer import Offer, as_parents
 from marketplace.receipt import ReceiptFacts
 from marketplace.royalty import Parent
 from marketplace.wanted import PAGE_SIZE, SearchPage, Wanted
 
 if TYPE_CHECKING:
-    from marketplace.publishing.duplicates import SketchIndex
+    from marketplace.publishing.duplicates import Finding, SketchIndex
+    from marketplace.publishing.kin import Newcomer, Others
     from marketplace.search import Searcher
+    from marketplace.similarity import Weights
+
+SEARCHES = 5
+"""How often a search for near-duplicates may be overtaken by what it should have found."""
 
 
 class CatalogueFacade(EvidenceFacade):
@@ -58,8 +64,8 @@ class CatalogueFacade(EvidenceFacade):
         tags: Sequence[str] = (),
         parents: Sequence[str | Parent] = (),
         version_of: str | None = None,
-        sketch: bytes = b"",
-        exact: Exact | None = None,
+        weights: Weights | None = None,
+        others: Others | None = None,
         evidence: Evidence | None = None,
         must_be_signed: bool = False,
         key: str,
@@ -72,20 +78,25 @@ class CatalogueFacade(EvidenceFacade):
             licence: SPDX expression; empty = none stated, so that nobody else may build on it.
             parents: Layers it was made from, by digest or listing; royalties go to their owners.
             version_of: The listing this is the next version of; must be `name`.
-            sketch: `marketplace.similarity.sketch` of its update, for finding near-duplicates.
-            exact: Cosine with the layer of a digest, for who has the files.
+            weights: Its factors by module, from which the market finds out what it repeats; a layer
+                for a base model whose modules the market knows is not listed without.
+            others: The weights of the layer of a digest, for who has the files.
             evidence: Its signed manifest and the hashes of its files.
             must_be_signed: Refuse it without a signature.
 
         Raises:
             InvalidInputError: A value that no listing may carry.
+            UnfitLayerError: The layer cannot run on its base model, or nobody can tell.
             RefusedError: Name or layer taken, parents or licence that do not fit, a near-duplicate
                 that is not linked, a manifest that does not vouch for it.
             IdempotencyKeyReusedError: The key belongs to another request.
         """
-        from marketplace.publishing.publish import publish
+        from marketplace.publishing.kin import Newcomer
 
         check_key(key)
+        newcomer = None
+        if weights is not None:
+            newcomer = Newcomer(weights, others) if others else Newcomer(weights)
         offer = Offer(
             owner=owner,
             name=name,
@@ -99,18 +110,37 @@ class CatalogueFacade(EvidenceFacade):
             tags=tuple(tags),
             parents=as_parents(parents),
             version_of=version_of,
-            sketch=sketch,
+            sketch=newcomer.sketch if newcomer else b"",
             evidence=evidence or Evidence(),
         )
-        with self._read() as session:  # the long search needs no write lock
-            finding = self._sketches.find(session, offer, exact)
-        return self._change(
-            lambda session: publish(
-                session, offer, finding=finding, exact=exact, key=key, at=self._now(),
-                must_be_signed=must_be_signed or self._must_be_signed,
-            ),
-            key=key,
-        )  # fmt: skip
+        return self._put_up(offer, newcomer, key, must_be_signed or self._must_be_signed)
+
+    def _put_up(
+        self, offer: Offer, newcomer: Newcomer | None, key: str, must_be_signed: bool
+    ) -> ListingView:
+        """Search outside the write lock, then publish; once more while others overtake."""
+        from marketplace.publishing.duplicates import OvertakenError
+        from marketplace.publishing.publish import publish
+
+        for tries_left in reversed(range(SEARCHES)):
+            with self._read() as session:
+                finding = self._sketches.find(session, offer, newcomer)
+
+            def work(session: Session, finding: Finding = finding) -> ListingView:
+                return publish(
+                    session, offer, finding=finding, newcomer=newcomer, key=key, at=self._now(),
+                    must_be_signed=must_be_signed, maps=self._bases.get(offer.base_model),
+                )  # fmt: skip
+
+            try:
+                return self._change(work, key=key)
+            except OvertakenError:
+                if not tries_left:
+                    raise MarketBusyError(
+                        f"others published layers like {offer.digest[:12]} again and again while it"
+                        " was compared: try again"
+                    ) from None
+        raise AssertionError("the last try returns or raises")
 
     def listings(
         self, wanted: Wanted | None = None, *, limit: int | None = None

@@ -1,10 +1,11 @@
 """Layers that must not be used do not come back as another digest, or as a next version.
 
-A little noise makes a new digest of a revoked or quarantined layer, not another layer: near-
-duplicates of one are refused, also where it was a version of the very same listing. Otherwise
-somebody could copy a layer, have the copy taken down, and so keep the original from its next
-version. So two kinds of copies say nothing about what they copied: one taken down by its own
-owner, and anybody's, for whom the eldest of such layers belongs to and is still good.
+Noise makes a new digest of a revoked or quarantined layer, not another layer: what repeats or
+contains one is refused, also where it was a version of the very same listing. Otherwise somebody
+could copy a layer, have the copy taken down, and so keep the original from its next version, or
+from all its forks. So three kinds of copies say nothing about what they copied: one taken down by
+its own owner, anybody's, for whom the eldest of such layers belongs to and is still good, and one
+that was made from a good layer which the new one contains more of.
 """
 
 from sqlmodel import Session, col, select
@@ -13,7 +14,8 @@ from marketplace import catalogue
 from marketplace.account import principal_of
 from marketplace.errors import StatusError
 from marketplace.listing import Listing, Version
-from marketplace.publishing.duplicates import Finding, Near
+from marketplace.publishing.duplicates import Finding
+from marketplace.publishing.kin import Near
 from marketplace.publishing.offer import Offer
 from marketplace.status import REVOKED, UNUSABLE, StatusEvent
 
@@ -35,9 +37,12 @@ def refuse_banned(session: Session, offer: Offer, finding: Finding) -> None:
             continue
         if not own and number > 0 and _is_good_and_of(session, finding.near[0], offer.owner):
             continue
+        compared = near.cosine is not None and not near.is_clone
+        if compared and _comes_by_a_good_layer(session, finding, near):
+            continue
         raise StatusError(
             f"layer {offer.digest[:12]} repeats the update of {near.listing!r} version"
-            f" {version.number} (cosine {near.cosine:.4f}), which is {event.status}"
+            f" {version.number} ({near.words}), which is {event.status}"
             f" ({event.reason or 'no reason stated'}): train it anew"
         )
 
@@ -53,10 +58,21 @@ def last_event(session: Session, version: Version) -> StatusEvent | None:
     return session.exec(query).first()
 
 
+def _comes_by_a_good_layer(session: Session, finding: Finding, banned: Near) -> bool:
+    """Whether all likeness comes from something good that the banned layer was made from."""
+    return any(
+        near.listing in banned.explained_by and near.cosine is not None and _is_good(session, near)
+        for near in finding.near
+    )
+
+
+def _is_good(session: Session, near: Near) -> bool:
+    event = last_event(session, _version(session, near)[0])
+    return event is None or event.status not in UNUSABLE
+
+
 def _is_good_and_of(session: Session, near: Near, owner: str) -> bool:
-    version, its_owner = _version(session, near)
-    event = last_event(session, version)
-    return its_owner == principal_of(owner) and (event is None or event.status not in UNUSABLE)
+    return _version(session, near)[1] == principal_of(owner) and _is_good(session, near)
 
 
 def _version(session: Session, near: Near) -> tuple[Version, str]:

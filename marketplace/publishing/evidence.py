@@ -37,6 +37,7 @@ from marketplace.receipt import (
     RecheckView,
     check_counts,
     check_seed,
+    check_subject,
 )
 from marketplace.status import LISTED, is_evaluator
 from marketplace.trading.rights import had_files
@@ -56,7 +57,7 @@ def add_receipt(
         ReceiptError: It has a receipt for this exam, or too many.
     """
     view = catalogue.listing_view(session, listing)
-    body: dict[str, object] = {"listing": listing, "owner": owner, "receipt": asdict(facts)}
+    body: dict[str, object] = {"listing": listing, "owner": owner, "receipt": facts.body()}
     if claim(session, key=key, operation="add_receipt", body=body, at=at):
         _refuse_receipt(session, view, owner, facts)
         session.add(Receipt(listing=listing, number=view.version, at=at, **asdict(facts)))
@@ -170,6 +171,7 @@ def _refuse_receipt(session: Session, view: ListingView, owner: str, facts: Rece
             f"only its owner {view.owner!r} may add receipts to {view.name!r}, got {owner!r}:"
             " file a re-run instead"
         )
+    check_subject(facts, view.digest, view.base_model)
     if view.status != LISTED:
         raise StatusError(
             f"listing {view.name!r} is {view.status} and takes no receipts: relist it first"
@@ -287,7 +289,8 @@ def _receipt_view(
         n_base_correct=receipt.n_base_correct, seed=receipt.seed,
         questions_digest=receipt.questions_digest, at=receipt.at,
         n_passed=tally.get((receipt.id, True), 0), n_failed=tally.get((receipt.id, False), 0),
-        refuted=refuted,
+        refuted=refuted, layer=receipt.layer, base_model=receipt.base_model,
+        prompt=receipt.prompt, rule=receipt.rule, n_ancestor_correct=receipt.n_ancestor_correct,
     )  # fmt: skip
 
 

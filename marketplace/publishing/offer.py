@@ -2,23 +2,21 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from marketplace.errors import InvalidInputError, NameFormatError, ReceiptError
 from marketplace.licence import check_licence
 from marketplace.money import check_amount
 from marketplace.names import check_digest, check_name, check_text
 from marketplace.provenance import Evidence
-from marketplace.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts, check_subject
 from marketplace.royalty import Parent
 
 MAX_PARENTS = 64
 MAX_RECEIPTS = 100
 MAX_TAGS = 32
 MAX_WEIGHT = 10**6
-Exact = Callable[[str], float | None]
-"""Cosine of the new layer with the layer of this digest; None if its files are not at hand."""
 _TAG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -63,6 +61,8 @@ class Offer:
                 f"the next version of {self.version_of!r:.80} carries that name, got"
                 f" {self.name!r}: leave version_of out, or use that name"
             )
+        for receipt in self.receipts:
+            check_subject(receipt, self.digest, self.base_model)
         exams = {(receipt.skill, receipt.exam) for receipt in self.receipts}
         if not 0 < len(self.receipts) <= MAX_RECEIPTS or len(exams) < len(self.receipts):
             raise ReceiptError(
@@ -113,7 +113,7 @@ class Offer:
             "tags": sorted(self.tags),
             "parents": sorted((parent.name, parent.weight) for parent in self.parents),
             "version_of": self.version_of,
-            "receipts": [asdict(receipt) for receipt in self.receipts],
+            "receipts": [receipt.body() for receipt in self.receipts],
             "manifest": _sha256(self.evidence.manifest),
         }
 

@@ -20,9 +20,11 @@ from marketplace.listing import Listing, ListingView, Version, VersionParent
 from marketplace.price import Demand, target_nanos
 from marketplace.provenance import Claim, Standards, Voucher, check_provenance, creator_of
 from marketplace.publishing.banned import refuse_banned
-from marketplace.publishing.duplicates import Finding, elder_of, find_since
+from marketplace.publishing.duplicates import Finding, elder_of, refuse_overtaken
+from marketplace.publishing.fit import Shapes, check_fit
+from marketplace.publishing.kin import Newcomer
 from marketplace.publishing.line import Origin, check_licences, find_parents
-from marketplace.publishing.offer import Exact, Offer
+from marketplace.publishing.offer import Offer
 from marketplace.ranking import clone_rank
 from marketplace.receipt import Receipt
 from marketplace.reputation import stated_reputation
@@ -30,37 +32,41 @@ from marketplace.status import QUARANTINED
 
 
 def publish(
-    session: Session, offer: Offer, *, finding: Finding, exact: Exact | None = None, key: str,
-    at: float, must_be_signed: bool = False,
+    session: Session, offer: Offer, *, finding: Finding, newcomer: Newcomer | None = None,
+    key: str, at: float, must_be_signed: bool = False, maps: Shapes | None = None,
 ) -> ListingView:  # fmt: skip
     """Put a layer up for sale, once per key.
 
     Args:
-        finding: Elder layers it nearly repeats, from `SketchIndex.find`.
-        exact: For layers that were published since.
+        finding: Elder layers it is near to, from `SketchIndex.find`.
+        newcomer: The layer's weights; None = they are not at hand.
+        maps: Of its base model; None = unknown.
 
     Raises:
         HouseAccountError: The owner is one of the market's own accounts.
         ListingTakenError: The name or the layer is already listed.
         NotOwnerError: The next version of somebody else's listing.
+        UnfitLayerError: It cannot run on its base model.
         StatusError: The next version of a quarantined listing, or an update that must not be used.
         ProvenanceError: The manifest does not vouch for the layer.
         LineageError: A parent is missing or does not fit.
         LicenceConflictError: Somebody in the line does not allow the licence.
         NearDuplicateError: It repeats another listing's layer and does not name it as parent.
+        OvertakenError: The finding is no longer true.
     """
     refuse_house(offer.owner, "publish")
     repository.account(session, offer.owner)
     if claim(session, key=key, operation="publish", body=offer.body(), at=at):
         number = _next_number(session, offer)
         _refuse_listed_layer(session, offer)
+        check_fit(maps, newcomer.weights if newcomer else None)
         parents = find_parents(session, offer)
         voucher = _voucher(session, offer, parents, at, must_be_signed)
         check_licences(session, offer, parents)
-        finding = find_since(session, offer, finding, exact)
+        refuse_overtaken(session, offer, finding, newcomer)
         refuse_banned(session, offer, finding)
-        near_of = elder_of(session, offer, parents, finding)
-        _add(session, offer, number, near_of, voucher, key=key, at=at)
+        near_of, is_repeat = elder_of(session, offer, parents, finding)
+        _add(session, offer, number, (near_of, is_repeat), voucher, key=key, at=at)
         _add_evidence(session, offer, number, parents, at)
         if number == 1:
             _add_price(session, offer, near_of)
@@ -146,7 +152,8 @@ def _standards(session: Session, offer: Offer, at: float, must_be_signed: bool) 
 
 
 def _add(
-    session: Session, offer: Offer, number: int, near_of: str | None, voucher: Voucher, *,
+    session: Session, offer: Offer, number: int, near: tuple[str | None, bool],
+    voucher: Voucher, *,
     key: str, at: float,
 ) -> None:  # fmt: skip
     if number == 1:
@@ -161,7 +168,7 @@ def _add(
         Version(
             listing=offer.name, number=number, digest=offer.digest,
             description=offer.description, licence=offer.licence, tags=" ".join(sorted(offer.tags)),
-            ask_nanos=offer.ask_nanos, near_of=near_of, sketch=offer.sketch,
+            ask_nanos=offer.ask_nanos, near_of=near[0], is_repeat=near[1], sketch=offer.sketch,
             creator=voucher.creator, release=voucher.release, published_at=at, key=key,
         )
     )  # fmt: skip

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 
 from genome.adapter.layer_files import MANIFEST_FILE
 from marketplace.provenance import Evidence
-from marketplace.publishing.offer import Exact
+from marketplace.publishing.kin import Others
 from marketplace.service.layer_store import LayerStore
 from marketplace.service.problems import ProblemError
-from marketplace.similarity import factors_of, sketch, update_cosine
+from marketplace.similarity import Weights, factors_of
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What follows from the files."""
 
-    sketch: bytes = b""
-    exact: Exact | None = None
+    weights: Weights | None = None
+    others: Others | None = None
     evidence: Evidence = field(default_factory=Evidence)
 
 
@@ -40,11 +40,9 @@ def prepare(store: LayerStore, digest: str, base_model: str) -> Prepared:
     names = {file.name for file in layer.files}
     manifest = store.text(digest, MANIFEST_FILE) if MANIFEST_FILE in names else b""
 
-    def exact(other: str) -> float | None:
-        """Cosine with another layer that is kept here."""
-        if not store.has(other):
-            return None
-        return update_cosine(factors, factors_of(store.folder(other)))
+    def others(other: str) -> Weights | None:
+        """The weights of another layer that is kept here."""
+        return factors_of(store.folder(other)) if store.has(other) else None
 
     hashes = {file.name: file.sha256 for file in layer.files}
-    return Prepared(sketch(factors), exact, Evidence(manifest, hashes))
+    return Prepared(factors, others, Evidence(manifest, hashes))

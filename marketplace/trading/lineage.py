@@ -35,7 +35,14 @@ def _line() -> Any:
     above = select_columns(edge.parent).join(line, edge.child == line.c.digest)
     line = line.union(above)  # each layer once
     return (
-        select_columns(version.digest, listing.owner, version.near_of, edge.parent, edge.weight)
+        select_columns(
+            version.digest,
+            listing.owner,
+            version.near_of,
+            version.is_repeat,
+            edge.parent,
+            edge.weight,
+        )
         .select_from(line)
         .join(versions, version.digest == line.c.digest)
         .join(listings, listing.name == version.listing)
@@ -68,8 +75,9 @@ def shares_of(session: Session, sellers: Mapping[str, str]) -> dict[str, tuple[S
 def _ancestors(session: Session, digests: list[str]) -> dict[str, Bred]:
     """Every layer above these, by digest."""
     found: dict[str, Bred] = {}
-    for digest, owner, near_of, parent, weight in ask(session, _LINE, digests=digests):
-        known = found.get(digest) or Bred(principal_of(owner), novel=near_of is None)
+    for digest, owner, near_of, repeats, parent, weight in ask(session, _LINE, digests=digests):
+        novel = near_of is None or not repeats
+        known = found.get(digest) or Bred(principal_of(owner), novel=novel)
         own = () if parent is None else (Parent(parent, weight),)
         found[digest] = replace(known, parents=(*known.parents, *own))
     return found

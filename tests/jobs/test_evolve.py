@@ -60,6 +60,43 @@ def test_the_cast_becomes_personas_with_receipts(
     assert receipts and all(r.n_questions == 100 for r in receipts)
 
 
+def test_a_receipt_is_about_what_was_examined(
+    homes: tuple[Path, Path, dict[str, Any]], embedded: BaseModel, tmp_path: Path
+) -> None:
+    """The stack's result is none of its top layer: it names all layers and stands beside the
+    ancestor's; what the card of the layer says, the layer alone scores again."""
+    home, _, facts = homes
+    library, evaluator = Library.open(home), LocalEvaluator(embedded)
+    stacks = [genome for genome in saved_genomes(home, embedded) if len(genome.layers) > 1]
+    assert stacks, "the smoke preset trains an ancestor"
+    told = {member["persona"]: member for member in facts["cast"]}
+    for genome in stacks:
+        manifest = library.manifest(genome.layers[-1].digest)
+        together, alone = manifest.receipts
+        assert (together.is_alone, alone.is_alone) == (False, True)
+        assert together.layers == tuple(layer.digest for layer in genome.layers)
+        assert together.weights == genome.weights and alone.layers == (manifest.digest,)
+        for receipt in manifest.receipts:
+            assert (receipt.base_model, receipt.rule) == (embedded.fingerprint, "exact")
+            assert receipt.prompt == embedded.prompt_digest
+        assert together.ancestor_accuracy is not None and alone.ancestor_accuracy is None
+        assert manifest.headline == alone == library.manifest(manifest.digest).headline
+        name = next(n for n, p in ((n, PersonaStore(home).load(n)) for n in told)
+                    if p.layers == together.layers)  # fmt: skip
+        number = list(told).index(name)
+        rng = np.random.default_rng([saved_config(home).run.seed, 77, number])
+        sheet = BuiltinSource().draw(alone.skill, "test", 100, rng)
+        genomes = [Genome.of(genome.layers[-1]), genome, Genome.of(genome.layers[0])]
+        right = evaluator.scores(genomes, sheet).sum(1).tolist()
+        assert right == [alone.n_correct, together.n_correct, together.n_ancestor_correct]
+        assert told[name]["accuracy"] == together.accuracy
+        assert told[name]["ancestor_accuracy"] == together.ancestor_accuracy
+        card = (library.export(manifest.digest, tmp_path / name) / "README.md").read_text()
+        header, body = card.removeprefix("---").split("---", 1)
+        assert f"value: {alone.accuracy}" in header and "Measured together as" in body
+        assert header.count("value:") == 1
+
+
 def test_running_again_changes_nothing(homes: tuple[Path, Path, dict[str, Any]]) -> None:
     home, _, facts = homes
     again = run_evolution(saved_config(home), home, silent)

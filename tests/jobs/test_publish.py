@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import torch
 
 from academy.errors import UnknownSkillError
 from genome.base_model import BaseModel
@@ -13,10 +15,14 @@ from genome.errors import BaseModelMismatchError, GenomeError, LayerRejected
 from genome.layer import Factors, Layer
 from genome.library import Library
 from genome.testing import random_layer
-from marketplace.errors import MarketError
-from marketplace.market import Market
+from marketplace.errors import MarketError, NearDuplicateError, StatusError
+from marketplace.market import Market, ReceiptFacts
+from marketplace.similarity import Weights
+from marketplace.testing import buried
+from tui.jobs.cycle.shop import Shop, maker
+from tui.jobs.delivery import as_bought
 from tui.jobs.market import market_url
-from tui.jobs.publish import publish_folder
+from tui.jobs.publish import Terms, numbers_of, publish_folder, put_up
 
 
 def publish(home: Path, folder: Path, skill: str = "sort", name: str = "mine") -> None:
@@ -112,3 +118,83 @@ def test_a_fork_and_a_next_version_are_listed_with_their_line_and_licence(
     library = Library.open(home)
     assert library.manifest(other.digest).version == "1.1.0"
     assert [p.digest for p in library.manifest(near.digest).parents] == [root.digest]
+
+
+def test_random_ranks_make_no_new_layer_of_a_copy(
+    home: Path, embedded: BaseModel, tmp_path: Path
+) -> None:
+    """Refused without its parent, and, once the original is revoked, refused altogether."""
+    root = random_layer(embedded.model, embedded.fingerprint, scale=0.01)
+    copy = of_numbers(embedded, buried(numbers_of(root)))
+    for name, layer in (("root", root), ("copy", copy)):
+        layer.to_peft(tmp_path / name)
+    publish(home, tmp_path / "root", name="root")
+    terms: dict[str, Any] = {"name": "copy", "skill": "sort", "ask_nanos": 10**8, "owner": "eve"}
+    with pytest.raises(NearDuplicateError, match="with 'root' as parent"):
+        publish_folder(home, tmp_path / "copy", **terms)
+    assert copy.digest not in Library.open(home)
+    with Market.open(market_url(home), create=False) as market:
+        market.revoke(listing="root", by="platform", reason="poisoned", key="r")
+    with pytest.raises(StatusError, match="'root' version 1"):
+        publish_folder(home, tmp_path / "copy", **terms)
+
+
+def test_demo_and_cycle_are_looked_at_like_everybody(
+    home: Path, embedded: BaseModel, finished: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Their layers are known to the market, so that copies of them are found, and their own
+    copies are linked to what they have listed."""
+    champion = Library.open(home).get(finished[1]["species"][0]["layer"])
+    of_numbers(embedded, buried(numbers_of(champion))).to_peft(tmp_path / "copy")
+    with pytest.raises(NearDuplicateError, match=finished[1]["species"][0]["name"]):
+        publish(home, tmp_path / "copy", skill=finished[1]["species"][0]["niche"])
+    layer = random_layer(embedded.model, embedded.fingerprint, seed=3, scale=0.01)
+    again = of_numbers(embedded, buried(numbers_of(layer)))
+    receipt = ReceiptFacts(skill="sort", n_questions=100, n_correct=50, n_base_correct=40)
+    with Market.open("sqlite://") as market:
+        shop = Shop(market, cast("Any", None), {})
+        for skill in ("sort", "add"):
+            market.open_account(maker(skill))
+        shop.publish("sort", layer, receipt, [], 0)
+        with pytest.raises(NearDuplicateError, match="'sort-line'"):
+            shop.publish("add", again, replace(receipt, skill="add"), [], 0)
+        named = shop.publish("add", again, replace(receipt, skill="add"), ["sort-line"], 0)
+        assert named.parents == ("sort-line",)
+        terms = Terms("more", "sort", 10**8, maker("sort"))
+        others = {one.digest: numbers_of(one) for one in (layer, again)}.get
+        more = of_numbers(embedded, buried(numbers_of(layer), seed=9))
+        own = put_up(market, more, receipt, terms, others, key="more")
+        assert own.parents == ("sort-line",)
+        assert put_up(market, more, receipt, terms, others, key="more") == own
+
+
+def test_a_receipt_says_what_was_examined_and_stands_beside_its_parents(
+    home: Path, embedded: BaseModel, tmp_path: Path
+) -> None:
+    """Layer, base, prompts and rule; and what the first parent does on the same questions."""
+    root, child = (
+        random_layer(embedded.model, embedded.fingerprint, seed=seed, scale=0.01)
+        for seed in (1, 2)
+    )
+    for name, layer, parents in (("root", root, ()), ("child", child, ("root",))):
+        layer.to_peft(tmp_path / name)
+        publish_folder(
+            home, tmp_path / name, name=name, skill="sort", ask_nanos=10**8, owner="me",
+            licence="Apache-2.0", parents=parents,
+        )  # fmt: skip
+    with Market.open(market_url(home), create=False) as market:
+        (receipt,) = market.receipts("child")
+        (above,) = market.receipts("root")
+    assert (receipt.layer, receipt.base_model) == (child.digest, embedded.fingerprint)
+    assert (receipt.prompt, receipt.rule) == (embedded.prompt_digest, "exact")
+    assert (receipt.n_ancestor_correct, above.n_ancestor_correct) == (above.n_correct, None)
+    (kept,) = Library.open(home).manifest(child.digest).receipts
+    assert kept == as_bought(receipt)
+
+
+def of_numbers(base: BaseModel, weights: Weights) -> Layer:
+    """A layer of these factors."""
+    return Layer(
+        base.fingerprint,
+        {m: Factors(torch.from_numpy(a), torch.from_numpy(b)) for m, (a, b) in weights.items()},
+    )

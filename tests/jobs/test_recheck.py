@@ -19,6 +19,7 @@ from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptView
 from tui.jobs.bounty_claim import claim_bounty
 from tui.jobs.market import market_url
+from tui.jobs.publish import numbers_of
 from tui.jobs.recheck import recheck_listing
 from tui.jobs.standard_exam import sheet_of, standard_sheet
 
@@ -90,7 +91,7 @@ def test_a_false_claim_is_found_out_and_paid_back(home: Path, embedded: BaseMode
         market.fund("eve", 100 * NANOS_PER_CREDIT, key="wallet")
         market.publish(
             owner="bob", name="noise", digest=layer.digest, base_model=embedded.fingerprint,
-            niche="sort", ask_nanos=NANOS_PER_CREDIT, key="lie",
+            niche="sort", ask_nanos=NANOS_PER_CREDIT, key="lie", weights=numbers_of(layer),
             receipt=ReceiptFacts(skill="sort", n_questions=100, n_correct=100, n_base_correct=10),
         )  # fmt: skip
         market.buy(buyer="eve", listing="noise", key="sale")
@@ -134,7 +135,7 @@ def test_a_bounty_is_paid_by_an_exam_that_was_sat(home: Path, embedded: BaseMode
         market.fund("eve", 100 * NANOS_PER_CREDIT, key="wallet")
         market.publish(
             owner="bob", name="noise", digest=noise.digest, base_model=embedded.fingerprint,
-            niche=skill, ask_nanos=NANOS_PER_CREDIT, key="lie",
+            niche=skill, ask_nanos=NANOS_PER_CREDIT, key="lie", weights=numbers_of(noise),
             receipt=ReceiptFacts(skill=skill, n_questions=100, n_correct=100, n_base_correct=10),
         )  # fmt: skip
         bounty = market.bounty_post(

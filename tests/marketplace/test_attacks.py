@@ -3,7 +3,6 @@
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from marketplace.money import NANOS_PER_CREDIT
 from marketplace.price import target_nanos
 from marketplace.ranking import CLONE_FACTOR, Candidate, ordered, ranks
 from marketplace.reputation import Evidence, Rating, Record, exam_evidence, inherited, rated
-from marketplace.similarity import sketch
+from marketplace.testing import example_weights
 from marketplace.trading.testing import open_bazaar, put_up
 from marketplace.trust import Edge, trust_of
 
@@ -108,20 +107,13 @@ def test_whitewashing_gains_nothing(n_correct: int, luck: int, s: float, f: floa
     )
 
 
-def factors(noise: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """One module's update, and the same with some noise."""
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(4, 32)), rng.normal(size=(32, 4))
-    return {"q": (a + noise * np.random.default_rng(1).normal(size=a.shape), b)}
-
-
 def publish(market: Market, owner: str, name: str, n_correct: int, noise: float | None) -> None:
     """A layer that is the example update with this much noise; None = another update."""
     market.publish(
         owner=owner, name=name, digest=f"digest-of-{name}", base_model="tiny-llama",
         niche="sorting", ask_nanos=NANOS_PER_CREDIT, licence="Apache-2.0",
         parents=["root"] if noise else [],
-        sketch=b"" if noise is None else sketch(factors(noise)),
+        weights=None if noise is None else example_weights(0, noise),
         receipt=ReceiptFacts("sorting", 100, n_correct, 30), key=f"publish-{name}",
     )  # fmt: skip
 
@@ -137,7 +129,8 @@ def test_a_clone_that_claims_to_know_everything_is_still_a_clone() -> None:
     terms: dict[str, Any] = {
         "owner": "tom", "name": "copy", "digest": "digest-of-copy", "base_model": "tiny-llama",
         "niche": "sorting", "ask_nanos": NANOS_PER_CREDIT, "licence": "Apache-2.0",
-        "sketch": sketch(factors(0.01)), "receipt": lies[0], "receipts": lies[1:], "key": "copy",
+        "weights": example_weights(0, 0.01), "receipt": lies[0], "receipts": lies[1:],
+        "key": "copy",
     }  # fmt: skip
     with pytest.raises(NearDuplicateError, match="'root' as parent"):
         market.publish(**terms)

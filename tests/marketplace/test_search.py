@@ -11,7 +11,7 @@ from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptFacts
 from marketplace.shelf import ORDERS
-from marketplace.testing import TickingClock
+from marketplace.testing import TickingClock, example_weights
 from marketplace.wanted import SearchPage, Wanted
 
 OWNERS = ("ada", "bob", "carol", "dan", "eve")
@@ -217,11 +217,11 @@ def test_a_wrong_page_is_refused_in_one_line(shop: Market, wrong: Any) -> None:
 
 def test_a_clone_never_comes_before_its_original(market: Market) -> None:
     """However many chances the draw has, and on every page."""
-    sketch = b"\x00\x00\x80\x3f" + bytes(252)
-    put(market, "root", "bob", sketch=sketch, n_correct=100)
+    weights = example_weights()
+    put(market, "root", "bob", weights=weights, n_correct=100)
     for i in range(6):
         put(
-            market, f"clone-{i}", OWNERS[i % 5], sketch=sketch, parents=("root",),
+            market, f"clone-{i}", OWNERS[i % 5], weights=weights, parents=("root",),
             n_correct=100 + i,
         )  # fmt: skip
         put(market, f"other-{i}", OWNERS[i % 5], n_correct=50)

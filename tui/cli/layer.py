@@ -96,10 +96,13 @@ def show(layer: LayerArgument, home: HomeOption = None) -> None:
     if m.receipts:
         rows = [
             (r.skill, r.exam or r.split, str(r.n_questions), percent(r.accuracy),
-             percent(r.base_accuracy))
+             "-" if r.ancestor_accuracy is None else percent(r.ancestor_accuracy),
+             percent(r.base_accuracy),
+             "alone" if r.is_alone else " + ".join(d[:12] for d in r.layers))
             for r in m.receipts
         ]  # fmt: skip
-        print_table("exams", ("skill", "exam", "questions", "accuracy", "base"), rows)
+        columns = ("skill", "exam", "questions", "accuracy", "ancestor", "base", "examined")
+        print_table("exams", columns, rows)
 
 
 @app.command()

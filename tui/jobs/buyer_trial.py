@@ -97,7 +97,7 @@ def run_trial(
         )  # fmt: skip
         if settled.state == "passed" and isinstance(market, RemoteMarket):
             note_origin(home, listing.digest, market)
-            shelve(Library.open(home), path, listing)
+            shelve(Library.open(home), path, listing, market.receipts(name))
     return settled
 
 

@@ -8,19 +8,42 @@ library then takes name, version and licence from the listing.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from genome.library import MANIFEST_FILE, Library, TrustPolicy
+from genome.errors import LayerRejected
+from genome.library import MANIFEST_FILE, Library, Receipt, TrustPolicy
 from marketplace.client.remote import RemoteMarket
 from marketplace.errors import StatusError
 from marketplace.listing import ListingView
 from marketplace.protocol import MarketLike
+from marketplace.receipt import STANDARD_EXAM, ReceiptView
+from marketplace.similarity import Weights, factors_of
 from marketplace.status import QUARANTINED
 from tui.jobs.revocations import note_origin, refresh, refuse_revoked
 
 ANY_PARENTS = TrustPolicy(allow_missing_parents=True)
 SERVED_LAYERS = "served-layers"
 """Folder of a home in which its service keeps layers."""
+
+
+def market_url(home: Path) -> str:
+    """The address of a home's market."""
+    return f"sqlite:///{home}/market.db"
+
+
+def weights_at(home: Path) -> Callable[[str], Weights | None]:
+    """The weights of any layer whose files this home keeps, in its library or for its service."""
+    library = Library.open(home)
+
+    def weights(digest: str) -> Weights | None:
+        served = served_layer(home / SERVED_LAYERS, digest)
+        try:
+            return factors_of(library.path(digest) if digest in library else served or Path())
+        except LayerRejected:
+            return None
+
+    return weights
 
 
 def served_layer(layers: Path, digest: str) -> Path | None:
@@ -63,20 +86,36 @@ def fetch(market: MarketLike, home: Path, name: str, digest: str) -> bool:
     with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
         layer = market.download_layer(digest, Path(folder) / "layer")
         note_origin(home, digest, market)
-        shelve(library, layer, listing)
+        shelve(library, layer, listing, market.receipts(name))
     return True
 
 
-def shelve(library: Library, folder: Path, listing: ListingView) -> str:
-    """Store a downloaded layer under its listing's name; the digest.
+def shelve(
+    library: Library, folder: Path, listing: ListingView, receipts: Sequence[ReceiptView]
+) -> str:
+    """Store a downloaded layer under its listing's name, with the exams it was sold on; the digest.
+
+    A receipt that evaluators refuted is left behind.
 
     Raises:
         LayerRejected: The library does not accept the layer.
     """
     if (folder / MANIFEST_FILE).exists():
         return library.import_folder(folder, policy=ANY_PARENTS)
+    sold_on = [one for one in receipts if one.digest == listing.digest and not one.refuted]
     return library.import_folder(
         folder, policy=ANY_PARENTS, name=listing.name, version=f"{listing.version}.0.0",
         base_model=listing.base_model, description=listing.description, licence=listing.licence,
-        tags=listing.tags,
+        tags=listing.tags, receipts=tuple(as_bought(one) for one in sold_on),
+    )  # fmt: skip
+
+
+def as_bought(receipt: ReceiptView) -> Receipt:
+    """What the seller stated, as the library keeps it."""
+    return Receipt(
+        receipt.skill, receipt.n_questions, n_correct=receipt.n_correct,
+        n_base_correct=receipt.n_base_correct, split=receipt.split,
+        exam="" if receipt.exam == STANDARD_EXAM else receipt.exam,
+        layers=(receipt.layer,) if receipt.layer else (), base_model=receipt.base_model,
+        prompt=receipt.prompt, rule=receipt.rule, n_ancestor_correct=receipt.n_ancestor_correct,
     )  # fmt: skip

@@ -34,10 +34,11 @@ from academy.sources.names import name_from
 from academy.sources.source import ChallengeSource, open_source
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from genome.library import Library, Manifest, Receipt
+from genome.library import Library, Manifest
 from persona.persona import Persona, PersonaStore, numbered
 from tui.jobs.bases import load_base
 from tui.jobs.demand import wanted
+from tui.jobs.examined import Examined, examine
 from tui.jobs.proposals import proposed_layers
 from tui.jobs.run_kind import SECTIONS, demo_command, is_evolution
 
@@ -72,9 +73,8 @@ def run_evolution(
     names = _store(base, source, home, result, exams)
     return {
         "cast": [
-            {"persona": name, "niches": list(member.niches), "accuracy": hits / max(n, 1),
-             "base_accuracy": base_hits / max(n, 1), "questions": n}
-            for name, member, (n, hits, base_hits) in zip(names, result.cast, exams, strict=True)
+            {"persona": name, "niches": list(member.niches), **_told(exam)}
+            for name, member, exam in zip(names, result.cast, exams, strict=True)
         ],
         "tokens": result.tokens.equivalents,
         "generations": result.run.generation,
@@ -123,20 +123,34 @@ def saved_genomes(home: Path, base: BaseModel) -> list[Genome]:
     return [Genes(tuple(g["layers"]), tuple(g["weights"])).genome(pool) for g in genes]
 
 
-def _examine(
-    base: BaseModel, source: ChallengeSource, result: RunResult
-) -> list[tuple[int, int, int]]:
-    """Questions, right answers, the base's right answers: each member on its first niche."""
+def _examine(base: BaseModel, source: ChallengeSource, result: RunResult) -> list[list[Examined]]:
+    """Each member on its first niche, and its top layer alone where it is a stack.
+
+    A stack's result is none of its top layer: what is kept, exported and sold is the layer.
+    """
     evaluator = LocalEvaluator(base)
-    counted = []
+    exams = []
     for number, (member, genome) in enumerate(zip(result.cast, result.genomes, strict=True)):
         rng = np.random.default_rng([result.config.run.seed, 77, number])
         sheet: list[Challenge] = []
         with suppress(TooFewQuestionsError):  # a small file may have none to test with
             sheet = source.draw(member.niches[0], "test", EXAM, rng)
-        own, bare = evaluator.scores([genome, Genome(base.fingerprint)], sheet)
-        counted.append((len(sheet), int(own.sum()), int(bare.sum())))
-    return counted
+        alone = [Genome.of(layer) for layer in genome.layers[-1:]]
+        examined = [genome, *(one for one in alone if one.digest != genome.digest)]
+        exams.append([examine(evaluator, g, member.niches[0], sheet) for g in examined if sheet])
+    return exams
+
+
+def _told(exams: list[Examined]) -> dict[str, Any]:
+    """What is printed of a member's exam; zeros where there was none."""
+    if not exams:
+        return {"accuracy": 0.0, "base_accuracy": 0.0, "ancestor_accuracy": None, "questions": 0}
+    whole = exams[0]
+    return {
+        "accuracy": whole.result.accuracy, "base_accuracy": whole.base.accuracy,
+        "ancestor_accuracy": whole.ancestor.accuracy if whole.ancestor else None,
+        "questions": whole.result.n_questions,
+    }  # fmt: skip
 
 
 def _name(niche: str) -> str:
@@ -149,7 +163,7 @@ def _store(
     source: ChallengeSource,
     home: Path,
     result: RunResult,
-    exams: list[tuple[int, int, int]],
+    exams: list[list[Examined]],
 ) -> list[str]:
     """Library and personas, whose names are returned; doing it twice changes nothing.
 
@@ -159,9 +173,7 @@ def _store(
     store = PersonaStore(home)
     names = []
     ancestor = result.run.ancestor
-    for member, genome, (n, hits, base_hits) in zip(
-        result.cast, result.genomes, exams, strict=True
-    ):
+    for member, genome, examined in zip(result.cast, result.genomes, exams, strict=True):
         niche = member.niches[0]
         digests = []
         for layer in genome.layers:
@@ -173,8 +185,8 @@ def _store(
                 name=free_name(library, "ancestor" if common else _name(niche)),
                 base_model=base.fingerprint,
                 description="what all species share" if common else source.describe(niche),
-                receipts=() if common or n == 0 else (
-                    Receipt(niche, n, n_correct=hits, n_base_correct=base_hits),
+                receipts=() if common else tuple(
+                    exam.receipt for exam in examined if exam.genome.layers[-1] is layer
                 ),
             )  # fmt: skip
             library.add(layer, manifest, base_model_path=base.path)

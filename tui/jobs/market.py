@@ -8,13 +8,14 @@ from typing import Any
 from academy.evaluator import LocalEvaluator
 from academy.exam import ExamResult, exam_sheet, sit_exam
 from academy.run_folder import RunFolder
-from academy.skills import skill_named
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Found, Library
 from genome.search.index_filter import Filter
-from marketplace.market import NANOS_PER_CREDIT, Market, ReceiptFacts
+from marketplace.market import NANOS_PER_CREDIT, Market
 from persona.persona import Persona, PersonaStore
+from tui.jobs.delivery import market_url, weights_at
+from tui.jobs.publish import Terms, put_up
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
 from tui.jobs.specialists import Specialist, Specialists
@@ -23,11 +24,6 @@ SELLER, BUYER = "academy", "ada"
 ASK_NANOS = NANOS_PER_CREDIT // 10
 FIRST_EPOCH = 0
 WALLET_NANOS = 5 * NANOS_PER_CREDIT
-
-
-def market_url(home: Any) -> str:
-    """The address of a home's market."""
-    return f"sqlite:///{home}/market.db"
 
 
 def sell_champions(
@@ -44,7 +40,7 @@ def sell_champions(
         market.open_account(BUYER)
         market.fund(BUYER, WALLET_NANOS, key=f"demo-{settings.seed}-wallet")
         for specialist in specialists.species:
-            _publish(market, base, specialist, settings)
+            _publish(market, specialist, settings)
         show.phase("market", 1, 3)
         purchase = folder.step("purchase", lambda: _purchase(market, base, specialists, settings))
         show.phase("market", 2, 3)
@@ -75,25 +71,12 @@ def sell_champions(
         }
 
 
-def _publish(
-    market: Market, base: BaseModel, specialist: Specialist, settings: DemoSettings
-) -> None:
-    market.publish(
-        owner=SELLER,
-        name=specialist.name,
-        digest=specialist.layer.digest,
-        base_model=base.fingerprint,
-        niche=specialist.niche,
-        ask_nanos=ASK_NANOS,
-        receipt=ReceiptFacts(
-            skill=specialist.niche,
-            n_questions=specialist.result.n_questions,
-            n_correct=specialist.result.n_correct,
-            n_base_correct=specialist.base_result.n_correct,
-        ),
-        description=skill_named(specialist.niche).description,
+def _publish(market: Market, specialist: Specialist, settings: DemoSettings) -> None:
+    terms = Terms(specialist.name, specialist.niche, ASK_NANOS, SELLER)
+    put_up(
+        market, specialist.layer, specialist.exam.facts, terms, weights_at(settings.out),
         key=f"demo-{settings.seed}-publish-{specialist.name}",
-    )
+    )  # fmt: skip
 
 
 def _purchase(

@@ -1,32 +1,35 @@
-"""Publishing a PEFT folder: examine it on unseen questions, look for copies, store it, list it."""
+"""Publishing a PEFT folder: examine it on unseen questions, look for copies, store it, list it.
+
+`put_up` is the one way onto a market, of commands, demo and demand cycle alike: every layer is
+compared with what is for sale before it is listed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from academy.evaluator import LocalEvaluator
-from academy.exam import EXAM_SEED, ExamResult, sit_exam
 from academy.routing import ability_vectors
 from academy.skills import skill_named
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
-from genome.errors import LayerNotFoundError
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.library import Library, Manifest, Parent, Receipt, TrustPolicy
+from genome.library import Library, Manifest, Parent, TrustPolicy
 from genome.shelf.manifest import check_name, version_order
 from marketplace.client.remote import RemoteMarket
+from marketplace.errors import ListingTakenError, NearDuplicateError
 from marketplace.market import ListingView, Market, ReceiptFacts
 from marketplace.protocol import MarketLike
 from marketplace.provenance import MANIFEST_FILE, Evidence
-from marketplace.similarity import Pair, sketch, update_cosine
+from marketplace.publishing.kin import Others
+from marketplace.similarity import Pair
 from seeds.load import embedded_base_path
-from tui.jobs.buyer_trial import sheet_digest
-from tui.jobs.delivery import deliver
-from tui.jobs.market import market_url
+from tui.jobs.delivery import deliver, market_url, weights_at
+from tui.jobs.examined import Examined, examine
 from tui.jobs.standard_exam import standard_sheet
 
 EXAM_QUESTIONS = 400
@@ -46,25 +49,6 @@ class Terms:
     parents: tuple[str, ...] = ()
     """Names of listings, or digests of layers, that are in the market."""
     version_of: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What the layer showed."""
-
-    base: BaseModel
-    layer: Layer
-    result: ExamResult
-    base_result: ExamResult
-    questions_digest: str
-
-    def facts(self, skill: str) -> ReceiptFacts:
-        """The receipt as the market wants it."""
-        return ReceiptFacts(
-            skill=skill, n_questions=self.result.n_questions, n_correct=self.result.n_correct,
-            n_base_correct=self.base_result.n_correct, seed=EXAM_SEED,
-            questions_digest=self.questions_digest,
-        )  # fmt: skip
 
 
 def publish_folder(
@@ -101,25 +85,25 @@ def _publish(home: Path, unbound: Layer, terms: Terms, market: MarketLike) -> Li
     base = BaseModel.load(embedded_base_path())
     layer = unbound.bound_to(base.fingerprint)
     evaluator = LocalEvaluator(base)
-    measured = _examine(evaluator, base, layer, terms.skill)
     digests = tuple(_digest(market, reference) for reference in terms.parents)
+    exam = examine(
+        evaluator, Genome.of(layer), terms.skill, standard_sheet(terms.skill, EXAM_QUESTIONS),
+        ancestor=_ancestor(library, digests),
+    )  # fmt: skip
     is_new = layer.digest not in library
-    _store(library, measured, terms, digests, remote=isinstance(market, RemoteMarket))
+    _store(library, base, exam, terms, digests, remote=isinstance(market, RemoteMarket))
     try:
-        _index(library, evaluator, measured, terms)
+        _index(library, evaluator, layer, terms)
         deliver(market, library, layer.digest)
-        return _list(market, library, measured, terms, digests)
+        return put_up(
+            market, layer, exam.facts, replace(terms, parents=digests),
+            weights_at(home), evidence=_signed(library, layer.digest),
+            key=f"publish-{terms.owner}-{terms.name}-{layer.digest[:16]}",
+        )  # fmt: skip
     except BaseException:
         if is_new:
             library.remove(layer.digest)
         raise
-
-
-def _examine(evaluator: LocalEvaluator, base: BaseModel, layer: Layer, skill: str) -> Measured:
-    sheet = standard_sheet(skill, EXAM_QUESTIONS)
-    genome = Genome(base.fingerprint, (layer,), (1.0,))
-    result, alone = sit_exam(evaluator, [genome, Genome(base.fingerprint)], sheet)
-    return Measured(base, layer, result, alone, sheet_digest(sheet))
 
 
 def _digest(market: MarketLike, reference: str) -> str:
@@ -128,30 +112,32 @@ def _digest(market: MarketLike, reference: str) -> str:
     return reference if is_digest else market.listing(reference).digest
 
 
+def _ancestor(library: Library, parents: Sequence[str]) -> Genome | None:
+    """What the exam shows the layer beside: its first parent, if that is here."""
+    return Genome.of(library.get(parents[0])) if parents and parents[0] in library else None
+
+
 def _store(
-    library: Library, measured: Measured, terms: Terms, parents: Sequence[str], *, remote: bool
-) -> None:
+    library: Library, base: BaseModel, exam: Examined, terms: Terms, parents: Sequence[str], *,
+    remote: bool,
+) -> None:  # fmt: skip
     """Keep the layer, or, if the library has it under another name, what the exam showed.
 
     Stored before it is listed: a kill in between leaves a layer without a listing, which the same
     command completes, and never a listing without a layer.
     """
-    layer, base, result = measured.layer, measured.base, measured.result
-    receipt = Receipt(
-        terms.skill, result.n_questions, n_correct=result.n_correct,
-        n_base_correct=measured.base_result.n_correct,
-    )  # fmt: skip
+    (layer,) = exam.genome.layers
     if layer.digest not in library:
         manifest = Manifest(
             name=terms.name, base_model=base.fingerprint, licence=terms.licence, tags=terms.tags,
-            description=skill_named(terms.skill).description, receipts=(receipt,),
+            description=skill_named(terms.skill).description, receipts=(exam.receipt,),
             parents=tuple(Parent(digest) for digest in sorted(set(parents))),
             version=_next_release(library, terms),
         )  # fmt: skip
         policy = TrustPolicy(allow_missing_parents=True) if remote else None
         library.add(layer, manifest, base_model_path=base.path, policy=policy)
     elif not library.manifest(layer.digest).signature:
-        library.add_receipt(layer.digest, receipt)
+        library.add_receipt(layer.digest, exam.receipt)
 
 
 def _next_release(library: Library, terms: Terms) -> str:
@@ -163,31 +149,52 @@ def _next_release(library: Library, terms: Terms) -> str:
     return f"{major}.{int(minor) + 1}.0"
 
 
-def _index(library: Library, evaluator: LocalEvaluator, measured: Measured, terms: Terms) -> None:
+def _index(library: Library, evaluator: LocalEvaluator, layer: Layer, terms: Terms) -> None:
     """Let the library find the layer by what it can do, if it has been indexed at all."""
     if not library.encoder_id:  # a home of `academy run`, or a buyer's: `layer reindex` makes one
         return
-    genome = Genome(measured.base.fingerprint, (measured.layer,), (1.0,))
+    genome = Genome.of(layer)
     text = searchable_text(terms.name, terms.skill, skill_named(terms.skill).description)
-    encoder = library.encoder(measured.base)
+    encoder = library.encoder(evaluator.base)
     vector = ability_vectors(evaluator, encoder, [genome], [text], VECTOR_QUESTIONS)[0]
-    library.set_vector(measured.layer.digest, vector, n_results=VECTOR_QUESTIONS)
+    library.set_vector(layer.digest, vector, n_results=VECTOR_QUESTIONS)
 
 
-def _list(
-    market: MarketLike, library: Library, measured: Measured, terms: Terms, parents: Sequence[str]
-) -> ListingView:
-    layer = measured.layer
-    factors = numbers_of(layer)
-    return market.publish(
-        owner=terms.owner, name=terms.name, digest=layer.digest,
-        base_model=measured.base.fingerprint, niche=terms.skill, ask_nanos=terms.ask_nanos,
-        description=skill_named(terms.skill).description, receipt=measured.facts(terms.skill),
-        licence=terms.licence, tags=terms.tags, parents=parents, version_of=terms.version_of,
-        sketch=sketch(factors), exact=cosine_with(library, factors),
-        evidence=_signed(library, layer.digest),
-        key=f"publish-{terms.owner}-{terms.name}-{layer.digest[:16]}",
-    )  # fmt: skip
+def put_up(
+    market: MarketLike, layer: Layer, receipt: ReceiptFacts, terms: Terms, others: Others, *,
+    key: str, evidence: Evidence | None = None,
+) -> ListingView:  # fmt: skip
+    """List an examined layer, as a child of what its owner has listed already and it contains.
+
+    What it contains of somebody else's has to be named in the terms.
+
+    Args:
+        others: The weights of layers at hand, to compare with.
+
+    Raises:
+        MarketError: The market refuses the listing.
+    """
+
+    def listed(parents: Sequence[str], key: str) -> ListingView:
+        return market.publish(
+            owner=terms.owner, name=terms.name, digest=layer.digest, base_model=layer.base_model,
+            niche=terms.skill, ask_nanos=terms.ask_nanos, receipt=receipt, parents=parents,
+            description=skill_named(terms.skill).description, licence=terms.licence,
+            tags=terms.tags, version_of=terms.version_of, weights=numbers_of(layer),
+            others=others, evidence=evidence, key=key,
+        )  # fmt: skip
+
+    try:
+        return listed(terms.parents, key)
+    except NearDuplicateError as error:
+        if {market.listing(name).owner for name in error.listings} != {terms.owner}:
+            raise
+        return listed((*terms.parents, *error.listings), f"{key}-kin")
+    except ListingTakenError:
+        there = market.listing(terms.name)
+        if (there.digest, there.owner) != (layer.digest, terms.owner) or not there.parents:
+            raise
+        return there  # listed with parents of its own, by this very command
 
 
 def _signed(library: Library, digest: str) -> Evidence | None:
@@ -196,18 +203,6 @@ def _signed(library: Library, digest: str) -> Evidence | None:
     if not manifest.signature:
         return None
     return Evidence((library.path(digest) / MANIFEST_FILE).read_bytes(), manifest.files)
-
-
-def cosine_with(library: Library, factors: dict[str, Pair]) -> Callable[[str], float | None]:
-    """Cosine of an update with any layer that the library has; None for another."""
-
-    def cosine(digest: str) -> float | None:
-        try:
-            return update_cosine(factors, numbers_of(library.get(digest)))
-        except LayerNotFoundError:
-            return None
-
-    return cosine
 
 
 def numbers_of(layer: Layer) -> dict[str, Pair]:

@@ -23,7 +23,7 @@ from genome.layer import Layer
 from genome.library import Library
 from marketplace.account import HOUSE
 from marketplace.client.remote import RemoteMarket
-from marketplace.errors import ReceiptNotFoundError
+from marketplace.errors import ReceiptError, ReceiptNotFoundError
 from marketplace.protocol import MarketLike
 from marketplace.receipt import ReceiptView, RecheckView
 from marketplace.wire import WHOLE_IN_JSON
@@ -68,6 +68,11 @@ def recheck_listing(
     model = load_base_of(home, listing.base_model, base)
     if listing.base_model != model.fingerprint:
         raise BaseModelMismatchError(name, listing.base_model, model.fingerprint)
+    if claimed.prompt not in ("", model.prompt_digest):
+        raise ReceiptError(
+            f"receipt {claimed.id} was sat with prompts of form {claimed.prompt}, this base model's"
+            f" are {model.prompt_digest}: use the tokenizer that the exam was sat with (--base)"
+        )
     if not isinstance(market, RemoteMarket) and by not in HOUSE:
         market.open_account(by)
     found = _layer(market, home, layers or home / SERVED_LAYERS, claimed.digest)

@@ -13,7 +13,7 @@ from academy.apprenticeship.apprenticeship import Apprenticeship
 from academy.apprenticeship.mutation import draw_attempts
 from academy.apprenticeship.species import Species, champion
 from academy.evaluator import LocalEvaluator
-from academy.exam import ExamResult, exam_sheet, general_accuracy, sit_exam
+from academy.exam import ExamResult, exam_sheet, general_accuracy
 from academy.routing import ability_vectors, calibrate_advice
 from academy.run_folder import RunFolder
 from academy.skills import SKILLS, skill_named
@@ -22,9 +22,10 @@ from genome.embedding import searchable_text
 from genome.files import write_folder_once
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.library import Library, Manifest, Receipt
+from genome.library import Library, Manifest
 from genome.search.question_encoder import QuestionEncoder
 from persona.persona import Persona, PersonaStore
+from tui.jobs.examined import Examined, examine
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
 
@@ -40,10 +41,17 @@ class Specialist:
     niche: str
     population: int
     born: int
-    result: ExamResult
-    base_result: ExamResult
+    exam: Examined
     layer: Layer
     vector: np.ndarray
+
+    @property
+    def result(self) -> ExamResult:
+        return self.exam.result
+
+    @property
+    def base_result(self) -> ExamResult:
+        return self.exam.base
 
     @property
     def lift(self) -> float:
@@ -97,12 +105,10 @@ def examine_species(
         show.phase("exams", i, len(heads))
         assert kind.niche is not None
         sheet = exam_sheet(kind.niche, settings.niche_exam)
-        result, base_result = sit_exam(evaluator, [head.genome, Genome(base.fingerprint)], sheet)
+        exam = examine(evaluator, head.genome, kind.niche, sheet)
         members = sum(c.species == kind.id for c in run.population)
         species.append(
-            Specialist(
-                kind.name, kind.niche, members, kind.born, result, base_result, head.layer, vector
-            )
+            Specialist(kind.name, kind.niche, members, kind.born, exam, head.layer, vector)
         )
     show.phase("exams", len(heads), len(heads))
     species.sort(key=lambda s: (-s.result.accuracy, s.name))
@@ -139,16 +145,11 @@ def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
     store.save(Persona("helper", base.fingerprint, (), "the base alone, mediocre at everything"))
     for specialist in shelf.species:
         description = skill_named(specialist.niche).description
-        result, base_result = specialist.result, specialist.base_result
-        receipt = Receipt(
-            specialist.niche, result.n_questions, n_correct=result.n_correct,
-            n_base_correct=base_result.n_correct,
-        )  # fmt: skip
         manifest = Manifest(
             name=specialist.name,
             base_model=base.fingerprint,
             description=description,
-            receipts=(receipt,),
+            receipts=(specialist.exam.receipt,),
         )
         digest = library.add(specialist.layer, manifest, base_model_path=base.path)
         library.set_vector(digest, specialist.vector, n_results=settings.vector_questions)

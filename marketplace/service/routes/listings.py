@@ -52,6 +52,11 @@ class ReceiptBody(Body):
     exam: Name = "standard"
     seed: Seed | None = None
     questions_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    layer: Digest | Literal[""] = ""
+    base_model: Annotated[str, Field(max_length=200)] = ""
+    prompt: Annotated[str, Field(max_length=64)] = ""
+    rule: Annotated[str, Field(max_length=64)] = ""
+    n_ancestor_correct: Count | None = None
 
     def facts(self) -> ReceiptFacts:
         """The receipt as the market takes it."""
@@ -130,7 +135,9 @@ async def publish(body: ListingBody, change: Changing, service: Here) -> Respons
     change.caller.must_be(body.owner)
     with _kept(service, body.digest, change.caller.name):
         prepared = await _prepared(service, body)
-        view = await change.run(lambda key: _published(service, body, prepared, key))
+        view = await change.run_heavy(
+            lambda: _published(service, body, prepared, change.market_key)
+        )
     where = f"/v1/listings/{view.name}"
     return answer(view, change.caller, status=201, headers={"Location": where})
 
@@ -190,8 +197,8 @@ def _published(service: Service, body: ListingBody, prepared: Prepared, key: str
         receipts=[one.facts() for one in body.receipts], description=body.description,
         licence=body.licence, tags=body.tags, version_of=body.version_of,
         parents=[Parent(one.name, one.weight) for one in body.parents],
-        sketch=prepared.sketch, exact=prepared.exact, evidence=prepared.evidence,
-            must_be_signed=service.settings.must_be_signed, key=key,
+        weights=prepared.weights, others=prepared.others, evidence=prepared.evidence,
+        must_be_signed=service.settings.must_be_signed, key=key,
     )  # fmt: skip
     if service.store is not None:
         service.store.listed(body.digest)

@@ -38,6 +38,23 @@ def test_the_hub_reads_the_card(tmp_path: Path) -> None:
     assert "| roman | roman-test | exact_match | 0.14 | 0.93 |" in card.text
 
 
+def test_a_stacks_result_is_not_the_layers(tmp_path: Path) -> None:
+    """What was measured together is told apart from the layer, and no score for the hub."""
+    stack = ("aaaaaaaaaaaa x 1", "bbbbbbbbbbbb x 0.5")
+    alone = CardMetric("roman", "roman-test", "exact_match", 0.46, 0.335)
+    together = CardMetric("roman", "roman-test", "exact_match", 0.79, 0.335, 0.6, stack)
+    (tmp_path / "README.md").write_text(model_card(CardFacts("x", metrics=(together, alone))))
+    card = ModelCard.load(tmp_path / "README.md")
+    assert [result.metric_value for result in card.data.eval_results] == [0.46]
+    assert "| task | questions | metric | base model | this layer |" in card.text
+    assert "| roman | roman-test | exact_match | 0.335 | 0.46 |" in card.text
+    assert "together as `aaaaaaaaaaaa x 1` + `bbbbbbbbbbbb x 0.5`, which this layer" in card.text
+    assert "| task | questions | metric | base model | ancestor | together |" in card.text
+    assert "| roman | roman-test | exact_match | 0.335 | 0.6 | 0.79 |" in card.text
+    (tmp_path / "README.md").write_text(model_card(CardFacts("x", metrics=(together,))))
+    assert not ModelCard.load(tmp_path / "README.md").data.eval_results
+
+
 def test_a_card_without_facts_is_still_a_card(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(model_card(CardFacts("x"), "some/base"))
     data = ModelCard.load(tmp_path / "README.md").data.to_dict()

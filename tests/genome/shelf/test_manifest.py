@@ -12,6 +12,10 @@ from genome.errors import LayerRejected
 from genome.refusals import LIBRARY_REFUSALS, REFUSALS
 from genome.shelf.manifest import Manifest, Parent, Receipt, version_order
 
+STACKED = Receipt(
+    "sort", 400, 380, 160, layers=("e" * 64, "c" * 64), weights=(1.0, 0.5),
+    base_model="0123456789abcdef", prompt="0" * 16, rule="exact", n_ancestor_correct=300,
+)  # fmt: skip
 FULL = Manifest(
     name="sorter-1",
     base_model="0123456789abcdef",
@@ -20,7 +24,7 @@ FULL = Manifest(
     kind="project",
     parents=(Parent("a" * 64, 0.25), Parent("b" * 64, 1)),
     recipe={"method": "merge", "rank": 8, "rates": [0.1, 1e-3], "note": None, "deep": {"x": True}},
-    receipts=(Receipt("sort", 400, 360, 160), Receipt("sum", 30, 1, 2, "audit", "exam-7")),
+    receipts=(STACKED, Receipt("sort", 400, 360, 160), Receipt("sum", 30, 1, 2, "audit", "exam-7")),
     licence="Apache-2.0 OR (MIT AND LicenseRef-Mine)",
     tags=("order", "lists"),
     created="2026-01-31T12:00:00Z",
@@ -59,6 +63,38 @@ def test_the_headline_is_the_first_receipt_and_accuracies_are_ratios_of_counts()
     assert (FULL.accuracy, FULL.base_accuracy) == (0.9, 0.4)
     bare = Manifest("x")
     assert (bare.niche, bare.n_questions, bare.accuracy, bare.base_accuracy) == ("", 0, None, None)
+
+
+def test_a_stacks_receipt_is_no_headline() -> None:
+    """What was examined is named whole, and only the layer as it is kept is what it can do."""
+    assert not STACKED.is_alone and STACKED.ancestor_accuracy == 0.75
+    assert replace(FULL, receipts=(STACKED,)).headline is None
+    alone = replace(STACKED, layers=("c" * 64,), weights=(1,))
+    assert alone.is_alone and replace(FULL, receipts=(STACKED, alone)).headline == alone
+    assert not replace(alone, weights=(0.5,)).is_alone
+    other = replace(alone, layers=("e" * 64,))
+    assert code_of(replace, FULL, receipts=(other,)) == "manifest_receipt"
+
+
+def test_what_was_signed_before_receipts_named_their_layers_stays_signed() -> None:
+    """The bytes of an older version, written down."""
+    old = Manifest("x", receipts=(Receipt("sort", 4, 3, 1),))
+    assert json.loads(old.signed_bytes())["receipts"] == [
+        {"skill": "sort", "n_questions": 4, "n_correct": 3, "n_base_correct": 1, "split": "test",
+         "exam": ""}
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": ("c" * 63,)}, {"layers": "c" * 64}, {"layers": ("c" * 64,) * 65},
+        {"weights": (1.0,)}, {"weights": (1.0, float("nan"))}, {"weights": ("1", "1")},
+        {"n_ancestor_correct": 401}, {"n_ancestor_correct": -1}, {"n_ancestor_correct": 1.0},
+    ],
+)  # fmt: skip
+def test_a_receipt_of_nothing_that_could_be_examined_is_refused(changes: dict[str, Any]) -> None:
+    assert code_of(replace, STACKED, **changes) == "manifest_receipt"
 
 
 def test_versions_are_ordered_by_number_not_by_spelling() -> None:

@@ -15,6 +15,7 @@ from genome.genome import Genome
 from marketplace.market import Market
 from marketplace.receipt import ReceiptFacts
 from tui.jobs.cycle.shop import ASK, CUSTOMERS, Shop, maker
+from tui.jobs.publish import numbers_of
 
 
 @dataclass
@@ -48,6 +49,7 @@ def test_a_maker_is_paid_the_bounties_its_layer_earned(embedded: BaseModel) -> N
                 owner=maker(skill), name=f"{skill}-line", digest=layer.digest,
                 base_model=embedded.fingerprint, niche=skill, ask_nanos=ASK,
                 licence="Apache-2.0", receipt=receipt, key=f"publish-{skill}",
+                weights=numbers_of(layer),
             )  # fmt: skip
             shop.claim(skill, receipt, 0)
         states = {one.skill: one.state for one in market.bounties(open_only=False)}

@@ -1,5 +1,6 @@
 """Promises of marketplace.publishing.evidence, on SQLite and PostgreSQL."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,6 +57,41 @@ def test_a_claim_that_holds_stands(market: Market, receipt: int) -> None:
     assert market.listing("sort").reputation == pytest.approx(exam_bound(800, 638))
     assert market.listing("sort").n_correct == 320
     assert market.rechecks(receipt) == [view]
+
+
+def test_a_price_rests_on_an_exam_of_what_is_sold(market: Market, publish: Any) -> None:
+    """Not on a stack's, nor on another base's; what was examined is told to everybody."""
+    stated = ReceiptFacts(
+        skill="sorting", n_questions=400, n_correct=320, n_base_correct=100,
+        layer="digest-of-sort", base_model="tiny", prompt="0" * 16, rule="exact",
+        n_ancestor_correct=200,
+    )  # fmt: skip
+    for wrong, words in (
+        ({"layer": "digest-of-ancestor"}, "layer digest-of-an.*sold is digest-of-so"),
+        ({"base_model": "big"}, "about base model 'big', the layer is for 'tiny'"),
+    ):
+        with pytest.raises(ReceiptError, match=words):
+            publish("bob", "sort", receipt=replace(stated, **wrong))
+        with pytest.raises(ReceiptError, match=words):
+            publish("bob", "sort", receipts=(replace(stated, exam="long", **wrong),))
+    publish("bob", "sort", receipt=stated)
+    (told,) = market.receipts("sort")
+    assert (told.layer, told.base_model, told.prompt) == ("digest-of-sort", "tiny", "0" * 16)
+    assert (told.rule, told.n_ancestor_correct) == ("exact", 200)
+    with pytest.raises(ReceiptError, match="examine what is sold"):
+        market.add_receipt(
+            listing="sort", owner="bob", receipt=replace(stated, exam="long", layer="x"), key="more"
+        )
+    with pytest.raises(ReceiptError, match="n_ancestor_correct"):
+        replace(stated, n_ancestor_correct=401)
+
+
+def test_a_request_of_before_repeats_as_it_was() -> None:
+    """What receipts did not state then does not change what identifies the request."""
+    assert ReceiptFacts("sorting", 4, 3, 1).body() == {
+        "skill": "sorting", "n_questions": 4, "n_correct": 3, "n_base_correct": 1,
+        "split": "test", "exam": "standard", "seed": None, "questions_digest": "",
+    }  # fmt: skip
 
 
 FRESH = {"seed": 7, "questions_digest": "f" * 64}

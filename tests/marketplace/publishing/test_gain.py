@@ -2,16 +2,14 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from marketplace.market import Market
 from marketplace.ranking import CLONE_FACTOR
 from marketplace.receipt import ReceiptFacts
-from marketplace.similarity import SKETCH_NUMBERS
+from marketplace.testing import example_weights
 
-ONE = np.random.default_rng(0).standard_normal(SKETCH_NUMBERS)
-SKETCH = bytes((ONE / np.linalg.norm(ONE)).astype("<f4").tobytes())
+SAME = {"weights": example_weights()}
 
 
 def facts(n_correct: int, skill: str = "sorting") -> ReceiptFacts:
@@ -22,9 +20,9 @@ def facts(n_correct: int, skill: str = "sorting") -> ReceiptFacts:
 @pytest.fixture
 def near(publish: Any) -> None:
     """Bob's 'root' states 320 of 400; ada's 'copy' of it states 400, on two exams."""
-    publish("bob", "root", sketch=SKETCH, receipt=facts(320))
+    publish("bob", "root", **SAME, receipt=facts(320))
     publish(
-        "ada", "copy", sketch=SKETCH, receipt=facts(400), receipts=(facts(400, "counting"),),
+        "ada", "copy", **SAME, receipt=facts(400), receipts=(facts(400, "counting"),),
         parents=("root",),
     )  # fmt: skip
 
@@ -102,10 +100,10 @@ def test_a_later_look_at_the_original_decides_anew(market: Market) -> None:
 
 def test_every_elder_version_must_be_beaten(market: Market, publish: Any) -> None:
     """Copying the second version and beating the first proves nothing."""
-    publish("bob", "root", sketch=SKETCH, receipt=facts(300))
+    publish("bob", "root", **SAME, receipt=facts(300))
     rerun(market, "root", 300)
-    publish("bob", "root", digest="v2", version_of="root", sketch=SKETCH, receipt=facts(390))
-    publish("ada", "copy", sketch=SKETCH, receipt=facts(390), parents=("root",))
+    publish("bob", "root", digest="v2", version_of="root", **SAME, receipt=facts(390))
+    publish("ada", "copy", **SAME, receipt=facts(390), parents=("root",))
     rerun(market, "copy", 390)
     assert not above(market)
     rerun(market, "root", 390)
@@ -114,9 +112,9 @@ def test_every_elder_version_must_be_beaten(market: Market, publish: Any) -> Non
 
 def test_another_exam_proves_nothing(market: Market, publish: Any) -> None:
     """Rank and price rest on the headline; being better elsewhere is not being better at it."""
-    publish("bob", "root", sketch=SKETCH, receipt=facts(320), receipts=(facts(100, "counting"),))
+    publish("bob", "root", **SAME, receipt=facts(320), receipts=(facts(100, "counting"),))
     publish(
-        "ada", "copy", sketch=SKETCH, receipt=facts(320), receipts=(facts(400, "counting"),),
+        "ada", "copy", **SAME, receipt=facts(320), receipts=(facts(400, "counting"),),
         parents=("root",),
     )  # fmt: skip
     for listing, counts in (("root", (320, 100)), ("copy", (320, 400))):

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
@@ -12,13 +11,10 @@ from marketplace.errors import ListingTakenError, MarketError, NotOwnerError, St
 from marketplace.market import Market
 from marketplace.publishing.moderation import DEEDS
 from marketplace.revocation import check_revocations
-from marketplace.similarity import SKETCH_NUMBERS
 from marketplace.status import QUARANTINED, REVOKED
-from marketplace.testing import make_market, publish_example
+from marketplace.testing import example_weights, make_market, publish_example
 
-ONE, OTHER = (
-    np.eye(SKETCH_NUMBERS, dtype="<f4")[place].tobytes() for place in (0, 1)
-)  # updates that have nothing in common
+ONE, OTHER = example_weights(0), example_weights(1)  # updates that have nothing in common
 WHO = {"owner": "bob", "evaluator": "platform", "stranger": "eve"}
 
 
@@ -68,9 +64,9 @@ def test_a_revoked_layer_is_on_the_signed_list_for_good(market: Market, publish:
 
 def test_a_revoked_version_makes_room_for_the_next(market: Market, publish: Any) -> None:
     """The listing is for sale again with another update; the old layer stays unusable."""
-    publish("bob", "sort", sketch=ONE)
+    publish("bob", "sort", weights=ONE)
     do(market, "revoke", "bob", "r")
-    again = publish("bob", "sort", digest="v2", version_of="sort", sketch=OTHER)
+    again = publish("bob", "sort", digest="v2", version_of="sort", weights=OTHER)
     assert again.status == "listed"
     assert [v.status for v in market.versions("sort")] == ["listed", "revoked"]
 

@@ -158,13 +158,13 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
         f"{facts['generations']} generations, {facts['tokens']:,} token-equivalents, "
         f"{facts['seconds']['other'] / max(sum(facts['seconds'].values()), 1e-9):.0%} of the time "
         "outside the model",
-        ("persona", "niches", "test", "base", "questions"),
+        ("persona", "niches", "test", "ancestor", "base", "questions"),
         [
             (
                 member["persona"], ", ".join(member["niches"]),
                 *(
-                    percent(member[key]) if member["questions"] else "-"
-                    for key in ("accuracy", "base_accuracy")
+                    "-" if not member["questions"] or member[key] is None else percent(member[key])
+                    for key in ("accuracy", "ancestor_accuracy", "base_accuracy")
                 ),
                 str(member["questions"]),
             )

@@ -115,11 +115,13 @@ def show(name: NameArgument, home: HomeOption = None, market: MarketOption = Non
     )
     rows = [
         (f"{r.id}", r.exam, r.skill, f"{r.version}", percent(r.n_correct / r.n_questions),
+         "-" if r.n_ancestor_correct is None else percent(r.n_ancestor_correct / r.n_questions),
          percent(r.n_base_correct / r.n_questions), f"{r.n_questions}",
          f"{r.n_passed} agreed, {r.n_failed} did not{', REFUTED' if r.refuted else ''}")
         for r in receipts
     ]  # fmt: skip
-    columns = ("receipt", "exam", "skill", "version", "accuracy", "base", "questions", "re-runs")
+    columns = ("receipt", "exam", "skill", "version", "accuracy", "ancestor", "base", "questions",
+               "re-runs")  # fmt: skip
     print_table("exams", columns, rows)
     if len(versions) > 1:
         facts = [(f"{v.number}", v.status, v.digest[:12], moment(v.published_at)) for v in versions]

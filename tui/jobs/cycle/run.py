@@ -26,6 +26,7 @@ from genome.base_model import BaseModel
 from genome.files import write_json, write_text
 from genome.genome import Genome
 from genome.layer import Layer
+from marketplace.errors import NearDuplicateError
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from seeds.load import embedded_base_path
@@ -114,9 +115,15 @@ def _run_link(
                     base, lines, {s: float(n) for s, n in paid.items()}, sum(paid.values()),
                     settings.exam, seed,
                 )  # fmt: skip
+            listed = 0
             for graduate in published:
                 parents = [graduate.parent.digest] if graduate.parent else []
-                shop.publish(graduate.skill, graduate.layer, graduate.receipt, parents, epoch)
+                try:
+                    shop.publish(graduate.skill, graduate.layer, graduate.receipt, parents, epoch)
+                except NearDuplicateError as error:
+                    note(f"{link:6} epoch {epoch:2}: not published, {error}")
+                    continue
+                listed += 1
                 shop.claim(graduate.skill, graduate.receipt, epoch)
                 lines[graduate.skill] = graduate.layer
             market.close_epoch(epoch)
@@ -124,7 +131,7 @@ def _run_link(
                 EpochRow(
                     epoch, float(right.mean()), float(bare.mean()), settings.wanted(epoch),
                     _by_skill(asked, right), counts,
-                    {s: round(w, 4) for s, w in shares.items()}, len(published),
+                    {s: round(w, 4) for s, w in shares.items()}, listed,
                     round(shop.income() - earned, 6),
                     (market.account(ACADEMY).balance_nanos - spent_before) / NANOS_PER_CREDIT,
                     tokens,
@@ -132,7 +139,7 @@ def _run_link(
             )  # fmt: skip
             note(
                 f"{link:6} epoch {epoch:2}: {right.mean():.3f} served, base {bare.mean():.3f}, "
-                f"{len(published)} published, {tokens:,} token-equivalents"
+                f"{listed} published, {tokens:,} token-equivalents"
             )
         return rows
 

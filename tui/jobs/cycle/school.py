@@ -24,6 +24,7 @@ from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Layer
 from marketplace.market import ReceiptFacts
+from tui.jobs.examined import examine
 
 RANK = 8
 TRY_OUT = 60
@@ -124,9 +125,4 @@ def _bred_from(result: RunResult, number: int, known: Mapping[str, Layer]) -> La
 
 
 def _receipt(evaluator: LocalEvaluator, layer: Layer, skill: str, n: int) -> ReceiptFacts:
-    sheet = exam_sheet(skill, n)
-    bare = Genome(layer.base_model)
-    own, base = evaluator.scores([Genome.of(layer), bare], sheet).sum(1)
-    return ReceiptFacts(
-        skill=skill, n_questions=len(sheet), n_correct=int(own), n_base_correct=int(base)
-    )
+    return examine(evaluator, Genome.of(layer), skill, exam_sheet(skill, n)).facts

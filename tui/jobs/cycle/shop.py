@@ -14,15 +14,17 @@ import numpy as np
 
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
-from academy.skills import SKILL_NAMES, skill_named
+from academy.skills import SKILL_NAMES
 from genome.genome import Genome
 from genome.layer import Layer
 from marketplace.errors import MarketError
 from marketplace.market import ListingView, Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.price import PARTS
+from marketplace.similarity import Weights
 from marketplace.trading.usage import Charge
 from tui.jobs.buyer_trial import sheet_digest
+from tui.jobs.publish import Terms, numbers_of, put_up
 from tui.jobs.standard_exam import standard_sheet
 
 ACADEMY, OFFER = "academy", "academy-hours"
@@ -164,17 +166,22 @@ class Shop:
         self.layers[layer.digest] = layer
         name = f"{skill}-line"
         known = {listing.name for listing in self.market.listings()}
-        view = self.market.publish(
-            owner=maker(skill), name=name, digest=layer.digest, base_model=layer.base_model,
-            niche=skill, ask_nanos=ASK, licence="Apache-2.0",
-            description=skill_named(skill).description, receipt=receipt, parents=parents,
-            version_of=name if name in known else None, key=f"cycle-{epoch}-publish-{skill}",
+        terms = Terms(
+            name, skill, ASK, maker(skill), licence="Apache-2.0", parents=tuple(parents),
+            version_of=name if name in known else None,
         )  # fmt: skip
+        view = put_up(
+            self.market, layer, receipt, terms, self._weights, key=f"cycle-{epoch}-publish-{skill}"
+        )
         if name not in known:
             self.market.set_terms(
                 owner=maker(skill), listing=name, use_parts=USE_PARTS, key=f"cycle-terms-{skill}"
             )
         return view
+
+    def _weights(self, digest: str) -> Weights | None:
+        layer = self.layers.get(digest)
+        return None if layer is None else numbers_of(layer)
 
     def pay_for_training(
         self, shares: Mapping[str, float], tokens: int, epoch: int
