@@ -29,8 +29,9 @@ from genome.refusals import refused
 from genome.shelf import upkeep
 from genome.shelf.intake import Intake, is_sound
 from genome.shelf.layer_rows import LayerRow, put_binding
-from genome.shelf.manifest import Manifest, Parent, Receipt
+from genome.shelf.manifest import Manifest, Parent
 from genome.shelf.pins import Pins
+from genome.shelf.receipt import Receipt
 from genome.shelf.search_shelf import Found, SearchShelf
 from genome.shelf.signing import SigningKey, TrustPolicy
 from genome.shelf.store import copy_files

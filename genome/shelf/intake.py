@@ -28,7 +28,8 @@ from genome.shelf.admission import admit
 from genome.shelf.catalogue import Catalogue
 from genome.shelf.layer_name import suggested_name
 from genome.shelf.layer_rows import Entry, put_binding, put_layers, row_of
-from genome.shelf.manifest import Manifest, Receipt
+from genome.shelf.manifest import Manifest
+from genome.shelf.receipt import Receipt
 from genome.shelf.signing import SigningKey, TrustPolicy
 from genome.shelf.sources import WEIGHTS, folder_of_weights
 from genome.shelf.store import LayerStore, copy_files

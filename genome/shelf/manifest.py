@@ -21,128 +21,19 @@ from genome.adapter.strict_json import strict_json
 from genome.licence import looks_like_one, remedy
 from genome.refusals import refused, shown
 from genome.shelf.layer_name import plain_name
+from genome.shelf.receipt import MAX_PARENTS, NAME, SHA256, Receipt, check_text, matches
 
 FORMAT = 1
 """Number of the manifest's format; another one is refused, never guessed at."""
 KINDS = ("domain", "project", "personality", "learning")
-MAX_PARENTS = 64
 MAX_RECEIPTS = 100
 MAX_TAGS = 32
-MAX_QUESTIONS = 10**9
 MAX_RECIPE_BYTES = 1 << 16
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION = re.compile(r"(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_KEY = _SHA256
+_KEY = SHA256
 _SIGNATURE = re.compile(r"[0-9a-f]{128}")
-_ALWAYS_STATED = ("skill", "n_questions", "n_correct", "n_base_correct", "split", "exam")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a layer, or a stack with it, and the base model alone scored on the same questions.
-
-    What is not stated is empty; receipts of older versions state neither layers nor prompt.
-
-    Raises:
-        LayerRejected: manifest_receipt, manifest_text.
-    """
-
-    skill: str
-    n_questions: int
-    n_correct: int
-    n_base_correct: int
-    split: str = "test"
-    exam: str = ""
-    """Which questions, for who wants to ask them again; empty = the skill's standard exam."""
-    layers: tuple[str, ...] = ()
-    """Digests of all that was examined together, first applied first; empty = this layer alone."""
-    weights: tuple[float, ...] = ()
-    """Scale of each layer's update; empty = all 1.0, as trained."""
-    base_model: str = ""
-    """Fingerprint of the base model they ran on."""
-    prompt: str = ""
-    """`BaseModel.prompt_digest`: how the questions were put."""
-    rule: str = ""
-    """How answers were scored, such as "exact"."""
-    n_ancestor_correct: int | None = None
-    """Right answers without the last layer: of what it was stacked on, or was made from."""
-
-    @property
-    def is_alone(self) -> bool:
-        """Whether one layer, as it was trained, was examined: what is kept and sold here."""
-        return len(self.layers) <= 1 and set(self.weights) <= {1.0}
-
-    def facts(self) -> dict[str, Any]:
-        """As plain JSON values; what is not stated is left out, so that old signatures hold."""
-        stated = asdict(self)
-        return {key: value for key, value in stated.items()
-                if key in _ALWAYS_STATED or value not in ((), "", None)}  # fmt: skip
-
-    def __post_init__(self) -> None:
-        for what in ("layers", "weights"):
-            value = getattr(self, what)
-            object.__setattr__(self, what, tuple(value) if isinstance(value, list) else value)
-        self._check_subject()
-        for what in ("skill", "split"):
-            if not _matches(_NAME, getattr(self, what)):
-                raise refused(
-                    "manifest_receipt", f"a receipt's {what} must be 1-64 characters of a-z 0-9 "
-                    f". _ -, not {shown(getattr(self, what))}: name it so"
-                )  # fmt: skip
-        _check_text("a receipt's exam", self.exam, 200)
-        bounds = (
-            ("n_questions", 1, MAX_QUESTIONS),
-            ("n_correct", 0, self.n_questions),
-            ("n_base_correct", 0, self.n_questions),
-            *([("n_ancestor_correct", 0, self.n_questions)]
-              if self.n_ancestor_correct is not None else []),
-        )  # fmt: skip
-        for what, low, high in bounds:
-            value = getattr(self, what)
-            if type(value) is not int or not low <= value <= high:
-                raise refused(
-                    "manifest_receipt", f"a receipt's {what} must be a whole number from {low} to "
-                    f"{shown(high)}, not {shown(value)}: sit the exam again"
-                )  # fmt: skip
-
-    def _check_subject(self) -> None:
-        """Layers, weights, base model, prompt and rule."""
-        for what in ("base_model", "prompt", "rule"):
-            _check_text(f"a receipt's {what}", getattr(self, what), 128)
-        layers, weights = self.layers, self.weights
-        if not (
-            isinstance(layers, tuple)
-            and isinstance(weights, tuple)
-            and len(layers) <= MAX_PARENTS
-            and len(weights) in (0, len(layers))
-            and all(_matches(_SHA256, digest) for digest in layers)
-            and all(type(w) in (int, float) and abs(w) <= sys.float_info.max for w in weights)
-        ):
-            raise refused(
-                "manifest_receipt", f"a receipt's layers are at most {MAX_PARENTS} digests of 64 "
-                f"hex digits, with one finite weight each or none, not {shown(layers)} and "
-                f"{shown(weights)}: sit the exam again"
-            )  # fmt: skip
-        object.__setattr__(self, "weights", tuple(float(weight) for weight in weights))
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the questions the layer answered exactly, in [0, 1]."""
-        return self.n_correct / self.n_questions
-
-    @property
-    def base_accuracy(self) -> float:
-        """Share of the same questions the base model alone answered exactly, in [0, 1]."""
-        return self.n_base_correct / self.n_questions
-
-    @property
-    def ancestor_accuracy(self) -> float | None:
-        """Share of the same questions answered without the last layer; None = not measured."""
-        right = self.n_ancestor_correct
-        return None if right is None else right / self.n_questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +48,7 @@ class Parent:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not _matches(_SHA256, self.digest):
+        if not matches(SHA256, self.digest):
             raise refused(
                 "manifest_parent", f"a parent is named by 64 hex digits, not {shown(self.digest)}: "
                 "give its layer.digest"
@@ -211,8 +102,8 @@ class Manifest:
     def __post_init__(self) -> None:
         check_name(self.name)
         version_order(self.version)
-        _check_text("base_model", self.base_model, 128)
-        _check_text("description", self.description, 2000)
+        check_text("base_model", self.base_model, 128)
+        check_text("description", self.description, 2000)
         if self.kind not in KINDS:
             raise refused(
                 "manifest_kind", f"kind must be one of {', '.join(KINDS)}, not {shown(self.kind)}: "
@@ -231,14 +122,14 @@ class Manifest:
                 "manifest_licence", f"licence must be an SPDX expression such as Apache-2.0, not "
                 f"{shown(self.licence)}: {remedy(str(self.licence))}"
             )  # fmt: skip
-        _check_text("licence_link", self.licence_link, 300)
+        check_text("licence_link", self.licence_link, 300)
         if self.licence_link and not self.licence_link.startswith("https://"):
             raise refused(
                 "manifest_licence", f"licence_link must begin with https://, not "
                 f"{shown(self.licence_link)}: give the address of the licence's text"
             )  # fmt: skip
         for tag in self.tags:
-            if not _matches(_NAME, tag):
+            if not matches(NAME, tag):
                 raise refused(
                     "manifest_text", f"a tag must be 1-64 characters of a-z 0-9 . _ -, not "
                     f"{shown(tag)}: spell it so"
@@ -275,7 +166,7 @@ class Manifest:
 
     def _check_binding(self) -> None:
         hashes = [self.digest or "0" * 64, *self.files.values()]
-        if not all(_matches(_SHA256, value) for value in hashes):
+        if not all(matches(SHA256, value) for value in hashes):
             raise refused("manifest_unreadable", "digests are 64 hex digits: write the file again")
         if MANIFEST_FILE in self.files:
             raise refused(
@@ -287,7 +178,7 @@ class Manifest:
                     "manifest_receipt", f"a receipt is about layers {shown(receipt.layers)}, none "
                     f"of them this one ({self.digest[:12]}): examine this layer"
                 )  # fmt: skip
-        well_formed = _matches(_KEY, self.creator) and _matches(_SIGNATURE, self.signature)
+        well_formed = matches(_KEY, self.creator) and matches(_SIGNATURE, self.signature)
         if (self.creator or self.signature) and not well_formed:
             raise refused(
                 "manifest_key", f"creator must be 64 and signature 128 hex digits, or both empty, "
@@ -383,7 +274,7 @@ def check_name(name: object) -> str:
     Raises:
         LayerRejected: manifest_name.
     """
-    if isinstance(name, str) and _matches(_NAME, name):
+    if isinstance(name, str) and matches(NAME, name):
         return name
     raise refused(
         "manifest_name", f"a layer's name must be 1-64 characters of a-z 0-9 . _ - and begin with "
@@ -397,7 +288,7 @@ def version_order(version: object) -> int:
     Raises:
         LayerRejected: manifest_version.
     """
-    if not isinstance(version, str) or not _matches(_VERSION, version):
+    if not isinstance(version, str) or not matches(_VERSION, version):
         raise refused(
             "manifest_version", f"a version must be three whole numbers below 1000000 such as "
             f"1.0.0, not {shown(version)}: number it so"
@@ -451,15 +342,3 @@ def _built(kind: type[Any], item: object) -> Any:
             "manifest_field", f"a {kind.__name__.lower()} is an object of {names}, not "
             f"{shown(item)}: correct {MANIFEST_FILE}"
         ) from None  # fmt: skip
-
-
-def _check_text(what: str, value: object, max_chars: int) -> None:
-    if not isinstance(value, str) or len(value) > max_chars or not (value + " ").isprintable():
-        raise refused(
-            "manifest_text", f"{what} must be at most {max_chars} printable characters on one "
-            f"line, not {shown(value)}: shorten or clean it"
-        )  # fmt: skip
-
-
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and pattern.fullmatch(value) is not None

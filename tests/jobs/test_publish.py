@@ -173,8 +173,7 @@ def test_a_receipt_says_what_was_examined_and_stands_beside_its_parents(
 ) -> None:
     """Layer, base, prompts and rule; and what the first parent does on the same questions."""
     root, child = (
-        random_layer(embedded.model, embedded.fingerprint, seed=seed, scale=0.01)
-        for seed in (1, 2)
+        random_layer(embedded.model, embedded.fingerprint, seed=seed, scale=0.01) for seed in (1, 2)
     )
     for name, layer, parents in (("root", root, ()), ("child", child, ("root",))):
         layer.to_peft(tmp_path / name)

@@ -15,7 +15,8 @@ from genome.errors import LibraryBusyError, LibraryError
 from genome.shelf import layer_rows
 from genome.shelf.catalogue import Catalogue
 from genome.shelf.layer_rows import Entry, find_query, put_layers
-from genome.shelf.manifest import Manifest, Parent, Receipt
+from genome.shelf.manifest import Manifest, Parent
+from genome.shelf.receipt import Receipt
 
 ANYTHING: dict[str, Any] = {
     "equal": {}, "skill": None, "tag": None, "max_bytes": None, "order": "name", "limit": None,

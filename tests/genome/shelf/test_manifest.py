@@ -10,7 +10,8 @@ import pytest
 
 from genome.errors import LayerRejected
 from genome.refusals import LIBRARY_REFUSALS, REFUSALS
-from genome.shelf.manifest import Manifest, Parent, Receipt, version_order
+from genome.shelf.manifest import Manifest, Parent, version_order
+from genome.shelf.receipt import Receipt
 
 STACKED = Receipt(
     "sort", 400, 380, 160, layers=("e" * 64, "c" * 64), weights=(1.0, 0.5),

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from genome.errors import LayerRejected, SigningKeyError
-from genome.shelf.manifest import Manifest, Receipt
+from genome.shelf.manifest import Manifest
+from genome.shelf.receipt import Receipt
 from genome.shelf.signing import SigningKey, TrustPolicy, signature_holds
 
 MANIFEST = Manifest(
