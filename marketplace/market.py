@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
+from genome.fit import Shapes
 from marketplace.account import AccountView
 from marketplace.database import BUSY_TIMEOUT_S, Database
 from marketplace.epoch import PricePoint
@@ -28,7 +29,6 @@ from marketplace.ledger import PostingView
 from marketplace.listing import ListingView, PurchaseView, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.place import Place
-from marketplace.publishing.fit import Shapes
 from marketplace.quote import Quote
 
 __all__ = [

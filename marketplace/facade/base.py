@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 
 from sqlmodel import Session
 
+from genome.fit import Shapes
 from marketplace.bulk import newest_at
 from marketplace.database import Database
 from marketplace.errors import MarketError
 from marketplace.nearest import advised
-from marketplace.publishing.fit import Shapes, shipped_bases
+from marketplace.publishing.fit import shipped_bases
 from marketplace.writer import Batch, Item, Writer
 
 T = TypeVar("T")

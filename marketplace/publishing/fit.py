@@ -7,18 +7,16 @@ module path: the one beside the embedded base, and those that whoever opens the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from genome.errors import LayerRejected
+from genome.fit import Shapes, check_modules
 from marketplace.errors import UnfitLayerError
 
 if TYPE_CHECKING:
     from marketplace.similarity import Weights
-
-Shapes = Mapping[str, tuple[int, int]]
-"""Module path -> (out, in)."""
 
 
 @cache
@@ -45,15 +43,7 @@ def check_fit(base: Shapes | None, weights: Weights | None) -> None:
             "a layer for a base model that this market knows is compared and checked before it is"
             " listed, and its files are not here: upload them, to a market that keeps layers"
         )
-    for module, (a, b) in weights.items():
-        shape = (b.shape[0], a.shape[1])
-        if module not in base:
-            raise UnfitLayerError(
-                f"the base model has no module {module[:80]!r}: the layer was trained for another"
-                " architecture, name its own base"
-            )
-        if shape != tuple(base[module]):
-            raise UnfitLayerError(
-                f"module {module[:80]!r} is {tuple(base[module])} (out, in) in the base model and"
-                f" {shape} in the layer: name the base it was trained for"
-            )
+    try:
+        check_modules({m: (b.shape[0], a.shape[1]) for m, (a, b) in weights.items()}, base)
+    except LayerRejected as error:
+        raise UnfitLayerError(str(error)) from None

@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 from sqlmodel import Session, col, select
 
+from genome.fit import Shapes
 from marketplace import catalogue, repository
 from marketplace.account import refuse_house
 from marketplace.account_key import AccountKey, KeyRevocation
@@ -21,7 +22,7 @@ from marketplace.price import Demand, target_nanos
 from marketplace.provenance import Claim, Standards, Voucher, check_provenance, creator_of
 from marketplace.publishing.banned import refuse_banned
 from marketplace.publishing.duplicates import Finding, elder_of, refuse_overtaken
-from marketplace.publishing.fit import Shapes, check_fit
+from marketplace.publishing.fit import check_fit
 from marketplace.publishing.kin import Newcomer
 from marketplace.publishing.line import Origin, check_licences, find_parents
 from marketplace.publishing.offer import Offer

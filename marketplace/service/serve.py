@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from types import FrameType
 
 import uvicorn
 
+from genome.fit import Shapes
 from marketplace.account_key import check_public_key
 from marketplace.errors import InvalidInputError, MarketError
 from marketplace.market import Market
@@ -59,6 +60,7 @@ def serve(
     layers: Path | None = None,
     settings: ServiceSettings | None = None,
     proxies: tuple[str, ...] = (),
+    bases: Mapping[str, Shapes] | None = None,
     started: Callable[[Listening], None] | None = None,
 ) -> None:
     """Serve the market at this address; returns after a signal, with everything written.
@@ -71,6 +73,7 @@ def serve(
         layers: Folder for the layers' files; None keeps none.
         settings: Everything else.
         proxies: Addresses whose X-Forwarded-For is believed.
+        bases: Linear maps of base models by fingerprint, as `Market.open` takes them.
         started: Called once, when connections are accepted.
 
     Raises:
@@ -87,7 +90,7 @@ def serve(
             layers=layers,
         )
         chosen = replace(chosen, connections=_within_descriptors(chosen.connections))
-        app = create_app(opened.enter_context(Market.open(url)), chosen)
+        app = create_app(opened.enter_context(Market.open(url, bases=bases)), chosen)
         service: Service = app.state.service
         service.market.note_served()
         config = uvicorn.Config(

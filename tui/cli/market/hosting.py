@@ -10,7 +10,7 @@ import typer
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, market_url, resolve_home
 from tui.cli.market.options import LayersOption, MarketOption
-from tui.cli.market.place import REMOTE, SIGNED_ONLY, key_store, open_database
+from tui.cli.market.place import REMOTE, SIGNED_ONLY, key_store, maps_at, open_database
 from tui.printing import say
 
 
@@ -59,6 +59,7 @@ def serve(
         market or market_url(folder), host=host, port=port, origins=tuple(origin or ()),
         operators=frozenset(_public_key(home, name) for name in operator or ()),
         layers=layers or folder / SERVED_LAYERS, proxies=tuple(proxy or ()), started=tell,
+        bases=maps_at(folder),
         settings=ServiceSettings(
             must_be_signed=signed_only, signing_key=key_store(home).create(PLATFORM)
         ),

@@ -15,6 +15,7 @@ from tui.cli.errors import OptionError
 from tui.cli.home import existing_home, market_url, resolve_home
 
 if TYPE_CHECKING:
+    from genome.fit import Shapes
     from marketplace.keys import KeyStore
     from marketplace.market import Market
     from marketplace.protocol import MarketLike
@@ -72,7 +73,16 @@ def open_database(home: Path | None, url: str | None) -> Market:
 
     address = url or market_url(existing_home(home, "market.db"))
     signed_only = os.environ.get(SIGNED_ONLY, "") not in ("", "0")
-    return Market.open(address, create=False, must_be_signed=signed_only)
+    return Market.open(
+        address, create=False, must_be_signed=signed_only, bases=maps_at(resolve_home(home))
+    )
+
+
+def maps_at(home: Path) -> dict[str, Shapes]:
+    """Linear maps of every base that a home knows: what a market is to check layers against."""
+    from genome.known_bases import KnownBases
+
+    return {base.fingerprint: base.shapes for base in KnownBases(home).all()}
 
 
 def key_store(home: Path | None) -> KeyStore:
