@@ -14,6 +14,7 @@ from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
 from genome.testing import random_layer, tiny_model
 from marketplace.market import Market, ReceiptFacts
+from marketplace.similarity import factors_of
 from persona.persona import PersonaStore
 from tui.cli.testing import Done, continuum
 from tui.jobs.revocations import ORIGINS
@@ -183,7 +184,7 @@ def test_a_layer_is_removed_once_nothing_needs_it_and_the_way_is_named(
         market.open_account("ada")
         market.publish(
             owner="ada", name="sql", digest=row.digest, base_model=embedded.fingerprint,
-            niche="sort", ask_nanos=10**8, description="",
+            niche="sort", ask_nanos=10**8, weights=factors_of(library.path(row.digest)),
             receipt=ReceiptFacts("sort", n_questions=100, n_correct=80, n_base_correct=30), key="p",
         )  # fmt: skip
     line = continuum("layer", "remove", "sql-helper", "--home", place).refusal

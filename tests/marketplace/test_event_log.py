@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from sqlmodel import Session
 
@@ -14,14 +13,12 @@ from marketplace.ledger import linked
 from marketplace.listing import ReceiptFacts
 from marketplace.market import Market
 from marketplace.move import move
-from marketplace.similarity import SKETCH_NUMBERS
 from marketplace.standing import AccountTrust
 from marketplace.status import Evaluator
 from marketplace.tables import table_of
-from marketplace.testing import make_market, publish_example
+from marketplace.testing import example_weights, make_market, publish_example
 
 TEXT = "größer, ≥ 3 \U0001f600 'quoted' \\ \"twice\" 100 %"
-SKETCH = np.ones(SKETCH_NUMBERS, np.float32).tobytes()
 
 
 def appoint(session: Session, account: str) -> None:
@@ -125,7 +122,7 @@ def test_every_kind_of_value_is_found_again_after_a_move(market_url: str, tmp_pa
         market.open_account("ada")
         market.publish(
             owner="ada", name="sort", digest=digest, base_model="tiny", niche="sorting",
-            ask_nanos=2**53 + 1, sketch=SKETCH, description=TEXT,
+            ask_nanos=2**53 + 1, weights=example_weights(), description=TEXT,
             receipt=ReceiptFacts("sorting", 100, 80, 30), key="publish",
         )  # fmt: skip
         market.close_epoch()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import marketplace
@@ -23,7 +22,7 @@ from marketplace.errors import (
 )
 from marketplace.listing import ReceiptFacts
 from marketplace.market import Market
-from marketplace.similarity import SKETCH_NUMBERS
+from marketplace.testing import example_weights
 from marketplace.trading.testing import HandClock, balances, open_bazaar, put_up
 
 SAME, LEAVE, ROWS = "the same trader?", "may it dispose of that?", "rows of exactly this name"
@@ -389,11 +388,10 @@ def test_ones_own_licence_binds_no_mandate_but_others_licence_does(market: Marke
 
 def test_a_revoked_layer_does_not_come_back_through_a_mandate(market: Market) -> None:
     """Nor does an owner's own revocation of a copy free it for the same owner."""
-    sketch = np.eye(SKETCH_NUMBERS, dtype="<f4")[0].tobytes()
     facts = ReceiptFacts(skill="sorting", n_questions=100, n_correct=80, n_base_correct=30)
     given: dict[str, Any] = {
         "base_model": "tiny-llama", "niche": "sorting", "ask_nanos": 10**9, "receipt": facts,
-        "sketch": sketch, "licence": "Apache-2.0",
+        "weights": example_weights(), "licence": "Apache-2.0",
     }  # fmt: skip
     market.publish(owner="ada/shop", name="bad", digest="d-bad", key="p1", **given)
     market.revoke(listing="bad", by="platform", reason="poisoned", key="r")
