@@ -191,6 +191,26 @@ def test_a_receipt_says_what_was_examined_and_stands_beside_its_parents(
     assert kept == as_bought(receipt)
 
 
+def test_a_trainers_folder_is_published_without_what_lies_beside_the_adapter(
+    embedded: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Said in one line; neither the library nor the market gets any of it."""
+    monkeypatch.setattr("tui.jobs.publish.EXAM_QUESTIONS", 40)
+    with Market.open(market_url(tmp_path)):
+        pass
+    folder = tmp_path / "out"
+    random_layer(embedded.model, embedded.fingerprint, scale=0.01).to_peft(folder)
+    (folder / "optimizer.pt").write_bytes(b"\x80\x04")
+    (folder / "checkpoint-9").mkdir()
+    said: list[str] = []
+    listing = publish_folder(
+        tmp_path, folder, name="mine", skill="sort", ask_nanos=10**8, owner="me", say=said.append
+    )
+    assert said == ["left where they are, being no part of a layer: checkpoint-9/, optimizer.pt"]
+    stored = {path.name for path in Library.open(tmp_path).path(listing.digest).iterdir()}
+    assert not stored & {"optimizer.pt", "checkpoint-9"}
+
+
 def of_numbers(base: BaseModel, weights: Weights) -> Layer:
     """A layer of these factors."""
     return Layer(
