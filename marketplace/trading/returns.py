@@ -148,7 +148,7 @@ def give_back(
         if (has := debts.reachable(session, who)) < nanos:
             raise InsufficientCreditsError(
                 f"{who!r} has {format_credits(has)} and must give back {format_credits(nanos)}:"
-                " add credits with `continuum market fund`"
+                " add credits with `continuum market fund CREDITS --key KEY`"
             )
     debts.repay(session, transfer, listing="", reason=reason, key=key, at=at)
     number = queries.transfer_of_key(session, key)

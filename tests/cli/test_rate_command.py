@@ -130,7 +130,3 @@ def test_others_join_the_table_only_if_they_can_be_compared(run: Any, tmp_path: 
     table = result.output.split("ratings (Elo")[1]
     assert "eve" in table.split("not shown")[0]
     assert "not shown, never compared with these: cyd, dan" in table
-
-
-def test_control_characters_of_a_model_do_not_reach_the_terminal() -> None:
-    assert rate_module._printable("a\x1b[2Jb\nc\r") == "a\ufffd[2Jb\ufffdc\ufffd"
