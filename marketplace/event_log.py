@@ -76,8 +76,9 @@ def recording(connection: Connection) -> Iterator[None]:
         yield
     finally:
         del info[bulk.NOTED]
-    for changes in _stretches(noted):
-        write(connection, changes)
+    if connection.in_transaction():  # else everything was taken back
+        for changes in _stretches(noted):
+            write(connection, changes)
 
 
 def write(connection: Connection, changes: Changes) -> None:

@@ -8,8 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from marketplace import event_log
 from marketplace.database import Database
@@ -17,7 +16,9 @@ from marketplace.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
 from marketplace.migrations import backfill
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.similarity import Pair, Weights
+
+if TYPE_CHECKING:
+    from marketplace.similarity import Pair, Weights
 
 
 class TickingClock:
@@ -91,8 +92,10 @@ def log_anew(path: Path) -> None:
     database.close()
 
 
-def example_weights(seed: int = 0, noise: float = 0.0) -> dict[str, Pair]:
+def example_weights(seed: int = 0, noise: float = 0.0) -> "dict[str, Pair]":
     """A layer of three modules; with noise one that nearly repeats it, another every time."""
+    import numpy as np
+
     rng, shaking = np.random.default_rng(seed), np.random.default_rng()
     found = {}
     for module, (n_out, n_in) in {"q": (32, 48), "v": (48, 32), "up": (64, 32)}.items():
@@ -102,8 +105,12 @@ def example_weights(seed: int = 0, noise: float = 0.0) -> dict[str, Pair]:
     return found
 
 
-def buried(weights: Weights, *, rank: int = 4, size: float = 1.0, seed: int = 1) -> dict[str, Pair]:
+def buried(
+    weights: "Weights", *, rank: int = 4, size: float = 1.0, seed: int = 1
+) -> "dict[str, Pair]":
     """A copy under random ranks, `size` times as large an update as the copy itself."""
+    import numpy as np
+
     rng = np.random.default_rng(seed)
     found = {}
     for module, (a, b) in weights.items():

@@ -72,7 +72,8 @@ def _is_good(session: Session, near: Near) -> bool:
 
 
 def _is_good_and_of(session: Session, near: Near, owner: str) -> bool:
-    return _version(session, near)[1] == principal_of(owner) and _is_good(session, near)
+    _, its_owner = _version(session, near)
+    return its_owner == principal_of(owner) and _is_good(session, near)
 
 
 def _version(session: Session, near: Near) -> tuple[Version, str]:

@@ -143,6 +143,8 @@ def test_a_bounty_is_paid_by_an_exam_that_was_sat(home: Path, embedded: BaseMode
             min_questions=50, min_accuracy_parts=round(champion.accuracy * 900_000),
             reward_nanos=NANOS_PER_CREDIT, days=1, key="post",
         ).bounty  # fmt: skip
+        for name in ("noise", champion.name):
+            market.rent(renter="eve", listing=name, days=1, key=f"rent-{name}")
         for by in ("bob", "eve"):  # his word, then her exam
             with pytest.raises(BountyError, match="no judge" if by == "bob" else "'eve' found"):
                 claim_bounty(market, home, bounty=bounty, listing="noise", by=by, key=f"n-{by}")

@@ -63,7 +63,7 @@ def test_replace_is_refused_through_any_unique_key(raw: sqlite3.Connection) -> N
     assert refused(
         raw,
         "INSERT OR REPLACE INTO version SELECT listing, 9, digest, description, licence, tags, 1,"
-        " near_of, sketch, creator, release, published_at, 'publish-x' FROM version",
+        " near_of, is_repeat, sketch, creator, release, published_at, 'publish-x' FROM version",
     )
 
 

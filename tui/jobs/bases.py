@@ -62,8 +62,8 @@ def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = No
     if reference is not None:
         return load_base(home, reference)
     known = known_bases(home).find(fingerprint)
-    base = None if known is None else load_base(home, known.path)
-    if base is None or base.fingerprint != fingerprint:
+    base = load_base(home, None if known is None else known.path)  # none: no home to remember it
+    if base.fingerprint != fingerprint:
         names = [base.name for base in KnownBases(home).all()]
         raise UnknownBaseError(fingerprint, names)
     return base

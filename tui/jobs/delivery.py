@@ -116,6 +116,7 @@ def as_bought(receipt: ReceiptView) -> Receipt:
         receipt.skill, receipt.n_questions, n_correct=receipt.n_correct,
         n_base_correct=receipt.n_base_correct, split=receipt.split,
         exam="" if receipt.exam == STANDARD_EXAM else receipt.exam,
-        layers=(receipt.layer,) if receipt.layer else (), base_model=receipt.base_model,
+        layers=(receipt.layer,) if receipt.layer else (),
+        weights=(1.0,) if receipt.layer else (), base_model=receipt.base_model,
         prompt=receipt.prompt, rule=receipt.rule, n_ancestor_correct=receipt.n_ancestor_correct,
     )  # fmt: skip

@@ -54,7 +54,7 @@ def test_a_maker_is_paid_the_bounties_its_layer_earned(embedded: BaseModel) -> N
             shop.claim(skill, receipt, 0)
         states = {one.skill: one.state for one in market.bounties(open_only=False)}
         assert states == {"sort": "paid", "add": "open", "max": "open"}
-        assert {one.way for one in market.incomes(maker("sort"))} == {"bounty"}
+        assert {one.way for one in market.incomes(maker("sort"))} == {"rent", "bounty"}
         (stated,) = market.receipts("max-line")
         assert [again.passed for again in market.rechecks(stated.id)] == [False]
         assert market.verify() == []

@@ -59,7 +59,7 @@ def test_a_layer_travels_from_seller_to_buyer(
         p.name: p.read_bytes() for p in folder.iterdir()
     }
     assert not (tmp_path / "stolen").exists()
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in tmp_path.glob(".*") if path.suffix != ".made"] == []
 
 
 def test_an_upload_may_be_repeated(hosted: Hosted, layer: tuple[str, Path]) -> None:

@@ -34,7 +34,7 @@ def test_account_opened_by_the_operator_is_not_up_for_grabs(hosted):
     hosted.market.open_account("treasury")
     body = {"public_key": public_of(key_of("thief"))}
     taken = hosted.caller("thief").change("PUT", "/v1/accounts/treasury", body)
-    assert (taken.status_code, slug(taken)) == (409, "key-taken")
+    assert (taken.status_code, slug(taken)) == (409, "unclaimed-account")
 
 
 @pytest.mark.parametrize("house", ["world", "platform"])

@@ -163,6 +163,8 @@ def publish_and_judge(town: Town) -> None:
     town.do(bob, "POST", "/listings", OFFER | {"parents": parents}, status=201)
     receipt = {"owner": "bob", "receipt": EXAM | {"exam": "more"}}
     town.do(bob, "POST", "/listings/new/receipts", receipt, status=201)
+    examined = town.market.listing(NAMES[0]).name  # receipt 1's
+    town.do(town.ada, "POST", f"/listings/{examined}/rentals", {"renter": "ada", "days": 1})
     again = {"by": "ada", "n_correct": 10, "n_base_correct": 1}
     town.do(town.ada, "POST", "/receipts/1/rechecks", again, status=201)
     terms = {"owner": "bob", "rent_day_parts": 10**6, "use_parts": 10**6}
@@ -173,6 +175,7 @@ def publish_and_judge(town: Town) -> None:
     sale = town.market.postings("ada")
     number = next(line.transfer_id for line in sale if line.kind == "sale")
     town.do(operator, "POST", f"/transfers/{number}/refunds", {})
+    town.do(town.ada, "POST", "/accounts/ada/debts/collections", {})
     town.do(operator, "POST", "/epochs", {})
 
 

@@ -114,11 +114,19 @@ class Shop:
     def claim(self, skill: str, receipt: ReceiptFacts, epoch: int) -> None:
         """Let a maker collect the rewards that its new layer has earned.
 
-        Each sponsor sits the exam first, on questions of its own.
+        Each sponsor rents the layer and sits the exam first, on questions of its own. What pays
+        less than that rent is left alone: the market gives no layer for it.
         """
         for bounty in self.market.bounties():
             if bounty.skill == skill and 2 * receipt.n_correct >= receipt.n_questions:
                 listing = self.market.listing(f"{skill}-line")
+                if bounty.reward_nanos < self.market.terms(listing.name).trial_nanos:
+                    continue
+                if not self.market.may_fetch(bounty.sponsor, listing.digest):
+                    self.market.rent(
+                        renter=bounty.sponsor, listing=listing.name, days=1,
+                        key=f"cycle-{epoch}-rent-{bounty.bounty}",
+                    )  # fmt: skip
                 seed = FRESH_SEED + bounty.bounty
                 sheet = standard_sheet(skill, receipt.n_questions, seed=seed)
                 layer = self.layers[listing.digest]
