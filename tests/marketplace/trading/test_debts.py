@@ -268,3 +268,26 @@ def test_the_operator_refunds_from_wherever_the_money_is(market: Market) -> None
     market.refund(number, key="back")
     assert balances(market)["ada"] == start
     assert market.verify() == []
+
+
+def test_each_database_keeps_debts(market_url: str) -> None:
+    """Owed, shown, paid by an income and by a sweep; files, sales and customers are asked alike."""
+    with open_bazaar(market_url) as market:
+        put_up(market, "bob", "sort")
+        put_up(market, "bob", "other")
+        put_up(market, "tom", "dear", ask_nanos=10**9)
+        sold(market)
+        market.fund("bob", 2 * 10**8, key="little")
+        market.buy(buyer="bob", listing="dear", key="spend")
+        market.meter_open(account="eve", listing="other", limit_nanos=10**9, days=9, key="meter")
+        assert not market.may_fetch("eve", "digest-of-other")
+        with pytest.raises(StatusError):
+            market.revoke(listing="other", by="bob", reason="mine", key="no")
+        market.revoke(listing="sort", by="platform", reason="stolen", key="gone")
+        (debt,) = market.owed("ada")
+        market.charge(account="eve", listing="other", units=10**6, key="use")
+        assert market.owed()[0].owed_nanos < debt.owed_nanos
+        market.fund("bob", debt.owed_nanos, key="found")
+        assert market.sweep().repaid == (debt.transfer,)
+        assert (market.owed(), market.listing("sort").sales) == ([], 0)
+        assert market.verify() == []
