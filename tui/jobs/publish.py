@@ -20,6 +20,7 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library, Manifest, Parent, TrustPolicy
 from genome.shelf.manifest import check_name, version_order
+from marketplace.account import principal_of
 from marketplace.client.remote import RemoteMarket
 from marketplace.errors import ListingTakenError, NearDuplicateError
 from marketplace.market import ListingView, Market, ReceiptFacts
@@ -187,7 +188,8 @@ def put_up(
     try:
         return listed(terms.parents, key)
     except NearDuplicateError as error:
-        if {market.listing(name).owner for name in error.listings} != {terms.owner}:
+        owners = {principal_of(market.listing(name).owner) for name in error.listings}
+        if owners != {principal_of(terms.owner)}:
             raise
         return listed((*terms.parents, *error.listings), f"{key}-kin")
     except ListingTakenError:
