@@ -38,7 +38,7 @@ import numpy as np
 
 CLONE_COSINE = 0.98
 """From here on a layer counts as the same update, whatever it was made for."""
-KIN_SHARE = 0.4
+KIN_SHARE = 0.45
 """From here on a layer counts as made from another."""
 SCREEN_SHARE = 0.25
 """Candidates for the exact comparison: by their sketches, which see the leading pairs only."""

@@ -49,6 +49,8 @@ from tui.jobs.publish import numbers_of
 PLAN = StudyPlan(110, 12, 0.005)
 RANK = 8
 N_OWN, N_SAME_START = 6, 2
+FEWEST_MISTAKES = 20
+"""Below so many questions that both answer wrong, the same mistake says nothing."""
 KINDS = {"own start": "#4878a8", "one start": "#8ab6d6", "child": "#6a9a3b", "copy": "#c0504d",
          "learned answers": "#8064a2"}  # fmt: skip
 
@@ -225,7 +227,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     for axis, (column, label, limit) in zip(axes, panels, strict=True):
         for kind, colour in KINDS.items():
             for skill, mark in (("sort", "o"), ("shift", "^")):
-                some = [one for one in shown if (one.kind, one.skill) == (kind, skill)]
+                some = [
+                    one for one in shown
+                    if (one.kind, one.skill) == (kind, skill)
+                    and (column != "same_mistake" or one.both_wrong >= FEWEST_MISTAKES)
+                ]  # fmt: skip
                 axis.scatter([getattr(one, column) for one in some], [one.kept for one in some],
                              s=26, marker=mark, color=colour, alpha=0.85,
                              label=kind if mark == "o" else None)  # fmt: skip
@@ -239,7 +245,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
     axes[0].set_ylabel("right answers of the original that are kept")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5,
+    for skill, mark in (("sort", "o"), ("shift", "^")):
+        axes[0].scatter([], [], s=26, marker=mark, color="0.5", label=skill)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=7,
                   frameon=False)  # fmt: skip
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
