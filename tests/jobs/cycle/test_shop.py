@@ -40,7 +40,7 @@ def test_a_maker_is_paid_the_bounties_its_layer_earned(embedded: BaseModel) -> N
         for number, (skill, claimed, evaluator.part) in enumerate(
             (("sort", 60, 0.6), ("add", 40, 0.4), ("max", 100, 0.2))
         ):
-            shop._miss(skill, len(CUSTOMERS), 0)
+            shop._miss(skill, 4 * len(CUSTOMERS), 0)
             receipt = ReceiptFacts(skill, 100, claimed, 10)
             rng = np.random.default_rng(number)
             layer = random_layer(embedded.fingerprint, embedded.linear_shapes, 1, 0.01, rng)
