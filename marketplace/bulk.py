@@ -23,6 +23,9 @@ ROWS_PER_INSERT = (128, 16, 1)
 NOTED = "rows noted for the event log"
 """Under this name a connection's `info` holds a `Noted`, while somebody wants one."""
 
+NO_DEBTS = "nobody ever owed anything"
+"""Under this name a session's `info` says so, where that is known."""
+
 _ACCOUNTS = (
     "SELECT name, overdraft, balance_nanos, held_nanos, spent_nanos, cap_nanos,"
     " last_posting_id"
@@ -35,7 +38,7 @@ _REQUESTS = (
     " WHERE key {one_of} AND body_hash <> ''"
 )
 _LAST = "SELECT id, hash, at FROM transfer ORDER BY id DESC LIMIT 1"
-_NEWEST = "SELECT " + ", ".join(
+_STATE = "SELECT EXISTS (SELECT 1 FROM debt), " + ", ".join(
     f"(SELECT {at} FROM {table} ORDER BY {number} DESC LIMIT 1)"
     for table, number, at in (
         ("transfer", "id", "at"),
@@ -128,10 +131,11 @@ def last_event(connection: Connection) -> tuple[int, str]:
     return (found[0][0], found[0][1]) if found else (0, "")
 
 
-def newest_at(connection: Connection) -> float:
-    """Time of the newest thing that money, rights or prices follow from; seconds since 1970."""
-    (times,) = _rows(connection, _NEWEST, ())
-    return max(float(at) for at in times if at is not None)
+def state(connection: Connection) -> tuple[float, bool]:
+    """Time of the newest thing that money, rights or prices follow from, in seconds since 1970;
+    and whether there was ever a debt. One question, because every change asks it."""
+    ((any_debt, *times),) = _rows(connection, _STATE, ())
+    return max(float(at) for at in times if at is not None), bool(any_debt)
 
 
 def last_posting(connection: Connection) -> int:

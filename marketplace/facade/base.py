@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlmodel import Session
 
 from genome.fit import Shapes
-from marketplace.bulk import newest_at
+from marketplace.bulk import NO_DEBTS, state
 from marketplace.database import Database
 from marketplace.errors import MarketError
 from marketplace.nearest import advised
@@ -37,7 +37,7 @@ class MarketBase:
         self._clock = clock
         self._writer = Writer(database)
         with database.read() as session:
-            self._newest = newest_at(session.connection())
+            self._newest, _ = state(session.connection())
 
     @contextmanager
     def _read(self) -> Iterator[Session]:
@@ -106,4 +106,6 @@ class MarketBase:
 
     def _follow(self, session: Session) -> None:
         """Let time not be before what any process has written; within a change, before `_now`."""
-        self._newest = max(self._newest, newest_at(session.connection()))
+        newest, any_debt = state(session.connection())
+        self._newest = max(self._newest, newest)
+        session.info[NO_DEBTS] = not any_debt

@@ -146,6 +146,8 @@ def repay_own(session: Session, payment: int, *, listing: str, reason: str, at: 
 
 def pay_first(session: Session, accounts: Iterable[str], *, at: float) -> None:
     """Let what these accounts have just earned go to whom they owe."""
+    if session.info.get(bulk.NO_DEBTS):  # as in most markets: nothing is asked per payment
+        return
     names = {principal_of(account) for account in accounts}
     for (debtor,) in ask(session, _OWING, names=names):
         collect(session, debtor, at=at)
@@ -224,6 +226,7 @@ def _note(
 ) -> None:  # fmt: skip
     """Write down who owes; what such a row claims is all that was received, paid by now or not."""
     for who, nanos in claimed.owed.items():
+        session.info.pop(bulk.NO_DEBTS, None)
         if paid.get(who, 0) < nanos and session.get(Debt, (payment, who)) is None:
             session.add(
                 Debt(
