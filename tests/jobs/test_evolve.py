@@ -67,10 +67,11 @@ def test_a_receipt_is_about_what_was_examined(
     ancestor's; what the card of the layer says, the layer alone scores again."""
     home, _, facts = homes
     library, evaluator = Library.open(home), LocalEvaluator(embedded)
-    stacks = [genome for genome in saved_genomes(home, embedded) if len(genome.layers) > 1]
-    assert stacks, "the smoke preset trains an ancestor"
+    genomes = [genome for genome in saved_genomes(home, embedded) if len(genome.layers) > 1]
+    assert genomes, "the smoke preset trains an ancestor"
+    stacks = {genome.layers[-1].digest: genome for genome in reversed(genomes)}  # first one counts
     told = {member["persona"]: member for member in facts["cast"]}
-    for genome in stacks:
+    for genome in stacks.values():
         manifest = library.manifest(genome.layers[-1].digest)
         together, alone = manifest.receipts
         assert (together.is_alone, alone.is_alone) == (False, True)
