@@ -12,7 +12,7 @@ with its key, after a crash or a lost answer, has no second effect.
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from genome.fit import Shapes
 from marketplace.account import AccountView
@@ -57,6 +57,8 @@ class Market(
 
     Safe to share between threads; other processes open the same address for themselves.
     """
+
+    at_service: ClassVar[bool] = False
 
     @classmethod
     def open(

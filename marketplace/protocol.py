@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeGuard
 
 from marketplace.account import AccountView
 from marketplace.account_key import KeyView
@@ -39,7 +39,8 @@ from marketplace.trading.trial import TrialView
 from marketplace.trading.usage import Charge, UsageView
 from marketplace.wanted import SearchPage, Wanted
 
-if TYPE_CHECKING:  # they load numpy
+if TYPE_CHECKING:  # they load numpy, and what only the extra `remote` brings
+    from marketplace.client.remote import RemoteMarket
     from marketplace.publishing.kin import Others
     from marketplace.similarity import Weights
 
@@ -241,6 +242,8 @@ class Deals(Protocol):
 class MarketLike(Accounts, Catalogue, Moderation, Rights, Deals, Protocol):
     """A market that is open, here or elsewhere."""
 
+    at_service: ClassVar[bool]
+
     def close(self) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -249,3 +252,11 @@ class MarketLike(Accounts, Catalogue, Moderation, Rights, Deals, Protocol):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+
+def is_remote(market: MarketLike) -> TypeGuard[RemoteMarket]:
+    """Whether a market is behind a service, which keeps the layers' files.
+
+    Asked of the market and not of its class: that one needs the extra `remote`.
+    """
+    return market.at_service

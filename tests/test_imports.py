@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 HEAVY = ("torch", "transformers", "peft", "faiss", "matplotlib", "deap")
+
+ROOT = Path(__file__).parents[1]
+# what a plain `pip install` must not need: these are reached only by commands that say so
+WITH_EXTRAS = ("marketplace.service.", "marketplace.client.")
+RUN_BY_ALEMBIC = {"marketplace.migrations.env"}
 
 
 @pytest.mark.parametrize(
@@ -47,3 +56,64 @@ def test_what_locks_nothing_runs_where_files_cannot_be_locked(tmp_path: Path) ->
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert "use Linux, macOS or Windows' WSL" in done.stdout
+
+
+def test_without_the_extras_everything_but_service_and_client_can_be_loaded() -> None:
+    code = (
+        "import importlib, sys\n"
+        "blocked, modules = (set(text.split(',')) for text in sys.argv[1:])\n"
+        "for name in blocked: sys.modules[name] = None\n"
+        "for name in sorted(modules): importlib.import_module(name)\n"
+    )
+    blocked, modules = _only_of_extras(), _modules()
+    assert {"httpx", "fastapi", "psycopg", "ray"} <= blocked and len(modules) > 200
+    done = subprocess.run(
+        [sys.executable, "-c", code, ",".join(blocked), ",".join(modules)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def _modules() -> set[str]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    names = {
+        f"{package}.{found.name}"
+        for package in project["tool"]["setuptools"]["packages"]
+        for found in pkgutil.iter_modules([str(ROOT / package.replace(".", "/"))])
+    }
+    return {name for name in names - RUN_BY_ALEMBIC if not name.startswith(WITH_EXTRAS)}
+
+
+def _only_of_extras() -> set[str]:
+    """The import names of distributions that an extra brings and the plain install does not."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    plain = _brought_by({_name(line) for line in project["dependencies"]}) | {project["name"]}
+    extra = {_name(line) for lines in project["optional-dependencies"].values() for line in lines}
+    return {
+        module
+        for module, distributions in metadata.packages_distributions().items()
+        if extra.intersection(map(_name, distributions)) and not plain.intersection(
+            map(_name, distributions)
+        )
+    }  # fmt: skip
+
+
+def _brought_by(names: set[str]) -> set[str]:
+    known: set[str] = set()
+    todo = set(names)
+    while todo:
+        name = todo.pop()
+        known.add(name)
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        todo |= {_name(line) for line in lines if "extra ==" not in line} - known
+    return known
+
+
+def _name(requirement: str) -> str:
+    """The distribution's normalised name, as PEP 503 has it."""
+    found = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert found is not None
+    return re.sub(r"[-_.]+", "-", found.group()).lower()

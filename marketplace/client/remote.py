@@ -7,7 +7,7 @@ with RemoteMarket("http://127.0.0.1:8080", account="ada", key=key) as market:
 """
 
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import httpx
 
@@ -38,6 +38,8 @@ class RemoteMarket(
         key: The account's private key; signs every request.
         http: Instead of a client of its own, for tests.
     """
+
+    at_service: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -26,9 +26,8 @@ from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
-from marketplace.client.remote import RemoteMarket
 from marketplace.errors import TrialError
-from marketplace.protocol import MarketLike
+from marketplace.protocol import MarketLike, is_remote
 from marketplace.trading.trial import TrialView
 from tui.jobs.bases import load_base_of
 from tui.jobs.delivery import shelve
@@ -95,7 +94,7 @@ def run_trial(
             trial=trial.trial, n_correct=result.n_correct, n_base_correct=alone.n_correct,
             key=f"{key}-result",
         )  # fmt: skip
-        if settled.state == "passed" and isinstance(market, RemoteMarket):
+        if settled.state == "passed" and is_remote(market):
             note_origin(home, listing.digest, market)
             shelve(Library.open(home), path, listing, market.receipts(name))
     return settled
@@ -159,6 +158,6 @@ def sheet_digest(sheet: Sequence[Challenge]) -> str:
 def _layer_folder(market: MarketLike, home: Path, digest: str, folder: Path) -> Path:
     """The layer's files: of the home's library, or lent by the service for the trial."""
     library = Library.open(home)
-    if digest in library or not isinstance(market, RemoteMarket):
+    if digest in library or not is_remote(market):
         return library.path(digest)
     return market.download_layer(digest, folder / "layer")

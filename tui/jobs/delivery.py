@@ -13,10 +13,9 @@ from pathlib import Path
 
 from genome.errors import LayerRejected
 from genome.library import MANIFEST_FILE, Library, Receipt, TrustPolicy
-from marketplace.client.remote import RemoteMarket
 from marketplace.errors import StatusError
 from marketplace.listing import ListingView
-from marketplace.protocol import MarketLike
+from marketplace.protocol import MarketLike, is_remote
 from marketplace.receipt import STANDARD_EXAM, ReceiptView
 from marketplace.similarity import Weights, factors_of
 from marketplace.status import QUARANTINED
@@ -54,7 +53,7 @@ def served_layer(layers: Path, digest: str) -> Path | None:
 
 def deliver(market: MarketLike, library: Library, digest: str) -> None:
     """Hand a layer's files to the service, which wants them before it lists the layer."""
-    if isinstance(market, RemoteMarket):
+    if is_remote(market):
         is_signed = bool(library.manifest(digest).signature)
         left_out = () if is_signed else (MANIFEST_FILE,)
         market.upload_layer(digest, library.path(digest), leave_out=left_out)
@@ -81,7 +80,7 @@ def fetch(market: MarketLike, home: Path, name: str, digest: str) -> bool:
             f" with `continuum market recheck {name}`, which keeps no copy"
         )
     library = Library.open(home)
-    if digest in library or not isinstance(market, RemoteMarket):
+    if digest in library or not is_remote(market):
         return False
     with tempfile.TemporaryDirectory(prefix="continuum-") as folder:
         layer = market.download_layer(digest, Path(folder) / "layer")

@@ -21,10 +21,9 @@ from genome.layer import Layer
 from genome.library import Library, Manifest, Parent, TrustPolicy
 from genome.shelf.manifest import check_name, version_order
 from marketplace.account import principal_of
-from marketplace.client.remote import RemoteMarket
 from marketplace.errors import ListingTakenError, NearDuplicateError
 from marketplace.market import ListingView, Market, ReceiptFacts
-from marketplace.protocol import MarketLike
+from marketplace.protocol import MarketLike, is_remote
 from marketplace.provenance import MANIFEST_FILE, Evidence
 from marketplace.publishing.kin import Others
 from marketplace.similarity import Pair
@@ -92,7 +91,7 @@ def _publish(home: Path, unbound: Layer, terms: Terms, market: MarketLike) -> Li
         ancestor=_ancestor(library, digests),
     )  # fmt: skip
     is_new = layer.digest not in library
-    _store(library, base, exam, terms, digests, remote=isinstance(market, RemoteMarket))
+    _store(library, base, exam, terms, digests, remote=is_remote(market))
     try:
         _index(library, evaluator, layer, terms)
         deliver(market, library, layer.digest)

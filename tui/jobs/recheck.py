@@ -22,9 +22,8 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
 from marketplace.account import HOUSE
-from marketplace.client.remote import RemoteMarket
 from marketplace.errors import ReceiptError, ReceiptNotFoundError
-from marketplace.protocol import MarketLike
+from marketplace.protocol import MarketLike, is_remote
 from marketplace.receipt import ReceiptView, RecheckView
 from marketplace.wire import WHOLE_IN_JSON
 from tui.jobs.bases import load_base_of
@@ -73,7 +72,7 @@ def recheck_listing(
             f"receipt {claimed.id} was sat with prompts of form {claimed.prompt}, this base model's"
             f" are {model.prompt_digest}: use the tokenizer that the exam was sat with (--base)"
         )
-    if not isinstance(market, RemoteMarket) and by not in HOUSE:
+    if not is_remote(market) and by not in HOUSE:
         market.open_account(by)
     found = _layer(market, home, layers or home / SERVED_LAYERS, claimed.digest)
     layer = found.bound_to(model.fingerprint)
@@ -111,7 +110,7 @@ def _layer(market: MarketLike, home: Path, layers: Path, digest: str) -> Layer:
     library = Library.open(home)
     if digest in library:
         return library.get(digest)
-    if not isinstance(market, RemoteMarket):
+    if not is_remote(market):
         served = served_layer(layers, digest)
         return library.get(digest) if served is None else Layer.from_store(served, digest)
     with tempfile.TemporaryDirectory(prefix="continuum-") as folder:

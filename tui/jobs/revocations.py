@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from genome.files import write_json
-from marketplace.client.remote import RemoteMarket
 from marketplace.errors import ProvenanceError
 from marketplace.market import Market
-from marketplace.protocol import MarketLike
+from marketplace.protocol import MarketLike, is_remote
 from marketplace.revocation import RevocationList, check_revocations, stated_signer
 
 FILE = "revocations.json"
@@ -54,7 +53,7 @@ def refresh(market: MarketLike, home: Path, *, now: float | None = None) -> Revo
     """
     everything = kept(home)
     address = address_of(market, home)
-    if isinstance(market, RemoteMarket):
+    if is_remote(market):
         data = market.revocations()
         seen = everything.get(address) or Kept(stated_signer(data), 0, {}, {})
         listed = check_revocations(
@@ -84,7 +83,7 @@ def kept(home: Path) -> dict[str, Kept]:
 
 def address_of(market: MarketLike, home: Path) -> str:
     """What a market is called in a home's files."""
-    if isinstance(market, RemoteMarket):
+    if is_remote(market):
         return market.url
     assert isinstance(market, Market)
     path = market.place.path

@@ -16,7 +16,7 @@ from tui.cli.tables import print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.protocol import MarketLike, is_remote
 
 FetchOption = Annotated[
     bool, typer.Option("--fetch/--no-fetch", help="Bring the layer into the home's library.")
@@ -59,9 +59,7 @@ def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
 
 def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
     """Fetch a layer from a service, and say what can be done with it; False = nothing to fetch."""
-    from marketplace.client.remote import RemoteMarket
-
-    if not isinstance(place, RemoteMarket):
+    if not is_remote(place):
         return False
     from tui.jobs.delivery import fetch as carry
 
