@@ -23,6 +23,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(BIN)/pytest $(PARALLEL)
 
 check: test
@@ -33,14 +34,14 @@ test-slow: setup
 # Some minutes on two cores with nothing else running; the extra brings a peer and a cluster to compare with.
 bench: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench,ray]'
-	$(BIN)/python tests/benchmarks/bench_population.py
-	$(BIN)/python tests/benchmarks/bench_pager.py --large
-	$(BIN)/python tests/benchmarks/bench_index.py
-	$(BIN)/python tests/benchmarks/bench_library.py
-	$(BIN)/python tests/benchmarks/bench_academy.py
-	$(BIN)/python tests/benchmarks/bench_sandbox.py
-	$(BIN)/python tests/benchmarks/bench_ray.py
-	$(BIN)/python tests/benchmarks/bench_market.py
+	$(BIN)/python -m tests.benchmarks.bench_population
+	$(BIN)/python -m tests.benchmarks.bench_pager --large
+	$(BIN)/python -m tests.benchmarks.bench_index
+	$(BIN)/python -m tests.benchmarks.bench_library
+	$(BIN)/python -m tests.benchmarks.bench_academy
+	$(BIN)/python -m tests.benchmarks.bench_sandbox
+	$(BIN)/python -m tests.benchmarks.bench_ray
+	$(BIN)/python -m tests.benchmarks.bench_market
 
 # Known vulnerabilities of what is installed; asks an online service, so it is no part of `test`.
 audit: setup

@@ -190,7 +190,6 @@ SKILLS: tuple[Skill, ...] = (
     ),
 )  # fmt: skip
 SKILL_NAMES: tuple[str, ...] = tuple(skill.name for skill in SKILLS)
-DOMAINS: tuple[str, ...] = tuple(dict.fromkeys(skill.domain for skill in SKILLS))
 _BY_NAME = {skill.name: skill for skill in SKILLS}
 
 

@@ -49,7 +49,6 @@ from genome.adapter.tensor_values import (
     read_values,
     unpadded,
 )
-from genome.fit import check_base, check_modules
 from genome.refusals import refused, shown
 
 BASE_KEY = "continuum_base_fingerprint"
@@ -157,25 +156,6 @@ class CheckedFolder:
             b = values.pop(pair.b.name)
             b *= np.float32(self.updates[module].scaling)
             yield module, *unpadded(values.pop(pair.a.name), b)
-
-    def check_against(
-        self, shapes: Mapping[str, tuple[int, int]], fingerprint: str = ""
-    ) -> CheckedFolder:
-        """Refuse a layer that does not fit a base model.
-
-        Args:
-            shapes: (out, in) of every module of the base that a layer may change.
-            fingerprint: Of the base; empty = do not compare.
-
-        Returns:
-            This folder.
-
-        Raises:
-            LayerRejected: base_mismatch, module_unknown, module_shape.
-        """
-        check_base(self.base_model, fingerprint)
-        check_modules(self.shapes, shapes)
-        return self
 
     def close(self) -> None:
         """Close the weights file; closing twice is allowed."""

@@ -17,16 +17,8 @@ from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field
 
 from marketplace.errors import HouseAccountError
+from marketplace.names import ESCROW, HOUSE, PLATFORM, WORLD
 from marketplace.tables import MarketTable
-
-WORLD = "world"
-"""Where credits come from; may be negative without limit."""
-PLATFORM = "platform"
-"""Where fees go."""
-ESCROW = "escrow"
-"""The other side of every hold; its own balance is always 0."""
-HOUSE = (WORLD, PLATFORM, ESCROW)
-
 
 CACHES = ("balance_nanos", "held_nanos", "spent_nanos", "last_posting_id")
 """Columns that follow from the journal and change with it."""
@@ -78,11 +70,6 @@ class AccountView:
     """What left a capped account so far."""
     cap_nanos: int | None = None
     owner: str | None = None
-
-    @property
-    def available_nanos(self) -> int:
-        """What can be spent or held now."""
-        return self.balance_nanos - self.held_nanos
 
 
 def account_view(account: Account) -> AccountView:

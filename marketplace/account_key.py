@@ -16,7 +16,6 @@ from sqlalchemy import bindparam, exists, func
 from sqlmodel import Field, Session, col, select
 
 from genome.shelf.signing import is_weak
-from marketplace import repository
 from marketplace.account import Account, refuse_house
 from marketplace.errors import (
     KeyProofError,
@@ -28,6 +27,7 @@ from marketplace.errors import (
 from marketplace.idempotency import claim
 from marketplace.question import Question, ask
 from marketplace.signatures import is_signed
+from marketplace.statement import find_account
 from marketplace.tables import MarketTable
 
 MAX_KEYS = 16
@@ -174,7 +174,7 @@ def revoke_key(session: Session, *, account: str, public_key: str, key: str, at:
         raise KeyTakenError(f"account {account!r} has no key {public_key[:16]}: list its keys")
     if session.get(KeyRevocation, public_key) is None:
         is_last = len(good_keys(session, account)) == 1
-        if is_last and repository.account(session, account).owner is None:
+        if is_last and find_account(session, account).owner is None:
             raise LastKeyError(
                 f"key {public_key[:16]} is the only one of {account!r}, which would be lost:"
                 " add another key first"
@@ -224,7 +224,7 @@ def _add(session: Session, account: str, public_key: str, *, at: float, opens: b
     if opens:
         session.add(Account(name=account, opened_at=at))
         session.flush()
-    repository.account(session, account)  # raises when there is none
+    find_account(session, account)  # raises when there is none
     if len(good_keys(session, account)) >= MAX_KEYS:
         raise KeyTakenError(f"account {account!r} has {MAX_KEYS} keys, the most: revoke one first")
     row = AccountKey(public_key=public_key, account=account, added_at=at)

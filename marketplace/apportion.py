@@ -10,8 +10,6 @@ a common pool it could drain what others paid.
 
 from collections.abc import Mapping
 
-from marketplace.money import check_amount, split_price
-
 
 def apportion(total_nanos: int, weights: Mapping[str, int]) -> dict[str, int]:
     """Divide an amount by whole weights; exact, same answer in any order of the mapping.
@@ -32,22 +30,3 @@ def apportion(total_nanos: int, weights: Mapping[str, int]) -> dict[str, int]:
     for name in sorted(heirs, key=lambda name: (-rest[name], name))[:left]:
         parts[name] += 1
     return parts
-
-
-def user_centric(fee_nanos: int, usage: Mapping[str, int]) -> tuple[int, dict[str, int]]:
-    """One subscriber's fee for one period: the platform's part, and what each layer earned.
-
-    Args:
-        fee_nanos: What the subscriber paid for the period.
-        usage: Uses of each layer by this subscriber in the period. Without any use nothing is
-            earned and the caller decides what becomes of the rest of the fee.
-
-    Returns:
-        Platform fee in nano-credits, and nano-credits per layer used.
-
-    Raises:
-        AmountError: The fee is no amount.
-    """
-    parts = split_price(check_amount(fee_nanos, "subscription"))
-    used = {name: uses for name, uses in usage.items() if uses > 0}
-    return parts.fee_nanos, apportion(parts.creator_nanos, used) if used else {}

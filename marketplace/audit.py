@@ -9,12 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from marketplace.account import ESCROW
 from marketplace.chain import GENESIS, Head, link, postings_text
 from marketplace.idempotency import body_hash
 from marketplace.journal import EXPIRE, HOLD, POST, RECLAIM, VOID
 from marketplace.ledger import whole_entry
 from marketplace.money import INT64_MAX
+from marketplace.names import ESCROW
 from marketplace.replay import Stored
 
 RESOLUTIONS = (POST, VOID, EXPIRE)

@@ -11,24 +11,11 @@ paid the surplus above the ask: filling one's own slots raises a price one never
 goes to the platform, which offers no machines and so cannot make a queue for them.
 """
 
-from dataclasses import dataclass
-
 from marketplace.errors import InvalidInputError
 from marketplace.money import INT64_MAX, check_amount
 
 STEP = 8
 """The fee moves by at most 1/STEP per block."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What using a rival resource costs; gross and surplus add up to the price."""
-
-    price_nanos: int
-    gross_nanos: int
-    """At the ask: divided like every payment."""
-    surplus_nanos: int
-    """For scarcity: goes to the platform, so that no owner gains by a queue."""
 
 
 def next_base_fee(fee_nanos: int, *, used: int, capacity: int, floor_nanos: int = 1) -> int:
@@ -59,16 +46,3 @@ def next_base_fee(fee_nanos: int, *, used: int, capacity: int, floor_nanos: int 
     else:
         fee_nanos -= step
     return min(INT64_MAX, max(floor_nanos, 1, fee_nanos))
-
-
-def bill(units: int, *, ask_nanos: int, base_fee_nanos: int) -> Bill:
-    """The price of some units; the seller is paid by the ask, whatever the base fee.
-
-    Raises:
-        AmountError: Units, ask, fee or their product is no amount.
-    """
-    check_amount(units, "units")
-    at_ask = check_amount(units * check_amount(ask_nanos, "ask"), "price at the ask")
-    fee = max(ask_nanos, check_amount(base_fee_nanos, "base fee"))
-    price = check_amount(units * fee, "price")
-    return Bill(price_nanos=price, gross_nanos=at_ask, surplus_nanos=price - at_ask)

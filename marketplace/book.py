@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from marketplace.account import ESCROW, WORLD
 from marketplace.bulk import Row
 from marketplace.errors import (
     AccountNotFoundError,
@@ -22,6 +21,7 @@ from marketplace.errors import (
 )
 from marketplace.journal import RECLAIM
 from marketplace.money import INT64_MAX, format_credits
+from marketplace.names import ESCROW, WORLD
 
 
 class Leg(NamedTuple):

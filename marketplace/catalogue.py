@@ -11,13 +11,12 @@ from typing import NamedTuple
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from marketplace.errors import ListingNotFoundError, NotForSaleError
+from marketplace.errors import ListingNotFoundError, NotForSaleError, unknown
 from marketplace.listing import ListingView, Version, VersionParent, VersionView
 from marketplace.listing_rows import Row, parent_names, rows
-from marketplace.nearest import unknown
 from marketplace.ranking import clone_rank
 from marketplace.receipt import Receipt, Recheck
-from marketplace.status import LISTED, QUARANTINED, REVOKED, UNUSABLE, StatusEvent
+from marketplace.status import LISTED, QUARANTINED, REVOKED, StatusEvent
 
 
 def listing_views(
@@ -79,14 +78,6 @@ def status_of(session: Session, listing: str, number: int) -> str:
         .limit(1)
     )
     return session.exec(query).first() or LISTED
-
-
-def is_usable(session: Session, digest: str) -> bool:
-    """Whether the layer is in the market and neither quarantined nor revoked."""
-    version = version_of_digest(session, digest)
-    return version is not None and (
-        status_of(session, version.listing, version.number) not in UNUSABLE
-    )
 
 
 class Span(NamedTuple):

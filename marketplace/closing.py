@@ -10,12 +10,13 @@ from collections.abc import Mapping
 
 from sqlmodel import Session, func, select
 
-from marketplace import bulk, evidence, pricing, repository
-from marketplace.epoch import Epoch, PriceRow, price_values
+from marketplace import bulk, evidence, pricing
+from marketplace.epoch import Epoch, PriceRow, current_epoch, price_values
 from marketplace.idempotency import claim
 from marketplace.price import buyer_weight, next_demand, step_nanos, target_nanos
 from marketplace.ranking import ranks
 from marketplace.standing import AccountTrust, Standing, Vouching, standing_row
+from marketplace.statement import find_account
 from marketplace.tables import MarketTable, table_of
 from marketplace.trust import trust_of
 
@@ -33,7 +34,7 @@ def close_epoch(
     body: dict[str, object] = {"number": number}
     if key is not None and not claim(session, key=key, operation=CLOSE_EPOCH, body=body, at=at):
         return
-    closing = pricing.current_epoch(session)
+    closing = current_epoch(session)
     if number not in (None, closing):
         return
     trust = current_trust(session, at=at)
@@ -69,7 +70,7 @@ def vouch(session: Session, *, account: str, vouched: bool, key: str, at: float)
     Raises:
         AccountNotFoundError: There is no such account.
     """
-    repository.account(session, account)
+    find_account(session, account)
     body: dict[str, object] = {"account": account, "vouched": vouched}
     if claim(session, key=key, operation="vouch", body=body, at=at):
         last = session.exec(select(func.max(Vouching.number))).one()

@@ -14,9 +14,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from marketplace import event_log, schema
-from marketplace.backend import Backend, backend_of
+from marketplace.backend.backend import Backend
+from marketplace.backend.postgresql import PostgreSQL
+from marketplace.backend.sqlite import SQLite
 from marketplace.errors import MarketBusyError, MarketError, MarketFileError, MarketNotFoundError
-from marketplace.place import check_usable, find_place
+from marketplace.place import Place, check_usable, find_place
 
 BUSY_TIMEOUT_S = 30.0
 
@@ -155,3 +157,14 @@ def _named(backend: Backend, error: BaseException) -> BaseException:
     if type(error).__module__ in ("sqlite3", "psycopg", "psycopg.errors"):
         return backend.named(error)
     return error
+
+
+def backend_of(place: Place, busy_timeout_s: float) -> Backend:
+    """The backend of an address.
+
+    Raises:
+        MarketFileError: The address is PostgreSQL's and its driver is not installed.
+    """
+    if place.on_server:
+        return PostgreSQL(place, busy_timeout_s)
+    return SQLite(place, busy_timeout_s)

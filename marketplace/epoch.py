@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint
-from sqlmodel import Field
+from sqlmodel import Field, Session, func, select
 
 from marketplace.price import Demand
 from marketplace.tables import MarketTable
@@ -64,3 +64,8 @@ def price_values(listing: str, epoch: int, price_nanos: int, demand: Demand) -> 
         "log_premium": demand.log_premium,
         "usual_buyers": demand.usual_buyers,
     }
+
+
+def current_epoch(session: Session) -> int:
+    """Number of the running epoch."""
+    return session.exec(select(func.max(Epoch.number))).one()

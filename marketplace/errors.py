@@ -58,6 +58,8 @@ MarketError
     └── InsufficientCreditsError    the account cannot pay
 """
 
+from typing import Literal, TypeVar
+
 
 class MarketError(Exception):
     """Anything the marketplace refuses or fails to do; the message fits on one line."""
@@ -293,3 +295,17 @@ class TooManyOpenError(RefusedError):
 
 class NotDueError(RefusedError):
     """What is still running cannot be settled yet."""
+
+
+Refusal = TypeVar("Refusal", bound=MarketError)
+
+
+def unknown(refusal: Refusal, table: Literal["account", "listing"], name: str) -> Refusal:
+    """The refusal, which now says what was not found; its remedy gives way to a suggestion.
+
+    Args:
+        refusal: Its remedy stands behind its last colon.
+        table: Where the name was looked for.
+    """
+    refusal.sought = (table, name)
+    return refusal

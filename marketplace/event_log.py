@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Connection, Engine, Table, event, text
 from sqlmodel import Field
 
 from marketplace import bulk
@@ -28,6 +28,8 @@ from marketplace.tables import MarketTable, RowNumber
 
 ROWS_PER_EVENT = 500
 """A reader holds a few events in memory, however much one transaction wrote."""
+STRETCH = 5_000
+"""Rows that a database is asked for at once."""
 JOURNAL = ("transfer", "posting")
 """Chained by themselves."""
 UNLOGGED = (*JOURNAL, "open_hold", "event")
@@ -86,9 +88,20 @@ def write(connection: Connection, changes: Changes) -> None:
     number, previous = bulk.last_event(connection)
     seq, seq_hash, _ = bulk.last_transfer(connection)
     found = {"transfer": [[seq, seq_hash]], **changes} if seq else changes
-    text = json.dumps(found, separators=(",", ":"), default=_hex)
-    row = (number + 1, text, link(previous or GENESIS, number + 1, text))
+    image = json.dumps(found, separators=(",", ":"), default=_hex)
+    row = (number + 1, image, link(previous or GENESIS, number + 1, image))
     bulk.insert(connection, MarketTable.metadata.tables["event"], [row])
+
+
+def write_all(connection: Connection) -> None:
+    """Log every row there is, in stretches: the log of a market that had none."""
+    for table in logged_tables():
+        names = ", ".join(f'"{name}"' for name in logged_columns(table))
+        rows = connection.execute(
+            text(f"SELECT {names} FROM {table.name}"), execution_options={"yield_per": STRETCH}
+        )
+        for part in rows.partitions(ROWS_PER_EVENT):
+            write(connection, {table.name: [tuple(row) for row in part]})
 
 
 def follow_savepoints(engine: Engine) -> None:

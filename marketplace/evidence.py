@@ -13,8 +13,9 @@ from sqlalchemy import func
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, select
 
-from marketplace.account import PLATFORM, principal_of
+from marketplace.account import principal_of
 from marketplace.listing import Listing, Purchase, Version
+from marketplace.names import PLATFORM
 from marketplace.publishing.gain import better_than_elder
 from marketplace.ranking import Candidate
 from marketplace.receipt import Receipt, Recheck

@@ -8,10 +8,11 @@ and letting the first comer claim it would give them to a stranger. So they are 
 from sqlmodel import Session
 
 from marketplace import account_key, bulk
-from marketplace.account import WORLD, Account, refuse_house
+from marketplace.account import Account, refuse_house
 from marketplace.errors import UnclaimedAccountError
 from marketplace.idempotency import claim
 from marketplace.ledger import Leg, record_transfer
+from marketplace.names import WORLD
 from marketplace.statement import find_account
 
 SERVED = "market-is-served"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlmodel import Session, col, select
 
 from marketplace import bulk
-from marketplace.account import ESCROW, Account, refuse_house
+from marketplace.account import Account, refuse_house
 from marketplace.caps import refuse_more
 from marketplace.errors import (
     HoldClosedError,
@@ -27,6 +27,7 @@ from marketplace.idempotency import claim
 from marketplace.journal import EXPIRE, HOLD, POST, VOID, OpenHold, Transfer
 from marketplace.ledger import Leg, as_leg, record_transfer
 from marketplace.money import check_amount, format_credits
+from marketplace.names import ESCROW
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,6 @@ market is called highly concentrated (US merger guidelines 2023).
 
 from collections.abc import Iterable
 
-CONCENTRATED = 0.18
-
 
 def hhi(amounts: Iterable[float]) -> float:
     """Herfindahl-Hirschman index of non-negative amounts, in [0, 1]; 0 when there are none."""

@@ -49,7 +49,7 @@ def copy_market(source: Connection, target: Connection) -> None:
     for table in MarketTable.metadata.sorted_tables:
         for rows in _stretches(_rows(source, table)):
             target.execute(table.insert(), rows)
-        _count_on(target, table)
+        schema.count_on(target, table)
     for statement in schema.protection_statements(dialect).values():
         target.exec_driver_sql(statement)
     schema.mark_new(target)
@@ -73,16 +73,6 @@ def _stretches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]
             stretch = []
     if stretch:
         yield stretch
-
-
-def _count_on(target: Connection, table: Table) -> None:
-    """PostgreSQL numbers the next row by a sequence, which does not see copied numbers."""
-    column = table.autoincrement_column
-    if target.dialect.name == "postgresql" and column is not None:
-        target.exec_driver_sql(
-            f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'),"
-            f" max({column.name})) FROM {table.name} HAVING max({column.name}) > 0"
-        )
 
 
 def _same_head(source: Connection, target: Connection) -> Head:

@@ -18,6 +18,14 @@ _WORD = re.compile(r"[^\W_]+")
 _DIGEST = re.compile(r"[a-z0-9:._-]{1,128}")
 MAX_KEY_CHARS = 200
 
+WORLD = "world"
+"""The house account that credits come from; may be negative without limit."""
+PLATFORM = "platform"
+"""The house account that fees go to."""
+ESCROW = "escrow"
+"""The other side of every hold; its own balance is always 0."""
+HOUSE = (WORLD, PLATFORM, ESCROW)
+
 
 def check_name(value: object, what: str = "name") -> str:
     """The value itself, when it is a letter or digit, then up to 63 of a-z, 0-9 and . _ - more.

@@ -1,11 +1,9 @@
 """Which name was probably meant, found out when a refusal is on its way to whoever asked.
 
 Comparing names takes a while, and who asks chooses how often: so whatever runs for everybody, such
-as the writer's thread, only notes what was sought (`unknown`), and the facade compares, once for
-each request, with few names (`advised`).
+as the writer's thread, only notes what was sought (`errors.unknown`), and the facade compares, once
+for each request, with few names (`advised`).
 """
-
-from typing import TypeVar
 
 from sqlmodel import Session, col, select
 
@@ -14,24 +12,11 @@ from marketplace.errors import MarketError
 from marketplace.listing import Listing
 from marketplace.names import did_you_mean
 
-Refusal = TypeVar("Refusal", bound=MarketError)
 MAX_BESIDE = 50
 """Names compared on either side of the one that was sought, in the order of the alphabet."""
 MAX_OTHERS = 100
 """Names compared besides: enough to find any slip in a small market."""
 _NAMES = {"account": col(Account.name), "listing": col(Listing.name)}
-
-
-def unknown(refusal: Refusal, table: str, name: str) -> Refusal:
-    """The refusal, which now says what was not found.
-
-    Args:
-        refusal: Its remedy, behind the last colon, gives way to a suggestion.
-        table: account or listing.
-    """
-    assert table in _NAMES, f"nobody looks for a {table} by name"
-    refusal.sought = (table, name)
-    return refusal
 
 
 def advised(session: Session, refusal: MarketError) -> MarketError:

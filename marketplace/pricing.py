@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
-from marketplace import catalogue, evidence, repository
+from marketplace import catalogue, evidence
 from marketplace.account import principal_of
-from marketplace.epoch import Epoch, PricePoint, PriceRow
-from marketplace.inequality import CONCENTRATED, gini, hhi
+from marketplace.epoch import PricePoint, PriceRow, current_epoch
+from marketplace.inequality import gini, hhi
 from marketplace.listing import Listing, Purchase
 from marketplace.listing_rows import is_real_sale, rows
 from marketplace.price import Demand
 from marketplace.quote import Basis, Quote, explain
 from marketplace.reputation import Record
 from marketplace.standing import AccountTrust, Standing
+from marketplace.statement import find_account
 from marketplace.tables import table_of
 from marketplace.trading.offer import part
 from marketplace.trading.records import SELLER, Income, SaleReturn
@@ -33,16 +34,6 @@ class Concentration:
     income_nanos: int
     hhi: float
     gini: float
-
-    @property
-    def concentrated(self) -> bool:
-        """Whether competition authorities would look twice."""
-        return self.hhi > CONCENTRATED
-
-
-def current_epoch(session: Session) -> int:
-    """Number of the running epoch."""
-    return session.exec(select(func.max(Epoch.number))).one()
 
 
 def quote(session: Session, name: str) -> Quote:
@@ -120,7 +111,7 @@ def trust(session: Session, account: str) -> float:
     Raises:
         AccountNotFoundError: There is no such account.
     """
-    repository.account(session, account)
+    find_account(session, account)
     row = session.get(AccountTrust, (account, current_epoch(session)))
     return 0.0 if row is None else row.trust
 

@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from marketplace.account import PLATFORM
 from marketplace.errors import InvalidInputError
 from marketplace.money import check_amount, split_price
+from marketplace.names import PLATFORM
 
 WHOLE = 2**60
 """Parts of the royalty pool; halves are exact for 60 generations."""

@@ -4,7 +4,7 @@ The file carries an application id and a schema version: another program's datab
 refused instead of being filled with our tables, and a newer market instead of being misread.
 """
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 from sqlalchemy.engine import url
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlmodel import Session
@@ -45,9 +45,12 @@ TABLE_MODULES = (
 """Where the tables are defined; a market consists of exactly these."""
 
 APPLICATION_ID = 0x434E544D  # "CNTM"
-REVISIONS = ("0001", "0002", "0003", "0004")
-HEAD = REVISIONS[-1]
+HEAD = "0004"
 SCHEMA_VERSION = int(HEAD)
+BEFORE = "0003"
+"""What development versions wrote before this baseline; still opened, and rebuilt."""
+NEW_IN_HEAD = frozenset({"debt", "event"})
+"""Tables that `BEFORE` does not have."""
 VERSION_TABLE = "market_version"
 """Where Alembic notes the revision; on a server its presence also says that this is a market."""
 
@@ -74,40 +77,50 @@ def revision(connection: Connection, where: str) -> str | None:
         MarketFileError: The place belongs to another program or another version of this one.
     """
     found = (_on_server if connection.dialect.name == "postgresql" else _in_file)(connection, where)
-    if found is None or found in REVISIONS:
+    if found in (None, BEFORE, HEAD):
         return found
+    writer = "the version of continuum that wrote it"
+    if found < BEFORE:
+        writer = "continuum of commit 04f8bb0 once, which brings it to version 3"
     raise MarketFileError(
-        f"{where} has schema version {found.lstrip('0')}, this program reads up to"
-        f" {SCHEMA_VERSION}: use the version of continuum that wrote it"
+        f"{where} has schema version {found.lstrip('0')}, this program reads {int(BEFORE)} and"
+        f" {SCHEMA_VERSION}: open it with {writer}"
     )
 
 
 def create_market(connection: Connection, at: float) -> None:
-    """Fill an empty place: tables, triggers, the house accounts and epoch 0."""
+    """Make an empty place a market."""
+    fill(connection, at)
+    mark_new(connection)
+
+
+def mark_new(connection: Connection) -> None:
+    """Note the revision of what was just created, as Alembic does when it migrates."""
+    connection.exec_driver_sql(
+        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL,"
+        f" CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{HEAD}')")
+    mark(connection)
+
+
+def fill(connection: Connection, at: float) -> None:
+    """Tables, triggers, the house accounts and epoch 0."""
     dialect = connection.dialect.name
     for statement in (*table_statements(dialect), *protection_statements(dialect).values()):
         connection.exec_driver_sql(statement)
     with event_log.recording(connection), Session(connection) as session:
         session.add_all([*house_accounts(at), Epoch(number=0, opened_at=at)])
         session.flush()
-    mark_new(connection)
 
 
-def mark_new(connection: Connection, revision: str = HEAD) -> None:
-    """Note the revision of what was just created, as Alembic does when it migrates."""
-    connection.exec_driver_sql(
-        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL,"
-        f" CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
-    )
-    connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} VALUES ('{revision}')")
-    mark(connection, revision)
-
-
-def mark(connection: Connection, revision: str) -> None:
-    """Write the revision where a file shows it without being read as a database."""
+def mark(
+    connection: Connection, application: int = APPLICATION_ID, version: int = SCHEMA_VERSION
+) -> None:
+    """Write whose file it is and its revision where they show without reading it as a database."""
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.exec_driver_sql(f"PRAGMA user_version = {int(revision)}")
+        connection.exec_driver_sql(f"PRAGMA application_id = {application}")
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
 
 
 def missing_triggers(connection: Connection) -> list[str]:
@@ -124,6 +137,16 @@ def table_statements(dialect: str) -> list[str]:
     words = url.URL.create(dialect).get_dialect()()
     lines = (str(one.compile(dialect=words)).splitlines() for one in made)
     return ["\n".join(line.rstrip() for line in statement if line.strip()) for statement in lines]
+
+
+def count_on(target: Connection, table: Table) -> None:
+    """PostgreSQL numbers the next row by a sequence, which does not see copied numbers."""
+    column = table.autoincrement_column
+    if target.dialect.name == "postgresql" and column is not None:
+        target.exec_driver_sql(
+            f"SELECT setval(pg_get_serial_sequence('{table.name}', '{column.name}'),"
+            f" max({column.name})) FROM {table.name} HAVING max({column.name}) > 0"
+        )
 
 
 def protection_statements(dialect: str) -> dict[str, str]:
@@ -154,16 +177,12 @@ def _agreed(connection: Connection, revision: str, where: str) -> str:
         MarketDamagedError: Somebody changed one of them.
     """
     known = f"SELECT count(*) FROM sqlite_schema WHERE name = '{VERSION_TABLE}'"
-    noted: list[str | None] = [None]  # the first markets were written before Alembic came
+    noted: list[str] = []
     if connection.exec_driver_sql(known).scalar_one():
         rows = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalars()
         noted = list(rows)
-    if (
-        revision in REVISIONS
-        and noted != [revision]
-        and (noted, revision) != ([None], REVISIONS[0])
-    ):
-        said = " and ".join(str(one) for one in noted) or "nothing"
+    if revision in (BEFORE, HEAD) and noted != [revision]:
+        said = " and ".join(noted) or "nothing"
         raise MarketDamagedError(
             f"{where} has schema version {revision} in its header and {said} in its table: it was"
             " altered, restore a backup"

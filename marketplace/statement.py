@@ -12,9 +12,8 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from marketplace.account import Account, AccountView, account_view
-from marketplace.errors import AccountNotFoundError, PageError
+from marketplace.errors import AccountNotFoundError, PageError, unknown
 from marketplace.journal import PostingView, Transfer
-from marketplace.nearest import unknown
 
 _LINES = text(  # CROSS JOIN: SQLite then keeps this order and never reads others' postings
     "WITH RECURSIVE line (id, n_newer) AS (SELECT CAST(:start AS BIGINT), 0"

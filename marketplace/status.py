@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index
 from sqlmodel import Field, Session
 
-from marketplace.account import PLATFORM
+from marketplace.names import PLATFORM
 from marketplace.tables import MarketTable, RowNumber
 
 LISTED, WITHDRAWN, QUARANTINED, REVOKED = "listed", "withdrawn", "quarantined", "revoked"

@@ -26,9 +26,10 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from marketplace import bulk, event_audit, schema, structure
-from marketplace.account import ESCROW, WORLD, principal_of
+from marketplace.account import principal_of
 from marketplace.audit import Audit
 from marketplace.chain import Head
+from marketplace.names import ESCROW, WORLD
 from marketplace.replay import stored_transfers, streamed
 
 MAX_PROBLEMS = 1000

@@ -36,9 +36,9 @@ def embedded() -> Any:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The home of one small finished demo and its summary; tests must not change it."""
+    from tests.support.jobs import Silent
     from tui.jobs.demo import run_demo
     from tui.jobs.settings import DemoSettings
-    from tui.jobs.show import Silent
 
     home = tmp_path_factory.mktemp("home")
     return home, run_demo(DemoSettings(home, 5, 8, 500, tiny=True), Silent())

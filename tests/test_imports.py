@@ -44,7 +44,7 @@ def test_what_locks_nothing_runs_where_files_cannot_be_locked(tmp_path: Path) ->
     code = (
         "import sys; sys.modules['fcntl'] = None\n"
         "import genome.library, genome.files, persona.persona, academy.run_folder\n"
-        "from pathlib import Path; from tui.cli.testing import continuum\n"
+        "from pathlib import Path; from tests.support.cli import continuum\n"
         "home = Path(sys.argv[1])\n"
         "genome.library.Library.open(home)\n"
         "assert continuum('layer', 'list', '--home', home).code == 0\n"

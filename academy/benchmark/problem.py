@@ -13,8 +13,6 @@ from typing import Literal, Protocol
 import numpy as np
 
 from academy.errors import AcademyError
-from academy.training import StudyPlan
-from genome.base_model import Rows
 from genome.genome import Genome
 from genome.layer import Layer
 
@@ -73,28 +71,6 @@ class Problem(Protocol):
 
         Args:
             score: The method's own figure, higher is better: a mean score, or minus a loss.
-        """
-
-
-class TrainableProblem(Problem, Protocol):
-    """What methods that take gradient steps see besides."""
-
-    def train_rows(self, skill: str | None, n: int, rng: np.random.Generator) -> Rows:
-        """Training questions of one skill, or of all in turn, (n, n_positions); costs nothing."""
-
-    def train(
-        self,
-        layers: Sequence[Layer],
-        studies: Sequence[Rows],
-        plan: StudyPlan,
-        *,
-        rates: Sequence[float] | None = None,
-        below: Sequence[Genome] | None = None,
-    ) -> list[Layer]:
-        """Train layers side by side (`academy.training.train_litter`); three for every token.
-
-        Raises:
-            BudgetSpent: The call would exceed the budget.
         """
 
 

@@ -8,9 +8,8 @@ novelty ranks highest. What arrives is always a *clone* with an id of its own: D
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 import numpy as np
@@ -30,34 +29,6 @@ class Migrant(Protocol):
 
 
 M = TypeVar("M", bound=Migrant)
-
-
-@dataclass(frozen=True)
-class IslandSettings:
-    """What is different on this island; empty = as everywhere.
-
-    Raises:
-        IslandsError: A rate or a share that is no number of at least 0.
-    """
-
-    name: str
-    operators: Mapping[str, float] = field(default_factory=dict)
-    """Relative rate of each operator."""
-    objectives: tuple[str, ...] = ()
-    """Objectives that survival looks at."""
-    challenge_mix: Mapping[str, float] = field(default_factory=dict)
-    """Relative share of each skill among the challenges."""
-
-    def __post_init__(self) -> None:
-        for what, weights in (("operators", self.operators), ("challenge_mix", self.challenge_mix)):
-            numbers = list(weights.values())
-            if not all(math.isfinite(w) and w >= 0 for w in numbers) or (
-                numbers and not any(numbers)
-            ):
-                raise IslandsError(
-                    f"island {self.name!r}: {what} is {dict(weights)}: "
-                    "give numbers of at least 0, not all of them 0"
-                )
 
 
 @dataclass(frozen=True)

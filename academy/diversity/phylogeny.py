@@ -118,16 +118,6 @@ class Phylogeny:
         """Children, their children and so on, without `id` itself."""
         return self._reach(id, self._children)
 
-    def common_ancestor(self, ids: Iterable[str]) -> str | None:
-        """The most recent common ancestor; a node counts as its own; None if there is none.
-
-        Of several of one generation, the one recorded last.
-        """
-        lines = [self.ancestors(id) | {id} for id in ids]
-        common = set.intersection(*lines) if lines else set()
-        place = {id: i for i, id in enumerate(self._nodes)}
-        return max(common, key=lambda id: (self._nodes[id].born, place[id]), default=None)
-
     def state(self) -> list[dict[str, object]]:
         """Everything as plain JSON, one record per node."""
         return [asdict(node) | {"parents": list(node.parents)} for node in self._nodes.values()]

@@ -24,8 +24,6 @@ FINALISTS = 3
 """Leaders of each skill that are asked again."""
 MOST = 200
 """More fresh questions a skill than this change nothing."""
-ROUTER_TOKENS = 3
-"""Kept for the router: so many times its sample's tokens."""
 
 
 @dataclass(frozen=True)

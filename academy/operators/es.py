@@ -106,20 +106,6 @@ def es_update(
     return compose.merge(parts, weights, rank)
 
 
-def centred_ranks(fitness: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Ranks spread evenly over [-0.5, 0.5], equals alike (Salimans et al. 2017, arXiv 1703.03864).
-
-    Makes a step independent of the fitness's scale and of outliers. NaN ranks last.
-    """
-    values = np.asarray(fitness, dtype=np.float64)
-    values = np.where(np.isnan(values), -np.inf, values)
-    if len(values) < 2:
-        return np.zeros(len(values))
-    below = (values[None, :] < values[:, None]).sum(1)
-    equal = (values[None, :] == values[:, None]).sum(1)
-    return np.asarray((below + (equal - 1) / 2) / (len(values) - 1) - 0.5)
-
-
 def _direction(layer: Layer, rank: int, rng: np.random.Generator) -> Layer:
     factors = {}
     for module in sorted(layer.factors):

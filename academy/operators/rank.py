@@ -66,23 +66,3 @@ def rank_down(layer: Layer, rank: int) -> Layer:
             "or use rank_up"
         )
     return truncate(layer, rank)
-
-
-def rank_mutation(layer: Layer, *, low: int, high: int, rng: np.random.Generator) -> Layer:
-    """Halve or double the rank, each with probability 1/2, within [low, high].
-
-    At a bound the other direction is taken; with low == high the layer is brought to that rank.
-
-    Raises:
-        OperatorError: The bounds are not 1 <= low <= high <= MAX_RANK.
-    """
-    if not 1 <= low <= high <= MAX_RANK:
-        raise OperatorError(
-            f"rank bounds are {low} to {high}: choose whole numbers from 1 to {MAX_RANK}, low first"
-        )
-    present = layer.rank
-    grows = bool(rng.integers(2))
-    if present <= low or present >= high:
-        grows = present <= low
-    target = min(max(present * 2 if grows else present // 2, low), high)
-    return rank_up(layer, target, rng=rng) if target >= present else rank_down(layer, target)

@@ -132,18 +132,6 @@ def _last(text: str) -> re.Match[str] | None:
     return found[-1] if found and found[-1]["number"] else None
 
 
-def last_number(text: str) -> float | None:
-    """The last number written in a text; None if there is none, or it is not finite or huge.
-
-    A percent sign is a unit like any other: 50 % is 50.
-
-    >>> last_number("3 apples and 1,200.5 pears.")
-    1200.5
-    """
-    found = _last(text)
-    return _value(found) if found else None
-
-
 def right_number(answer: str) -> float:
     """The number that a right answer says: it says one and nothing else, or ends in `#### 7`.
 

@@ -6,14 +6,10 @@ stops the call with its place named.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from academy.selection.errors import ScoresError
-
-Vector = Sequence[float] | np.ndarray
 
 
 def score_matrix(scores: ArrayLike, *, nonnegative: bool = False) -> np.ndarray:

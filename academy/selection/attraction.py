@@ -8,8 +8,6 @@ proportion to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -44,21 +42,3 @@ def attraction(
         pull = np.ones(n)
         pull[first] = 0.0
     return np.asarray(pull / pull.sum())
-
-
-def choose_mates(
-    scores: ArrayLike,
-    firsts: Sequence[int] | np.ndarray,
-    rng: np.random.Generator,
-    *,
-    alpha: float = ALPHA,
-    weights: ArrayLike | None = None,
-) -> np.ndarray:
-    """One mate for every first parent, never itself, (n_firsts,).
-
-    Raises:
-        ScoresError: As for `attraction`.
-    """
-    matrix = score_matrix(scores, nonnegative=True)
-    pulls = {i: attraction(matrix, i, alpha=alpha, weights=weights) for i in map(int, firsts)}
-    return np.array([rng.choice(len(matrix), p=pulls[int(i)]) for i in firsts], dtype=int)

@@ -64,17 +64,6 @@ class Demand(Mapping[str, float]):
         """Shares in the order of `skills`, (n_skills,), summing to 1."""
         return np.array(self.weights)
 
-    def with_floor(self, part: float) -> Demand:
-        """`part` of the demand dealt evenly, so that no skill is worth nothing at all.
-
-        Raises:
-            DemandError: `part` is not between 0 and 1.
-        """
-        if not 0 <= part <= 1:
-            raise DemandError(f"the even part of a demand is {part}: give a number from 0 to 1")
-        shares = (1 - part) * self.shares + part / len(self)
-        return Demand(self.skills, tuple(shares.tolist()))
-
 
 def even(skills: Sequence[str]) -> Demand:
     """Every skill is asked for equally often."""

@@ -8,34 +8,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-import numpy as np
-
-from academy.challenge import SPLITS, Challenge, Split
+from academy.challenge import Challenge, Split
 from academy.sources.errors import SplitOverlapError
-from academy.sources.source import ChallengeSource
 
 FEWEST = 10
 """Questions below which a commonest answer says nothing."""
 MAJORITY_FLAG = 0.5
 """From this share of one answer on, a skill can be half passed without reading the question."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """What a sample of a source showed."""
-
-    counts: Mapping[tuple[str, Split], int]
-    """Questions drawn by skill and split."""
-    majority: Mapping[str, float]
-    """By skill: the share of its commonest answer in the sample."""
-
-    @property
-    def flagged(self) -> tuple[str, ...]:
-        """Skills where one answer is right at least half the time."""
-        return tuple(s for s, share in self.majority.items() if share >= MAJORITY_FLAG)
 
 
 def plain(text: str) -> str:
@@ -87,34 +68,6 @@ def check_sample(challenges: Sequence[Challenge]) -> None:
             f"{one.prompt[:60]!r} is in split {one.split!r} and {other.prompt[:60]!r} in split "
             f"{other.split!r}, yet they ask the same: give both the same `argument`"
         )
-
-
-def check_source(source: ChallengeSource, n: int, rng: np.random.Generator) -> SourceReport:
-    """Draw up to `n` questions of every skill and split, and prove the splits disjoint.
-
-    Raises:
-        SplitOverlapError: A question came twice, in two splits, or in a split not its own.
-    """
-    drawn = {
-        (skill, split): source.draw(skill, split, n, rng)
-        for skill in source.skills
-        for split in SPLITS
-    }
-    for (skill, split), part in drawn.items():
-        for challenge in part:
-            if challenge.split != split or challenge.skill != skill:
-                raise SplitOverlapError(
-                    f"{source.name} gave {challenge.prompt[:60]!r} ({challenge.skill}, "
-                    f"{challenge.split}) when asked for {skill} in {split!r}: repair its draw"
-                )
-    check_sample([challenge for part in drawn.values() for challenge in part])
-    by_skill = {
-        skill: [c for split in SPLITS for c in drawn[skill, split]] for skill in source.skills
-    }
-    return SourceReport(
-        {key: len(part) for key, part in drawn.items()},
-        {skill: majority_share(part) for skill, part in by_skill.items()},
-    )
 
 
 def majority_share(challenges: Sequence[Challenge]) -> float:

@@ -44,13 +44,10 @@ class PartialCredit:
     def __init__(self) -> None:
         self.crashes = 0
         """Answers on which `score_answer` raised."""
-        self.withheld = 0
-        """Answers not passed on because the dataset would have evaluated them."""
 
     def score(self, dataset: Any, entry: dict[str, Any], skill: str, response: str) -> float:
         """Credit in [0, 1]; 0.0 for an answer the dataset fails on or must not see."""
         if not may_be_scored(skill, response):
-            self.withheld += 1
             return 0.0
         try:
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

@@ -144,10 +144,6 @@ class ReasoningGymSource:
             self._majority[skill] = majority_share(list(sample))
         return self._majority[skill]
 
-    def flagged(self) -> tuple[str, ...]:
-        """Skills where one answer is right at least half the time: rebalance or leave out."""
-        return tuple(s for s in self.skills if self.majority_share(s) >= MAJORITY_FLAG)
-
     def _check(self, skill: str) -> None:
         if skill not in self.skills:
             raise UnknownSourceError("skill", skill, self.skills)

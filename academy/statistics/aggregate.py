@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from academy.statistics.errors import StatisticsError, check_share, finite_array
 
@@ -31,15 +32,12 @@ class Estimate:
 def interquartile_mean(scores: Any) -> float:
     """Mean of the middle half of all values, whatever their shape.
 
-    A quarter of the values is cut off at either end, rounded down, as `scipy.stats.trim_mean`
-    and rliable's `aggregate_iqm` do.
+    A quarter of the values is cut off at either end, rounded down, as rliable's `aggregate_iqm`.
 
     >>> interquartile_mean([[0, 10], [20, 90]])
     15.0
     """
-    values = np.sort(finite_array("scores", np.ravel(scores), 1))
-    cut = len(values) // 4
-    return float(values[cut : len(values) - cut].mean())
+    return float(stats.trim_mean(finite_array("scores", np.ravel(scores), 1), 0.25))
 
 
 def stratified_bootstrap(
@@ -63,48 +61,6 @@ def stratified_bootstrap(
                         matrix.shape, rng, confidence, n_resamples)  # fmt: skip
 
 
-def paired_bootstrap(
-    ours: Any,
-    theirs: Any,
-    rng: np.random.Generator,
-    *,
-    statistic: Statistic = interquartile_mean,
-    confidence: float = 0.95,
-    n_resamples: int = 2000,
-) -> Estimate:
-    """How much higher a statistic is for `ours` than for `theirs`, with its interval.
-
-    Both sides keep the same runs in every resample, because run i of one is paired with run i of
-    the other (same seed, same questions).
-
-    Args:
-        ours: (n_runs, n_tasks).
-        theirs: (n_runs, n_tasks).
-    """
-    a, b = paired_matrices(ours, theirs)
-
-    def difference(rows: np.ndarray, tasks: np.ndarray) -> float:
-        return statistic(a[rows, tasks]) - statistic(b[rows, tasks])
-
-    point = statistic(a) - statistic(b)
-    return _percentiles(point, difference, a.shape, rng, confidence, n_resamples)
-
-
-def paired_matrices(ours: Any, theirs: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both as (n_runs, n_tasks) of the same shape.
-
-    Raises:
-        StatisticsError: Their shapes differ.
-    """
-    a, b = finite_array("our scores", ours, 2), finite_array("their scores", theirs, 2)
-    if a.shape != b.shape:
-        raise StatisticsError(
-            f"scores of shape {a.shape} cannot be paired with {b.shape}: give the same runs and "
-            "tasks"
-        )
-    return a, b
-
-
 def _percentiles(
     point: float,
     measure: Callable[[np.ndarray, np.ndarray], float],
@@ -121,21 +77,6 @@ def _percentiles(
     draws = [measure(rng.integers(n_runs, size=shape), tasks) for _ in range(n_resamples)]
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(float(point), float(low), float(high))
-
-
-def performance_profile(scores: Any, thresholds: Any) -> np.ndarray:
-    """Share of all runs and tasks that score above each threshold (Agarwal et al. 2021, eq. 2).
-
-    Args:
-        scores: Any shape.
-        thresholds: (n_thresholds,).
-
-    Returns:
-        (n_thresholds,), falling from 1 to 0 for rising thresholds.
-    """
-    values = finite_array("scores", np.ravel(scores), 1)
-    bars = finite_array("thresholds", thresholds, 1)
-    return np.asarray((values[:, None] > bars).mean(0))
 
 
 def anytime_area(costs: Any, scores: Any, *, budget: float, start: float = 0.0) -> float:

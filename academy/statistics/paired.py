@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
 
 from academy.statistics.errors import StatisticsError, finite_array
 from academy.statistics.intervals import Z95
@@ -46,13 +48,10 @@ def mcnemar(only_a: int, only_b: int) -> tuple[float, float]:
     n, fewer = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0, 1.0  # nothing tells them apart
-    here, tail = 1, 1  # whole numbers: nothing overflows, however many questions
-    for k in range(fewer):
-        here = here * (n - k) // (k + 1)
-        tail += here
+    here, tail = stats.binom.pmf(fewer, n, 0.5), stats.binom.cdf(fewer, n, 0.5)
     if only_a == only_b:
-        return 1.0, 1.0 - here / 2**n / 2
-    return 2 * tail / 2**n, (2 * tail - here) / 2**n
+        return 1.0, float(1.0 - here / 2)
+    return float(2 * tail), float(2 * tail - here)
 
 
 def tango_interval(only_a: int, only_b: int, n: int, z: float = Z95) -> tuple[float, float]:
@@ -63,16 +62,12 @@ def tango_interval(only_a: int, only_b: int, n: int, z: float = Z95) -> tuple[fl
     """
     estimate = (only_a - only_b) / n
 
-    def bound(end: float) -> float:
+    def excess(difference: float) -> float:
         """Between the estimate and -1 or 1, the score falls or rises steadily."""
-        inside, outside = estimate, end
-        for _ in range(60):
-            middle = (inside + outside) / 2
-            if abs(_score(only_a, only_b, n, middle)) <= z:
-                inside = middle
-            else:
-                outside = middle
-        return inside
+        return min(abs(_score(only_a, only_b, n, difference)), 2 * z) - z
+
+    def bound(end: float) -> float:
+        return end if excess(end) <= 0 else float(brentq(excess, estimate, end))
 
     return bound(-1.0), bound(1.0)
 

@@ -3,18 +3,17 @@
 If the two sides of a pair are exchangeable, swapping them changes nothing but the sign of their
 difference (Fisher 1935, Pitman 1937). Up to 2^16 swaps are all tried; beyond that they are drawn
 at random, and p = (b + 1) / (m + 1) for b of m draws at least as extreme, so that a p-value is
-never 0 (Phipson, Smyth: Permutation P-values Should Never Be Zero, 2010).
+never 0 (Phipson, Smyth: Permutation P-values Should Never Be Zero, 2010). `scipy.stats` counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from scipy import stats
 
-from academy.statistics.aggregate import Statistic, interquartile_mean, paired_matrices
 from academy.statistics.errors import StatisticsError, finite_array
 
 Alternative = Literal["two-sided", "greater", "less"]
@@ -62,91 +61,21 @@ def sign_flip_test(
     matrix = finite_array("differences", matrix, 2)
     sums = matrix.sum(1) if unit == "run" else matrix.ravel()  # (n_units,)
     moving = sums[sums != 0]
-    tail = _tail(
-        lambda signs: np.asarray(signs @ moving), len(moving), alternative, n_samples, rng,
-        float(moving.sum()), float(np.abs(moving).sum()),
-    )  # fmt: skip
-    return PermutationResult(float(matrix.mean()), *tail, len(moving))
-
-
-def swap_test(
-    ours: Any,
-    theirs: Any,
-    *,
-    statistic: Statistic = interquartile_mean,
-    alternative: Alternative = "two-sided",
-    unit: Unit = "pair",
-    n_samples: int = 9999,
-    rng: np.random.Generator | None = None,
-) -> PermutationResult:
-    """Is a statistic, such as the interquartile mean, other for `ours` than for `theirs`?
-
-    The same test as `sign_flip_test`, for statistics that are no mean of differences: sides of
-    a pair are swapped and the statistic of both is taken again.
-
-    Args:
-        ours: (n_runs, n_tasks).
-        theirs: (n_runs, n_tasks), run i paired with run i.
-    """
-    a, b = paired_matrices(ours, theirs)
-    differs = (a != b).any(1, keepdims=True) if unit == "run" else a != b
-    n_units = int(differs.sum())
-
-    def measure(signs: np.ndarray) -> np.ndarray:  # (n, n_units) of +-1 -> (n,)
-        found = np.empty(len(signs))
-        for i, row in enumerate(signs):
-            swap = np.zeros(differs.shape, dtype=bool)
-            swap[differs] = row < 0
-            found[i] = statistic(np.where(swap, b, a)) - statistic(np.where(swap, a, b))
-        return found
-
-    effect = statistic(a) - statistic(b)
-    scale = float(np.abs(a).max() + np.abs(b).max())
-    return PermutationResult(
-        effect, *_tail(measure, n_units, alternative, n_samples, rng, effect, scale), n_units
-    )
-
-
-def _tail(
-    measure: Callable[[np.ndarray], np.ndarray],
-    n_units: int,
-    alternative: Alternative,
-    n_samples: int,
-    rng: np.random.Generator | None,
-    observed: float,
-    scale: float,
-) -> tuple[float, bool]:
-    """p-value, and whether all swaps were tried.
-
-    Ties count as extreme; sums in another order may differ in the last bits, hence the slack.
-    """
-    slack = 1e-12 * scale
-    extreme, tried = 0, 0
-    for signs in _sign_patterns(n_units, n_samples, rng):
-        found = measure(signs)
-        if alternative == "two-sided":
-            hits = np.abs(found) >= abs(observed) - slack
-        else:
-            side = 1.0 if alternative == "greater" else -1.0
-            hits = side * found >= side * observed - slack
-        extreme, tried = extreme + int(hits.sum()), tried + len(signs)
-    if n_units <= MAX_EXACT:
-        return extreme / tried, True
-    return (extreme + 1) / (tried + 1), False
-
-
-def _sign_patterns(n_units: int, n_samples: int, rng: np.random.Generator | None) -> Any:
-    """All +-1 patterns of few units, or random ones of many, in chunks (n, n_units) float64."""
-    if n_units <= MAX_EXACT:
-        for start in range(0, 2**n_units, _CHUNK):
-            codes = np.arange(start, min(start + _CHUNK, 2**n_units))
-            yield 1.0 - 2.0 * ((codes[:, None] >> np.arange(n_units)) & 1)
-        return
-    if rng is None or n_samples < 1:
+    exact = len(moving) <= MAX_EXACT
+    if not exact and (rng is None or n_samples < 1):
         raise StatisticsError(
-            f"{n_units} pairs differ, more than the {MAX_EXACT} whose swaps can all be tried: "
+            f"{len(moving)} pairs differ, more than the {MAX_EXACT} whose swaps can all be tried: "
             "give rng and at least one sample"
         )
-    for start in range(0, n_samples, _CHUNK):
-        shape = (min(_CHUNK, n_samples - start), n_units)
-        yield 1.0 - 2.0 * rng.integers(0, 2, shape)
+    if len(moving) < 2:  # which scipy refuses: one coin, or none
+        p_value = 0.5 if len(moving) and alternative == _side(moving) else 1.0
+    else:
+        p_value = stats.permutation_test(
+            (moving,), np.sum, permutation_type="samples", vectorized=True, batch=_CHUNK,
+            n_resamples=2**MAX_EXACT if exact else n_samples, alternative=alternative, rng=rng,
+        ).pvalue  # fmt: skip
+    return PermutationResult(float(matrix.mean()), float(p_value), exact, len(moving))
+
+
+def _side(moving: np.ndarray) -> Alternative:
+    return "greater" if moving.sum() > 0 else "less"

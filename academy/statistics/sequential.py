@@ -130,39 +130,3 @@ def _not_rejected(values: np.ndarray, counts: np.ndarray, bar: float) -> tuple[f
         return outside
 
     return bound(-1.0), bound(1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class NormalLook:
-    """What a normal mixture says after n differences, looked at once."""
-
-    p_value: float
-    low: float
-    high: float
-
-
-def normal_mixture(
-    total: float, n: int, *, variance: float, spread: float, alpha: float = 0.05
-) -> NormalLook:
-    """Robbins' mixture SPRT of normal differences, the effect itself mixed over N(0, spread^2).
-
-    Ratio against mean 0 (Johari et al., eq. 9), with V = variance and t = spread:
-    sqrt(V / (V + n t^2)) * exp(t^2 total^2 / (2 V (V + n t^2))).
-    Over several looks, take the smallest p-value and the intersection of the intervals.
-
-    Args:
-        total: Sum of the differences so far.
-        variance: Of one difference, known beforehand. For differences in [-1, 1], 1 is always
-            enough (Hoeffding), if often far more than needed.
-        spread: Standard deviation of plausible effects; wrong guesses cost items, not validity.
-    """
-    check_share("alpha", alpha)
-    if n < 1 or variance <= 0 or spread <= 0:
-        raise StatisticsError(
-            f"n {n}, variance {variance} and spread {spread}: all must be above 0"
-        )
-    grown = variance + n * spread**2
-    log = 0.5 * math.log(variance / grown) + (spread * total) ** 2 / (2 * variance * grown)
-    bar = -math.log(alpha) + 0.5 * math.log(grown / variance)
-    radius = math.sqrt(2 * variance * grown * bar) / (n * spread)
-    return NormalLook(math.exp(min(0.0, -log)), total / n - radius, total / n + radius)

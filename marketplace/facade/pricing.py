@@ -1,7 +1,7 @@
 """What layers cost, why, and how that moves from epoch to epoch."""
 
 from marketplace import closing, evidence, pricing
-from marketplace.epoch import PricePoint
+from marketplace.epoch import PricePoint, current_epoch
 from marketplace.facade.base import MarketBase
 from marketplace.names import check_key
 from marketplace.pricing import Concentration
@@ -39,7 +39,7 @@ class PricingFacade(MarketBase):
     def epoch(self) -> int:
         """Number of the running epoch."""
         with self._read() as session:
-            return pricing.current_epoch(session)
+            return current_epoch(session)
 
     def price_history(self, name: str) -> list[PricePoint]:
         """Price and sales per epoch since publication; the last point is the running epoch."""

@@ -2,12 +2,12 @@
 
 from sqlmodel import Session
 
-from marketplace import repository
 from marketplace.facade.agreements import AgreementFacade
 from marketplace.facade.limit import limit_of
 from marketplace.facade.using import UsingFacade
 from marketplace.listing import PurchaseView
 from marketplace.names import check_key
+from marketplace.statement import find_account
 from marketplace.trading import queries, rights
 from marketplace.trading.buy import buy
 from marketplace.trading.debts import DebtView, debt_views
@@ -80,13 +80,13 @@ class TradingFacade(UsingFacade, AgreementFacade):
     def earnings(self, account: str) -> list[EarningView]:
         """What each layer brought the account in each way, summed up; nothing given back."""
         with self._read() as session:
-            repository.account(session, account)
+            find_account(session, account)
             return earnings(session, account)
 
     def incomes(self, account: str) -> list[IncomeView]:
         """What the account earned as seller or ancestor, oldest first; nothing given back."""
         with self._read() as session:
-            repository.account(session, account)
+            find_account(session, account)
             return incomes(session, account)
 
     def income_page(self, account: str, *, limit: int, cursor: str | None = None) -> IncomePage:
@@ -96,7 +96,7 @@ class TradingFacade(UsingFacade, AgreementFacade):
             PageError: A cursor that there is not.
         """
         with self._read() as session:
-            repository.account(session, account)
+            find_account(session, account)
             return income_page(session, account, limit=limit, cursor=cursor)
 
     def return_failed(self, *, listing: str, since: float | None = None) -> ReturnReport:

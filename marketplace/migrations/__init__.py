@@ -1,10 +1,9 @@
-"""From one schema version to the next, and back, with Alembic.
+"""From one schema version to the next, with Alembic.
 
-    sql/0002.sqlite.sql    what a market of revision 0002 consists of, written by `snapshot`
-    versions/0002_....py   how the rows of 0001 become rows of 0002
-    versions/0003_....py   the same for 0003, which rebuilds only what differs
-    versions/0004_....py   the same for 0004, which rebuilds every table
+    versions/0004_baseline.py   the first revision: an empty place becomes a market, and a market
+                                of schema 3, from before this baseline, becomes one around its rows
 
-A revision that has been released is never changed: change the tables, add a revision, and write
-its snapshot with `python -m marketplace.migrations.snapshot`.
+A new market is made from the table classes, which are the newest revision. Once a revision is
+out, a change of the tables needs another one: a test that knows the digest of today's structure
+says so.
 """

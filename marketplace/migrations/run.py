@@ -11,40 +11,39 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from marketplace import schema
 from marketplace.errors import MarketDamagedError, MarketFileError
-from marketplace.migrations import rebuild, snapshot
+from marketplace.migrations import rebuild
 from marketplace.place import Place, make_private
+from marketplace.tables import MarketTable
 
 
-def upgrade(connection: Connection, revision: str = schema.HEAD) -> None:
-    """Bring a market to a later revision, or an empty place to any.
+def upgrade(connection: Connection) -> None:
+    """Bring a market, or an empty place, to the newest revision.
 
     Raises:
-        MarketDamagedError: Rows refer to missing ones; nothing was changed.
+        MarketDamagedError: Its tables are not what it says, or rows refer to missing ones; nothing
+            was changed.
     """
     config = _config(connection)
-    known = schema.revision(connection, "this market")
-    if known is not None:
-        _refuse_other_tables(connection, known)
-    noted = MigrationContext.configure(connection, opts={"version_table": schema.VERSION_TABLE})
-    if known is not None and noted.get_current_revision() is None:  # written before Alembic came
-        command.stamp(config, known)
-    command.upgrade(config, revision)
-    _finish(connection, revision)
+    if schema.revision(connection, "this market") == schema.BEFORE:
+        _refuse_other_tables(connection)
+        command.stamp(config, "base", purge=True)
+    command.upgrade(config, schema.HEAD)
+    schema.mark(connection)
+    _refuse_dangling(connection)
 
 
-def downgrade(connection: Connection, revision: str) -> None:
-    """Bring a market back to an earlier revision.
+def downgrade(connection: Connection) -> None:
+    """Make an unused market an empty place again.
 
     Raises:
-        MarketFileError: It holds what the earlier revision has no place for.
+        MarketFileError: There is money in it.
     """
-    command.downgrade(_config(connection), revision)
-    _finish(connection, revision)
+    command.downgrade(_config(connection), "base")
+    schema.mark(connection, application=0, version=0)
 
 
 def back_up(place: Place) -> Path | None:
@@ -81,8 +80,7 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def _finish(connection: Connection, revision: str) -> None:
-    schema.mark(connection, revision)
+def _refuse_dangling(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
         if dangling:
@@ -92,16 +90,17 @@ def _finish(connection: Connection, revision: str) -> None:
             )
 
 
-def _refuse_other_tables(connection: Connection, revision: str) -> None:
+def _refuse_other_tables(connection: Connection) -> None:
     """A market that says it is older than it is would be rebuilt without what it has no name for.
 
     Raises:
-        MarketDamagedError: Its tables are not those of the revision.
+        MarketDamagedError: Its tables are not those of schema 3.
     """
-    odd = set(rebuild.tables(connection)) ^ set(snapshot.tables(connection, revision))
+    known = set(MarketTable.metadata.tables) - schema.NEW_IN_HEAD
+    odd = known.symmetric_difference(rebuild.tables(connection))
     if odd:
         raise MarketDamagedError(
-            f"this market says it has schema version {revision}, whose tables it does not have"
+            f"this market says it has schema version {schema.BEFORE}, whose tables it does not have"
             f" ({', '.join(sorted(odd)[:5])}): it was altered, restore a backup"
         )
 

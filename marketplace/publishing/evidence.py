@@ -15,8 +15,8 @@ from dataclasses import asdict
 
 from sqlmodel import Session, col, func, select
 
-from marketplace import catalogue, repository
-from marketplace.account import PLATFORM, principal_of
+from marketplace import catalogue
+from marketplace.account import principal_of
 from marketplace.errors import (
     NotOwnerError,
     ReceiptError,
@@ -26,6 +26,7 @@ from marketplace.errors import (
 )
 from marketplace.idempotency import claim
 from marketplace.listing import ListingView, Version
+from marketplace.names import PLATFORM
 from marketplace.publishing.moderation import add_event
 from marketplace.publishing.offer import MAX_RECEIPTS
 from marketplace.publishing.significance import Counts, compare
@@ -39,6 +40,7 @@ from marketplace.receipt import (
     check_seed,
     check_subject,
 )
+from marketplace.statement import find_account
 from marketplace.status import LISTED, is_evaluator
 from marketplace.trading.rights import had_files
 
@@ -85,7 +87,7 @@ def recheck(
         NotOwnerError: The owner cannot confirm its own claim.
         UnpaidRecheckError: `by` never had a right to the files, or has filed too many.
     """
-    repository.account(session, by)
+    find_account(session, by)
     found = receipt_row(session, receipt)
     body: dict[str, object] = {
         "receipt": receipt, "by": by, "n_correct": n_correct, "n_base_correct": n_base_correct,

@@ -11,11 +11,10 @@ from sqlmodel import Session, col, select
 
 from marketplace import catalogue
 from marketplace.account import principal_of
-from marketplace.errors import LineageError
+from marketplace.errors import LineageError, unknown
 from marketplace.licence import Ancestor, check_inheritance
 from marketplace.listing import Listing, Version, VersionParent
 from marketplace.listing_rows import CHUNK
-from marketplace.nearest import unknown
 from marketplace.publishing.offer import Offer
 from marketplace.status import UNUSABLE
 

@@ -10,13 +10,14 @@ sold by an account of its own. The states and the ways between them are drawn in
 
 from sqlmodel import Session, col, select
 
-from marketplace import catalogue, repository
+from marketplace import catalogue
 from marketplace.account import principal_of, speaks_for
 from marketplace.account_key import KeyRevocation
 from marketplace.errors import NotOwnerError, StatusError
 from marketplace.idempotency import claim
 from marketplace.listing import ListingView, Version
 from marketplace.revocation import LIFE_S, RevocationList
+from marketplace.statement import find_account
 from marketplace.status import (
     LISTED,
     QUARANTINED,
@@ -42,7 +43,7 @@ BY_EVALUATOR = ("quarantine", "release", "revoke")
 
 def appoint(session: Session, *, account: str, key: str, at: float) -> None:
     """Let an account's verdicts bind from now on."""
-    repository.account(session, account)
+    find_account(session, account)
     if claim(session, key=key, operation="appoint", body={"account": account}, at=at):
         if not is_evaluator(session, account):
             session.add(Evaluator(account=account, appointed_at=at))

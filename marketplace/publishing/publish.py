@@ -11,10 +11,10 @@ from dataclasses import asdict
 from sqlmodel import Session, col, select
 
 from genome.fit import Shapes
-from marketplace import catalogue, repository
+from marketplace import catalogue
 from marketplace.account import refuse_house
 from marketplace.account_key import AccountKey, KeyRevocation
-from marketplace.epoch import price_row
+from marketplace.epoch import current_epoch, price_row
 from marketplace.errors import LineageError, ListingTakenError, NotOwnerError, StatusError
 from marketplace.idempotency import claim
 from marketplace.listing import Listing, ListingView, Version, VersionParent
@@ -29,6 +29,7 @@ from marketplace.publishing.offer import Offer
 from marketplace.ranking import clone_rank
 from marketplace.receipt import Receipt
 from marketplace.reputation import stated_reputation
+from marketplace.statement import find_account
 from marketplace.status import QUARANTINED
 
 
@@ -56,7 +57,7 @@ def publish(
         OvertakenError: The finding is no longer true.
     """
     refuse_house(offer.owner, "publish")
-    repository.account(session, offer.owner)
+    find_account(session, offer.owner)
     if claim(session, key=key, operation="publish", body=offer.body(), at=at):
         number = _next_number(session, offer)
         _refuse_listed_layer(session, offer)
@@ -193,6 +194,6 @@ def _add_price(session: Session, offer: Offer, near_of: str | None) -> None:
     if near_of is not None:
         reputation = clone_rank(reputation, catalogue.listing_view(session, near_of).reputation)
     price_nanos = target_nanos(offer.ask_nanos, reputation, log_premium=0.0)
-    epoch = repository.current_epoch(session)
+    epoch = current_epoch(session)
     session.add(price_row(offer.name, epoch, price_nanos, Demand()))
     session.flush()

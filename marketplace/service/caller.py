@@ -13,7 +13,6 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from marketplace.errors import TradeNotFoundError
-from marketplace.names import check_name
 from marketplace.service.connections import SEAT
 from marketplace.service.problems import ProblemError
 from marketplace.service.rates import Allowance
@@ -204,19 +203,6 @@ def _network(host: str) -> str:
         return host
     inside = address.ipv4_mapped
     return str(inside or IPv6Network((int(address), 64), strict=False))
-
-
-def check_account_name(name: str) -> str:
-    """An account's name, or a mandate's: two names with a slash between them.
-
-    Raises:
-        NameFormatError: It is neither.
-    """
-    owner, slash, mandate = name.partition("/")
-    check_name(owner, "account name")
-    if slash:
-        check_name(mandate, "mandate name")
-    return name
 
 
 def _checked(request: Request, service: Service, now: float) -> Proof:

@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from marketplace.account import PLATFORM
+from marketplace.names import PLATFORM
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,6 @@ class ByteRange:
     size: int
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing is left out."""
-        return self.start == 0 and self.end == self.size
-
-    @property
     def n_bytes(self) -> int:
         """How many bytes it spans."""
         return self.end - self.start

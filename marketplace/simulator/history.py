@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from marketplace.account import PLATFORM
 from marketplace.inequality import gini, hhi
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.names import PLATFORM
 from marketplace.roi import Returns, uses_to_break_even
 from marketplace.royalty import split
 from marketplace.simulator.settings import DAYS_PER_MONTH, Economy

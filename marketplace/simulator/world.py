@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from marketplace.account import PLATFORM, WORLD
+from marketplace.names import PLATFORM, WORLD
 from marketplace.price import Demand, target_nanos
 from marketplace.ranking import Candidate
 from marketplace.reputation import Evidence, Record, exam_evidence, inherited

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from marketplace import repository
 from marketplace.account import principal_of, refuse_house, speaks_for
 from marketplace.caps import refuse_more
+from marketplace.epoch import current_epoch
 from marketplace.errors import (
     BountyError,
     InvalidInputError,
@@ -33,6 +33,7 @@ from marketplace.names import check_name, check_text
 from marketplace.price import PARTS
 from marketplace.publishing.evidence import receipt_views, recheck_views
 from marketplace.receipt import ReceiptView, RecheckView, check_counts
+from marketplace.statement import find_account
 from marketplace.trading import offer, pending, queries
 from marketplace.trading.buy import note_purchase
 from marketplace.trading.notices import Bounty, BountyAward
@@ -93,7 +94,7 @@ def bounty_post(
             f"min_accuracy_parts must be 1 to {PARTS} millionths, got {min_accuracy_parts!r}:"
             " 900000 means 90 %"
         )
-    repository.account(session, sponsor)
+    find_account(session, sponsor)
     body: dict[str, object] = {
         "sponsor": sponsor, "skill": skill, "base_model": base_model, "exam": exam,
         "min_questions": min_questions, "min_accuracy_parts": min_accuracy_parts,
@@ -153,7 +154,7 @@ def bounty_claim(
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
     """
     row = _row(session, bounty)
-    repository.account(session, by)
+    find_account(session, by)
     body: dict[str, object] = {"bounty": bounty, "listing": listing, "by": by}
     if not claim(session, key=key, operation="bounty-claim", body=body, at=at):
         return replace(bounty_view(session, bounty, at), replayed=True)
@@ -173,7 +174,7 @@ def bounty_claim(
         principal=row.principal,
         gross_nanos=row.reward_nanos,
         parts=(offer.part(session, view),),
-        epoch=repository.current_epoch(session),
+        epoch=current_epoch(session),
         memo=f"{listing} earns bounty {bounty} of {row.sponsor}",
     )
     number, division = settle_hold(session, bounty, payment, key=key, at=at)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from marketplace import catalogue, repository
+from marketplace import catalogue
 from marketplace.account import principal_of, refuse_house, speaks_for
 from marketplace.caps import refuse_more
 from marketplace.errors import (
@@ -26,6 +26,7 @@ from marketplace.ledger import linked
 from marketplace.listing import ListingView, PurchaseView
 from marketplace.names import check_name, check_text
 from marketplace.price import PARTS
+from marketplace.statement import find_account
 from marketplace.trading import noticeboard, offer, queries
 from marketplace.trading.buy import made, note_purchase, refuse_price, sale
 from marketplace.trading.notices import Bundle, BundlePart
@@ -77,7 +78,7 @@ def bundle_create(
         raise AmountError(
             f"discount_parts must be 0 to {PARTS - 1} millionths, got {discount_parts!r}: change it"
         )
-    repository.account(session, owner)
+    find_account(session, owner)
     body: dict[str, object] = {
         "owner": owner, "name": name, "listings": names, "discount_parts": discount_parts,
     }  # fmt: skip
@@ -107,7 +108,7 @@ def bundle_buy(
     """
     refuse_house(buyer, "buy")
     check_text(key, "key", min_chars=1, max_chars=MAX_KEY_CHARS)
-    account = repository.account(session, buyer)
+    account = find_account(session, buyer)
     row = _row(session, bundle)
     body: dict[str, object] = {"buyer": buyer, "bundle": bundle}
     if not claim(session, key=key, operation="bundle-buy", body=body, at=at):

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from sqlmodel import Session
 
-from marketplace import repository
 from marketplace.account import Account, principal_of, refuse_house
+from marketplace.epoch import current_epoch
 from marketplace.errors import (
     AlreadyOwnedError,
     InsufficientCreditsError,
@@ -19,6 +19,7 @@ from marketplace.errors import (
 from marketplace.idempotency import claim
 from marketplace.listing import ListingView, Purchase, PurchaseView
 from marketplace.money import format_credits
+from marketplace.statement import find_account
 from marketplace.trading import offer, queries
 from marketplace.trading.settlement import Division, Payment, settle
 
@@ -39,7 +40,7 @@ def buy(
         InsufficientCreditsError: The buyer's available balance is below the price.
     """
     refuse_house(buyer, "buy")
-    account = repository.account(session, buyer)
+    account = find_account(session, buyer)
     body: dict[str, object] = {"buyer": buyer, "listing": listing}
     if not claim(session, key=key, operation="buy", body=body, at=at):
         return replace(made(session, key), replayed=True)
@@ -63,7 +64,7 @@ def sale(
         principal=principal,
         gross_nanos=price_nanos,
         parts=(offer.part(session, view),),
-        epoch=repository.current_epoch(session),
+        epoch=current_epoch(session),
         memo=f"{buyer.name} buys {view.name}",
     )
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from marketplace import repository
 from marketplace.account import principal_of, refuse_house
 from marketplace.base_fee import next_base_fee
 from marketplace.caps import refuse_more
+from marketplace.epoch import current_epoch
 from marketplace.errors import (
     CapacityError,
     InvalidInputError,
@@ -27,6 +27,7 @@ from marketplace.errors import (
 from marketplace.idempotency import claim
 from marketplace.money import check_amount
 from marketplace.names import check_name
+from marketplace.statement import find_account
 from marketplace.trading import noticeboard, queries
 from marketplace.trading.buy import refuse_price
 from marketplace.trading.notices import ComputeOffer, ComputeUse
@@ -95,7 +96,7 @@ def offer_compute(
             f"an offer is {' or '.join(RESOURCES)} of at least 2 units, got {resource!r} of"
             f" {capacity_units}: change it"
         )
-    repository.account(session, owner)
+    find_account(session, owner)
     body: dict[str, object] = {
         "owner": owner, "name": name, "resource": resource, "ask_nanos": ask_nanos,
         "capacity_units": capacity_units,
@@ -111,7 +112,7 @@ def offer_compute(
                 resource=resource,
                 ask_nanos=ask_nanos,
                 capacity_units=capacity_units,
-                epoch=repository.current_epoch(session),
+                epoch=current_epoch(session),
                 at=at,
                 key=key,
             )
@@ -140,7 +141,7 @@ def use_compute(
     """
     refuse_house(buyer, "use machine time")
     check_amount(units, "units")
-    account = repository.account(session, buyer)
+    account = find_account(session, buyer)
     row = _row(session, offer)
     body: dict[str, object] = {"buyer": buyer, "offer": offer, "units": units}
     if not claim(session, key=key, operation="compute", body=body, at=at):
@@ -165,7 +166,7 @@ def use_compute(
         gross_nanos=gross_nanos,
         surplus_nanos=price_nanos - gross_nanos,
         parts=(Part(source=offer, seller=row.owner),),
-        epoch=repository.current_epoch(session),
+        epoch=current_epoch(session),
         memo=f"{buyer} uses {units} units of {offer}",
     )
     number, _ = settle(session, payment, key=key, at=at)
@@ -190,7 +191,7 @@ def offer_view(session: Session, name: str) -> OfferView:
         TradeNotFoundError: There is none.
     """
     row = _row(session, name)
-    epoch = repository.current_epoch(session)
+    epoch = current_epoch(session)
     units = noticeboard.computed_units(session, name)
     return OfferView(
         name=row.name,

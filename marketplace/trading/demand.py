@@ -21,11 +21,11 @@ from sqlalchemy import func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from marketplace import repository
 from marketplace.account import Account, principal_of
 from marketplace.listing import Listing
 from marketplace.names import check_name
 from marketplace.receipt import Receipt
+from marketplace.statement import find_account
 from marketplace.trading.bounty import bounty_views
 from marketplace.trading.notices import Review, SearchMiss
 from marketplace.trading.records import Income, SaleReturn, Settlement
@@ -88,15 +88,10 @@ def demand(session: Session, *, since: float | None, at: float) -> list[SkillDem
     return sorted(found, key=lambda one: (-one.weight, one.skill))
 
 
-def demand_by_skill(session: Session, *, since: float | None, at: float) -> dict[str, float]:
-    """Each skill's share of all demand."""
-    return {one.skill: one.weight for one in demand(session, since=since, at=at)}
-
-
 def record_miss(session: Session, *, account: str, skill: str, at: float) -> bool:
     """Note that an account found nothing for a skill today; False when that is known."""
     check_name(skill, "skill")
-    name = principal_of(repository.account(session, account).name)
+    name = principal_of(find_account(session, account).name)
     day = int(at // DAY_S)
     today = set(
         session.exec(

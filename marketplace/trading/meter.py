@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from marketplace import catalogue, repository
+from marketplace import catalogue
 from marketplace.account import principal_of, refuse_house
+from marketplace.epoch import current_epoch
 from marketplace.errors import HoldExceededError, NotOfferedError, TradeNotFoundError
 from marketplace.hold import hold, void_hold
 from marketplace.idempotency import claim
 from marketplace.money import check_amount, format_credits
+from marketplace.statement import find_account
 from marketplace.trading import offer, pending, queries, rights
 from marketplace.trading.buy import refuse_owner
 from marketplace.trading.records import Meter, MeterReading
@@ -66,7 +68,7 @@ def meter_open(
     refuse_house(account, "rent")
     check_days(days)
     check_amount(limit_nanos, "limit")
-    repository.account(session, account)
+    find_account(session, account)
     body: dict[str, object] = {
         "account": account, "listing": listing, "limit_nanos": limit_nanos, "days": days,
     }  # fmt: skip
@@ -161,7 +163,7 @@ def meter_close(session: Session, *, meter: int, key: str, at: float) -> MeterVi
         principal=row.principal,
         gross_nanos=view.due_nanos,
         parts=(offer.part(session, listing),),
-        epoch=repository.current_epoch(session),
+        epoch=current_epoch(session),
         memo=f"{row.account} used {view.n_units} units of {row.listing}",
     )
     settle_hold(session, meter, payment, key=key, at=at)

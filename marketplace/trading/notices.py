@@ -147,9 +147,3 @@ class SearchMiss(MarketTable, table=True):
     skill: str = Field(primary_key=True)
     day: int = Field(primary_key=True, index=True, sa_type=BigInteger)
     """Whole days since 1970."""
-
-
-TABLES = (
-    Terms, Review, Bounty, BountyAward, Bundle, BundlePart, ComputeOffer, ComputeUse, SearchMiss,
-)  # fmt: skip
-"""All of them, for `marketplace.schema`."""

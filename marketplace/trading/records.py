@@ -240,10 +240,3 @@ class TrialResult(MarketTable, table=True):
     n_base_correct: int = Field(sa_type=BigInteger)
     passed: bool
     at: float
-
-
-TABLES = (
-    Settlement, Income, SaleReturn, Debt, Rental, Meter, MeterReading, Usage, Subscription, Trial,
-    TrialResult,
-)  # fmt: skip
-"""All of them, for `marketplace.schema`."""

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from marketplace import repository
 from marketplace.account import principal_of, refuse_house
+from marketplace.epoch import current_epoch
 from marketplace.errors import InvalidInputError
 from marketplace.idempotency import claim
 from marketplace.listing import ListingView
 from marketplace.money import check_amount
+from marketplace.statement import find_account
 from marketplace.trading import offer, queries
 from marketplace.trading.buy import refuse_owner, refuse_price
 from marketplace.trading.records import Rental
@@ -56,7 +57,7 @@ def rent(
     """
     refuse_house(renter, "rent")
     check_days(days)
-    account = repository.account(session, renter)
+    account = find_account(session, renter)
     body: dict[str, object] = {"renter": renter, "listing": listing, "days": days}
     if not claim(session, key=key, operation="rent", body=body, at=at):
         return _made(session, key)
@@ -82,7 +83,7 @@ def rental(
         principal=principal,
         gross_nanos=price_nanos,
         parts=(offer.part(session, view),),
-        epoch=repository.current_epoch(session),
+        epoch=current_epoch(session),
         memo=f"{renter} rents {view.name} {what}",
     )
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, select
 
-from marketplace import catalogue, repository
+from marketplace import catalogue
 from marketplace.account import principal_of, refuse_house
 from marketplace.errors import InvalidInputError, OwnLayerError, UnpaidReviewError
 from marketplace.idempotency import claim
 from marketplace.names import check_text
+from marketplace.statement import find_account
 from marketplace.trading import noticeboard, queries
 from marketplace.trading.notices import Review
 
@@ -56,7 +57,7 @@ def review(
     refuse_house(reviewer, "review")
     _check_counts(n_good, n_bad)
     check_text(text, "review", max_chars=MAX_TEXT_CHARS)
-    repository.account(session, reviewer)
+    find_account(session, reviewer)
     body: dict[str, object] = {
         "reviewer": reviewer, "listing": listing, "n_good": n_good, "n_bad": n_bad, "text": text,
     }  # fmt: skip

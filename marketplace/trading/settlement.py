@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from marketplace import bulk
-from marketplace.account import PLATFORM
 from marketplace.apportion import apportion
 from marketplace.hold import post_hold
 from marketplace.ledger import Leg, record_transfer
 from marketplace.money import check_amount, split_price
+from marketplace.names import PLATFORM
 from marketplace.royalty import Share, split_net
 from marketplace.tables import table_of
 from marketplace.trading import debts

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from marketplace import catalogue, repository
+from marketplace import catalogue
 from marketplace.account import principal_of, refuse_house
+from marketplace.epoch import current_epoch
 from marketplace.errors import AlreadyOwnedError, AmountError, NotDueError, TradeNotFoundError
 from marketplace.hold import hold, void_hold
 from marketplace.idempotency import claim
 from marketplace.money import check_amount, format_credits
+from marketplace.statement import find_account
 from marketplace.trading import offer, pending, queries
 from marketplace.trading.meter import GRACE_S
 from marketplace.trading.records import Subscription
@@ -61,7 +63,7 @@ def subscribe(
             f"a subscription costs at least {format_credits(MIN_FEE_NANOS)}, got"
             f" {format_credits(fee_nanos)}: offer more"
         )
-    repository.account(session, account)
+    find_account(session, account)
     body: dict[str, object] = {"account": account, "fee_nanos": fee_nanos, "days": days}
     if not claim(session, key=key, operation="subscribe", body=body, at=at):
         number = queries.transfer_of_key(session, key)
@@ -116,7 +118,7 @@ def subscription_settle(session: Session, subscription: int, *, key: str, at: fl
         principal=row.principal,
         gross_nanos=row.fee_nanos,
         parts=tuple(replace(part, weight=units[name]) for name, part in parts.items()),
-        epoch=repository.current_epoch(session),
+        epoch=current_epoch(session),
         memo=f"{row.account} subscribed to {len(units)} listings",
     )
     settle_hold(session, subscription, payment, key=key, at=at)

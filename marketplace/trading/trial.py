@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
-from marketplace import catalogue, repository
+from marketplace import catalogue
 from marketplace.account import principal_of, refuse_house
 from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
 from marketplace.hold import hold, void_hold
@@ -24,6 +24,7 @@ from marketplace.idempotency import claim
 from marketplace.listing import ListingView
 from marketplace.money import format_credits
 from marketplace.names import check_digest
+from marketplace.statement import find_account
 from marketplace.trading import offer, pending, queries
 from marketplace.trading.buy import note_purchase, refuse_owner, refuse_price, sale
 from marketplace.trading.records import Trial, TrialResult
@@ -83,7 +84,7 @@ def trial_open(
     """
     refuse_house(buyer, "try")
     _check_yardstick(challenge_digest, n_questions, min_gain, days)
-    account = repository.account(session, buyer)
+    account = find_account(session, buyer)
     body: dict[str, object] = {
         "buyer": buyer, "listing": listing, "challenge_digest": challenge_digest,
         "n_questions": n_questions, "min_gain": min_gain, "days": days,
@@ -191,7 +192,7 @@ def _pay_rent(
 
 
 def _pay(session: Session, row: Trial, *, key: str, at: float) -> None:
-    account = repository.account(session, row.buyer)
+    account = find_account(session, row.buyer)
     view = catalogue.listing_view(session, row.listing)  # the price agreed at the start holds
     refuse_owner(session, row.principal, view)
     payment = sale(session, account, row.principal, view, row.price_nanos)

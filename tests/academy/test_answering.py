@@ -14,8 +14,8 @@ from genome.base_model import BaseModel
 from genome.errors import TooLongError
 from genome.genome import Genome
 from genome.population import PopulationModel
-from genome.testing import random_layer, tiny_base, tiny_model
 from persona.engine import Engine
+from tests.support.genome import random_layer, tiny_base, tiny_model
 
 
 def test_mixed_genomes_and_lengths_answer_as_each_does_alone(embedded: BaseModel) -> None:

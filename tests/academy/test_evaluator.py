@@ -21,8 +21,8 @@ from academy.scoring.errors import ScoringRefusedError
 from academy.scoring.numeric import numeric_score
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from genome.testing import random_layer, tiny_base
 from persona.engine import Engine
+from tests.support.genome import random_layer, tiny_base
 
 
 def test_teacher_forced_argmax_scores_exactly_what_greedy_generation_gives(

@@ -22,7 +22,7 @@ from academy.sources.builtin import BuiltinSource
 from academy.sources.jsonl import JsonlSource
 from academy.statistics.intervals import wilson_interval
 from genome.genome import Genome
-from genome.testing import tiny_base
+from tests.support.genome import tiny_base
 
 
 def test_a_longer_exam_begins_with_the_shorter_one() -> None:

@@ -23,7 +23,6 @@ from academy.distributed.errors import (
     ClusterUnreachableError,
 )
 from academy.distributed.tasks import Litter, train_litters
-from academy.distributed.testing import FakeRay
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
 from academy.ray_evaluator import RayEvaluator, RaySettings
@@ -33,7 +32,8 @@ from genome.base_model import BaseModel
 from genome.errors import GenomeError
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.testing import random_layer, tiny_base
+from tests.support.cluster import FakeRay
+from tests.support.genome import random_layer, tiny_base
 
 THREADS = 1
 PLAN = StudyPlan(steps=2, rows_per_step=4, learning_rate=0.005, pull=0.1)

@@ -21,8 +21,8 @@ from genome.genome import Genome
 from genome.geometry import norms
 from genome.layer import Layer
 from genome.population import PopulationModel
-from genome.testing import dense_updates, tiny_base
-from genome.testing import random_layer as noisy_layer
+from tests.support.genome import dense_updates, tiny_base
+from tests.support.genome import random_layer as noisy_layer
 
 PLAN = StudyPlan(steps=3, rows_per_step=8, learning_rate=0.005)
 

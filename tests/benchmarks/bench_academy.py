@@ -1,6 +1,6 @@
 """Where a run's time goes with 100 personas: the model, or everything around it.
 
-    python tests/benchmarks/bench_academy.py
+    python -m tests.benchmarks.bench_academy
 
 The bar: time outside forward and backward passes is at most 15 % of a run that is saved after
 every generation.
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import Board
 
 from academy.evolution import engine, generation, run, society
 from academy.evolution.config_file import load_config
 from academy.run_folder import RunFolder
 from genome.base_model import BaseModel
 from seeds.load import embedded_base_path
+from tests.benchmarks.measure import Board
 
 PHASES: dict[str, tuple[Any, str]] = {
     "survival": (society, "survive"),

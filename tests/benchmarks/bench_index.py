@@ -1,6 +1,6 @@
 """How fast the index is at one million layers, each measure beside its bar.
 
-    python tests/benchmarks/bench_index.py [--n 1000000] [--seed 0] [--threads 2] [--hard] [--plain]
+    python -m tests.benchmarks.bench_index [--n 1000000] [--seed 0] [--threads 2] [--hard] [--plain]
 
 Vectors are `clustered`: unit vectors 128 wide, around random centres, each coordinate moved by
 spread / sqrt(width) times a standard normal number. Queries come from the same centres and are
@@ -33,9 +33,9 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from measure import Board
 
 from genome.index import Attributes, AttributeTable, Filter, Index
+from tests.benchmarks.measure import Board
 
 WIDTH = 128
 K = 10
@@ -273,8 +273,8 @@ def main() -> None:
         table.add("save: s", time.perf_counter() - start)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         table.add("saved: MB", size / 2**20)
-        command = [sys.executable, __file__, "--opened", str(folder), "--threads",
-                   str(arguments.threads)]  # fmt: skip
+        opened = ["--opened", str(folder), "--threads", str(arguments.threads)]
+        command = [sys.executable, "-m", "tests.benchmarks.bench_index", *opened]
         output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         bars = dict.fromkeys(
             ("open a saved index: s", "opened: second thousand searches p99 ms"), "<= 1"

@@ -1,6 +1,6 @@
 """How fast a library of ten thousand layers opens, lists and filters.
 
-    python tests/benchmarks/bench_library.py [--n 10000]
+    python -m tests.benchmarks.bench_library [--n 10000]
 
 One thread, medians of eleven calls. The folders hold manifests only: no weights are read.
 """
@@ -13,9 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from measure import Board, interleaved
-
 from genome.library import Library, Manifest, Parent, Receipt
+from tests.benchmarks.measure import Board, interleaved
 
 FILTERS: dict[str, dict[str, Any]] = {
     "all": {},

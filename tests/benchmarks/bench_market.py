@@ -1,6 +1,6 @@
 """How fast the market is, each measure beside its bar.
 
-    python tests/benchmarks/bench_market.py [--rounds 7] [--quick] [--only ledger search ...]
+    python -m tests.benchmarks.bench_market [--rounds 7] [--quick] [--only ledger search ...]
 
 A full charge has four legs (buyer, seller, ancestor, platform), an idempotency key, a hash chain,
 append-only triggers, and somebody who waits until it is on disk; every database syncs each commit.
@@ -27,14 +27,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from market_audit import audited, written
-from market_charges import Charges
-from market_rivals import PlainPsycopg, RawSQLite, random_moves
-from market_service import charge_all, running
-from market_shelf import questions, stocked
-from measure import Board, interleaved
 
-from marketplace.private_server import NoServerError, PrivateServer
+from tests.benchmarks.market_audit import audited, written
+from tests.benchmarks.market_charges import Charges
+from tests.benchmarks.market_rivals import PlainPsycopg, RawSQLite, random_moves
+from tests.benchmarks.market_service import charge_all, running
+from tests.benchmarks.market_shelf import questions, stocked
+from tests.benchmarks.measure import Board, interleaved
+from tests.support.private_server import NoServerError, PrivateServer
 
 
 def ledger(board: Board, folder: Path, rounds: int, scale: int) -> None:

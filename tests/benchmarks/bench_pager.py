@@ -1,6 +1,6 @@
 """How long it takes until a layer runs, from each tier, and PEFT for the same layer.
 
-    python tests/benchmarks/bench_pager.py [--large] [--rounds 200]
+    python -m tests.benchmarks.bench_pager [--large] [--rounds 200]
 
 Hot: its slot is taken on lease and the rows are opened. Warm: copied from memory into a slot.
 Cold: read from the library's folder, validated, its digest checked, copied. PEFT: `load_adapter`
@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from bases import RANK, TARGETS, billion, llama
-from measure import Board
 from peft import LoraConfig, get_peft_model
 
 from genome.library import Library
 from genome.pager import GenomeRef, Pager, PagerLimits
 from genome.population import PopulationModel
 from genome.shelf.manifest import Manifest
-from genome.testing import random_layer
+from tests.benchmarks.bases import RANK, TARGETS, billion, llama
+from tests.benchmarks.measure import Board
+from tests.support.genome import random_layer
 
 
 def measure(board: Board, name: str, model: Any, home: Path, *, rounds: int, n_layers: int) -> None:

@@ -1,6 +1,6 @@
 """How much a population in one pass costs over the base alone, and what its peers cost.
 
-    python tests/benchmarks/bench_population.py [--threads 1] [--rounds 9] [--quick]
+    python -m tests.benchmarks.bench_population [--threads 1] [--rounds 9] [--quick]
 
 Compared in one run, taken in turn, medians: the base model alone, ours, PEFT's `set_adapter`
 loop, PEFT's mixed batch (`adapter_names`), and populora (`pip install populora`; left out if it
@@ -18,15 +18,15 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from bases import RANK, TARGETS, llama
-from measure import Board, interleaved
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import DynamicCache
 
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.population import PopulationModel
-from genome.testing import random_layer
+from tests.benchmarks.bases import RANK, TARGETS, llama
+from tests.benchmarks.measure import Board, interleaved
+from tests.support.genome import random_layer
 
 
 class Setting:

@@ -1,6 +1,6 @@
 """How much of a second worker's processor is turned into work, and what the way there costs.
 
-    python tests/benchmarks/bench_ray.py [--rounds 5] [--genomes 40] [--litters 8] [--quick]
+    python -m tests.benchmarks.bench_ray [--rounds 5] [--genomes 40] [--litters 8] [--quick]
 
 Compared in one run, taken in turn, medians: this process alone, one worker, and two workers of
 one cluster on this machine (one thread each), on the embedded base. Efficiency of two workers is
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from measure import Board, interleaved
 
 from academy.challenge import prompts_and_answers
 from academy.distributed.cluster import connect
@@ -32,8 +31,9 @@ from academy.skills import SKILLS, unique_questions
 from academy.training import StudyPlan
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from genome.testing import random_layer
 from seeds.load import embedded_base_path
+from tests.benchmarks.measure import Board, interleaved
+from tests.support.genome import random_layer
 
 PLAN = StudyPlan(steps=8, rows_per_step=12, learning_rate=0.003)
 LITTER = 4

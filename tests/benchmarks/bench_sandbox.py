@@ -1,6 +1,6 @@
 """What the sandbox adds to starting an interpreter, per answer.
 
-    python tests/benchmarks/bench_sandbox.py [--rounds 60]
+    python -m tests.benchmarks.bench_sandbox [--rounds 60]
 
 Plain: the same interpreter, `-I -S -c pass`, the fastest start there is. Sandbox: a whole run,
 from `Sandbox.run` to decoded values, so it includes one call in a process of its own. All cases
@@ -16,11 +16,10 @@ import resource
 import subprocess
 from collections.abc import Callable
 
-from measure import Board, interleaved
-
 from academy.sandbox.errors import SandboxUnavailableError
 from academy.sandbox.interpreter import Interpreter
 from academy.sandbox.sandbox import KINDS, Kind, Sandbox
+from tests.benchmarks.measure import Board, interleaved
 
 CODE = "def f(x):\n    return x\n"
 BAR = {"bubblewrap": "<= 2.0", "landlock": ""}

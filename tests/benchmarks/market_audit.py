@@ -1,6 +1,6 @@
 """The whole audit in a fresh process, so that its peak of memory is its own.
 
-python tests/benchmarks/market_audit.py FILE        (the benchmark starts it)
+python -m tests.benchmarks.market_audit FILE        (the benchmark starts it)
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from market_charges import Charges
-
 from marketplace.market import Market
+from tests.benchmarks.market_charges import Charges
 
 LEGS_PER_CHARGE = 4
 
@@ -42,7 +41,7 @@ def written(folder: Path, n_postings: int) -> Path:
 
 def audited(path: Path) -> Audited:
     """Audit the file in a process of its own."""
-    command = [sys.executable, __file__, str(path)]
+    command = [sys.executable, "-m", "tests.benchmarks.market_audit", str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return Audited(**json.loads(done.stdout))
 

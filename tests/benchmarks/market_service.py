@@ -1,6 +1,6 @@
 """A market's service in a process of its own, and clients that charge it as fast as it answers.
 
-    python tests/benchmarks/market_service.py FOLDER    (the benchmark starts it)
+    python -m tests.benchmarks.market_service FOLDER    (the benchmark starts it)
 
 Requests are signed before the clock starts and sent over plain sockets that stay open: on a small
 machine a comfortable client would take more of the processor than the service it measures.
@@ -24,8 +24,8 @@ from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.service.serve import serve
 from marketplace.service.settings import RateLimit, ServiceSettings
-from marketplace.service.testing import key_of, public_of, sign_headers
-from marketplace.trading.testing import put_up
+from tests.support.service import key_of, public_of, sign_headers
+from tests.support.trading import put_up
 
 PLENTY = RateLimit(10**9)
 
@@ -58,7 +58,7 @@ def running(folder: Path, n_clients: int) -> Iterator[str]:
         for number in range(n_clients):
             market.register(f"client-{number}", public_of(_key(number)), key=f"register-{number}")
             market.fund(f"client-{number}", 1000 * NANOS_PER_CREDIT, key=f"fund-{number}")
-    command = [sys.executable, __file__, str(folder)]
+    command = [sys.executable, "-m", "tests.benchmarks.market_service", str(folder)]
     with (folder / "api.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert process.stdout is not None

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from academy.evolution.config import RunConfig
 from academy.sources.jsonl import JsonlSource
 from genome.library import Library, Manifest, Receipt
-from genome.testing import random_layer
 from persona.persona import Persona, PersonaStore
+from tests.support.genome import random_layer
 from tui.cli.academy.exam import exam
 from tui.cli.academy.trial import trial
 from tui.cli.errors import explain, known_errors
@@ -241,7 +241,7 @@ def test_bad_input_is_one_line_with_a_remedy(run: Run, words: tuple[str, ...], r
 
 def test_another_bases_layer_is_refused(run: Run, home: Path, embedded: Any) -> None:
     """By its fingerprint where it has one, by its shapes where it has none."""
-    from genome.testing import tiny_llama
+    from tests.support.genome import tiny_llama
 
     random_layer(embedded.model, rank=1, seed=0, base_model="other").to_peft(home / "other")
     random_layer(tiny_llama(), rank=1, seed=0, base_model="").to_peft(home / "foreign")

@@ -13,7 +13,7 @@ import pytest
 from genome.base_model import BaseModel
 from genome.library import Library
 from genome.shelf.search_shelf import NOTHING_CAN
-from tui.cli.testing import continuum as run
+from tests.support.cli import continuum as run
 
 ENV = {**os.environ, "PYTHONPATH": os.getcwd(), "COLUMNS": "120", "NO_COLOR": "1"}
 

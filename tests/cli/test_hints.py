@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import tui.cli.market
+from tests.support.cli import continuum
 from tui.cli.hints import DATABASE_ONLY, in_context
-from tui.cli.testing import continuum
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from genome.adapter.hostile import LFS_POINTER
 from genome.library import Library, Manifest, Parent, Receipt
 from genome.shelf.signing import SigningKey
-from genome.testing import random_layer, tiny_llama
 from persona.persona import Persona, PersonaStore
+from tests.support.genome import random_layer, tiny_llama
+from tests.support.hostile import LFS_POINTER
 from tui.cli.main import main
 
 MODEL = tiny_llama()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from academy.scoring.ratings import Rating, append_rating, read_ratings
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from genome.testing import random_layer
+from tests.support.genome import random_layer
 from tui.cli.academy import rate as rate_module
 from tui.cli.academy.entrants import Entrant
 from tui.cli.errors import OptionError

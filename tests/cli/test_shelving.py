@@ -12,11 +12,11 @@ import pytest
 
 from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
-from genome.testing import random_layer, tiny_model
 from marketplace.market import Market, ReceiptFacts
 from marketplace.similarity import factors_of
 from persona.persona import PersonaStore
-from tui.cli.testing import Done, continuum
+from tests.support.cli import Done, continuum
+from tests.support.genome import random_layer, tiny_model
 from tui.jobs.revocations import ORIGINS
 
 

@@ -10,10 +10,10 @@ from typing import Any, get_args
 import pytest
 import typer
 
+from tests.support.cli import continuum
 from tui.cli.hints import command_of, options_of
 from tui.cli.main import app
 from tui.cli.spelling import RENAMED, current_spelling
-from tui.cli.testing import continuum
 
 
 def commands(command: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """Which layers are told to be copies, and which honest ones are: docs/market/near_duplicates.svg.
 
-    python tests/experiments/near_duplicates.py [--seed 0] [--out docs/market]
+    python -m tests.experiments.near_duplicates [--seed 0] [--out docs/market]
 
 Two groups of layers are trained, each of one skill: limits were chosen on the first (sort), the
 second (shift) shows what they are worth. In each: layers from starts and data of their own, layers
@@ -42,8 +42,8 @@ from marketplace.similarity import (
     spaces_of,
     update_cosine,
 )
-from marketplace.testing import buried
 from seeds.load import embedded_base_path
+from tests.support.market import buried
 from tui.jobs.publish import numbers_of
 
 PLAN = StudyPlan(110, 12, 0.005)

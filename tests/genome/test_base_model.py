@@ -18,8 +18,8 @@ from genome import base_folder, base_model
 from genome.base_model import IGNORED, BaseModel
 from genome.errors import BaseModelError, TooLongError
 from genome.genome import Genome
-from genome.testing import random_layer, tiny_base, tiny_model
 from persona.engine import Engine
+from tests.support.genome import random_layer, tiny_base, tiny_model
 
 KINDS = ("llama", "gpt2", "qwen2")
 

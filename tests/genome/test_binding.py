@@ -17,7 +17,7 @@ from genome.known_bases import KnownBases
 from genome.layer import Layer
 from genome.library import Library, Manifest
 from genome.shelf.signing import SigningKey
-from genome.testing import random_layer, tiny_base, tiny_llama
+from tests.support.genome import random_layer, tiny_base, tiny_llama
 
 MODEL = tiny_llama()
 

@@ -12,7 +12,7 @@ from genome.errors import BaseModelMismatchError, CompositionError, WeightCountE
 from genome.genome import Genome
 from genome.geometry import cosine
 from genome.layer import Factors, Layer
-from genome.testing import dense_updates, random_layer, tiny_llama
+from tests.support.genome import dense_updates, random_layer, tiny_llama
 
 MODEL = tiny_llama()
 ATTENTION_ONLY = Layer(

@@ -12,7 +12,7 @@ from genome import consensus
 from genome.errors import CompositionError
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.testing import dense_updates, random_layer, tiny_llama
+from tests.support.genome import dense_updates, random_layer, tiny_llama
 
 MODEL = tiny_llama()
 FULL = 32

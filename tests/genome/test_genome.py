@@ -6,7 +6,7 @@ import pytest
 
 from genome.errors import BaseModelMismatchError, WeightCountError
 from genome.genome import Genome
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 LAYER = random_layer(tiny_llama())
 

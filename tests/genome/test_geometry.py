@@ -8,7 +8,7 @@ import torch
 from genome import geometry
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.testing import dense_updates, random_layer, tiny_llama
+from tests.support.genome import dense_updates, random_layer, tiny_llama
 
 MODEL = tiny_llama()
 

@@ -11,7 +11,7 @@ from academy.run_folder import RunFolder
 from genome.errors import HomeVersionError
 from genome.home import FORMAT, STAMP_FILE, check_home, stamp_new
 from genome.library import Library
-from tui.cli.testing import continuum
+from tests.support.cli import continuum
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from genome.base_model import BaseModel
 from genome.errors import LayerRejected, LibraryError
 from genome.known_bases import KnownBase, KnownBases, chosen_base
-from genome.testing import tiny_base, tiny_model
+from tests.support.genome import tiny_base, tiny_model
 
 SHAPES = {"a": (2, 3), "b": (4, 4)}
 FIRST = KnownBase("first", "f1", "/models/first", SHAPES)

@@ -16,10 +16,11 @@ from safetensors.torch import load_file, save_file
 from genome.adapter.card import CardFacts
 from genome.compose import merge
 from genome.errors import BaseModelMismatchError, LayerRejected
+from genome.fit import check_modules
 from genome.layer import CONFIG_FILE, WEIGHTS_FILE, Factors, Layer
 from genome.library import Library, Manifest
-from genome.testing import random_layer, tiny_llama
 from genome.validate import check_folder
+from tests.support.genome import random_layer, tiny_llama
 
 IDS = torch.randint(0, 256, (3, 9), generator=torch.Generator().manual_seed(1))
 
@@ -318,7 +319,7 @@ def test_a_layer_fits_the_base_it_was_made_for(tmp_path: Path) -> None:
         for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)
     }  # fmt: skip
     with check_folder(tmp_path) as checked:
-        checked.check_against(shapes, "tiny")
+        check_modules(checked.shapes, shapes)
 
 
 def test_factors_that_do_not_fit_together_are_no_layer() -> None:

@@ -28,7 +28,7 @@ from genome.layer import WEIGHTS_FILE, Layer
 from genome.library import Library, Manifest, Parent, Receipt, TrustPolicy
 from genome.search.index_filter import Filter
 from genome.shelf.signing import SigningKey
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 MODEL = tiny_llama()
 LAYERS = [random_layer(MODEL, rank=1, seed=seed) for seed in range(6)]

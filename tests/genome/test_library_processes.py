@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genome.library import Library
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 MODEL = tiny_llama()
 

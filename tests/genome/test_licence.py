@@ -15,7 +15,7 @@ from genome.licence import alternatives, canonical, hub_licence
 from genome.licence_terms import HUB, TERMS
 from genome.shelf.intake import card_facts
 from genome.shelf.manifest import Manifest
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 
 @pytest.mark.parametrize(

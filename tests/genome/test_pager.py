@@ -16,7 +16,7 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.pager import BASE, GenomeRef, Pager, PagerLimits, paged_rows
 from genome.population import PopulationModel
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 MODEL = tiny_llama().requires_grad_(False)
 LAYERS = {str(i): random_layer(MODEL, seed=i, rank=2 + i % 3) for i in range(12)}

@@ -12,7 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genome.adapter.hostile import (
+from genome.adapter.layer_files import ALLOWED_FILES, CONFIG_FILE, WEIGHTS_FILE
+from genome.errors import LayerRejected
+from genome.fit import Shapes, check_base, check_modules
+from genome.layer import Layer
+from genome.refusals import REFUSALS, shown
+from genome.validate import BASE_KEY, CheckedFolder, check_folder
+from tests.support.hostile import (
     HOSTILE,
     MODULE,
     A,
@@ -23,11 +29,6 @@ from genome.adapter.hostile import (
     packed,
     write_valid,
 )
-from genome.adapter.layer_files import ALLOWED_FILES, CONFIG_FILE, WEIGHTS_FILE
-from genome.errors import LayerRejected
-from genome.layer import Layer
-from genome.refusals import REFUSALS, shown
-from genome.validate import BASE_KEY, CheckedFolder, check_folder
 
 ELSEWHERE = {
     "file_unreadable", "file_changed", "module_unknown", "module_shape", "base_mismatch",
@@ -129,6 +130,12 @@ def test_padding_for_alignment_and_spaces_between_parts_are_allowed(tmp_path: Pa
     check_folder(tmp_path).close()
 
 
+def fits(checked: CheckedFolder, shapes: Shapes, fingerprint: str) -> None:
+    """Refuse a layer that does not fit a base model, as `genome.known_bases` does."""
+    check_base(checked.base_model, fingerprint)
+    check_modules(checked.shapes, shapes)
+
+
 def test_a_layer_for_another_base_is_refused(tmp_path: Path) -> None:
     """30 and 31: unknown module, other shape, other fingerprint; no fingerprint fits every base."""
     tensors = factors()
@@ -136,17 +143,17 @@ def test_a_layer_for_another_base_is_refused(tmp_path: Path) -> None:
     header = header_of(tensors, **{BASE_KEY: "aaaa"})
     (tmp_path / WEIGHTS_FILE).write_bytes(packed(header, data_of(tensors)))
     with check_folder(tmp_path) as checked:
-        assert checked.check_against({MODULE: (5, 6), "other": (1, 1)}, "aaaa") is checked
+        fits(checked, {MODULE: (5, 6), "other": (1, 1)}, "aaaa")
         for shapes, fingerprint, code in [
             ({MODULE: (5, 6)}, "bbbb", "base_mismatch"),
             ({"other": (5, 6)}, "aaaa", "module_unknown"),
             ({MODULE: (6, 5)}, "", "module_shape"),
         ]:
             with pytest.raises(LayerRejected) as refusal:
-                checked.check_against(shapes, fingerprint)
+                fits(checked, shapes, fingerprint)
             assert refusal.value.code == code
     with check_folder(write_valid(tmp_path / "unnamed")) as unnamed:
-        unnamed.check_against({MODULE: (5, 6)}, "bbbb")
+        fits(unnamed, {MODULE: (5, 6)}, "bbbb")
 
 
 def test_a_file_swapped_between_check_and_load_is_not_loaded(tmp_path: Path) -> None:

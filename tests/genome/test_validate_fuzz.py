@@ -17,7 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genome.adapter.hostile import (
+from genome.adapter.layer_files import CONFIG_FILE, WEIGHTS_FILE
+from genome.errors import LayerRejected
+from genome.refusals import REFUSALS
+from genome.validate import check_folder
+from tests.support.hostile import (
     CONFIG,
     HOSTILE,
     A,
@@ -28,10 +32,6 @@ from genome.adapter.hostile import (
     packed,
     write_valid,
 )
-from genome.adapter.layer_files import CONFIG_FILE, WEIGHTS_FILE
-from genome.errors import LayerRejected
-from genome.refusals import REFUSALS
-from genome.validate import check_folder
 
 MAX_EXTRA_MIB = 64
 N_EXAMPLES = int(os.environ.get("CONTINUUM_FUZZ_EXAMPLES", "250"))

@@ -9,7 +9,7 @@ import pytest
 
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from tui.cli.testing import Done, continuum
+from tests.support.cli import Done, continuum
 from tui.jobs.buyer_trial import own_sheet, run_trial, sheet_digest
 from tui.jobs.market import market_url
 

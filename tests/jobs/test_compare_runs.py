@@ -13,9 +13,9 @@ from academy.evolution.run import RunResult, evolve
 from academy.operators.routing import RoutingGenes
 from academy.run_folder import RunFolder
 from academy.sources.source import open_source
-from academy.testing import small_run
 from genome.base_model import BaseModel
-from genome.testing import tiny_base
+from tests.support.academy import small_run
+from tests.support.genome import tiny_base
 from tui.jobs.compare_runs import answerers
 
 PROMPTS = ["sort: cba", "count: banana", "reverse: abc", "sort: zyx", "count: add"]

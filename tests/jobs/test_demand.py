@@ -8,8 +8,8 @@ import pytest
 
 from academy.selection.errors import DemandError
 from academy.sources.builtin import BuiltinSource
-from academy.testing import small_run
 from marketplace.market import Market
+from tests.support.academy import small_run
 from tui.jobs.demand import wanted
 
 SOURCE = BuiltinSource(("reverse", "sort"))

@@ -14,12 +14,11 @@ from genome.layer import Layer
 from genome.library import Library
 from marketplace.market import Market
 from persona.persona import PersonaStore
-from tui.cli.testing import continuum
+from tests.support.cli import continuum
+from tests.support.jobs import Silent, killed_until_done
 from tui.jobs.demo import run_demo
 from tui.jobs.market import BUYER, market_url
 from tui.jobs.settings import DemoSettings
-from tui.jobs.show import Silent
-from tui.jobs.testing import killed_until_done
 from tui.source import HomeSource
 
 SMALL = {"personas": 8, "interactions": 500, "tiny": True}

@@ -22,15 +22,15 @@ from academy.trials.trial import compare_scores
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Library, Manifest
-from genome.testing import random_layer
 from persona.errors import PersonaError
 from persona.persona import Persona, PersonaStore
-from tui.cli.testing import continuum
+from tests.support.cli import continuum
+from tests.support.genome import random_layer
+from tests.support.jobs import killed_until_done
 from tui.jobs.breed import breed
 from tui.jobs.compare_runs import compare_runs
 from tui.jobs.evolve import run_evolution, saved_config, saved_genomes
 from tui.jobs.run_report import write_run_report
-from tui.jobs.testing import killed_until_done
 from tui.jobs.trial_log import log_trials
 from tui.source import HomeSource
 

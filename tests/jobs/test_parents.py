@@ -8,8 +8,8 @@ import pytest
 
 from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
-from genome.testing import random_layer
-from marketplace.testing import make_market, publish_example
+from tests.support.genome import random_layer
+from tests.support.market import make_market, publish_example
 from tui.jobs.parents import listed_parents
 
 

@@ -12,7 +12,7 @@ from academy.sources.source import open_source
 from genome.base_model import BaseModel
 from genome.embedding import unit
 from genome.library import Library, Manifest
-from genome.testing import random_layer
+from tests.support.genome import random_layer
 from tui.jobs.proposals import proposed_layers
 from tui.jobs.specialists import fit_encoder
 

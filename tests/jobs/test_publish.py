@@ -14,11 +14,11 @@ from genome.base_model import BaseModel
 from genome.errors import BaseModelMismatchError, GenomeError, LayerRejected
 from genome.layer import Factors, Layer
 from genome.library import Library
-from genome.testing import random_layer
 from marketplace.errors import MarketError, NearDuplicateError, StatusError
 from marketplace.market import Market, ReceiptFacts
 from marketplace.similarity import Weights
-from marketplace.testing import buried
+from tests.support.genome import random_layer
+from tests.support.market import buried
 from tui.jobs.cycle.shop import Shop, maker
 from tui.jobs.delivery import as_bought
 from tui.jobs.market import market_url

@@ -12,11 +12,11 @@ from academy.skills import SKILLS
 from genome.base_model import BaseModel
 from genome.errors import LayerNotFoundError
 from genome.library import Library, Manifest
-from genome.testing import random_layer
 from marketplace.errors import BountyError, ReceiptError, ReceiptNotFoundError
 from marketplace.market import Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptView
+from tests.support.genome import random_layer
 from tui.jobs.bounty_claim import claim_bounty
 from tui.jobs.market import market_url
 from tui.jobs.publish import numbers_of

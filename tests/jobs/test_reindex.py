@@ -12,8 +12,8 @@ from academy.skills import SKILL_NAMES, skill_named, unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.library import Library
-from genome.testing import random_layer as foreign_layer
-from genome.testing import tiny_llama
+from tests.support.genome import random_layer as foreign_layer
+from tests.support.genome import tiny_llama
 from tui.jobs.reindex import QUESTIONS, reindex
 
 PLAN = StudyPlan(steps=40, rows_per_step=16, learning_rate=0.004)

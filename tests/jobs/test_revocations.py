@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from marketplace.client.remote import RemoteMarket
-from marketplace.client.testing import ORIGIN, Hosted, InProcess
 from marketplace.errors import ProvenanceError, ServiceError
 from marketplace.keys import PrivateKey
 from marketplace.market import Market
 from marketplace.revocation import RevocationList, sign_revocations
 from marketplace.service.app import create_app
 from marketplace.service.settings import ServiceSettings
-from marketplace.testing import publish_example
+from tests.support.client import ORIGIN, Hosted, InProcess
+from tests.support.market import publish_example
 from tui.jobs.revocations import FILE, ORIGINS, kept, note_origin, refresh, refuse_revoked
 
 DIGEST = "digest-of-sorter"

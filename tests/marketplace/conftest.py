@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.private_server import NoServerError, PrivateServer
+from tests.support.private_server import NoServerError, PrivateServer
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from marketplace.errors import (
     LastKeyError,
     NameFormatError,
 )
-from marketplace.testing import make_market
+from tests.support.market import make_market
 
 
 def private(number: int) -> Ed25519PrivateKey:

@@ -13,9 +13,9 @@ from marketplace.money import NANOS_PER_CREDIT
 from marketplace.price import target_nanos
 from marketplace.ranking import CLONE_FACTOR, Candidate, ordered, ranks
 from marketplace.reputation import Evidence, Rating, Record, exam_evidence, inherited, rated
-from marketplace.testing import example_weights
-from marketplace.trading.testing import open_bazaar, put_up
 from marketplace.trust import Edge, trust_of
+from tests.support.market import example_weights
+from tests.support.trading import open_bazaar, put_up
 
 N_SYBILS = 1000
 HONEST = [Edge("house", "ada", 50.0), Edge("ada", "bob", 20.0), Edge("house", "bob", 5.0)]

@@ -9,7 +9,7 @@ from marketplace import bulk
 from marketplace.ledger import Entry, Leg, Posted, post_many
 from marketplace.market import Market
 from marketplace.tables import MarketTable
-from marketplace.testing import TickingClock
+from tests.support.market import TickingClock
 
 TRICKY = "'; -- %s ? \u00fc\u6f22\U0001f389 {}"
 """Printable text that a careless statement would stumble over."""

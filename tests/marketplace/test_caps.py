@@ -5,7 +5,7 @@ import pytest
 from marketplace import caps
 from marketplace.errors import TooManyOpenError
 from marketplace.market import Market
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 @pytest.fixture

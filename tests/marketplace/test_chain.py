@@ -19,7 +19,7 @@ from marketplace.chain import (
     sign_head,
 )
 from marketplace.errors import HeadError
-from marketplace.testing import make_market
+from tests.support.market import make_market
 
 ROW = (7, 1.5, "sale", "ada buys sort", "key", None, None, None)
 legs = st.lists(st.tuples(st.text(max_size=8), st.integers(-(2**63), 2**63 - 1), st.booleans()))

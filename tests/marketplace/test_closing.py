@@ -7,7 +7,7 @@ from marketplace.market import Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.price import Demand, next_demand, step_nanos, target_nanos
 from marketplace.reputation import Evidence, lower_bound, stated_reputation
-from marketplace.trading.testing import HandClock, open_bazaar, put_up
+from tests.support.trading import HandClock, open_bazaar, put_up
 
 
 def bazaar(clock: HandClock | None = None, *, vouched: bool = True) -> Market:

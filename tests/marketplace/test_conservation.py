@@ -4,14 +4,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from marketplace.account import HOUSE
 from marketplace.errors import (
     AlreadyOwnedError,
     IdempotencyKeyReusedError,
     InsufficientCreditsError,
     OwnLayerError,
 )
-from marketplace.testing import make_market, publish_example
+from marketplace.names import HOUSE
+from tests.support.market import make_market, publish_example
 
 NAMES = ("ada", "bob", "eve")
 LISTINGS = {"sort": "ada", "rhyme": "bob", "count": "bob"}

@@ -20,7 +20,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.place import mark_of
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 def url_of(path: Path) -> str:

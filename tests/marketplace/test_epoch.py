@@ -2,7 +2,7 @@
 
 from marketplace.market import Market
 from marketplace.price import Demand, next_demand, target_nanos
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 def market_with_buyers(n_buyers: int) -> Market:

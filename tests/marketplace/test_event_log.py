@@ -16,7 +16,7 @@ from marketplace.move import move
 from marketplace.standing import AccountTrust
 from marketplace.status import Evaluator
 from marketplace.tables import table_of
-from marketplace.testing import example_weights, make_market, publish_example
+from tests.support.market import example_weights, make_market, publish_example
 
 TEXT = "größer, ≥ 3 \U0001f600 'quoted' \\ \"twice\" 100 %"
 

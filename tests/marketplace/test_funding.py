@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marketplace.account_key import prove_key
 from marketplace.errors import KeyTakenError, UnclaimedAccountError
 from marketplace.market import Market
-from marketplace.testing import make_market
+from tests.support.market import make_market
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32)

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.errors import IdempotencyKeyReusedError, InsufficientCreditsError
 from marketplace.market import Market
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from marketplace.money import INT64_MAX
 from marketplace.schema import UNGUARDED
 from marketplace.statement import find_account as account
 from marketplace.tables import MarketTable
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from marketplace.errors import (
     ListingNotFoundError,
 )
 from marketplace.market import Market
-from marketplace.testing import make_market, publish_example
-from marketplace.trading.testing import HandClock, put_up
+from tests.support.market import make_market, publish_example
+from tests.support.trading import HandClock, put_up
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,7 +101,7 @@ def test_threads_share_one_market(tmp_path: Path, in_memory: bool) -> None:
 def test_the_marketplace_loads_none_of_its_neighbours() -> None:
     """No torch, no numpy, no Alembic: `continuum market` starts at once."""
     code = (
-        "import sys, marketplace.market, marketplace.testing;"
+        "import sys, marketplace.market, tests.support.market;"
         "heavy = {'torch', 'numpy', 'alembic', 'academy', 'persona', 'tui', 'seeds'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

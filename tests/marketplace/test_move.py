@@ -10,7 +10,7 @@ from marketplace.errors import MarketDamagedError, MarketFileError, MarketNotFou
 from marketplace.market import Market
 from marketplace.move import move
 from marketplace.tables import MarketTable
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from marketplace.errors import NameFormatError
 from marketplace.market import Market
 from marketplace.names import check_digest, check_key, check_name, check_text, did_you_mean
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 @pytest.mark.parametrize("name", ["a", "sql-v2", "x" * 64, "0.1_b"])

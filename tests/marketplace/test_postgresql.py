@@ -16,8 +16,8 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.place import find_place
-from marketplace.private_server import PrivateServer
-from marketplace.testing import publish_example
+from tests.support.market import publish_example
+from tests.support.private_server import PrivateServer
 
 
 def administer(url: str, *statements: str) -> None:

@@ -22,8 +22,8 @@ from marketplace.errors import (
 )
 from marketplace.listing import ReceiptFacts
 from marketplace.market import Market
-from marketplace.testing import example_weights
-from marketplace.trading.testing import HandClock, balances, open_bazaar, put_up
+from tests.support.market import example_weights
+from tests.support.trading import HandClock, balances, open_bazaar, put_up
 
 SAME, LEAVE, ROWS = "the same trader?", "may it dispose of that?", "rows of exactly this name"
 """What is compared: principals; an account with an owner's; names that were looked up as such."""
@@ -141,7 +141,7 @@ TRADERS = {
 """Names under which code holds an account's name."""
 OTHERWISE = ("len(good_keys(session, account)) == 1", "rights.METER in running.get(")
 """Comparisons of something else that mention an account."""
-ELSEWHERE = ("migrations", "proving", "simulator")
+ELSEWHERE = ("migrations", "simulator")
 """Folders without accounts of a market, or with a model of the ledger that knows no mandates."""
 
 

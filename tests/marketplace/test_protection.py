@@ -8,7 +8,7 @@ import pytest
 
 from marketplace import schema
 from marketplace.database import Database
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
 
 
 @pytest.fixture

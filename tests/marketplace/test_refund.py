@@ -14,7 +14,7 @@ from marketplace.errors import (
 from marketplace.ledger import Entry, Leg, Posted, post_many
 from marketplace.market import Market
 from marketplace.refund import share_out
-from marketplace.testing import make_market
+from tests.support.market import make_market
 
 
 @pytest.fixture

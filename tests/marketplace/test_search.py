@@ -11,8 +11,8 @@ from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptFacts
 from marketplace.shelf import ORDERS
-from marketplace.testing import TickingClock, example_weights
 from marketplace.wanted import SearchPage, Wanted
+from tests.support.market import TickingClock, example_weights
 
 OWNERS = ("ada", "bob", "carol", "dan", "eve")
 LICENCES = ("MIT", "Apache-2.0", "CC-BY-NC-4.0", "")

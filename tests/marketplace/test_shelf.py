@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from marketplace.market import Market
 from marketplace.search import Searcher
 from marketplace.shelf import MOST_MERGED, Shelf, is_commercial, merged
-from marketplace.testing import make_market, publish_example
 from marketplace.wanted import Wanted
+from tests.support.market import make_market, publish_example
 
 KEYS = st.lists(st.integers(0, 5), max_size=30)
 

@@ -9,7 +9,7 @@ from genome.shelf.signing import TrustPolicy, is_weak, signature_holds
 from marketplace.account_key import check_public_key
 from marketplace.errors import NameFormatError
 from marketplace.signatures import is_signed
-from marketplace.testing import make_market
+from tests.support.market import make_market
 
 WEAK_KEYS = [
     "0100000000000000000000000000000000000000000000000000000000000000",

@@ -9,7 +9,7 @@ from marketplace.errors import AccountNotFoundError, PageError
 from marketplace.journal import PostingView
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.testing import make_market
+from tests.support.market import make_market
 
 
 def pages(market: Market, account: str, limit: int) -> list[tuple[PostingView, ...]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.backend import backend_of
+from marketplace.database import backend_of
 from marketplace.market import Market
 from marketplace.place import find_place
-from marketplace.testing import make_market
+from tests.support.market import make_market
 
 SNEAKY = (
     "CREATE TRIGGER sneaky AFTER INSERT ON search_miss"

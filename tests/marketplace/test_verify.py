@@ -8,7 +8,7 @@ import pytest
 from marketplace.chain import GENESIS, link, postings_text
 from marketplace.ledger import Entry, Leg, post_many
 from marketplace.market import Market
-from marketplace.testing import log_anew, make_market, publish_example, tamper
+from tests.support.market import log_anew, make_market, publish_example, tamper
 
 
 @pytest.fixture

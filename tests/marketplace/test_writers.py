@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from marketplace.market import Market
-from marketplace.testing import buy_loop, fund_loop, make_market, publish_example
+from tests.support.market import buy_loop, fund_loop, make_market, publish_example
 
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -10,8 +10,8 @@ import torch
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.population import PopulationModel
-from genome.testing import random_layer
 from persona.engine import Engine
+from tests.support.genome import random_layer
 
 QUESTION = "sort: cbda"
 

@@ -13,16 +13,16 @@ from rich.text import Text
 from textual.pilot import Pilot
 from textual.widgets import Footer, Input
 
-from tui.app import ContinuumApp
-from tui.snapshot import MarketSnapshot
-from tui.source import HomeSource, Source
-from tui.testing import (
+from tests.support.screens import (
     FakeSource,
     fake_generation,
     fake_run_files,
     generation_name,
     write_files,
 )
+from tui.app import ContinuumApp
+from tui.snapshot import MarketSnapshot
+from tui.source import HomeSource, Source
 
 SMALL = (80, 24)
 USUAL = (120, 40)

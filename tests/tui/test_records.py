@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.screens import fake_generation, fake_run_files
 from tui.fields import Fields, RecordError, read_fields
 from tui.records import GenerationRecord, RunConfig, RunStatus, Summary
 from tui.snapshot import CAUSE_NOT_RECORDED, species_lines
-from tui.testing import fake_generation, fake_run_files
 
 
 def generations(n: int) -> list[GenerationRecord]:

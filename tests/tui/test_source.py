@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.screens import (
+    BASE,
+    fake_generation,
+    fake_run_files,
+    generation_name,
+    write_files,
+)
 from tui.fields import RecordError
 from tui.source import HomeSource
-from tui.testing import BASE, fake_generation, fake_run_files, generation_name, write_files
 
 
 def test_an_absent_home_is_empty(tmp_path: Path) -> None:
@@ -74,7 +80,7 @@ def test_a_market_that_is_no_database_becomes_a_notice(tmp_path: Path) -> None:
 
 def test_a_real_market_is_read_and_read_again_after_a_sale(tmp_path: Path) -> None:
     """Listings, balances, statement newest first, and the reasons of a price."""
-    from marketplace.testing import make_market, publish_example
+    from tests.support.market import make_market, publish_example
 
     source = HomeSource(tmp_path)
     with make_market(tmp_path / "market.db", credits={"ada": 50, "bob": 0}) as market:
@@ -95,7 +101,7 @@ def test_a_long_statement_is_read_from_its_newest_line_and_no_further(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several pages, each movement once; older ones than are shown stay where they are."""
-    from marketplace.testing import make_market
+    from tests.support.market import make_market
 
     monkeypatch.setattr("marketplace.statement.MAX_STATEMENT_LINES", 2)
     monkeypatch.setattr("tui.source.SHOWN_POSTINGS", 6)
@@ -110,7 +116,7 @@ def test_a_long_statement_is_read_from_its_newest_line_and_no_further(
 
 def test_a_market_elsewhere_is_the_one_that_is_shown(tmp_path: Path) -> None:
     """`CONTINUUM_MARKET` names a database: its listings stand in a home that has no market."""
-    from marketplace.testing import make_market, publish_example
+    from tests.support.market import make_market, publish_example
 
     with make_market(tmp_path / "there.db", credits={"bob": 3}) as market:
         publish_example(market, "bob", "sorter-2")

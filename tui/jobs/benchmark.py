@@ -6,12 +6,10 @@ cells run beside it. What is finished is not run again.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -102,9 +100,3 @@ def conclude(tier: Tier, out: Path, note: Note) -> tuple[list[Row], list[Claim]]
     seen = [row for row in rows if row.method not in hidden]
     write_text(out / "coverage.svg", plot_coverage(seen, shown))
     return rows, found
-
-
-def recorded(out: Path) -> dict[str, Any]:
-    """The summary of a finished benchmark."""
-    data: dict[str, Any] = json.loads((out / "summary.json").read_text())
-    return data

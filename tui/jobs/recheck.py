@@ -21,8 +21,8 @@ from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
-from marketplace.account import HOUSE
 from marketplace.errors import ReceiptError, ReceiptNotFoundError
+from marketplace.names import HOUSE
 from marketplace.protocol import MarketLike, is_remote
 from marketplace.receipt import ReceiptView, RecheckView
 from marketplace.wire import WHOLE_IN_JSON

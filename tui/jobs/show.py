@@ -17,16 +17,3 @@ class Show(Protocol):
 
     def note(self, text: str) -> None:
         """One line worth reading."""
-
-
-class Silent:
-    """Shows nothing: for tests and scripts."""
-
-    def phase(self, name: str, done: float, total: float) -> None:
-        """Ignore it."""
-
-    def generation(self, record: Mapping[str, Any]) -> None:
-        """Ignore it."""
-
-    def note(self, text: str) -> None:
-        """Ignore it."""

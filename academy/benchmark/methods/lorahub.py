@@ -10,15 +10,14 @@ to rest starts again near the best found, until the budget is spent.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import optimize
 
-from academy.benchmark.methods.errors import MissingOptimiserError
 from academy.benchmark.methods.mixing import Mixer, Mixing, variant
 from academy.benchmark.methods.search import Search
 from academy.benchmark.problem import Answer, BudgetSpent, Problem
@@ -52,12 +51,7 @@ class LoraHub:
         return variant(f"lorahub-{self.optimiser}", self.mixing, self.rank)
 
     def run(self, problem: Problem, rng: np.random.Generator) -> Answer:
-        """Minimise until the budget is spent.
-
-        Raises:
-            MissingOptimiserError: COBYLA, and SciPy is not installed.
-            OperatorError: CMA-ES, and pycma is not installed.
-        """
+        """Minimise until the budget is spent."""
         search = Search(problem)
         mixer = Mixer(problem.experts, self.mixing, self.rank)
         memory = _Memory(np.zeros(len(problem.experts)))
@@ -98,15 +92,7 @@ class LoraHub:
     def _by_cobyla(
         self, objective: Objective, start: np.ndarray, attempt: int, rng: np.random.Generator
     ) -> None:
-        """One start; COBYLA may step over a bound by a rounding, so weights are clipped.
-
-        Raises:
-            MissingOptimiserError: SciPy is not installed.
-        """
-        try:
-            optimize = importlib.import_module("scipy.optimize")
-        except ImportError as error:
-            raise MissingOptimiserError("scipy", self.name) from error
+        """One start; COBYLA may step over a bound by a rounding, so weights are clipped."""
 
         def value(weights: np.ndarray) -> float:
             return float(objective(weights.clip(-self.bound, self.bound)[None])[0])

@@ -12,7 +12,7 @@ from academy.apprenticeship.apprenticeship import Apprenticeship, Workshop
 from academy.apprenticeship.checkpoint import load_checkpoint, save_checkpoint
 from academy.apprenticeship.record import record_of
 from academy.errors import RunCorruptError, RunSettingsError
-from academy.testing import small_academy, small_config
+from tests.support.academy import small_academy, small_config
 
 
 def play(

@@ -15,7 +15,7 @@ from academy.apprenticeship.selection import (
     select_survivors,
 )
 from academy.skills import SKILLS
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 N = len(SKILLS)
 EVEN = np.full(N, 1 / N)

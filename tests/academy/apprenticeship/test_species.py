@@ -7,7 +7,7 @@ import numpy as np
 from academy.apprenticeship.apprentice import Apprentice
 from academy.apprenticeship.species import Taxonomy, champion, classify
 from academy.skills import SKILL_NAMES, SKILLS
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 N = len(SKILLS)
 BASE = np.full(N, 0.4)

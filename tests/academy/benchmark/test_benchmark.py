@@ -28,7 +28,7 @@ from academy.benchmark.tracks import (
 from academy.benchmark.verdict import claims, compare, table
 from academy.errors import ConfigError, RunCorruptError
 from genome.base_model import BaseModel
-from genome.testing import tiny_base
+from tests.support.genome import tiny_base
 
 TIER = replace(TIERS["smoke"], tokens={"A": 70_000, "B": 40_000}, select_items=2, test_items=3)
 

@@ -15,11 +15,11 @@ from academy.distributed.errors import (
 )
 from academy.distributed.pool import PoolSettings, WorkerPool
 from academy.distributed.tasks import mapping
-from academy.distributed.testing import FakeRay
 from academy.distributed.worker import BaseSource, Task
 from academy.evaluator import LocalEvaluator
 from academy.skills import skill_named
-from genome.testing import tiny_base
+from tests.support.cluster import FakeRay
+from tests.support.genome import tiny_base
 
 
 def square(local: LocalEvaluator, number: int) -> int:

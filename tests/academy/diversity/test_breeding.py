@@ -8,7 +8,7 @@ import torch
 from academy.diversity.breeding import Parent, compare, litter, parse_wishes, recipe
 from academy.diversity.errors import BreedingError
 from genome import compose
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 SKILLS = ("sort", "reverse", "add")
 

@@ -12,14 +12,14 @@ from academy.diversity.census import Census
 from academy.diversity.classification import classify
 from academy.diversity.errors import CensusError
 from academy.diversity.phylogeny import Phylogeny
-from academy.diversity.phylogeny_text import text_tree
 from academy.diversity.spawning import adjusted_fitness, largest_remainders, spawn_counts
 from academy.diversity.species import SpeciesSettings, Taxonomy
 from academy.diversity.species_distance import DistanceWeights, distances, update_cosines
 from academy.diversity.species_record import living, record
 from academy.diversity.stagnation import cull
 from genome import compose
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
+from tests.support.phylogeny_text import text_tree
 
 SKILLS = ("sort", "reverse", "juggle", "add")
 FIXED = SpeciesSettings(threshold=0.4, step=0.0, target=3)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
 from academy.diversity.errors import PhylogenyError
 from academy.diversity.phylogeny import Node, Phylogeny
-from academy.diversity.phylogeny_text import newick, text_tree
+from tests.support.phylogeny_text import text_tree
 
 
 def node(id: str, parents: str = "", born: int = 0, **more: str) -> Node:
@@ -33,14 +32,6 @@ def test_kin_is_found_in_both_directions(tree: Phylogeny) -> None:
     assert tree.children("a") == ("c", "d")
     for one in tree.nodes:
         assert all(one.id in tree.descendants(above) for above in tree.ancestors(one.id))
-
-
-def test_the_most_recent_common_ancestor(tree: Phylogeny) -> None:
-    assert tree.common_ancestor(["e", "d"]) == "d"
-    assert tree.common_ancestor(["c", "d"]) == "a"
-    assert tree.common_ancestor(["e", "f"]) == "b"
-    assert tree.common_ancestor(["c", "f"]) is None
-    assert tree.common_ancestor([]) is None
 
 
 def test_the_record_only_grows(tree: Phylogeny) -> None:
@@ -71,29 +62,6 @@ def test_saved_and_restored_records_are_equal(tree: Phylogeny) -> None:
             Phylogeny.restore(bad)  # type: ignore[arg-type]
 
 
-def test_newick_follows_first_parents_with_generations_as_lengths(tree: Phylogeny) -> None:
-    assert newick(tree) == "((('e':2)'c':1,'d':2)'a':0,('f':3)'b':0);"
-    assert newick(Phylogeny()) == ";"
-    assert newick(Phylogeny([node("a", name="o'hara")])) == "'o''hara':0;"
-
-
-def test_newick_can_be_read_back(tree: Phylogeny) -> None:
-    """A reader of a few lines gets the same (child, parent) pairs."""
-    pairs, stack, last = set(), [[]], ""  # type: ignore[var-annotated]
-    for token in re.findall(r"[(),;]|'[^']+':\d+", newick(tree)):
-        if token == "(":
-            stack.append([])
-        elif token == ")":
-            inner = stack.pop()
-        elif token.startswith("'"):
-            name = token.split("'")[1]
-            if last == ")":
-                pairs |= {(child, name) for child in inner}
-            stack[-1].append(name)
-        last = token
-    assert pairs == {("c", "a"), ("d", "a"), ("e", "c"), ("f", "b")}
-
-
 def test_the_text_tree_shows_life_and_further_parents(tree: Phylogeny) -> None:
     tree.end("c", 4, "outcompeted")
     assert text_tree(tree).splitlines() == [
@@ -112,4 +80,4 @@ def test_long_lines_of_descent_are_drawn_without_recursion() -> None:
     for i in range(1, 3000):
         line.add(Node(str(i), "candidate", (str(i - 1),), "mutation", i))
     assert len(line.ancestors("2999")) == 2999
-    assert newick(line).count("(") == 2999 and len(text_tree(line).splitlines()) == 3000
+    assert len(text_tree(line).splitlines()) == 3000

@@ -15,11 +15,11 @@ from academy.evolution.fitting import FittingSource, check_fit, fits
 from academy.evolution.run import evolve
 from academy.sources.builtin import BuiltinSource
 from academy.sources.jsonl import JsonlSource
-from academy.testing import small_run
 from genome.base_model import BaseModel
 from genome.errors import TooLongError
 from genome.genome import Genome
-from genome.testing import tiny_base
+from tests.support.academy import small_run
+from tests.support.genome import tiny_base
 
 
 @pytest.fixture

@@ -22,12 +22,12 @@ from academy.evolution.run import evolve
 from academy.operators.memetic import study_rows
 from academy.operators.random_layer import random_layer
 from academy.sources.builtin import BuiltinSource
-from academy.testing import small_run
 from academy.training import StudyPlan
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.testing import tiny_base
+from tests.support.academy import small_run
+from tests.support.genome import tiny_base
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from academy.errors import RunMismatchError
 from academy.evolution.inputs import check_inputs, inputs_of, located
 from academy.evolution.run import evolve
 from academy.run_folder import RunFolder
-from academy.testing import small_run
 from genome.base_model import BaseModel
-from genome.testing import tiny_base
+from tests.support.academy import small_run
+from tests.support.genome import tiny_base
 
 
 @pytest.fixture

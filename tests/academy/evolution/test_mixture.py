@@ -19,12 +19,12 @@ from academy.evolution.mixture import (
 from academy.evolution.router import fit_router
 from academy.evolution.run import evolve
 from academy.evolution.workbench import Workbench
-from academy.testing import bench_of, small_run
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.compose import stack
 from genome.genome import Genome
-from genome.testing import random_layer, tiny_base
+from tests.support.academy import bench_of, small_run
+from tests.support.genome import random_layer, tiny_base
 
 
 @pytest.fixture(scope="module")

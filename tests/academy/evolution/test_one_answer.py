@@ -7,7 +7,7 @@ from typing import Any
 from academy.challenge import Challenge
 from academy.evolution.fitting import FittingSource
 from academy.sources.jsonl import JsonlSource
-from genome.testing import tiny_base
+from tests.support.genome import tiny_base
 
 
 def test_it_is_a_note_of_the_source(tokenizer: Any) -> None:

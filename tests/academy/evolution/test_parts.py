@@ -26,11 +26,11 @@ from academy.operators.random_layer import random_layer
 from academy.selection import demand
 from academy.skills import SKILL_NAMES
 from academy.sources.builtin import BuiltinSource
-from academy.testing import bench_of, run_of, small_run
 from academy.training import TokenMeter
 from genome import geometry
 from genome.base_model import BaseModel
-from genome.testing import tiny_base
+from tests.support.academy import bench_of, run_of, small_run
+from tests.support.genome import tiny_base
 
 
 @pytest.fixture

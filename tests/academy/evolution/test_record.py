@@ -6,9 +6,9 @@ from typing import Any
 
 from academy.diversity.species import Species, Taxonomy
 from academy.evolution.record import record_of
-from academy.testing import bench_of, run_of
 from academy.training import TokenMeter
-from genome.testing import tiny_base
+from tests.support.academy import bench_of, run_of
+from tests.support.genome import tiny_base
 
 
 def test_a_species_without_members_is_recorded_at_what_all_began_with(tokenizer: Any) -> None:

@@ -20,12 +20,12 @@ from academy.evolution.events import Event
 from academy.evolution.pool import LayerPool
 from academy.evolution.run import RunResult, evolve
 from academy.run_folder import RunFolder
-from academy.testing import small_run
 from academy.training import StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.testing import tiny_base
+from tests.support.academy import small_run
+from tests.support.genome import tiny_base
 
 
 class StoppedError(Exception):

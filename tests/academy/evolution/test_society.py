@@ -11,9 +11,9 @@ from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.events import Event
 from academy.evolution.run import evolve
 from academy.evolution.society import update_cosines
-from academy.testing import small_run
 from genome.base_model import BaseModel
-from genome.testing import random_layer, tiny_base, tiny_llama
+from tests.support.academy import small_run
+from tests.support.genome import random_layer, tiny_base, tiny_llama
 
 
 @pytest.fixture

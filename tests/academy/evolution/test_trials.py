@@ -13,8 +13,8 @@ from academy.evolution.events import Event, TrialHeld
 from academy.evolution.run import evolve
 from academy.evolution.trials import announce_trials
 from academy.run_folder import RunFolder
-from academy.testing import bench_of, run_of, small_run
-from genome.testing import tiny_base
+from tests.support.academy import bench_of, run_of, small_run
+from tests.support.genome import tiny_base
 
 
 def candidate(number: int) -> Candidate:

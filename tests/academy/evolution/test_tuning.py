@@ -12,11 +12,11 @@ from academy.evolution.events import Discarded
 from academy.evolution.study import Child
 from academy.evolution.tuning import POPULATION, QUESTIONS, ROUNDS, search, tune
 from academy.operators.memetic import study_rows
-from academy.testing import bench_of, run_of
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.layer import Layer
-from genome.testing import random_layer, tiny_base
+from tests.support.academy import bench_of, run_of
+from tests.support.genome import random_layer, tiny_base
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
 from academy.evolution.worth import added_cost, quotas, worth
 from academy.selection.demand import Demand
-from academy.testing import bench_of, run_of
 from genome.base_model import BaseModel
-from genome.testing import random_layer, tiny_base
+from tests.support.academy import bench_of, run_of
+from tests.support.genome import random_layer, tiny_base
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.geometry import cosine
 from genome.layer import Factors, Layer
-from genome.testing import dense_updates, random_layer, tiny_llama
+from tests.support.genome import dense_updates, random_layer, tiny_llama
 
 MODEL = tiny_llama()
 MOTHER, FATHER = (random_layer(MODEL, rank=3, seed=seed) for seed in (1, 2))

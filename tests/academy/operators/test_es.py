@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from academy.operators.errors import OperatorError
-from academy.operators.es import Perturbations, centred_ranks, es_update, perturbations
+from academy.operators.es import Perturbations, es_update, perturbations
 from genome.genome import Genome
 from genome.geometry import cosine, norms
 from genome.layer import Factors, Layer
-from genome.testing import dense_updates
+from tests.support.genome import dense_updates
 
 
 def small(seed: int, rank: int = 2, scale: float = 0.5) -> Layer:
@@ -139,13 +139,6 @@ def test_a_failed_pair_says_nothing() -> None:
         )
     same = es_update(PARENT, tried, np.full(6, np.nan), lr=0.1, rank=8)
     assert float(cosine([same], [PARENT])) > 1 - 1e-5
-
-
-def test_ranks_are_centred_and_fair_to_equals() -> None:
-    assert centred_ranks([10.0, 1000.0, -5.0]).tolist() == [0.0, 0.5, -0.5]
-    assert centred_ranks([1.0, 1.0, 1.0]).tolist() == [0.0, 0.0, 0.0]
-    assert centred_ranks([1.0, np.nan, 2.0]).tolist() == [0.0, -0.5, 0.5]
-    assert centred_ranks([3.0]).tolist() == [0.0]
 
 
 def test_impossible_steps_are_refused() -> None:

@@ -16,7 +16,7 @@ from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.testing import random_layer, tiny_base
+from tests.support.genome import random_layer, tiny_base
 
 PLAN = StudyPlan(steps=2, rows_per_step=4, learning_rate=0.01)
 

@@ -11,7 +11,7 @@ from academy.operators.noise import residual_noise
 from genome.compose import spectrum, truncate
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.testing import dense_updates, random_layer, tiny_llama
+from tests.support.genome import dense_updates, random_layer, tiny_llama
 
 PARENT = random_layer(tiny_llama(), rank=4, seed=1)
 

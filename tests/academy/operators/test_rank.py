@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from academy.operators.errors import OperatorError
-from academy.operators.rank import rank_down, rank_mutation, rank_up
+from academy.operators.rank import rank_down, rank_up
 from genome.genome import Genome
 from genome.layer import MAX_RANK, Factors, Layer
-from genome.testing import dense_updates, random_layer, tiny_llama
+from tests.support.genome import dense_updates, random_layer, tiny_llama
 
 PARENT = random_layer(tiny_llama(), rank=4, seed=1)
 
@@ -58,15 +58,6 @@ def test_shrinking_loses_what_eckart_and_young_say() -> None:
         assert (cut[module] - update).norm() == pytest.approx(float(dropped.norm()), rel=1e-3)
 
 
-def test_mutation_halves_and_doubles_within_bounds() -> None:
-    ranks = {rank_mutation(PARENT, low=1, high=16, rng=rng(seed)).rank for seed in range(12)}
-    assert ranks == {2, 8}
-    assert {rank_mutation(PARENT, low=4, high=6, rng=rng(s)).rank for s in range(6)} == {6}
-    assert {rank_mutation(PARENT, low=3, high=4, rng=rng(s)).rank for s in range(6)} == {3}
-    assert rank_mutation(PARENT, low=4, high=4, rng=rng()).rank == 4
-    assert rank_mutation(PARENT, low=8, high=16, rng=rng()).rank == 8
-
-
 @pytest.mark.parametrize("rank", [0, 3, MAX_RANK + 1])
 def test_growing_to_less_or_to_too_much_is_refused(rank: int) -> None:
     with pytest.raises(OperatorError):
@@ -77,9 +68,3 @@ def test_growing_to_less_or_to_too_much_is_refused(rank: int) -> None:
 def test_cutting_to_more_or_to_nothing_is_refused(rank: int) -> None:
     with pytest.raises(OperatorError):
         rank_down(PARENT, rank)
-
-
-@pytest.mark.parametrize("bounds", [(0, 4), (5, 4), (1, MAX_RANK + 1)])
-def test_impossible_bounds_are_refused(bounds: tuple[int, int]) -> None:
-    with pytest.raises(OperatorError):
-        rank_mutation(PARENT, low=bounds[0], high=bounds[1], rng=rng())

@@ -22,7 +22,7 @@ from academy.operators.routing import (
     usage_prior,
 )
 from genome.layer import Factors, Layer
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 LAYERS = [random_layer(tiny_llama(), rank=3, seed=seed) for seed in range(4)]
 SCORES = np.array([[0.9, 0.1, 0.5], [0.2, 0.3, 0.25]])

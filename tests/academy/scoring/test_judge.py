@@ -13,7 +13,7 @@ from academy.scoring.errors import ScoringError
 from academy.scoring.judge import PROMPT, Judge, Pair, Verdicts, agreement
 from academy.training import TokenMeter
 from genome.genome import Genome
-from genome.testing import random_layer, tiny_base
+from tests.support.genome import random_layer, tiny_base
 
 
 def _verdicts(*leans: tuple[float, float]) -> Verdicts:

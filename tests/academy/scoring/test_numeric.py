@@ -8,12 +8,19 @@ import time
 import pytest
 
 from academy.challenge import Challenge
+from academy.scoring import numeric
 from academy.scoring.errors import UnreadableAnswerError
-from academy.scoring.numeric import last_number, numeric_score, right_number
+from academy.scoring.numeric import numeric_score, right_number
 
 
 def _asked(answer: str, tolerance: float) -> Challenge:
     return Challenge("q", answer, "s", "d", tolerance=tolerance)
+
+
+def last_number(text: str) -> float | None:
+    """The last number written in a text; a percent sign is a unit like any other."""
+    found = numeric._last(text)
+    return numeric._value(found) if found else None
 
 
 @pytest.mark.parametrize(

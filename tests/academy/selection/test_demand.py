@@ -47,13 +47,6 @@ def test_demand_is_a_mapping() -> None:
     assert dict(dm.even(SKILLS)) == pytest.approx(dict.fromkeys(SKILLS, 1 / 3))
 
 
-def test_a_floor_leaves_no_skill_without_demand() -> None:
-    demand = dm.from_mapping({"sort": 1}, SKILLS).with_floor(0.3)
-    assert demand.shares == pytest.approx([0.1, 0.8, 0.1])
-    with pytest.raises(DemandError, match="0 to 1"):
-        demand.with_floor(2)
-
-
 def test_items_share_their_skills_demand() -> None:
     demand = dm.from_mapping({"sort": 3, "add": 1}, SKILLS)
     weights = dm.item_weights(["sort", "sort", "add", "sort"], demand)

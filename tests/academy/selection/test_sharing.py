@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from academy.selection import sharing, tournament
-from academy.selection.attraction import attraction, choose_mates
+from academy.selection.attraction import attraction
 from academy.selection.errors import ScoresError
 
 MATRICES = npst.arrays(
@@ -62,13 +62,6 @@ def test_attraction_is_the_formula_of_m2n2(scores: np.ndarray, alpha: float) -> 
     assert chances.sum() == pytest.approx(1) and chances[0] == 0
     if sum(pull) > 0:
         assert np.allclose(chances, np.array(pull) / sum(pull))
-
-
-def test_a_mate_knows_what_the_first_parent_does_not() -> None:
-    """Half of b's advantage is common knowledge (z = 2), all of c's is its own."""
-    scores = [[1.0, 0, 0], [1, 1, 0], [0, 1, 1], [1, 0, 0]]
-    assert attraction(scores, 0) == pytest.approx([0, 0.25, 0.75, 0])
-    assert set(choose_mates(scores, [0] * 50, np.random.default_rng(0))) == {1, 2}
 
 
 def test_who_is_best_everywhere_mates_with_anybody_but_itself() -> None:

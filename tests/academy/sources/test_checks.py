@@ -10,12 +10,12 @@ import pytest
 from academy.challenge import SPLITS, Challenge, Split
 from academy.sources.checks import (
     check_sample,
-    check_source,
     find_overlap,
     majority_share,
     one_answer_shares,
 )
 from academy.sources.errors import SplitOverlapError
+from tests.support.sources import check_source
 
 
 def _asked(prompt: str, answer: str = "4", **more: str) -> Challenge:

@@ -14,9 +14,9 @@ import pytest
 
 from academy.challenge import SPLITS
 from academy.scoring.scorer import kind_of
-from academy.sources.checks import check_source
 from academy.sources.errors import ChallengeSetError, TooFewQuestionsError
 from academy.sources.jsonl import JsonlSource
+from tests.support.sources import check_source
 
 
 def _write(tmp_path: Path, *lines: Any) -> Path:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from academy.sources.checks import check_source
 from academy.sources.errors import SourceError, SourceUnavailableError, UnknownSourceError
 from academy.sources.partial_credit import PartialCredit, may_be_scored
 from academy.sources.reasoning import NO_ANSWER, ReasoningGymSource
+from tests.support.sources import check_source
 
 EASY = ("chain_sum", "spell_backward", "gcd")
 
@@ -168,8 +168,7 @@ def test_a_dataset_that_gives_nonsense_scores_cannot_poison_a_mean() -> None:
     assert scores == [0.0, 1.0, 0.0, 0.0] and credit.crashes == 1
 
 
-def test_a_dataset_that_one_answer_half_solves_is_flagged() -> None:
+def test_a_dataset_that_one_answer_half_solves_says_so() -> None:
     source = ReasoningGymSource(("syllogism", "chain_sum"))
-    assert source.flagged() == ("syllogism",)
     assert source.majority_share("syllogism") > 0.6 > source.majority_share("chain_sum")
     assert "one answer is right" in source.describe("syllogism")

@@ -8,8 +8,6 @@ import pytest
 from academy.statistics.aggregate import (
     anytime_area,
     interquartile_mean,
-    paired_bootstrap,
-    performance_profile,
     stratified_bootstrap,
 )
 from academy.statistics.errors import StatisticsError
@@ -70,21 +68,6 @@ def test_the_bootstrap_covers_the_true_mean() -> None:
     assert hits >= 176
 
 
-def test_pairs_stay_together_in_the_bootstrap_of_a_difference() -> None:
-    """Runs differ wildly, the difference never does: only pairing can see that."""
-    rng = np.random.default_rng(3)
-    theirs = rng.uniform(0, 1, (10, 2))
-    found = paired_bootstrap(
-        theirs + 0.01, theirs, rng, statistic=lambda s: float(s.mean()), n_resamples=200
-    )
-    assert [found.low, found.value, found.high] == pytest.approx([0.01] * 3)
-
-
-def test_a_profile_is_the_share_above_each_threshold() -> None:
-    profile = performance_profile([[0.1, 0.4], [0.4, 0.9]], [0.0, 0.1, 0.4, 0.9])
-    assert profile.tolist() == [1.0, 0.75, 0.25, 0.0]
-
-
 def test_the_anytime_area_is_the_mean_over_the_budget() -> None:
     """Until 20 of 100 nothing (0.1), until 60 half, then 0.9; what came at 120 is too late."""
     area = anytime_area([20, 60, 120], [0.5, 0.9, 1.0], budget=100, start=0.1)
@@ -101,7 +84,6 @@ def test_the_anytime_area_is_the_mean_over_the_budget() -> None:
         lambda rng: stratified_bootstrap([0.1, 0.2], rng),
         lambda rng: stratified_bootstrap([[0.1]], rng, confidence=1.0),
         lambda rng: stratified_bootstrap([[0.1]], rng, n_resamples=0),
-        lambda rng: paired_bootstrap([[0.1, 0.2]], [[0.1], [0.2]], rng),
         lambda rng: anytime_area([2, 1], [0.1, 0.2], budget=5),
         lambda rng: anytime_area([1], [0.1], budget=0),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from academy.statistics.errors import StatisticsError
 from academy.statistics.paired import mcnemar
-from academy.statistics.sequential import BoundedMixture, log_ratio, normal_mixture
+from academy.statistics.sequential import BoundedMixture, log_ratio
 
 ALPHA = 0.05
 
@@ -156,38 +156,3 @@ def test_what_is_no_difference_is_refused(differences: list[float]) -> None:
 def test_alpha_must_be_a_chance() -> None:
     with pytest.raises(StatisticsError, match="alpha is 1"):
         BoundedMixture(1.0)
-
-
-def test_robbins_ratio_is_the_mixed_likelihood() -> None:
-    """The closed form beside the integral over N(0, spread^2), on a grid."""
-    total, n, variance, spread = 6.0, 20, 1.7, 0.4
-    means = np.linspace(-4, 4, 200_001)
-    prior = np.exp(-(means**2) / (2 * spread**2)) / (spread * math.sqrt(2 * math.pi))
-    ratio = np.exp((means * total - n * means**2 / 2) / variance)
-    integral = float((prior * ratio).sum() * (means[1] - means[0]))
-    look = normal_mixture(total, n, variance=variance, spread=spread)
-    assert look.p_value == pytest.approx(min(1, 1 / integral))
-
-
-def test_robbins_interval_ends_where_its_test_rejects() -> None:
-    look = normal_mixture(12.0, 30, variance=1.0, spread=0.5, alpha=0.1)
-    for bound in (look.low, look.high):
-        at_bound = normal_mixture(12.0 - 30 * bound, 30, variance=1.0, spread=0.5, alpha=0.1)
-        assert at_bound.p_value == pytest.approx(0.1)
-
-
-def test_peeking_at_robbins_keeps_alpha() -> None:
-    """Normal differences of mean 0: 2000 runs of 200 looks, 100 rejections may come."""
-    totals = np.random.default_rng(5).normal(0, 1, (2000, 200)).cumsum(1)
-    n = np.arange(1, 201)
-    grown = 1 + n * 0.25
-    ever = (0.25 * totals**2 / (2 * grown) - 0.5 * np.log(grown)).max(1)  # (n_runs,) largest log
-    assert 0.01 < (ever >= -math.log(ALPHA)).mean() <= ALPHA
-    i, best = 7, int(np.argmax(0.25 * totals[7] ** 2 / (2 * grown) - 0.5 * np.log(grown)))
-    look = normal_mixture(float(totals[i, best]), best + 1, variance=1.0, spread=0.5)
-    assert look.p_value == pytest.approx(min(1.0, math.exp(-ever[i])))
-
-
-def test_robbins_needs_sizes() -> None:
-    with pytest.raises(StatisticsError, match="above 0"):
-        normal_mixture(1.0, 0, variance=1.0, spread=1.0)

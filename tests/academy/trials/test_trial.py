@@ -22,7 +22,7 @@ from academy.trials.trial import (
     online_trial,
 )
 from genome.genome import Genome
-from genome.testing import random_layer, tiny_base, tiny_llama
+from tests.support.genome import random_layer, tiny_base, tiny_llama
 
 MODEL = tiny_llama()
 A, B = (Genome.of(random_layer(MODEL, rank=1, seed=seed)) for seed in (0, 1))

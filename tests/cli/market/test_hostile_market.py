@@ -11,8 +11,8 @@ import pytest
 
 from marketplace.errors import MarketError
 from marketplace.market import Market
-from marketplace.testing import publish_example
-from tui.cli.testing import continuum
+from tests.support.cli import continuum
+from tests.support.market import publish_example
 
 POISON = (
     "\x1b[2J\x1b]52;c;cm0K\x07\x1b]8;;http://evil.test\x1b\\\x9b31m\u202e\u2066\x00\r\n"

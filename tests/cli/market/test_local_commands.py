@@ -15,13 +15,13 @@ from academy.selection import demand_files
 from academy.skills import SKILL_NAMES
 from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
-from genome.testing import random_layer
 from marketplace.errors import MarketError
 from marketplace.keys import PrivateKey
 from marketplace.market import Market
-from marketplace.testing import publish_example
 from persona.persona import Persona, PersonaStore
-from tui.cli.testing import Done, continuum
+from tests.support.cli import Done, continuum
+from tests.support.genome import random_layer
+from tests.support.market import publish_example
 
 
 @pytest.fixture
@@ -342,7 +342,7 @@ COMMANDS = [
 def test_commands_on_a_market_load_no_model_library(home: Path) -> None:
     """They start at once: no torch, transformers, peft, faiss, matplotlib or web framework."""
     code = (
-        "import sys\nfrom tui.cli.testing import continuum\n"
+        "import sys\nfrom tests.support.cli import continuum\n"
         f"for words in {COMMANDS!r}:\n"
         f"    done = continuum('market', *words, '--home', {str(home)!r})\n"
         "    assert done.code == 0, done\n"

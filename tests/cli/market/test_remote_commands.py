@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from genome.adapter.hostile import write_valid
 from genome.library import Library
 from genome.validate import check_folder
 from marketplace.client.remote import RemoteMarket
 from marketplace.keys import KeyStore
 from marketplace.market import Market
 from marketplace.receipt import ReceiptFacts
-from tui.cli.testing import Done, continuum
+from tests.support.cli import Done, continuum
+from tests.support.hostile import write_valid
 
 
 @dataclass

@@ -18,8 +18,8 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
 from genome.population import PopulationModel
-from genome.testing import random_layer, tiny_llama
 from genome.validate import check_folder
+from tests.support.genome import random_layer, tiny_llama
 
 MODEL = tiny_llama()
 IDS = torch.randint(0, 256, (2, 9), generator=torch.Generator().manual_seed(1))

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from genome.adapter.archive import UnpackLimits, unpack
-from genome.adapter.hostile import LFS_POINTER, write_valid
 from genome.adapter.layer_files import CONFIG_FILE, WEIGHTS_FILE
 from genome.errors import LayerRejected
 from genome.refusals import REFUSALS
 from genome.validate import check_folder
+from tests.support.hostile import LFS_POINTER, write_valid
 
 Pack = Callable[[Path, list[tuple[str, bytes]]], None]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from genome.adapter.hostile import write_valid
 from genome.adapter.layer_files import CONFIG_FILE, MAX_ENTRIES, WEIGHTS_FILE, list_files
 from genome.errors import LayerRejected
 from genome.layer import Layer
 from genome.library import Library
+from tests.support.hostile import write_valid
 
 BESIDE = [
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",

@@ -9,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from genome.adapter.hostile import MODULE, A, B, factors, write_valid
 from genome.adapter.layer_files import WEIGHTS_FILE
 from genome.adapter.lora_pairs import unwrapped
 from genome.errors import LayerRejected
 from genome.layer import Layer
 from genome.library import Library
 from genome.shelf.signing import SigningKey
+from tests.support.hostile import MODULE, A, B, factors, write_valid
 
 BARE = "model.layers.0.self_attn.q_proj"
 PLAIN = f"base_model.model.{BARE}.lora_A.weight"

@@ -9,7 +9,7 @@ from genome.errors import GenomeError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.population import PopulationModel
-from genome.testing import dense_updates, random_layer, tiny_llama
+from tests.support.genome import dense_updates, random_layer, tiny_llama
 
 MODEL = tiny_llama().requires_grad_(False)
 A, B = random_layer(MODEL, rank=3, seed=1), random_layer(MODEL, rank=5, seed=2)

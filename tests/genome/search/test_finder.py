@@ -14,7 +14,7 @@ from genome.library import Library, Manifest
 from genome.search import finder
 from genome.search.advice import Calibration
 from genome.search.index_filter import Filter
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 MODEL = tiny_llama()
 LAYERS = [random_layer(MODEL, rank=1, seed=i) for i in range(8)]

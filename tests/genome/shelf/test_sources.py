@@ -12,7 +12,7 @@ from genome.errors import LayerRejected
 from genome.library import Library
 from genome.shelf.layer_name import suggested_name
 from genome.shelf.sources import layers_at
-from genome.testing import random_layer, tiny_llama
+from tests.support.genome import random_layer, tiny_llama
 
 LAYER = random_layer(tiny_llama(), "")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.client.testing import ORIGIN, Hosted, InProcess
 from marketplace.keys import PrivateKey
 from marketplace.market import Market
 from marketplace.service.app import create_app
 from marketplace.service.settings import ServiceSettings
+from tests.support.client import ORIGIN, Hosted, InProcess
 
 
 @pytest.fixture

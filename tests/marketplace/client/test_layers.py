@@ -10,14 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from genome.adapter.hostile import factors, write_valid
 from genome.validate import check_folder
 from marketplace.client.remote import RemoteMarket
-from marketplace.client.testing import ORIGIN, Hosted
 from marketplace.client.transport import Patience
 from marketplace.errors import DownloadError, MarketError, ServiceError, ServiceUnreachableError
 from marketplace.keys import PrivateKey
 from marketplace.receipt import ReceiptFacts
+from tests.support.client import ORIGIN, Hosted
+from tests.support.hostile import factors, write_valid
 
 WEIGHTS = "adapter_model.safetensors"
 

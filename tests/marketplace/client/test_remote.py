@@ -11,7 +11,6 @@ import pytest
 
 from marketplace.account_key import prove_key
 from marketplace.client.remote import RemoteMarket
-from marketplace.client.testing import Hosted
 from marketplace.errors import (
     AlreadyOwnedError,
     IdempotencyKeyReusedError,
@@ -24,9 +23,10 @@ from marketplace.errors import (
     ServiceUnreachableError,
 )
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.testing import publish_example
 from marketplace.trading.usage import Charge
 from marketplace.wanted import Wanted
+from tests.support.client import Hosted
+from tests.support.market import publish_example
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from marketplace.account import ESCROW, PLATFORM, WORLD
-from marketplace.proving.deed import (
+from marketplace.names import ESCROW, PLATFORM, WORLD
+from tests.support.proving.deed import (
     Deed,
     ExpireHolds,
     Hold,
@@ -27,8 +27,8 @@ from marketplace.proving.deed import (
     Refund,
     VoidHold,
 )
-from marketplace.proving.machine import Fate, Machine, Template
-from marketplace.proving.source import MANDATES
+from tests.support.proving.machine import Fate, Machine, Template
+from tests.support.proving.source import MANDATES
 
 KEYS = [f"key-{number}" for number in range(10)]
 keys = st.sampled_from(KEYS)

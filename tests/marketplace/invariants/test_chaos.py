@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.proving.chaos import Odds, Tally, World
-from marketplace.proving.machine import Machine, Template
+from tests.support.proving.chaos import Odds, Tally, World
+from tests.support.proving.machine import Machine, Template
 
 PER_TEST = 50
 

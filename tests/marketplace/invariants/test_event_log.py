@@ -19,8 +19,8 @@ from marketplace import event_log
 from marketplace.account_key import prove_key
 from marketplace.chain import GENESIS, Head
 from marketplace.market import Market
-from marketplace.testing import log_anew, tamper
-from marketplace.trading.testing import HandClock, open_bazaar, put_up, trade_in_every_way
+from tests.support.market import log_anew, tamper
+from tests.support.trading import HandClock, open_bazaar, put_up, trade_in_every_way
 
 TABLES = {table.name: table for table in event_log.logged_tables()}
 

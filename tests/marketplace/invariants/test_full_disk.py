@@ -15,12 +15,12 @@ from sqlmodel import Session
 from marketplace.errors import MarketError, MarketFileError
 from marketplace.ledger import Posted
 from marketplace.market import Market
-from marketplace.proving import real
-from marketplace.proving.deed import Pay
-from marketplace.proving.machine import START, Template
+from tests.support.proving import real
+from tests.support.proving.deed import Pay
+from tests.support.proving.machine import START, Template
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["marketplace.proving.crew"])
+PROCESSES.set_forkserver_preload(["tests.support.proving.crew"])
 N_TOGETHER = 40
 
 

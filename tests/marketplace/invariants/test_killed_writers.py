@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from marketplace.market import Market
-from marketplace.proving import real
-from marketplace.proving.crew import Observation, Task, observations, work
-from marketplace.proving.deed import Deed, Done, ExpireHolds, OpenMandate
-from marketplace.proving.machine import Template
+from tests.support.proving import real
+from tests.support.proving.crew import Observation, Task, observations, work
+from tests.support.proving.deed import Deed, Done, ExpireHolds, OpenMandate
+from tests.support.proving.machine import Template
 
 N_WRITERS = 4
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["marketplace.proving.crew"])
+PROCESSES.set_forkserver_preload(["tests.support.proving.crew"])
 
 
 def round_of_killing(url: str, folder: Path, number: int, orphans: list[Deed]) -> list[Observation]:

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from marketplace.market import Market
-from marketplace.proving import real
-from marketplace.proving.crew import Observation, Task, observations, work
-from marketplace.proving.deed import Done, Pay, Refused
-from marketplace.proving.history import unexplained
-from marketplace.proving.machine import START, Template, settle
-from marketplace.proving.model import Model
+from tests.support.proving import real
+from tests.support.proving.crew import Observation, Task, observations, work
+from tests.support.proving.deed import Done, Pay, Refused
+from tests.support.proving.history import unexplained
+from tests.support.proving.machine import START, Template, settle
+from tests.support.proving.model import Model
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["marketplace.proving.crew"])
+PROCESSES.set_forkserver_preload(["tests.support.proving.crew"])
 
 
 def settled(url: str, nanos_each: int = 400) -> Model:

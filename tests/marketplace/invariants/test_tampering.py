@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from marketplace.chain import Head, check_head, sign_head
 from marketplace.errors import HeadError, MarketError
 from marketplace.market import Market
-from marketplace.proving import real
-from marketplace.proving.deed import (
+from tests.support.market import tamper
+from tests.support.proving import real
+from tests.support.proving.deed import (
     Deed,
     Hold,
     Linked,
@@ -27,8 +28,7 @@ from marketplace.proving.deed import (
     Refund,
     VoidHold,
 )
-from marketplace.proving.machine import START, settle
-from marketplace.testing import tamper
+from tests.support.proving.machine import START, settle
 
 DEEDS: list[Deed] = [
     Pay("sale-1", (("ada", -100), ("bob", 90), ("platform", 10))),

@@ -9,7 +9,7 @@ from marketplace.listing import ListingView
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt import ReceiptFacts
-from marketplace.testing import TickingClock
+from tests.support.market import TickingClock
 
 Publish = Callable[..., ListingView]
 

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.errors import ListingTakenError, StatusError
 from marketplace.market import Market
-from marketplace.testing import buried, example_weights
+from tests.support.market import buried, example_weights
 
 ONE, OTHER = example_weights(0), example_weights(1)
 

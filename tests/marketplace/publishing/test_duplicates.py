@@ -11,8 +11,8 @@ from marketplace.errors import InvalidInputError, NearDuplicateError
 from marketplace.market import Market
 from marketplace.receipt import ReceiptFacts
 from marketplace.similarity import Weights, update_cosine
-from marketplace.testing import buried, example_weights
 from marketplace.trading.lineage import shares_of
+from tests.support.market import buried, example_weights
 
 ROOT = example_weights(0)
 """The layer that everybody copies."""

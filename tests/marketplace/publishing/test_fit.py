@@ -11,9 +11,9 @@ from marketplace.market import Market
 from marketplace.publishing.fit import shipped_bases
 from marketplace.receipt import ReceiptFacts
 from marketplace.similarity import Pair
-from marketplace.testing import example_weights
 from seeds.load import embedded_base_path
 from seeds.pretrain import linear_maps
+from tests.support.market import example_weights
 
 
 def one(module: str, n_out: int, n_in: int) -> dict[str, Pair]:

@@ -7,7 +7,7 @@ import pytest
 from marketplace.market import Market
 from marketplace.ranking import CLONE_FACTOR
 from marketplace.receipt import ReceiptFacts
-from marketplace.testing import example_weights
+from tests.support.market import example_weights
 
 SAME = {"weights": example_weights()}
 

@@ -12,7 +12,7 @@ from marketplace.market import Market
 from marketplace.publishing.moderation import DEEDS
 from marketplace.revocation import check_revocations
 from marketplace.status import QUARANTINED, REVOKED
-from marketplace.testing import example_weights, make_market, publish_example
+from tests.support.market import example_weights, make_market, publish_example
 
 ONE, OTHER = example_weights(0), example_weights(1)  # updates that have nothing in common
 WHO = {"owner": "bob", "evaluator": "platform", "stranger": "eve"}

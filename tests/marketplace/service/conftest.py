@@ -15,8 +15,8 @@ from marketplace.service.app import create_app
 from marketplace.service.logs import make_logger
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.state import Service
-from marketplace.service.testing import ORIGIN, SigningClient, key_of, public_of
-from marketplace.testing import make_market
+from tests.support.market import make_market
+from tests.support.service import ORIGIN, SigningClient, key_of, public_of
 
 
 @dataclass

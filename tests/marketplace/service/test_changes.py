@@ -8,8 +8,8 @@ import time
 import pytest
 
 from marketplace.errors import IdempotencyKeyReusedError
-from marketplace.service.testing import key_of, public_of
-from marketplace.testing import publish_example
+from tests.support.market import publish_example
+from tests.support.service import key_of, public_of
 
 
 def slug(response) -> str:

@@ -12,7 +12,7 @@ import pytest
 from marketplace.service import serve as serving
 from marketplace.service.connections import Connections, Seat
 from marketplace.service.settings import ConnectionLimits, RateLimit, ServiceSettings
-from marketplace.service.testing import SigningClient, key_of, public_of
+from tests.support.service import SigningClient, key_of, public_of
 
 SOON_S = 15.0
 LIMITS = {"most": 40, "most_per_peer": 10, "head_s": 30.0, "stall_s": 30.0, "body_s": 30.0}

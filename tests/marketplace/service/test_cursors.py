@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from marketplace.service.cursors import Cursors
 from marketplace.service.problems import ProblemError
-from marketplace.testing import publish_example
+from tests.support.market import publish_example
 
 SCOPE = ("postings", "ada")
 

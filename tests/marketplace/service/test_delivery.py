@@ -2,9 +2,9 @@
 
 import pytest
 
-from genome.adapter.hostile import factors, write_valid
 from genome.validate import check_folder
-from marketplace.testing import publish_example
+from tests.support.hostile import factors, write_valid
+from tests.support.market import publish_example
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketplace.service.direct import Direct
-from marketplace.testing import publish_example
+from tests.support.market import publish_example
 
 USE = {"account": "ada", "listing": "sql-v2", "units": 5, "key": "u"}
 BODIES: dict[str, bytes] = {

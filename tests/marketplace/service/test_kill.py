@@ -20,9 +20,9 @@ from marketplace.errors import MarketError, ServiceUnreachableError
 from marketplace.keys import PrivateKey
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.testing import publish_example
 from marketplace.trading.usage import Charge, UsageView
-from tui.cli.testing import continuum
+from tests.support.cli import continuum
+from tests.support.market import publish_example
 
 ROOT = Path(__file__).parents[3]
 N_CLIENTS = 16

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from genome.adapter.hostile import write_valid
 from genome.validate import check_folder
-from marketplace.service.testing import ORIGIN, key_of, sign_headers
+from tests.support.hostile import write_valid
+from tests.support.service import ORIGIN, key_of, sign_headers
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from marketplace.service.routes import ROUTERS
-from marketplace.testing import publish_example
+from tests.support.market import publish_example
 
 SECRET = "0.123454321"
 

@@ -16,7 +16,7 @@ from marketplace.service.signature import (
     check_body,
     check_signature,
 )
-from marketplace.service.testing import key_of, sign_headers
+from tests.support.service import key_of, sign_headers
 
 URL = "http://market.example/v1/usage?x=1"
 KEY = key_of("ada")

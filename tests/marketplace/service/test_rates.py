@@ -8,7 +8,7 @@ from starlette.requests import Request
 from marketplace.service.caller import peer_of
 from marketplace.service.rates import Rates
 from marketplace.service.settings import RateLimit
-from marketplace.service.testing import key_of, public_of
+from tests.support.service import key_of, public_of
 
 
 def test_quota_may_be_used_at_once_and_the_next_must_wait():

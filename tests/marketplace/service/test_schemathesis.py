@@ -28,8 +28,8 @@ from marketplace.keys import PrivateKey
 from marketplace.service.app import create_app
 from marketplace.service.logs import make_logger
 from marketplace.service.settings import RateLimit, ServiceSettings
-from marketplace.service.testing import SigningClient, SigningProxy, key_of, public_of
-from marketplace.testing import make_market, publish_example
+from tests.support.market import make_market, publish_example
+from tests.support.service import SigningClient, SigningProxy, key_of, public_of
 
 HOST = "http://testserver"
 CHECKS = [

@@ -13,7 +13,7 @@ import pytest
 from marketplace.errors import InvalidInputError, MarketError, NameFormatError
 from marketplace.market import Market
 from marketplace.service.serve import serve
-from marketplace.service.testing import SigningClient, key_of, public_of
+from tests.support.service import SigningClient, key_of, public_of
 
 ROOT = Path(__file__).parents[3]
 

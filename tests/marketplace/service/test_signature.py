@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from marketplace.service.signature import CHALLENGE
-from marketplace.service.testing import ORIGIN, SigningClient, key_of, sign_headers
+from tests.support.service import ORIGIN, SigningClient, key_of, sign_headers
 
 
 def slug(response) -> str:
@@ -77,17 +77,17 @@ def test_leaving_a_part_uncovered_is_refused(hosted, left_out):
     }  # fmt: skip
     import http_message_signatures as library
 
-    from marketplace.service import testing
+    from tests.support import service
 
-    message = testing._Message("POST", url, dict(headers))
-    public = testing.public_of(ada.key)
+    message = service._Message("POST", url, dict(headers))
+    public = service.public_of(ada.key)
     resolver = library.MappingKeyResolver(public_keys={}, private_keys={public: ada.key})
     now = datetime.now()
     library.HTTPMessageSigner(
         signature_algorithm=library.algorithms.ED25519, key_resolver=resolver
     ).sign(
         message, key_id=public, created=now, expires=now + timedelta(seconds=30),
-        nonce=secrets.token_urlsafe(16), tag=testing.TAG, covered_component_ids=covered,
+        nonce=secrets.token_urlsafe(16), tag=service.TAG, covered_component_ids=covered,
         use_existing_digest=True,
     )  # fmt: skip
     answer = hosted.client.post(url, content=b"{}", headers=message.headers)

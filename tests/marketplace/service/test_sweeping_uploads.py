@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from genome.adapter.hostile import write_valid
 from genome.validate import check_folder
 from marketplace.service.layer_store import (
     CONFIG_FILE,
@@ -18,6 +17,7 @@ from marketplace.service.layer_store import (
 from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.upkeep import do_chores
+from tests.support.hostile import write_valid
 
 DAY_S = 86_400.0
 

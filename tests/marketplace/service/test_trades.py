@@ -3,8 +3,8 @@
 import pytest
 
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.service.testing import key_of, public_of
-from marketplace.testing import publish_example
+from tests.support.market import publish_example
+from tests.support.service import key_of, public_of
 
 
 def slug(response) -> str:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from genome.adapter.hostile import write_valid
 from genome.validate import check_folder
 from marketplace.service.layer_store import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, LayerStore
 from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.unlisted import Unlisted
 from marketplace.service.upkeep import do_chores
+from tests.support.hostile import write_valid
 
 DAY_S = 86_400.0
 LISTED: set[str] = set()

@@ -16,8 +16,8 @@ from marketplace.names import did_you_mean
 from marketplace.receipt import ReceiptFacts
 from marketplace.service.routes import ROUTERS
 from marketplace.service.routes.usage import MAX_CHARGES
-from marketplace.service.testing import SigningClient, key_of, public_of
 from marketplace.writer import Writer
+from tests.support.service import SigningClient, key_of, public_of
 
 LIMIT_S = 1.0
 """The fault this is about took 57 s; the dearest request took 0.35 s when this was written."""

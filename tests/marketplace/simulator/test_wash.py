@@ -1,4 +1,4 @@
-"""Promises of marketplace.simulator.wash: faking demand does not pay."""
+"""Promises of tests.support.wash: faking demand does not pay."""
 
 from random import Random
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.price import PriceRules
-from marketplace.simulator.wash import best_wash, wash_gain
+from tests.support.wash import best_wash, wash_gain
 
 SURGE = [20] * 20 + [400] * 5 + [20] * 15
 GROWTH = [min(400, 2 + epoch * epoch // 4) for epoch in range(40)]

@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.market import Market
 from marketplace.trading import verify_trades
-from marketplace.trading.testing import HandClock, open_bazaar, put_up
+from tests.support.trading import HandClock, open_bazaar, put_up
 
 
 @pytest.fixture

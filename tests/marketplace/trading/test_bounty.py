@@ -11,7 +11,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.trading.bounty import BountyView
-from marketplace.trading.testing import HandClock, balances, gains, put_up
+from tests.support.trading import HandClock, balances, gains, put_up
 
 REWARD = 10 * 10**9
 

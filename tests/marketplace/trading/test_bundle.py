@@ -15,7 +15,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.trading.bundle import BundleView
-from marketplace.trading.testing import balances, gains, put_up
+from tests.support.trading import balances, gains, put_up
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from marketplace.errors import (
 )
 from marketplace.listing import ReceiptFacts
 from marketplace.market import Market
-from marketplace.trading.testing import balances, gains, open_bazaar, put_up
+from tests.support.trading import balances, gains, open_bazaar, put_up
 
 
 def test_sale_splits_the_price_and_creates_no_money(market: Market) -> None:

@@ -12,7 +12,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.trading.compute import OfferView
-from marketplace.trading.testing import balances, gains
+from tests.support.trading import balances, gains
 
 ASK = 8_000_000
 

@@ -3,7 +3,7 @@
 import pytest
 
 from marketplace.market import Market
-from marketplace.trading.testing import HandClock, put_up
+from tests.support.trading import HandClock, put_up
 
 
 def weights(market: Market) -> dict[str, float]:

@@ -10,7 +10,7 @@ from sqlmodel import select
 from marketplace.errors import BountyError, RefusedError
 from marketplace.market import Market
 from marketplace.trading.records import Meter
-from marketplace.trading.testing import HandClock, balances, open_bazaar, put_up
+from tests.support.trading import HandClock, balances, open_bazaar, put_up
 
 DIGEST = "digest-of-sort"
 SMALL = 1_000_000

@@ -4,7 +4,7 @@ from marketplace import catalogue
 from marketplace.market import Market
 from marketplace.trading import offer
 from marketplace.trading.goods import goods
-from marketplace.trading.testing import put_up
+from tests.support.trading import put_up
 
 
 def test_says_what_the_listing_and_its_terms_say(market_url: str) -> None:

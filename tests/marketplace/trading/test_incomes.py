@@ -10,8 +10,8 @@ import pytest
 from marketplace.errors import AccountNotFoundError, PageError
 from marketplace.market import Market
 from marketplace.trading import incomes
-from marketplace.trading.testing import HandClock, open_bazaar, put_up
 from marketplace.trading.usage import Charge
+from tests.support.trading import HandClock, open_bazaar, put_up
 
 
 @pytest.fixture

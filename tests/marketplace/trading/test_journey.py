@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from marketplace.market import Market
-from marketplace.trading.testing import (
+from tests.support.trading import (
     HandClock,
     balances,
     gains,

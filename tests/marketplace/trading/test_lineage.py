@@ -3,7 +3,7 @@
 from marketplace.market import Market
 from marketplace.royalty import WHOLE, Parent, Share
 from marketplace.trading.lineage import shares_of
-from marketplace.trading.testing import balances, gains, put_up
+from tests.support.trading import balances, gains, put_up
 
 
 def shares(market: Market, name: str) -> tuple[Share, ...]:

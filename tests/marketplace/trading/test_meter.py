@@ -11,7 +11,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.trading.meter import MeterView
-from marketplace.trading.testing import HandClock, balances, gains
+from tests.support.trading import HandClock, balances, gains
 
 LIMIT = 10**8
 
@@ -58,7 +58,7 @@ def test_an_unused_meter_costs_nothing(market: Market, meter: MeterView) -> None
     before = balances(market)
     market.meter_close(meter=meter.meter, key="close")
     assert balances(market) == before
-    assert market.account("ada").available_nanos == before["ada"]
+    assert market.account("ada").held_nanos == 0
 
 
 def test_a_meter_is_closed_once(market: Market, meter: MeterView) -> None:

@@ -12,7 +12,7 @@ from marketplace.errors import (
     PriceAboveLimitError,
 )
 from marketplace.market import Market
-from marketplace.trading.testing import HandClock, balances, gains, put_up
+from tests.support.trading import HandClock, balances, gains, put_up
 
 
 def test_rent_is_a_share_of_the_running_price(market: Market) -> None:

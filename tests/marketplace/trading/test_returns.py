@@ -10,7 +10,7 @@ from marketplace.errors import (
     UnpaidReviewError,
 )
 from marketplace.market import Market
-from marketplace.trading.testing import HandClock, balances, gains, put_up
+from tests.support.trading import HandClock, balances, gains, put_up
 
 
 def refute(market: Market, listing: str = "sort") -> None:

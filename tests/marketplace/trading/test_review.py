@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.errors import InvalidInputError, OwnLayerError, UnpaidReviewError
 from marketplace.market import Market
-from marketplace.trading.testing import HandClock
+from tests.support.trading import HandClock
 
 PAY: dict[str, Callable[[Market], object]] = {
     "sale": lambda market: market.buy(buyer="ada", listing="sort", key="pay"),

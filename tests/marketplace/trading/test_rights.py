@@ -5,7 +5,7 @@ import pytest
 from marketplace.listing import ReceiptFacts
 from marketplace.market import Market
 from marketplace.status import UNUSABLE
-from marketplace.trading.testing import HandClock, put_up
+from tests.support.trading import HandClock, put_up
 
 DIGEST = "digest-of-sort"
 

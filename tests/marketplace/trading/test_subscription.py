@@ -5,8 +5,8 @@ import pytest
 from marketplace.errors import AlreadyOwnedError, AmountError, InsufficientCreditsError
 from marketplace.market import Market
 from marketplace.trading.subscription import SubscriptionView
-from marketplace.trading.testing import HandClock, balances, gains, put_up
 from marketplace.trading.usage import Charge
+from tests.support.trading import HandClock, balances, gains, put_up
 
 FEE = 10 * 10**9
 

@@ -9,7 +9,7 @@ from marketplace.errors import MarketError
 from marketplace.market import Market
 from marketplace.trading.meter import meter_close
 from marketplace.trading.sweep import SweepReport, sweep
-from marketplace.trading.testing import HandClock, balances
+from tests.support.trading import HandClock, balances
 
 
 def open_everything(market: Market) -> None:

@@ -12,8 +12,8 @@ from marketplace.errors import (
     TrialError,
 )
 from marketplace.market import Market
-from marketplace.trading.testing import HandClock, balances, gains, put_up
 from marketplace.trading.trial import TrialView
+from tests.support.trading import HandClock, balances, gains, put_up
 
 
 def start(market: Market, buyer: str = "ada", listing: str = "sort") -> TrialView:

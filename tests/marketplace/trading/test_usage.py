@@ -11,8 +11,8 @@ from marketplace.errors import (
     MarketError,
 )
 from marketplace.market import Market
-from marketplace.trading.testing import balances, gains, put_up
 from marketplace.trading.usage import Charge, UsageView
+from tests.support.trading import balances, gains, put_up
 
 
 def paid(answer: UsageView | MarketError) -> int:

@@ -41,7 +41,7 @@ def serve(
     if market is not None and market.startswith(REMOTE):
         raise OptionError(f"--market is {market}: a service serves a database, give its address")
     from genome.home import stamp_new
-    from marketplace.account import PLATFORM
+    from marketplace.names import PLATFORM
     from marketplace.service.serve import Listening
     from marketplace.service.serve import serve as run
     from marketplace.service.settings import ServiceSettings

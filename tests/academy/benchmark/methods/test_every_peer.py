@@ -13,8 +13,8 @@ from academy.benchmark.methods.lorahub import LoraHub
 from academy.benchmark.methods.model_swarms import ModelSwarms
 from academy.benchmark.methods.roster import peers
 from academy.benchmark.problem import Method
-from academy.benchmark.testing import ToyProblem, toy_problem
 from genome.genome import Genome
+from tests.support.benchmark import ToyProblem, toy_problem
 
 ITEMS = 24
 METHODS: list[Method] = [

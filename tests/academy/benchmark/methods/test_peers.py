@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from academy.benchmark.methods.cycleqd import Archives, CycleQD
 from academy.benchmark.methods.eggroll import Eggroll
-from academy.benchmark.methods.errors import MissingOptimiserError
 from academy.benchmark.methods.expert_span import ExpertSpan
 from academy.benchmark.methods.genome_plus import GenomePlus, roulette
 from academy.benchmark.methods.grouped import Grouped
@@ -20,9 +18,9 @@ from academy.benchmark.methods.lorahub import LoraHub
 from academy.benchmark.methods.plain import BestExpert, ExactMean
 from academy.benchmark.methods.random_search import VARIATIONS, RandomSearch
 from academy.benchmark.methods.search import Search
-from academy.benchmark.testing import ToyProblem, flat_update, toy_problem
 from genome import compose
 from genome.genome import Genome
+from tests.support.benchmark import ToyProblem, flat_update, toy_problem
 
 ITEMS = 24
 
@@ -103,19 +101,6 @@ def test_lorahub_finds_the_least_loss_there_is() -> None:
         method = LoraHub(optimiser, "exact", penalty=0.0)  # type: ignore[arg-type]
         found = method.run(toy, np.random.default_rng(4)).genomes
         assert toy.true_losses(found).mean() < 1.01 * toy.true_losses([best]).mean()
-
-
-def test_cobyla_without_scipy_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = importlib.import_module
-
-    def refuse(name: str, *args: Any) -> Any:
-        if name.startswith("scipy"):
-            raise ImportError(name)
-        return known(name, *args)
-
-    monkeypatch.setattr(importlib, "import_module", refuse)
-    with pytest.raises(MissingOptimiserError, match="pip install"):
-        LoraHub("cobyla").run(toy_problem(5, 1000), np.random.default_rng(5))
 
 
 def test_an_archive_keeps_the_best_of_each_cell() -> None:

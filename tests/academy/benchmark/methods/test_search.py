@@ -7,9 +7,9 @@ import pytest
 
 from academy.benchmark.methods.search import Search, balanced_sample, by_skill
 from academy.benchmark.problem import Answer, BudgetSpent
-from academy.benchmark.testing import ToyProblem, toy_problem
 from academy.errors import AcademyError
 from genome.genome import Genome
+from tests.support.benchmark import ToyProblem, toy_problem
 
 
 def experts(toy: ToyProblem) -> list[Genome]:

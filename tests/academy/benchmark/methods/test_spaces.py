@@ -11,10 +11,10 @@ from academy.benchmark.methods.factor_space import FactorSpace
 from academy.benchmark.methods.mixing import Mixer, variant
 from academy.benchmark.methods.model_swarms import first_positions
 from academy.benchmark.methods.swarm import Pulls, Swarm, towards_others
-from academy.benchmark.testing import flat_update, toy_layer
 from genome import compose
 from genome.genome import Genome
 from genome.layer import Layer
+from tests.support.benchmark import flat_update, toy_layer
 
 
 def layers(n: int = 3) -> list[Layer]:

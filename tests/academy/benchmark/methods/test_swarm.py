@@ -7,7 +7,7 @@ import pytest
 
 from academy.benchmark.methods.model_swarms import ModelSwarms, first_positions
 from academy.benchmark.methods.swarm import Pulls, Swarm, towards_others
-from academy.benchmark.testing import toy_problem
+from tests.support.benchmark import toy_problem
 
 
 def swarm(values: list[float], seed: int = 0) -> Swarm:

@@ -17,14 +17,14 @@ from typing import Literal
 from sqlalchemy import Connection
 from sqlmodel import Session
 
-from marketplace.account import WORLD
 from marketplace.errors import MarketError
 from marketplace.ledger import Entry, Posted, post_many
 from marketplace.market import Market
-from marketplace.proving import real
-from marketplace.proving.deed import Deed, OpenMandate, Outcome, Pay
-from marketplace.proving.model import Model, agree
-from marketplace.proving.source import MANDATES, MEMBERS
+from marketplace.names import WORLD
+from tests.support.proving import real
+from tests.support.proving.deed import Deed, OpenMandate, Outcome, Pay
+from tests.support.proving.model import Model, agree
+from tests.support.proving.source import MANDATES, MEMBERS
 
 Fate = Literal["none", "before", "after", "torn"]
 START = 1_000_000.0

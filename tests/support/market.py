@@ -14,7 +14,6 @@ from marketplace import event_log
 from marketplace.database import Database
 from marketplace.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
-from marketplace.migrations import backfill
 from marketplace.money import NANOS_PER_CREDIT
 
 if TYPE_CHECKING:
@@ -85,10 +84,7 @@ def log_anew(path: Path) -> None:
     tamper(path, "DELETE FROM event")
     database = Database(f"sqlite:///{path}", create=False, at=0.0)
     with database.transaction() as connection:
-        columns = {
-            table.name: event_log.logged_columns(table) for table in event_log.logged_tables()
-        }
-        backfill.log_rows(connection, columns)
+        event_log.write_all(connection)
     database.close()
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from marketplace.account import ESCROW, HOUSE, WORLD
 from marketplace.money import INT64_MAX
-from marketplace.proving.deed import (
+from marketplace.names import ESCROW, HOUSE, WORLD
+from tests.support.proving.deed import (
     Deed,
     ExpireHolds,
     Hold,

@@ -7,13 +7,16 @@ from typing import Any
 
 from sqlmodel import Session
 
-from marketplace.account import ESCROW
 from marketplace.errors import MarketError
 from marketplace.hold import expire_holds, hold, post_hold, void_hold
 from marketplace.idempotency import claim
 from marketplace.ledger import Entry, Leg, Posted, post_group, post_many
 from marketplace.mandate import open_mandate
-from marketplace.proving.deed import (
+from marketplace.names import ESCROW
+from marketplace.refund import refund
+from marketplace.statement import transfer_of_key
+from marketplace.writer import _Job
+from tests.support.proving.deed import (
     Deed,
     Done,
     ExpireHolds,
@@ -28,10 +31,7 @@ from marketplace.proving.deed import (
     VoidHold,
     key_of,
 )
-from marketplace.proving.model import Model
-from marketplace.refund import refund
-from marketplace.statement import transfer_of_key
-from marketplace.writer import _Job
+from tests.support.proving.model import Model
 
 NO_TRANSFER = 10**9
 Bulk = Callable[[Session, list[Entry]], Sequence[Posted | MarketError]]

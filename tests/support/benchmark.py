@@ -16,7 +16,7 @@ from academy.benchmark.problem import BudgetSpent
 from academy.operators.randomness import normal
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.testing import dense_updates
+from tests.support.genome import dense_updates
 
 BASE = "toy"
 SIZE = 8

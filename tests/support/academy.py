@@ -17,7 +17,7 @@ from academy.evolution.workbench import Workbench
 from academy.selection import demand
 from academy.sources.source import open_source
 from genome.base_model import BaseModel
-from genome.testing import tiny_base
+from tests.support.genome import tiny_base
 
 
 def small_config(**changes: Any) -> ApprenticeshipConfig:

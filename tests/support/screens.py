@@ -4,9 +4,9 @@
 `write_files` puts it into a home folder. Nothing is random: populations rise and fall along
 fixed curves, four species live, two die out, and the market trades a little.
 
-    python -m tui.testing                 # open the app on the fake source
-    python -m tui.testing shots DIR       # one SVG per view and size
-    python -m tui.testing shots DIR HOME  # the same of a real home: the pictures in docs/
+    python -m tests.support.screens                 # open the app on the fake source
+    python -m tests.support.screens shots DIR       # one SVG per view and size
+    python -m tests.support.screens shots DIR HOME  # the same of a real home: the pictures in docs/
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What tests of jobs share: a command that is killed until it gets through."""
+"""What tests of jobs share: a silent show, and a command that is killed until it gets through."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def killed_until_done(command: Sequence[str], waits: Iterable[float]) -> int:
@@ -25,3 +26,16 @@ def killed_until_done(command: Sequence[str], waits: Iterable[float]) -> int:
         if process.wait() == 0:
             break
     return kills
+
+
+class Silent:
+    """Shows nothing of a demo."""
+
+    def phase(self, name: str, done: float, total: float) -> None:
+        """Ignore it."""
+
+    def generation(self, record: Mapping[str, Any]) -> None:
+        """Ignore it."""
+
+    def note(self, text: str) -> None:
+        """Ignore it."""

@@ -8,8 +8,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from marketplace.account import PLATFORM, WORLD
-from marketplace.proving.deed import (
+from marketplace.names import PLATFORM, WORLD
+from tests.support.proving.deed import (
     Deed,
     ExpireHolds,
     Hold,

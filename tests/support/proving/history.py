@@ -8,9 +8,9 @@ between its question and its answer. Together that is strict serialisability.
 
 from collections.abc import Sequence
 
-from marketplace.proving.crew import Observation
-from marketplace.proving.deed import Done
-from marketplace.proving.model import Model, agree
+from tests.support.proving.crew import Observation
+from tests.support.proving.deed import Done
+from tests.support.proving.model import Model, agree
 
 
 def unexplained(start: Model, seen: Sequence[Observation], at: float) -> list[str]:

@@ -9,24 +9,6 @@ from __future__ import annotations
 from academy.diversity.phylogeny import Node, Phylogeny
 
 
-def newick(phylogeny: Phylogeny, kind: str | None = None) -> str:
-    """The tree in Newick form; several founders hang on a nameless root at generation 0.
-
-    Args:
-        kind: Nodes of this kind only (`species` or `candidate`).
-    """
-    roots, children = _forest(phylogeny, kind)
-    written: dict[str, str] = {}
-    for node in reversed(_depth_first(roots, children)):  # children before parents
-        inner = ",".join(written.pop(c.id) for c in children[node.id])
-        parent = _first_parent(phylogeny, node, kind)
-        length = node.born - (phylogeny[parent].born if parent else 0)
-        written[node.id] = f"{f'({inner})' if inner else ''}{_quoted(node)}:{length}"
-    if len(roots) == 1:
-        return written[roots[0].id] + ";"
-    return "(" + ",".join(written[r.id] for r in roots) + ");" if roots else ";"
-
-
 def text_tree(phylogeny: Phylogeny, kind: str | None = None) -> str:
     """One line per node, children below their parent and further in.
 

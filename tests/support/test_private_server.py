@@ -1,12 +1,12 @@
-"""Promises of marketplace.private_server."""
+"""Promises of tests.support.private_server."""
 
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
-from marketplace import private_server
-from marketplace.private_server import NoServerError, PrivateServer, find_binaries
+from tests.support import private_server
+from tests.support.private_server import NoServerError, PrivateServer, find_binaries
 
 
 def test_it_is_real_and_leaves_nothing_behind(postgres_server: PrivateServer) -> None:

@@ -19,9 +19,9 @@ import random
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from marketplace.proving.deed import Deed, Done, Outcome, Refused
-from marketplace.proving.machine import Fate, Machine
-from marketplace.proving.source import DeedSource
+from tests.support.proving.deed import Deed, Done, Outcome, Refused
+from tests.support.proving.machine import Fate, Machine
+from tests.support.proving.source import DeedSource
 
 _FATES: tuple[Fate, ...] = ("before", "after", "torn", "none")
 

@@ -17,9 +17,9 @@ from sqlmodel import Session
 
 from marketplace.errors import MarketError
 from marketplace.market import Market
-from marketplace.proving import real
-from marketplace.proving.deed import Deed, Done, Outcome, Refused
-from marketplace.proving.source import DeedSource
+from tests.support.proving import real
+from tests.support.proving.deed import Deed, Done, Outcome, Refused
+from tests.support.proving.source import DeedSource
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What tests are made with: small models, markets and clusters, makers of hostile files."""
