@@ -17,7 +17,7 @@ from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.challenge import Challenge, prompts_and_answers
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.skills import SKILLS, questions
 from academy.training import StudyPlan, Tick, TokenMeter, train_litter
 from genome.base_model import BaseModel, Rows

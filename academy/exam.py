@@ -17,7 +17,7 @@ from academy.evaluator import LocalEvaluator
 from academy.skills import SKILLS, skill_named, unique_questions
 from academy.sources.builtin import BuiltinSource
 from academy.statistics.intervals import wilson_interval
-from academy.trials.items import Drawer, draw_items
+from academy.trial import Drawer, draw_items
 from genome.genome import Genome
 
 EXAM_SEED = 20_000

@@ -16,8 +16,8 @@ from academy.exam import SkillAccuracies, exam_sheet, general_sheet
 from academy.skills import SKILL_NAMES
 from genome.embedding import Encoder, ability_vector, layer_vector
 from genome.genome import Genome
-from genome.index import Index
-from genome.search.advice import Calibration, calibrate
+from genome.search.finder import Calibration, calibrate
+from genome.search.index import Index
 
 ADVICE_QUESTIONS = 20
 """Select questions per skill that the advice is calibrated on."""

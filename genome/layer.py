@@ -19,8 +19,7 @@ from genome.adapter.adapter_config import CONFIG_FILE, MAX_RANK
 from genome.adapter.card import CardFacts
 from genome.adapter.layer_files import WEIGHTS_FILE
 from genome.adapter.lora_pairs import PEFT_PREFIX
-from genome.adapter.peft_folder import write_folder
-from genome.adapter.stored import read_stored
+from genome.adapter.peft_folder import read_stored, write_folder
 from genome.adapter.tensor_values import CanonicalDigest
 from genome.errors import BaseModelMismatchError
 from genome.refusals import refused, shown

@@ -4,17 +4,30 @@ What cannot be understood is refused: a guess about somebody's rights would be w
 question. A hint names another spelling of the same licence, never another licence. A name of one's
 own (LicenseRef-NAME) and an SPDX licence that is not in the table are kept; nothing is known of
 their rights, so they give none.
+
+What each licence asks of a layer made from another: one table for the library and the market.
+
+    permissive      MIT, Apache-2.0, CC-BY-4.0 ...        binds no child (credit is in the lineage)
+    passed on       GPL, CC-BY-SA, OpenRAIL, Llama ...    the child carries it, or one it allows
+    non-commercial  CC-BY-NC ...                          the child must be non-commercial too
+    no derivatives  CC-BY-ND, none stated, proprietary    no child by anybody else
+    unknown         every other name, `other`, `unknown`  no child and no commercial use
+
+Names are SPDX identifiers (spdx.org/licenses); what SPDX lacks is LicenseRef- and the name that the
+Hugging Face hub gives it (huggingface.co/docs/hub/repositories-licenses). A hub name that leaves
+the version open is taken for the version, or the family, that gives least. This is a rule in the
+spirit of the licences, and not legal advice.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from genome.errors import LicenceTextError
-from genome.licence_terms import HUB, SPELLING, TERMS, UNKNOWN, Terms
 
 MAX_CHARS = 200
 MAX_ALTERNATIVES = 64
@@ -161,3 +174,127 @@ def remedy(text: str) -> str:
 
 def _refusal(text: str, why: str) -> LicenceTextError:
     return LicenceTextError(f"a licence must be an SPDX expression, got {text[:80]!r}: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one licence asks of a child."""
+
+    derivatives: bool = True
+    share_as: frozenset[str] = frozenset()
+    """Licences a child may carry; empty = any."""
+    non_commercial: bool = False
+
+
+def _shared(*allowed: str, non_commercial: bool = False) -> Terms:
+    return Terms(share_as=frozenset(allowed), non_commercial=non_commercial)
+
+
+def _itself(*names: str, non_commercial: bool = False) -> dict[str, Terms]:
+    """Licences that a child must carry as they are."""
+    return {name: _shared(name, non_commercial=non_commercial) for name in names}
+
+
+UNKNOWN = Terms(derivatives=False, non_commercial=True)
+_GPL3 = ("GPL-3.0-only", "GPL-3.0-or-later", "AGPL-3.0-only", "AGPL-3.0-or-later")
+_GPL2_LATER = ("GPL-2.0-only", "GPL-2.0-or-later", *_GPL3)
+_LGPL3 = ("LGPL-3.0-only", "LGPL-3.0-or-later", *_GPL3)
+_NC, _ND = Terms(non_commercial=True), Terms(derivatives=False)
+_OPEN_RAIL = ("LicenseRef-OpenRAIL", "LicenseRef-OpenRAIL-NC")
+
+PERMISSIVE = (
+    "0BSD", "AFL-3.0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSD-3-Clause-Clear",
+    "BSL-1.0", "CC-BY-2.0", "CC-BY-2.5", "CC-BY-3.0", "CC-BY-4.0", "CC0-1.0", "CDLA-Permissive-1.0",
+    "CDLA-Permissive-2.0", "ECL-2.0", "etalab-2.0", "ISC", "LicenseRef-bsd",
+    "LicenseRef-openmdw-1.0", "LicenseRef-openmdw-1.1", "MIT", "MIT-0", "NCSA", "ODC-By-1.0",
+    "PDDL-1.0", "PostgreSQL", "Unlicense", "WTFPL", "Zlib",
+)  # fmt: skip
+TERMS: dict[str, Terms] = {
+    **dict.fromkeys(PERMISSIVE, Terms()),
+    "CC-BY-SA-3.0": _shared("CC-BY-SA-3.0", "CC-BY-SA-4.0"),
+    "CC-BY-SA-4.0": _shared("CC-BY-SA-4.0", "GPL-3.0-only", "GPL-3.0-or-later"),
+    "GPL-2.0-only": _shared("GPL-2.0-only"),
+    "GPL-2.0-or-later": _shared(*_GPL2_LATER),
+    "GPL-3.0-only": _shared(*_GPL3),
+    "GPL-3.0-or-later": _shared(*_GPL3),
+    "AGPL-3.0-only": _shared("AGPL-3.0-only", "AGPL-3.0-or-later"),
+    "AGPL-3.0-or-later": _shared("AGPL-3.0-only", "AGPL-3.0-or-later"),
+    "LGPL-2.1-only": _shared("LGPL-2.1-only", *_GPL2_LATER),
+    "LGPL-2.1-or-later": _shared("LGPL-2.1-only", "LGPL-2.1-or-later", *_GPL2_LATER, *_LGPL3),
+    "LGPL-3.0-only": _shared(*_LGPL3),
+    "LGPL-3.0-or-later": _shared(*_LGPL3),
+    "MPL-2.0": _shared("MPL-2.0", "LGPL-2.1-or-later", *_GPL2_LATER, *_LGPL3),
+    "EPL-1.0": _shared("EPL-1.0", "EPL-2.0"),
+    "EUPL-1.1": _shared("EUPL-1.1", "EUPL-1.2", "GPL-2.0-only", "GPL-2.0-or-later", "OSL-3.0"),
+    "EUPL-1.2": _shared("EUPL-1.2", "MPL-2.0", *_GPL2_LATER, *_LGPL3),
+    **_itself(
+        "Artistic-2.0", "C-UDA-1.0", "CDLA-Sharing-1.0", "EPL-2.0", "LGPLLR", "LPPL-1.3c", "MS-PL",
+        "ODbL-1.0", "OFL-1.1", "OSL-3.0", "LicenseRef-apple-ascl", "LicenseRef-gfdl",
+        "LicenseRef-gpl", "LicenseRef-lgpl",
+        # use limits that a child has to repeat
+        "LicenseRef-bigcode-openrail-m", "LicenseRef-bigscience-bloom-rail-1.0",
+        "LicenseRef-bigscience-openrail-m", "LicenseRef-creativeml-openrail-m", "LicenseRef-gemma",
+        "LicenseRef-grok2-community", "LicenseRef-llama2", "LicenseRef-llama3",
+        "LicenseRef-llama3.1", "LicenseRef-llama3.2", "LicenseRef-llama3.3", "LicenseRef-llama4",
+        "LicenseRef-openrail-plus-plus",
+    ),
+    **_itself(
+        "LicenseRef-apple-amlr", "LicenseRef-deepfloyd-if-license", "LicenseRef-h-research",
+        "LicenseRef-fair-noncommercial-research-license", "LicenseRef-intel-research",
+        non_commercial=True,
+    ),
+    "LicenseRef-OpenRAIL": _shared(*_OPEN_RAIL),
+    "LicenseRef-OpenRAIL-NC": _shared(*_OPEN_RAIL, non_commercial=True),
+    "CC-BY-NC-2.0": _NC,
+    "CC-BY-NC-3.0": _NC,
+    "CC-BY-NC-4.0": _NC,
+    "CC-BY-NC-SA-2.0": _shared(
+        "CC-BY-NC-SA-2.0", "CC-BY-NC-SA-3.0", "CC-BY-NC-SA-4.0", non_commercial=True
+    ),
+    "CC-BY-NC-SA-3.0": _shared("CC-BY-NC-SA-3.0", "CC-BY-NC-SA-4.0", non_commercial=True),
+    "CC-BY-NC-SA-4.0": _shared("CC-BY-NC-SA-4.0", non_commercial=True),
+    "CC-BY-ND-4.0": _ND,
+    "CC-BY-NC-ND-3.0": UNKNOWN,
+    "CC-BY-NC-ND-4.0": UNKNOWN,
+    "LicenseRef-Proprietary": _ND,
+    "LicenseRef-cc": UNKNOWN,
+    "LicenseRef-other": UNKNOWN,
+    "LicenseRef-unknown": UNKNOWN,
+    "": _ND,
+}  # fmt: skip
+"""Every licence whose rights are known, by SPDX identifier; "" = none was stated."""
+
+_TWINS = {
+    "agpl-3.0": "AGPL-3.0-only", "c-uda": "C-UDA-1.0", "gpl-2.0": "GPL-2.0-only",
+    "gpl-3.0": "GPL-3.0-only", "lgpl-2.1": "LGPL-2.1-only", "lgpl-3.0": "LGPL-3.0-only",
+    "lgpl-lr": "LGPLLR", "odbl": "ODbL-1.0", "odc-by": "ODC-By-1.0", "openrail": _OPEN_RAIL[0],
+    "openrail++": "LicenseRef-openrail-plus-plus", "pddl": "PDDL-1.0",
+}  # fmt: skip
+"""Names of the hub that SPDX spells otherwise."""
+_NOT_OF_THE_HUB = (
+    "0BSD", "MIT-0", "LicenseRef-OpenRAIL-NC", "LicenseRef-Proprietary", *_TWINS.values()
+)  # fmt: skip
+
+
+def _of_the_hub(name: str) -> bool:
+    later = name.endswith("-or-later")
+    return bool(name) and not later and name not in _NOT_OF_THE_HUB
+
+
+HUB = {
+    **{n.removeprefix("LicenseRef-").lower(): n for n in TERMS if _of_the_hub(n)},
+    **_TWINS,
+}
+"""Every licence that the hub has a name for: that name, then ours."""
+_OLD = {
+    f"{kind}{mark}": f"{kind}{ending}"
+    for kind in ("GPL-2.0", "GPL-3.0", "LGPL-2.1", "LGPL-3.0", "AGPL-3.0")
+    for mark, ending in (("", "-only"), ("+", "-or-later"))
+}
+"""Identifiers that SPDX has deprecated."""
+SPELLING = {
+    name.lower(): meant
+    for names in (HUB, _OLD, {known: known for known in TERMS if known})
+    for name, meant in names.items()
+}
+"""Any known spelling in lower case: the identifier that is meant."""

@@ -15,9 +15,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from genome.fit import Shapes
-from marketplace.account import AccountView
-from marketplace.database import BUSY_TIMEOUT_S, Database
-from marketplace.epoch import PricePoint
+from marketplace.database.place import Place
 from marketplace.facade.batched import BatchedFacade
 from marketplace.facade.catalogue import CatalogueFacade
 from marketplace.facade.keys import KeysFacade
@@ -25,11 +23,13 @@ from marketplace.facade.ledger import LedgerFacade
 from marketplace.facade.lookup import LookupFacade
 from marketplace.facade.pricing import PricingFacade
 from marketplace.facade.trading import TradingFacade
-from marketplace.ledger import PostingView
-from marketplace.listing import ListingView, PurchaseView, ReceiptFacts
+from marketplace.ledger.account import AccountView
+from marketplace.ledger.epoch import PricePoint
+from marketplace.ledger.ledger import PostingView
+from marketplace.listing.listing import ListingView, PurchaseView, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.place import Place
-from marketplace.quote import Quote
+from marketplace.price.quote import Quote
+from marketplace.store.database import BUSY_TIMEOUT_S, Database
 
 __all__ = [
     "NANOS_PER_CREDIT",

@@ -11,38 +11,38 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self, TypeGuard
 
-from marketplace.account import AccountView
-from marketplace.account_key import KeyView
-from marketplace.chain import Head
-from marketplace.epoch import PricePoint
 from marketplace.errors import MarketError
-from marketplace.journal import PostingView
-from marketplace.listing import ListingView, PurchaseView, VersionView
-from marketplace.provenance import Evidence
-from marketplace.quote import Quote
-from marketplace.receipt import ReceiptFacts, ReceiptView, RecheckView
-from marketplace.royalty import Parent
-from marketplace.statement import StatementPage
-from marketplace.trading.bounty import BountyView
-from marketplace.trading.bundle import BundleView
-from marketplace.trading.compute import ComputeUseView, OfferView
-from marketplace.trading.debts import DebtView
-from marketplace.trading.demand import SkillDemand
-from marketplace.trading.incomes import EarningView
-from marketplace.trading.meter import MeterView
-from marketplace.trading.offer import TermsView
-from marketplace.trading.records import IncomeView
-from marketplace.trading.rent import RentalView
-from marketplace.trading.review import ReviewView
-from marketplace.trading.subscription import SubscriptionView
-from marketplace.trading.trial import TrialView
-from marketplace.trading.usage import Charge, UsageView
-from marketplace.wanted import SearchPage, Wanted
+from marketplace.formula.royalty import Parent
+from marketplace.ledger.account import AccountView
+from marketplace.ledger.account_key import KeyView
+from marketplace.ledger.chain import Head
+from marketplace.ledger.epoch import PricePoint
+from marketplace.ledger.journal import PostingView
+from marketplace.ledger.statement import StatementPage
+from marketplace.listing.listing import ListingView, PurchaseView, VersionView
+from marketplace.listing.provenance import Evidence
+from marketplace.listing.wanted import SearchPage, Wanted
+from marketplace.price.quote import Quote
+from marketplace.receipt.receipt import ReceiptFacts, ReceiptView, RecheckView
+from marketplace.trade.bounty import BountyView
+from marketplace.trade.bundle import BundleView
+from marketplace.trade.compute import ComputeUseView, OfferView
+from marketplace.trade.debts import DebtView
+from marketplace.trade.demand import SkillDemand
+from marketplace.trade.incomes import EarningView
+from marketplace.trade.meter import MeterView
+from marketplace.trade.records import IncomeView
+from marketplace.trade.rent import RentalView
+from marketplace.trade.review import ReviewView
+from marketplace.trade.subscription import SubscriptionView
+from marketplace.trade.terms import TermsView
+from marketplace.trade.trial import TrialView
+from marketplace.trade.usage import Charge, UsageView
 
 if TYPE_CHECKING:  # they load numpy, and what only the extra `remote` brings
     from marketplace.client.remote import RemoteMarket
-    from marketplace.publishing.kin import Others
-    from marketplace.similarity import Weights
+    from marketplace.listing.duplicates import Others
+    from marketplace.listing.similarity import Weights
 
 
 class Accounts(Protocol):

@@ -17,7 +17,7 @@ HEAVY = ("torch", "transformers", "peft", "faiss", "matplotlib", "deap")
 ROOT = Path(__file__).parents[1]
 # what a plain `pip install` must not need: these are reached only by commands that say so
 WITH_EXTRAS = ("marketplace.service.", "marketplace.client.")
-RUN_BY_ALEMBIC = {"marketplace.migrations.env"}
+RUN_BY_ALEMBIC = {"marketplace.store.migrations.env"}
 
 
 @pytest.mark.parametrize(

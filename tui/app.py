@@ -17,13 +17,13 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.theme import Theme
 
+from tui.data.snapshot import MarketSnapshot, RunSnapshot
+from tui.data.source import HomeSource, Source
 from tui.screens.academy import AcademyScreen
 from tui.screens.help import HelpScreen
 from tui.screens.market import MarketScreen
 from tui.screens.species import SpeciesScreen
 from tui.screens.wallet import WalletScreen
-from tui.snapshot import MarketSnapshot, RunSnapshot
-from tui.source import HomeSource, Source
 from tui.widgets.top_bar import VIEWS
 from tui.widgets.wording import ACCENT, BAD, BRIGHT, GOOD
 

@@ -32,7 +32,7 @@ from academy.apprenticeship.selection import (
 from academy.apprenticeship.species import Extinction, Taxonomy, classify
 from academy.challenge import Challenge, prompts_and_answers
 from academy.evaluator import LocalEvaluator
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.skills import SKILL_NAMES, SKILLS, skill_index, unique_questions
 from academy.training import StudyPlan, train_litter
 from genome.base_model import BaseModel

@@ -29,8 +29,8 @@ from academy.benchmark.provenance import provenance
 from academy.benchmark.purse import Purse
 from academy.benchmark.tracks import TRACKS, Tier, Track, sheet, source_of
 from academy.errors import ConfigError
-from academy.evolution.budget import scoring_cost
-from academy.evolution.pool import LayerPool
+from academy.evolution.state import LayerPool
+from academy.evolution.workbench import scoring_cost
 from academy.sources.builtin import BuiltinSource
 from genome.base_model import BaseModel
 from genome.files import write_json

@@ -17,9 +17,9 @@ from academy.benchmark.purse import train_questions
 from academy.benchmark.tracks import Tier, Track
 from academy.challenge import prompts_and_answers
 from academy.evaluator import LocalEvaluator
-from academy.evolution.budget import TRAINED, width
-from academy.evolution.pool import LayerPool
-from academy.operators.random_layer import random_layer
+from academy.evolution.state import LayerPool
+from academy.evolution.workbench import TRAINED, width
+from academy.operators.noise import random_layer
 from academy.sources.builtin import BuiltinSource
 from academy.sources.source import ChallengeSource
 from academy.training import StudyPlan

@@ -19,8 +19,8 @@ from academy.benchmark.tracks import TRACKS, Tier, Track, sheet, source_of
 from academy.challenge import Challenge
 from academy.errors import RunCorruptError
 from academy.evaluator import LocalEvaluator
-from academy.evolution.pool import LayerPool
-from academy.evolution.router import Router, fit_router
+from academy.evolution.cast import Router, fit_router
+from academy.evolution.state import LayerPool
 from academy.sources.builtin import BuiltinSource
 from academy.training import TokenMeter
 from genome.base_model import BaseModel

@@ -17,13 +17,11 @@ from academy.benchmark.tracks import Tier, Track, source_of
 from academy.evaluator import LocalEvaluator
 from academy.evolution import engine
 from academy.evolution.ancestor import raise_ancestor
-from academy.evolution.budget import Budget
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event, GenerationEnded
-from academy.evolution.pool import LayerPool
 from academy.evolution.run import RunResult, evolve
-from academy.evolution.state import Evolution
-from academy.evolution.workbench import Workbench
+from academy.evolution.state import Evolution, LayerPool
+from academy.evolution.workbench import Budget, Workbench
 from academy.selection import demand
 from academy.sources.builtin import BuiltinSource
 from academy.training import TokenMeter

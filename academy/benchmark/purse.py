@@ -10,7 +10,7 @@ import numpy as np
 from academy.benchmark.problem import BudgetSpent
 from academy.challenge import Challenge, prompts_and_answers
 from academy.evaluator import LocalEvaluator
-from academy.evolution.budget import TRAINED, scoring_cost
+from academy.evolution.workbench import TRAINED, scoring_cost
 from academy.sources.source import ChallengeSource
 from academy.training import Moments, StudyPlan
 from genome.base_model import BaseModel, Rows

@@ -5,6 +5,8 @@ species stacked on it late win where niches differ. Questions follow the teacher
 rule p(1-p): what is solved or hopeless is asked little. The ancestor is trained in stretches
 with the rate falling linearly over all of them, so that every stretch is a generation that can
 be saved.
+
+What a run keeps back for its end: audition, the router's sample, the routing genes.
 """
 
 from __future__ import annotations
@@ -14,13 +16,11 @@ import numpy as np
 from academy.challenge import Challenge, prompts_and_answers
 from academy.errors import EmptyChallengesError
 from academy.evolution import schooling
-from academy.evolution.budget import TRAINED, width
-from academy.evolution.candidate import Candidate, Genes
+from academy.evolution.cast import SAMPLE
 from academy.evolution.events import AncestorTrained
-from academy.evolution.reserve import reserve
-from academy.evolution.state import Evolution
-from academy.evolution.workbench import Workbench
-from academy.operators.random_layer import random_layer
+from academy.evolution.state import Candidate, Evolution, Genes
+from academy.evolution.workbench import TRAINED, Workbench, width
+from academy.operators.noise import random_layer
 from academy.training import Moments, StudyPlan
 from genome.layer import Layer
 
@@ -149,3 +149,23 @@ def _repeated(
         )
     shuffled = [drawn[i] for i in rng.permutation(len(drawn))]
     return [shuffled[i % len(shuffled)] for i in range(n)]
+
+
+def reserve(run: Evolution, bench: Workbench) -> int:
+    """Token-equivalents that no earlier phase may touch."""
+    return int(run.config.population.audition * run.config.run.tokens) + router_cost(run, bench)
+
+
+def genes_budget(run: Evolution) -> int:
+    """What evolving routing genes may take; 0 without them."""
+    share = run.config.routing.genes if run.config.routing.enabled else 0.0
+    return int(share * run.config.run.tokens)
+
+
+def router_cost(run: Evolution, bench: Workbench) -> int:
+    """About what fitting the router, genes included, takes; 0 without one."""
+    if not run.config.routing.enabled:
+        return 0
+    rng = run.rng("widths")
+    some = [c for skill in bench.skills for c in bench.source.draw(skill, "train", 4, rng)]
+    return genes_budget(run) + 2 * SAMPLE * len(bench.skills) * width(bench.base, some)

@@ -4,21 +4,34 @@ The best of many noisy estimates is partly luck, so the leaders of every skill a
 select questions with what is left of the budget, and the best after that are cast. The best
 founder of every skill is asked too, dead or alive: what selection found has to beat what it
 was given.
+
+A cast of personas as one helper: each question goes to who is proven best at its kind.
+
+A question is encoded by the base itself (`genome.search.question_encoder`), compared with the
+centre of each skill's train questions, and answered by the persona that did best on that
+skill's select questions. Measured with ability vectors instead: near-equal specialists of one
+ancestor differ by a few points of accuracy, less than the noise of the dozen questions that a
+vector is made from, so the nearest vector is partly luck; the nearest centre is not.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from academy.challenge import Challenge
-from academy.evolution.candidate import Candidate, Genes
-from academy.evolution.state import Evolution
+from academy.evolution.state import Candidate, Evolution, Genes
 from academy.evolution.trials import announce_trials
 from academy.evolution.workbench import Workbench
+from academy.sources.source import ChallengeSource
 from academy.statistics.intervals import wilson_interval
+from academy.training import TokenMeter
+from genome.base_model import BaseModel
+from genome.embedding import unit
+from genome.search.question_encoder import QuestionEncoder
 
 FINALISTS = 3
 """Leaders of each skill that are asked again."""
@@ -142,3 +155,50 @@ def _member(run: Evolution, candidate: Candidate, skills: Sequence[int]) -> Cast
         tuple(round(float(candidate.profile[k]), 4) for k in skills),
         tuple(round(bound, 4) for bound in bounds),
     )
+
+
+SAMPLE = 40
+"""Train questions per skill that whiten the encoder and place the centres."""
+
+
+@dataclass(frozen=True)
+class Router:
+    """Sends questions to members of a cast."""
+
+    encoder: QuestionEncoder
+    centres: np.ndarray
+    """(n_skills, width), unit length."""
+    table: np.ndarray
+    """Member of the cast for each skill, (n_skills,) int."""
+
+    def skills(self, prompts: Sequence[str]) -> np.ndarray:
+        """Index of the nearest skill of each question, (n_prompts,)."""
+        return np.asarray((self.encoder.encode(prompts) @ self.centres.T).argmax(1))
+
+    def members(self, prompts: Sequence[str]) -> np.ndarray:
+        """Which member of the cast answers each question, (n_prompts,)."""
+        return np.asarray(self.table[self.skills(prompts)])
+
+
+def fit_router(
+    base: BaseModel,
+    source: ChallengeSource,
+    table: Sequence[int],
+    rng: np.random.Generator,
+    tokens: TokenMeter,
+) -> Router:
+    """Fit the encoder and the centres on train questions; two forward passes each are charged.
+
+    Args:
+        table: Member of the cast for each skill of the source.
+    """
+    groups = [
+        [c.prompt for c in source.draw(skill, "train", SAMPLE, rng)] for skill in source.skills
+    ]
+    prompts = [prompt for group in groups for prompt in group]
+    tokens.forward += 2 * sum(map(len, base.prompt_ids(prompts)))
+    encoder = QuestionEncoder.fit(base, prompts)
+    encoded = encoder.encode(prompts)
+    starts = np.cumsum([0, *(len(group) for group in groups)])
+    centres = np.stack([encoded[a:b].mean(0) for a, b in itertools.pairwise(starts)])
+    return Router(encoder, unit(centres), np.asarray(table, dtype=int))

@@ -21,8 +21,7 @@ from typing import Any
 
 from academy.errors import AcademyError, RunCorruptError
 from academy.evolution.config import RunConfig
-from academy.evolution.pool import LayerPool
-from academy.evolution.state import Evolution
+from academy.evolution.state import Evolution, LayerPool
 from academy.training import TokenMeter
 from genome.files import write_atomically, write_text
 

@@ -1,14 +1,21 @@
 """Settings of an evolution run: frozen sections with bounds.
 
-Every key is known, typed and bounded here; `academy.evolution.config_file` reads them from TOML.
+Every key is known, typed and bounded here; `academy.evolution.config` reads them from TOML.
+
+A run's settings from strict TOML: a typing mistake is answered with the nearest key.
+
+The shipped presets are TOML files in `presets/`.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
 
 from academy.errors import ConfigError, did_you_mean
 
@@ -27,7 +34,7 @@ class RunSection:
     base_fingerprint: str = ""
     """If given, the base must be exactly this one."""
     source: str = "builtin"
-    """Challenges, as `academy.sources.source.open_source` reads them."""
+    """Challenges, as `academy.sources.opening.open_source` reads them."""
     seed: int = 1
     tokens: int = 2_000_000
     """Budget in token-equivalents (forward 1, forward + backward 3), everything included."""
@@ -107,7 +114,7 @@ class SelectionSection:
     demand: str = "even"
     """`even`, `file:PATH` (weights), `trace:PATH` or `trace:PATH?half-life=7d`, or `market`.
 
-    See `academy.selection.demand_source`; `market` is for runs in a home (`tui.jobs.demand`)."""
+    See `academy.selection.demand`; `market` is for runs in a home (`economy.demand`)."""
 
 
 @dataclass(frozen=True)
@@ -269,3 +276,78 @@ def _check_value(path: str, value: Any) -> None:
         low, high = BOUNDS[path]
         if not low <= value <= high:  # (also refuses NaN)
             raise ConfigError(f"{path} is {value}: it must be {low:g} to {high:g}")
+
+
+Section = TypeVar("Section")
+
+
+def parse_config(data: Mapping[str, Any], origin: str = "the configuration") -> RunConfig:
+    """Build a configuration from plain data.
+
+    Raises:
+        ConfigError: An unknown key (the nearest is named), a wrong type, a value out of bounds.
+    """
+    return _parse(RunConfig, data, "", origin)
+
+
+def preset_names() -> list[str]:
+    """The shipped presets."""
+    folder = resources.files("academy.evolution") / "presets"
+    return sorted(
+        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
+    )
+
+
+def load_config(name_or_path: str) -> RunConfig:
+    """A preset by name, or a TOML file.
+
+    Raises:
+        ConfigError: There is neither, or it is not valid.
+    """
+    presets = preset_names()
+    if name_or_path in presets:
+        file = resources.files("academy.evolution") / "presets" / f"{name_or_path}.toml"
+        return parse_config(tomllib.loads(file.read_text()), f"preset {name_or_path}")
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise ConfigError(
+            f"{name_or_path!r} is neither a file nor a preset: "
+            f"{did_you_mean(name_or_path, presets)}"
+        )
+    try:
+        data = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML ({error}): correct it") from None
+    return parse_config(data, str(path))
+
+
+def _parse(kind: type[Section], data: Any, where: str, origin: str) -> Section:
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{origin}: {where or 'the top level'} must be a table of keys")
+    types = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        path = f"{where}.{key}" if where else key
+        if key not in types:
+            raise ConfigError(f"{origin}: there is no key {path!r}: {did_you_mean(key, types)}")
+        wanted = types[key]
+        values[key] = (
+            _parse(wanted, value, path, origin)
+            if is_dataclass(wanted) and isinstance(wanted, type)
+            else _convert(value, wanted, path, origin)
+        )
+    return kind(**values)
+
+
+def _convert(value: Any, wanted: Any, path: str, origin: str) -> Any:
+    name = str(getattr(wanted, "__name__", wanted))
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted in (int, float, str, bool) and type(value) is wanted:
+        return value
+    if name == "tuple" and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if name == "dict" and isinstance(value, Mapping):
+        return {str(k): _convert(v, float, f"{path}.{k}", origin) for k, v in value.items()}
+    plain = {"tuple": "a list of texts", "dict": "a table of numbers"}.get(name, name)
+    raise ConfigError(f"{origin}: {path} must be {plain}, not {value!r}")

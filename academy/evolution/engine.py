@@ -11,20 +11,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from academy.diversity.archive import Archive
 from academy.errors import RunSettingsError
 from academy.evolution import ancestor, cast, generation, schooling, society
-from academy.evolution.budget import Budget
-from academy.evolution.candidate import Candidate, Genes
+from academy.evolution.ancestor import reserve, router_cost
 from academy.evolution.cast import CastMember
 from academy.evolution.config import OperatorSection, RunConfig
 from academy.evolution.events import GenerationEnded, ScoringFailed
-from academy.evolution.reserve import reserve, router_cost
-from academy.evolution.state import Evolution, Island
-from academy.evolution.workbench import Workbench
+from academy.evolution.state import Candidate, Evolution, Genes, Island
+from academy.evolution.workbench import Budget, Workbench
 from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
 from academy.operators.memetic import checked
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
+from academy.species.archive import Archive
 from genome.layer import Layer
 
 FOUNDER_SIGMA = 0.02

@@ -18,7 +18,7 @@ from academy.errors import RunCorruptError
 from academy.json_lines import append_line
 
 if TYPE_CHECKING:
-    from academy.trials.trial import TrialResult
+    from academy.trial import TrialResult
 
 OUTSIDE = -1
 """Generation of what happens in no run, such as a trial that a person holds."""

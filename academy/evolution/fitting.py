@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from academy.challenge import SPLITS, Challenge, Split
-from academy.errors import RunSettingsError
+from academy.errors import RunSettingsError, TooFewQuestionsError
 from academy.scoring.scorer import kind_of
 from academy.sources.checks import one_answer_shares
-from academy.sources.errors import TooFewQuestionsError
 from academy.sources.source import ChallengeSource
 from genome.base_model import BaseModel
 from genome.errors import TooLongError

@@ -15,19 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from academy.challenge import Challenge
-from academy.diversity.archive import Archive, Entry
+from academy.errors import OperatorError
 from academy.evolution.ancestor import teacher_weights
-from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Born, Discarded
 from academy.evolution.offspring import CROSSOVERS, Nursery
-from academy.evolution.state import Evolution, Island
-from academy.evolution.study import Child, study
-from academy.evolution.tuning import tune
+from academy.evolution.society import quotas
+from academy.evolution.state import Candidate, Evolution, Genes, Island
+from academy.evolution.study import Child, study, tune
 from academy.evolution.workbench import Workbench
-from academy.evolution.worth import quotas
-from academy.operators.errors import OperatorError
-from academy.selection import attraction, lexicase, tournament
+from academy.selection import parents
+from academy.species.archive import Archive, Entry
 from genome.errors import GenomeError
 
 HOPELESS_PART = 4
@@ -129,13 +127,13 @@ def choose_parent(
     results = np.stack([c.results for c in candidates])
     known = np.array([c.profile[niche] for c in candidates])
     if rule == "tournament":
-        return int(tournament.select_parents(known, 1, rng)[0])
+        return int(parents.tournament(known, 1, rng)[0])
     own = np.flatnonzero(sheet.skills == niche)
     others = np.flatnonzero(sheet.skills != niche)
     some = rng.choice(others, len(others) // 4, replace=False) if len(others) >= 4 else others[:0]
     columns = [results[:, own], np.repeat(known[:, None], max(len(own), 1), 1), results[:, some]]
     weighted = np.concatenate(columns, axis=1)
-    return int(lexicase.select_parents(weighted, 1, rng, tau=1.0)[0])
+    return int(parents.lexicase(weighted, 1, rng, tau=1.0)[0])
 
 
 def _conceive(
@@ -190,7 +188,7 @@ def _mate(
     if config.selection.mates == "random":
         others = [i for i in range(len(island.candidates)) if i != first]
         return island.candidates[others[int(rng.integers(len(others)))]]
-    pull = attraction.attraction(results, first)
+    pull = parents.attraction(results, first)
     return island.candidates[int(rng.choice(len(pull), p=pull))]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from academy.challenge import Challenge
 from academy.errors import RunError, cause_of, ends_run
 from academy.evaluator import Evaluator
-from academy.evolution.budget import scoring_cost
+from academy.evolution.workbench import scoring_cost
 from academy.scoring.scorer import Failures
 from academy.training import Moments, StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows

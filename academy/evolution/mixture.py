@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from academy.challenge import Challenge
-from academy.evolution.router import Router
+from academy.evolution.cast import Router
 from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
 from academy.operators.routing import (

@@ -13,13 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from academy.evolution.candidate import Candidate, Genes
+from academy.errors import OperatorError
 from academy.evolution.config import OperatorSection
-from academy.evolution.pool import LayerPool
+from academy.evolution.state import Candidate, Genes, LayerPool
 from academy.operators import crossover
-from academy.operators.errors import OperatorError
-from academy.operators.noise import residual_noise
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer, residual_noise
 from academy.operators.rank import rank_down, rank_up
 from academy.operators.spectral import spectral_mutation
 from academy.operators.stacking import Find, Stack, add_layer, drop_layer, swap_layer

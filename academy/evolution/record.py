@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from academy.evolution.candidate import Candidate
 from academy.evolution.society import profiles
-from academy.evolution.state import Evolution
+from academy.evolution.state import Candidate, Evolution
 from academy.selection.sharing import shared_fitness
 from academy.training import TokenMeter
 

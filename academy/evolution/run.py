@@ -4,38 +4,41 @@ RUN/config.json, status.json, generations/, lock    as every run's (`academy.run
 RUN/events.jsonl                                    every event, one line each
 RUN/state.json, layers/                             `academy.evolution.checkpoint`
 RUN/result.json                                     the cast, once the run is finished
+
+What a run reads from outside itself, so that a resumed run is asked what it was asked before.
+
+Challenge and demand files are remembered by absolute path and sha256, the base by fingerprint.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from academy.errors import AcademyError, RunSettingsError, did_you_mean
+from academy.errors import AcademyError, RunMismatchError, RunSettingsError, did_you_mean
 from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution import engine
-from academy.evolution.budget import Budget
-from academy.evolution.cast import CastMember, table_of
+from academy.evolution.ancestor import genes_budget
+from academy.evolution.cast import CastMember, Router, fit_router, table_of
 from academy.evolution.checkpoint import Checkpoints
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event, EventLog, Notice, Observer, silent
 from academy.evolution.fitting import FittingSource
 from academy.evolution.guarded import Guarded
-from academy.evolution.inputs import check_inputs, inputs_of
 from academy.evolution.mixture import Mixture, evolve_mixture, unevolved
-from academy.evolution.pool import LayerPool
 from academy.evolution.record import record_of
-from academy.evolution.reserve import genes_budget
-from academy.evolution.router import Router, fit_router
-from academy.evolution.state import Evolution
-from academy.evolution.workbench import Workbench
+from academy.evolution.state import Evolution, LayerPool
+from academy.evolution.workbench import Budget, Workbench
 from academy.run_folder import RunFolder
-from academy.selection.demand import Demand
-from academy.selection.demand_source import open_demand
+from academy.selection import demand
+from academy.selection.demand import Demand, open_demand
 from academy.sources.checked import checked
-from academy.sources.source import ChallengeSource, open_source
+from academy.sources.opening import open_source
+from academy.sources.source import ChallengeSource
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.files import write_json
@@ -255,3 +258,59 @@ def _both(observer: Observer, log: EventLog | None) -> Observer:
         observer(event)
 
     return observe
+
+
+JSONL = "jsonl:"
+
+
+def located(config: RunConfig) -> RunConfig:
+    """The same settings with absolute paths, so that they mean the same from any folder."""
+    run: dict[str, Any] = {}
+    if config.run.source.startswith(JSONL) and config.run.source != JSONL:
+        run["source"] = JSONL + str(Path(config.run.source.removeprefix(JSONL)).absolute())
+    if config.run.base and Path(config.run.base).is_dir():
+        run["base"] = str(Path(config.run.base).absolute())
+    selection = {"demand": demand.located(config.selection.demand)}
+    return config.with_(run=run, selection=selection)
+
+
+def inputs_of(config: RunConfig, base: BaseModel) -> dict[str, Any]:
+    """What is remembered of files and base, as JSON."""
+    paths = [_demand_file(config)]
+    if config.run.source.startswith(JSONL):
+        paths.append(Path(config.run.source.removeprefix(JSONL)).absolute())
+    return {
+        "files": {str(path): _sha256(path) for path in paths if path and path.is_file()},
+        "base_fingerprint": base.fingerprint,
+    }
+
+
+def check_inputs(remembered: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+    """Refuse to go on with other questions, another demand or another base.
+
+    Raises:
+        RunMismatchError: With one line to show.
+    """
+    before = remembered.get("base_fingerprint", found["base_fingerprint"])
+    if before != found["base_fingerprint"]:
+        raise RunMismatchError(
+            f"this run was begun on base model {before}, the one given is "
+            f"{found['base_fingerprint']}: give the same, or start a run in another folder"
+        )
+    for path, now in found["files"].items():
+        then = remembered.get("files", {}).get(path, now)
+        if then != now:
+            raise RunMismatchError(
+                f"{path} has changed since this run began (sha256 {then[:12]}, now {now[:12]}): "
+                "restore it to resume, or start a run in another folder"
+            )
+
+
+def _demand_file(config: RunConfig) -> Path | None:
+    path = demand.demand_file(config.selection.demand)
+    return path.absolute() if path else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

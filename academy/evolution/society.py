@@ -1,4 +1,12 @@
-"""Who stays and of what kind they are: survival, species and migration of a generation."""
+"""Who stays and of what kind they are: survival, species and migration of a generation.
+
+What a candidate is worth where demand decides, and how many children its species may have.
+
+`academy.selection.fitness` has the formula: lift over the base, weighted by demand, per cost and
+redundancy, and nothing for proven harm. Cost counts the parameters that a genome adds to the
+base's, because that is what a forward pass adds; redundancy counts how alike two profiles of lift
+are. Species have children in proportion to their members' mean worth (fitness sharing, NEAT).
+"""
 
 from __future__ import annotations
 
@@ -6,20 +14,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from academy.diversity import islands, species_record
-from academy.diversity.archive import novelty
-from academy.diversity.census import Census
-from academy.diversity.classification import classify
-from academy.diversity.phylogeny import Node
-from academy.diversity.species import SpeciesEvent, SpeciesSettings
-from academy.diversity.stagnation import cull
-from academy.evolution.candidate import Candidate
 from academy.evolution.events import Died, Migrated, SpeciesBorn, SpeciesExtinct
-from academy.evolution.pool import LayerPool
-from academy.evolution.state import Evolution, Island
+from academy.evolution.state import Candidate, Evolution, Island, LayerPool
 from academy.evolution.workbench import Workbench
-from academy.evolution.worth import worth
+from academy.selection.fitness import demand_fitness, proven_harm, redundancy
 from academy.selection.survival import Contest, survival_named
+from academy.species import islands, species
+from academy.species.archive import novelty
+from academy.species.census import Census
+from academy.species.classification import classify
+from academy.species.phylogeny import Node
+from academy.species.spawning import spawn_counts
+from academy.species.species import SpeciesEvent, SpeciesSettings, cull
 from genome import geometry
 from genome.compose import stack
 from genome.layer import Layer
@@ -118,7 +124,7 @@ def speciate(run: Evolution, bench: Workbench) -> list[SpeciesEvent]:
     run.taxonomy = culled.taxonomy
     for candidate, label in zip(everyone, result.labels, strict=True):
         candidate.species = int(label)
-    species_record.record(run.phylogeny, result.events)
+    species.record(run.phylogeny, result.events)
     for event in result.events:
         if event.kind in ("birth", "split"):
             bench.observe(SpeciesBorn(run.generation, event.species, event.name, event.other))
@@ -207,3 +213,49 @@ def record_birth(run: Evolution, candidate: Candidate) -> None:
             candidate.operator, run.generation,
         )
     )  # fmt: skip
+
+
+BASE_QUESTIONS = 24.0
+"""Questions' worth of trust in the base's measured accuracy, where harm is looked for."""
+
+
+def worth(run: Evolution, bench: Workbench, candidates: Sequence[Candidate]) -> np.ndarray:
+    """Demand fitness of each candidate, (n_candidates,), at least 0."""
+    lift = np.stack([c.profile for c in candidates]) - run.base_accuracy
+    n = len(candidates)
+    cost = np.array([added_cost(bench, c) for c in candidates])
+    none = np.zeros(n)
+    merit = demand_fitness(lift, bench.demand.shares, cost, np.ones(n), none)
+    rivals = redundancy(merit, _likeness(np.maximum(lift, 0.0)))
+    return demand_fitness(lift, bench.demand.shares, cost, rivals, _harm(run, candidates))
+
+
+def added_cost(bench: Workbench, candidate: Candidate) -> float:
+    """Parameters that run for this candidate, as a multiple of the base's; at least 1."""
+    layers = [bench.pool.get(digest) for digest in candidate.genes.layers]
+    added = sum(a.numel() + b.numel() for layer in layers for a, b in layer.factors.values())
+    base = sum(out * inner for out, inner in bench.base.linear_shapes.values())
+    return 1.0 + added / base
+
+
+def quotas(
+    run: Evolution, bench: Workbench, candidates: Sequence[Candidate], births: int
+) -> list[int]:
+    """Species of each coming child's mother, (births,)."""
+    labels = [c.species for c in candidates]
+    counts = spawn_counts(worth(run, bench, candidates), labels, births)
+    return [species for species in sorted(counts) for _ in range(counts[species])]
+
+
+def _harm(run: Evolution, candidates: Sequence[Candidate]) -> np.ndarray:
+    hits = np.floor(np.stack([c.hits for c in candidates]))
+    asked = np.stack([c.asked for c in candidates])
+    base_hits = np.floor(run.base_accuracy * BASE_QUESTIONS)
+    return proven_harm(hits, asked, base_hits, np.full(len(base_hits), BASE_QUESTIONS))
+
+
+def _likeness(gains: np.ndarray) -> np.ndarray:
+    """Cosines of profiles of lift, (n_candidates, n_candidates); who gains nothing is unlike."""
+    lengths = np.linalg.norm(gains, axis=1, keepdims=True)
+    directions = np.where(lengths > 0, gains / np.maximum(lengths, 1e-12), 0.0)
+    return np.asarray(directions @ directions.T)

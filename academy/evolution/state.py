@@ -2,23 +2,43 @@
 
 All randomness comes from (seed, purpose, number), so a resumed run draws what the uninterrupted
 one would have drawn, and no generator has to be saved.
+
+One member of a population: digests, weights, and what it has shown so far.
+
+The tensors live in the run's `LayerPool`; a candidate can be copied, written and compared
+without touching them.
+
+The layers of a run by digest: in memory while in use, on disk once a checkpoint needs them.
+
+Candidates hold digests only. A file is written once, under its digest, before the checkpoint
+that names it, so a kill at any moment leaves every named layer readable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
-from academy.diversity.archive import Archive
-from academy.diversity.phylogeny import Phylogeny
-from academy.diversity.species import Taxonomy
-from academy.evolution.candidate import Candidate
-from academy.evolution.config import RunConfig
-from academy.evolution.config_file import parse_config
+from academy.errors import RunCorruptError
+from academy.evolution.config import RunConfig, parse_config
 from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
+from academy.species.archive import Archive
+from academy.species.phylogeny import Phylogeny
+from academy.species.species import Taxonomy
+from genome.files import write_atomically
+from genome.genome import Genome
+from genome.layer import Factors, Layer
+from genome.tensors import save_tensors
 
 Phase = Literal["ancestor", "species", "audition", "finished"]
 
@@ -137,3 +157,179 @@ class Evolution:
             Taxonomy.restore(data["taxonomy"]), Phylogeny.restore(data["phylogeny"]),
             data["failures"], list(data["cast"]),
         )  # fmt: skip
+
+
+PRIOR_QUESTIONS = 24.0
+"""How many questions' worth the inherited expectation counts against own results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Genes:
+    """What is inherited."""
+
+    layers: tuple[str, ...] = ()
+    """Digests, first applied first; the last is the one operators work on."""
+    weights: tuple[float, ...] = ()
+
+    def genome(self, pool: LayerPool) -> Genome:
+        """The genome they stand for."""
+        return Genome(pool.base_model, tuple(pool.get(d) for d in self.layers), self.weights)
+
+    def topped(self, digest: str) -> Genes:
+        """With another top layer at full weight."""
+        return replace(self, layers=(*self.layers[:-1], digest), weights=(*self.weights[:-1], 1.0))
+
+    def stacked(self, digest: str) -> Genes:
+        """With one more layer on top, at full weight."""
+        return replace(self, layers=(*self.layers, digest), weights=(*self.weights, 1.0))
+
+    def same_update(self, other: Genes) -> bool:
+        """Whether they run alike."""
+        return self == other
+
+
+@dataclass(eq=False)
+class Candidate:
+    """A persona in the making."""
+
+    id: int
+    genes: Genes
+    parents: tuple[int, ...]
+    born: int
+    """Generation of birth; founders are of generation 0."""
+    operator: str
+    """What made it."""
+    niche: int
+    """Index of the skill it was made for; -1 for founders and wanderers."""
+    line: int
+    """Id of the founder it descends from (first parent's line)."""
+    prior: np.ndarray
+    """Accuracy per skill expected before any question of its own, (n_skills,)."""
+    hits: np.ndarray
+    """Right answers per skill, (n_skills,)."""
+    asked: np.ndarray
+    """Questions per skill, (n_skills,)."""
+    species: int = -1
+    results: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """Scores on this generation's common items, (n_items,)."""
+
+    @property
+    def digest(self) -> str:
+        """Of what runs: layers and weights; clones share it."""
+        text = json.dumps([self.genes.layers, self.genes.weights])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def profile(self) -> np.ndarray:
+        """Estimated accuracy per skill: own results shrunk to what was inherited, (n_skills,)."""
+        shrunk = self.prior * PRIOR_QUESTIONS + self.hits
+        return np.asarray(shrunk / (PRIOR_QUESTIONS + self.asked))
+
+    def record(self, item_skills: np.ndarray, results: np.ndarray) -> None:
+        """Add results: skill index and score of each question, (n,) both."""
+        np.add.at(self.asked, item_skills, 1.0)
+        np.add.at(self.hits, item_skills, results)
+
+    def clone(self, number: int) -> Candidate:
+        """The same genes and results under another id: a migrant."""
+        return replace(
+            self, id=number, parents=(self.id,), operator="migration", hits=self.hits.copy(),
+            asked=self.asked.copy(), prior=self.prior.copy(), results=self.results.copy(),
+        )  # fmt: skip
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "id": self.id, "layers": self.genes.layers, "weights": self.genes.weights,
+            "parents": self.parents, "born": self.born,
+            "operator": self.operator, "niche": self.niche, "line": self.line,
+            "prior": self.prior.tolist(), "hits": self.hits.tolist(),
+            "asked": self.asked.tolist(), "species": self.species,
+            "results": self.results.tolist(),
+        }  # fmt: skip
+
+    @classmethod
+    def restore(cls, data: dict[str, Any]) -> Candidate:
+        """What `plain` wrote."""
+        genes = Genes(tuple(data["layers"]), tuple(data["weights"]))
+        return cls(
+            data["id"], genes, tuple(data["parents"]), data["born"], data["operator"],
+            data["niche"], data["line"], np.array(data["prior"], dtype=float),
+            np.array(data["hits"], dtype=float), np.array(data["asked"], dtype=float),
+            data["species"], np.array(data["results"], dtype=float),
+        )  # fmt: skip
+
+
+class LayerPool:
+    """Content-addressed layers of one base model."""
+
+    def __init__(self, base_model: str, folder: Path | None = None) -> None:
+        self.base_model = base_model
+        self.folder = folder
+        """Where `save` writes; None = memory only."""
+        self._layers: dict[str, Layer] = {}
+
+    def __len__(self) -> int:
+        return len(self._layers)
+
+    def add(self, layer: Layer) -> str:
+        """Keep a layer; returns its digest."""
+        self._layers.setdefault(layer.digest, layer)
+        return layer.digest
+
+    def get(self, digest: str) -> Layer:
+        """A layer by digest, read from disk if need be.
+
+        Raises:
+            RunCorruptError: Its file is missing, damaged, or holds another layer.
+        """
+        if digest not in self._layers:
+            self._layers[digest] = self._read(digest)
+        return self._layers[digest]
+
+    def save(self, digests: Iterable[str]) -> None:
+        """Write the layers that are not on disk yet; raises OSError if the disk will not."""
+        if self.folder is None:
+            return
+        for digest in digests:
+            path = self._path(digest)
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, partial(save_tensors, _tensors(self._layers[digest])))
+
+    def keep_only(self, digests: Iterable[str]) -> None:
+        """Forget all others, on disk too."""
+        kept = set(digests)
+        self._layers = {d: layer for d, layer in self._layers.items() if d in kept}
+        if self.folder is not None and self.folder.exists():
+            for path in self.folder.glob("*.safetensors"):
+                if path.stem not in kept:
+                    path.unlink(missing_ok=True)
+
+    def _path(self, digest: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{digest}.safetensors"
+
+    def _read(self, digest: str) -> Layer:
+        if self.folder is None:
+            raise RunCorruptError(f"layer {digest[:12]} is not in this run: start it again")
+        path = self._path(digest)
+        try:
+            tensors = load_file(path)
+            modules = sorted(key.removesuffix(".A") for key in tensors if key.endswith(".A"))
+            layer = Layer(
+                self.base_model,
+                {m: Factors(tensors[f"{m}.A"], tensors[f"{m}.B"]) for m in modules},
+            )
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise RunCorruptError(f"the layer {path} cannot be read ({error})") from None
+        if layer.digest != digest:
+            raise RunCorruptError(f"the layer {path} holds other numbers than its name says")
+        return layer
+
+
+def _tensors(layer: Layer) -> dict[str, torch.Tensor]:
+    tensors = {}
+    for module, factors in layer.factors.items():
+        tensors[f"{module}.A"], tensors[f"{module}.B"] = factors.a, factors.b
+    return tensors

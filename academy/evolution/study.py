@@ -2,26 +2,40 @@
 
 What a litter costs is known exactly before it is trained, so all litters of a generation can be
 handed to the evaluator at once (a cluster trains them side by side) and the budget still holds.
+
+Litters trained by an evaluator that may raise: the child to blame is lost, nobody else.
+
+What raises is trained again in halves until one child stands alone. It is charged what its study
+would have cost; what failed in company is not charged.
+
+Children whose mixing weights are found by CMA-ES on questions of their niche.
+
+The operator `cma` stacks what both parents have of their own and searches how much of each to
+take: LoraHub's search (Huang et al. 2023, arXiv 2307.13269), begun at the mother's weights and
+led by the likelihood of right answers, which says more per token than right and wrong. No
+gradient is taken; every forward pass is charged. A child that ends no likelier than its mother
+is no child.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from academy.challenge import Challenge
-from academy.distributed.tasks import Litter
+from academy.cluster.tasks import Litter, train_litters
+from academy.errors import cause_of, ends_run
+from academy.evaluator import Evaluator
 from academy.evolution import schooling
-from academy.evolution.budget import TRAINED, width
-from academy.evolution.candidate import Candidate
 from academy.evolution.events import Discarded
-from academy.evolution.litters import raise_litters
-from academy.evolution.state import Evolution
-from academy.evolution.workbench import Workbench
-from academy.operators.memetic import study_rows
+from academy.evolution.state import Candidate, Evolution, Genes
+from academy.evolution.workbench import TRAINED, Workbench, width
+from academy.operators.memetic import Raised, checked, study_rows
+from academy.operators.weights import HIGH, LOW, WeightSearch
 from academy.training import StudyPlan, trained_positions
+from genome.base_model import BaseModel
 from genome.genome import Genome
 
 MOST = 6
@@ -134,3 +148,121 @@ def _row_width(bench: Workbench, child: Child) -> tuple[int, int]:
 
 def _discard(run: Evolution, bench: Workbench, child: Child, cause: str) -> None:
     bench.observe(Discarded(run.generation, child.candidate.id, child.operator, cause))
+
+
+def raise_litters(
+    base: BaseModel, evaluator: Evaluator, litters: Sequence[Litter]
+) -> list[list[Raised]]:
+    """What became of every child of every litter, in the order given."""
+    meter = evaluator.tokens
+    spent = meter.forward, meter.backward
+    try:
+        trained = train_litters(evaluator, litters)
+        return [[checked(layer) for layer in layers] for layers in trained]
+    except Exception as error:
+        if ends_run(error):
+            raise
+        cause = cause_of(error)
+    meter.forward, meter.backward = spent
+    if len(litters) > 1:
+        return [raise_litters(base, evaluator, [litter])[0] for litter in litters]
+    litter = litters[0]
+    half = len(litter.layers) // 2
+    if half:
+        parts = [_part(litter, slice(None, half)), _part(litter, slice(half, None))]
+        return [[one for part in parts for one in raise_litters(base, evaluator, [part])[0]]]
+    meter.backward += trained_positions(base, litter.studies, litter.plan)
+    return [[Raised(None, f"its study failed ({cause})")]]
+
+
+def _part(litter: Litter, part: slice) -> Litter:
+    return replace(
+        litter,
+        layers=litter.layers[part],
+        studies=litter.studies[part],
+        rates=None if litter.rates is None else litter.rates[part],
+        below=None if litter.below is None else litter.below[part],
+    )
+
+
+OPERATOR = "cma"
+POPULATION = 8
+"""Weights tried at a time."""
+ROUNDS = 5
+QUESTIONS = 16
+"""Train questions that the search listens to."""
+SIGMA = 0.3
+"""First standard deviation of a weight; 1.0 = a layer as trained."""
+
+
+def tune(run: Evolution, bench: Workbench, children: list[Child]) -> list[Child]:
+    """Search weights for all children of the operator; the others pass unchanged."""
+    return [
+        child
+        for child in children
+        if child.operator != OPERATOR or _tuned(run, bench, child)
+    ]  # fmt: skip
+
+
+def _tuned(run: Evolution, bench: Workbench, child: Child) -> bool:
+    """Give a child its weights; False where it is discarded."""
+    candidate = child.candidate
+    skill = bench.skills[candidate.niche]
+    rng = run.rng("tune", candidate.id)
+    questions = schooling.niche_questions(run, bench, skill, QUESTIONS, rng)
+    cost = bench.scoring_cost(1 + ROUNDS * POPULATION, questions)
+    cause = ""
+    if not questions:
+        cause = "nothing written to be tuned by"
+    elif not bench.budget.affords(cost):
+        cause = "no budget left to be tuned"
+    else:
+        before = bench.budget.spent
+        found = search(run, bench, candidate.genes, questions, rng)
+        child.tokens += bench.budget.spent - before
+        if found is None:
+            cause = "no mixture likelier than its mother"
+        else:
+            candidate.genes = found
+    if cause:
+        bench.observe(Discarded(run.generation, candidate.id, child.operator, cause))
+    return not cause
+
+
+def search(
+    run: Evolution,
+    bench: Workbench,
+    genes: Genes,
+    questions: Sequence[Challenge],
+    rng: np.random.Generator,
+) -> Genes | None:
+    """The likeliest weights met, or None if none beats the ones it starts from.
+
+    The common ancestor keeps its weight: all else was learned on top of it as it is.
+    """
+    fixed = int(bool(run.ancestor) and genes.layers[:1] == (run.ancestor,))
+    start = np.clip(genes.weights[fixed:], LOW, HIGH).tolist()
+    if not len(start):
+        return None
+    seed = int(rng.integers(2**31))
+    walk = WeightSearch(len(start), SIGMA, seed, start=start, population=POPULATION)
+    best, found = _fitness(bench, [genes], questions)[0], None
+    for _ in range(ROUNDS):
+        asked = [
+            replace(genes, weights=(*genes.weights[:fixed], *tried))
+            for tried in walk.ask().tolist()
+        ]
+        fitness = _fitness(bench, asked, questions)
+        walk.tell(fitness)
+        top = int(fitness.argmax())
+        if fitness[top] > best:
+            best, found = fitness[top], asked[top]
+    return found
+
+
+def _fitness(
+    bench: Workbench, genes: Sequence[Genes], questions: Sequence[Challenge]
+) -> np.ndarray:
+    """Mean log-likelihood of the right answers in nats per token, (n_genes,)."""
+    genomes = [one.genome(bench.pool) for one in genes]
+    return np.asarray(-bench.evaluator.losses(genomes, questions).mean(1))

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from academy.evolution.candidate import Candidate
 from academy.evolution.events import TrialHeld
-from academy.evolution.state import Evolution
+from academy.evolution.state import Candidate, Evolution
 from academy.evolution.workbench import Workbench
-from academy.trials.trial import compare_scores, judge_together
+from academy.trial import compare_scores, judge_together
 
 
 def announce_trials(

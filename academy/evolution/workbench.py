@@ -1,4 +1,10 @@
-"""What a run works with, as opposed to what it is: model, evaluator, questions, budget."""
+"""What a run works with, as opposed to what it is: model, evaluator, questions, budget.
+
+What a run may spend, in token-equivalents: forward 1, forward and backward 3.
+
+Every cost is known before it is incurred (rows times the widest row of the batch, padding
+included), so a run stops at its budget and never after it.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +13,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from academy.challenge import Challenge, Split
+from academy.challenge import Challenge, Split, prompts_and_answers
 from academy.errors import EmptyChallengesError
-from academy.evaluator import Evaluator
-from academy.evolution.budget import Budget, scoring_cost
-from academy.evolution.candidate import Candidate
+from academy.evaluator import MAX_NEW_TOKENS, Evaluator
 from academy.evolution.events import Observer, silent
-from academy.evolution.pool import LayerPool
+from academy.evolution.state import Candidate, LayerPool
 from academy.operators.stacking import Find
+from academy.scoring.scorer import most_tokens
 from academy.selection.demand import Demand
 from academy.sources.source import ChallengeSource
+from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Layer
@@ -117,3 +123,38 @@ class Workbench:
     def bare(self) -> Genome:
         """The base alone."""
         return Genome(self.base.fingerprint)
+
+
+FORWARD, TRAINED = 1, 3
+
+
+@dataclass
+class Budget:
+    """A limit and the meter it is read from."""
+
+    limit: int
+    meter: TokenMeter
+
+    @property
+    def spent(self) -> int:
+        return self.meter.equivalents
+
+    @property
+    def left(self) -> int:
+        return self.limit - self.spent
+
+    def affords(self, cost: float) -> bool:
+        """Whether so much may still be spent."""
+        return cost <= self.left
+
+
+def width(base: BaseModel, challenges: Sequence[Challenge]) -> int:
+    """Positions of the widest row, questions and answers together."""
+    return int(base.rows(*prompts_and_answers(challenges)).input_ids.shape[1])
+
+
+def scoring_cost(base: BaseModel, n_genomes: int, challenges: Sequence[Challenge]) -> int:
+    """Most that scoring so many genomes on these challenges can cost."""
+    if not n_genomes or not challenges:
+        return 0
+    return FORWARD * n_genomes * most_tokens(base, challenges, MAX_NEW_TOKENS)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from academy.operators.errors import OperatorError, SearchStateError, check_between
+from academy.errors import OperatorError, SearchStateError, check_between
 
 
 class OperatorChoice(Protocol):

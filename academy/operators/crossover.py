@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
-from academy.operators.errors import OperatorError, check_between
-from academy.operators.randomness import torch_generator
+from academy.errors import OperatorError, check_between
+from academy.operators.noise import torch_generator
 from genome import compose, consensus
 from genome.layer import Factors, Layer
 

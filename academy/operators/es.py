@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from academy.operators.errors import OperatorError, check_between
-from academy.operators.randomness import normal
+from academy.errors import OperatorError, check_between
+from academy.operators.noise import normal
 from genome import compose
 from genome.genome import Genome
 from genome.layer import Factors, Layer

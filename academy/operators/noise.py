@@ -3,6 +3,10 @@
 Scaling and turning within an update's own directions can never reach a direction it lacks. The
 noise here is a product of Gaussian factors made orthogonal to the update's column and row space
 (the "residual low-rank noise" of reference/evolution.md, section 2, item 6).
+
+Random tensors that depend on nothing but the generator passed in.
+
+A small random update: where a founder, or a child that starts from nothing, begins.
 """
 
 from __future__ import annotations
@@ -10,8 +14,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from academy.operators.errors import OperatorError
-from academy.operators.randomness import normal
+from academy.errors import OperatorError
 from genome.compose import Spectrum, spectrum
 from genome.layer import Factors, Layer
 
@@ -74,3 +77,34 @@ def _outside(whole: Spectrum, n_directions: int, rng: np.random.Generator) -> Fa
         a = a - (a @ whole.v.T) @ whole.v
     length = (((b.T @ b) * (a @ a.T)).sum()) ** 0.25
     return Factors(a / length, b / length)
+
+
+def normal(rng: np.random.Generator, *shape: int) -> torch.Tensor:
+    """Independent standard normal numbers, float32."""
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+
+def torch_generator(rng: np.random.Generator) -> torch.Generator:
+    """A generator for functions that want torch's, seeded from this one."""
+    return torch.Generator().manual_seed(int(rng.integers(2**63)))
+
+
+def random_layer(
+    base_model: str,
+    shapes: dict[str, tuple[int, int]],
+    rank: int,
+    sigma: float,
+    rng: np.random.Generator,
+) -> Layer:
+    """A founder's random variation: A ~ N(0, 1/in), B ~ N(0, (sigma/rank)^2).
+
+    Args:
+        shapes: (out, in) of every module to change.
+        sigma: Size of the update relative to its rank; small enough to leave the base's skills.
+    """
+    factors = {}
+    for module, (n_out, n_in) in shapes.items():
+        a = rng.normal(0.0, n_in**-0.5, (rank, n_in)).astype(np.float32)
+        b = rng.normal(0.0, sigma / rank, (n_out, rank)).astype(np.float32)
+        factors[module] = Factors(torch.from_numpy(a), torch.from_numpy(b))
+    return Layer(base_model, factors)

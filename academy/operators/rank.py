@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from academy.operators.errors import OperatorError, check_between
-from academy.operators.randomness import normal
+from academy.errors import OperatorError, check_between
+from academy.operators.noise import normal
 from genome.compose import truncate
 from genome.layer import MAX_RANK, Factors, Layer
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
-from academy.operators.errors import OperatorError, check_between
+from academy.errors import OperatorError, check_between
 from genome.compose import spectrum
 from genome.layer import Layer
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from academy.operators.errors import check_between
-from academy.operators.randomness import normal
+from academy.errors import check_between
+from academy.operators.noise import normal
 from genome.compose import Spectrum, spectrum
 from genome.layer import Layer
 

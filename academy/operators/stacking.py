@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from academy.operators.errors import OperatorError
+from academy.errors import OperatorError
 
 T = TypeVar("T")
 Find = Callable[[np.random.Generator], "str | None"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from academy.operators.errors import OperatorError, SearchStateError, check_between
+from academy.errors import OperatorError, SearchStateError, check_between
 
 LOW, HIGH = -1.5, 1.5
 

@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from academy.sandbox.errors import SandboxUnavailableError
+from academy.errors import SandboxUnavailableError
 from academy.sandbox.interpreter import NOBODY, Interpreter, moved
 from academy.sandbox.plan import FIXED_ENVIRONMENT, Plan
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from academy.errors import SandboxUnavailableError
 from academy.sandbox import confinement
-from academy.sandbox.errors import SandboxUnavailableError
 from academy.sandbox.interpreter import Interpreter, moved
 from academy.sandbox.plan import FIXED_ENVIRONMENT, Plan
-from academy.sandbox.syscalls import worker_filter
+from academy.sandbox.seccomp import worker_filter
 
 
 def plan(interpreter: Interpreter, shelter: Path | None, text: str) -> Plan:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from academy.sandbox.errors import SandboxLimitsError
+from academy.errors import SandboxLimitsError
 
 
 @dataclass(frozen=True, slots=True)

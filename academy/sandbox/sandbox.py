@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from academy.sandbox import answers, bubblewrap, landlock, supervisor, syscalls
-from academy.sandbox.errors import SandboxUnavailableError
+from academy.errors import SandboxUnavailableError
+from academy.sandbox import answers, bubblewrap, landlock, seccomp, supervisor
 from academy.sandbox.interpreter import Interpreter, is_root
 from academy.sandbox.launch import Finished, launch, memory_file
 from academy.sandbox.limits import SandboxLimits
@@ -144,7 +144,7 @@ class Sandbox:
             with contextlib.ExitStack() as stack:
                 null_fd = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
                 stack.callback(os.close, null_fd)
-                filter_fd = memory_file("filter", syscalls.sandbox_filter())
+                filter_fd = memory_file("filter", seccomp.sandbox_filter())
                 stack.callback(os.close, filter_fd)
                 fds = (null_fd, filter_fd)
                 plan = self._plan(shelter, filter_fd)

@@ -15,9 +15,8 @@ import torch
 
 from academy.answering import greedy_answers
 from academy.challenge import Challenge, prompts_and_answers
-from academy.scoring.choice import choice_hits, option_rows
-from academy.scoring.errors import ScoringRefusedError
-from academy.scoring.forced import answer_losses, exact_hits
+from academy.errors import ScoringRefusedError
+from academy.scoring.answers import answer_losses, choice_hits, exact_hits, option_rows
 from academy.scoring.scorer import KINDS, Failures, Kind, Scorer, guarded, kind_of
 from academy.training import TokenMeter
 from genome.base_model import BaseModel, Rows

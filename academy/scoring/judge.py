@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from academy.challenge import Challenge
-from academy.scoring.errors import ScoringError
-from academy.scoring.forced import answer_losses, without_end
+from academy.errors import ScoringError
+from academy.scoring.answers import answer_losses, without_end
 from academy.statistics.intervals import wilson_interval
 from academy.training import TokenMeter
 from genome.base_model import BaseModel

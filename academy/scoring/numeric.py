@@ -15,7 +15,7 @@ import re
 import unicodedata
 
 from academy.challenge import Challenge
-from academy.scoring.errors import UnreadableAnswerError
+from academy.errors import UnreadableAnswerError
 
 MAX_RESPONSE = 20_000
 """Characters that are read, from the end."""

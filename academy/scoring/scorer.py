@@ -1,16 +1,19 @@
-"""Which way a challenge is scored, and scorers of written answers that cannot stop a run."""
+"""Which way a challenge is scored, and scorers of written answers that cannot stop a run.
+
+What scoring may cost at most, known before it is done: forward tokens, padding included.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from academy.challenge import Challenge
-from academy.errors import cause_of
-from academy.scoring.errors import ExamFailedError, ScoringRefusedError
-from academy.scoring.exact import exact_score
+from academy.challenge import Challenge, prompts_and_answers
+from academy.errors import ExamFailedError, ScoringRefusedError, cause_of
+from academy.scoring.answers import exact_score, option_rows
 from academy.scoring.numeric import numeric_score
+from genome.base_model import BaseModel
 
 Kind = Literal["exact", "choice", "numeric", "tests"]
 KINDS: tuple[Kind, ...] = ("exact", "choice", "numeric", "tests")
@@ -90,3 +93,29 @@ def response_scorers(tests: Scorer) -> Mapping[Kind, Scorer]:
         tests: For code questions (`academy.scoring.code.CodeScorer`).
     """
     return {"exact": exact_score, "numeric": numeric_score, "tests": tests}
+
+
+def most_tokens(
+    base: BaseModel,
+    challenges: Sequence[Challenge],
+    max_new_tokens: Mapping[Kind, int],
+    written: Collection[Kind] = ("numeric", "tests"),
+) -> int:
+    """Forward tokens of one genome on these challenges, unless scoring one of them fails.
+
+    Args:
+        written: Kinds that are answered in writing (`LocalEvaluator.scorers`).
+    """
+    total = 0
+    for kind in KINDS:
+        some = [challenge for challenge in challenges if kind_of(challenge) == kind]
+        if not some:
+            continue
+        if kind in written:
+            width = max(map(len, base.prompt_ids([c.prompt for c in some])))
+            total += len(some) * (width + max_new_tokens[kind] - 1)
+        elif kind == "choice":
+            total += base.rows(*option_rows(some)[:2]).n_tokens
+        else:
+            total += base.rows(*prompts_and_answers(some)).n_tokens
+    return total

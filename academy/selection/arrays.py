@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from academy.selection.errors import ScoresError
+from academy.errors import ScoresError
 
 
 def score_matrix(scores: ArrayLike, *, nonnegative: bool = False) -> np.ndarray:

@@ -21,8 +21,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from academy.errors import ScoresError
 from academy.selection.arrays import score_matrix, vector
-from academy.selection.errors import ScoresError
 from academy.statistics.intervals import Z95, wilson_interval
 
 

@@ -21,8 +21,8 @@ import numpy as np
 from deap import base, tools
 from numpy.typing import ArrayLike
 
+from academy.errors import ObjectivesError, ScoresError, UnknownMethodError
 from academy.selection.arrays import count, vector
-from academy.selection.errors import ObjectivesError, ScoresError, UnknownMethodError
 
 OBJECTIVES: dict[str, float] = {
     "quality": 1.0,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from academy.errors import ScoresError, UnknownMethodError
 from academy.selection import nsga, sharing
 from academy.selection.arrays import count, score_matrix, vector, weights_or_even
-from academy.selection.errors import ScoresError, UnknownMethodError
 
 
 @dataclass(frozen=True)

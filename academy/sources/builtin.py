@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from academy.challenge import Challenge, Split
+from academy.errors import UnknownSourceError
 from academy.skills import LEVELS, SKILL_NAMES, STANDARD_LEVEL, skill_named
-from academy.sources.errors import UnknownSourceError
 
 PATIENCE = 2000
 """Draws in a row without a new question after which a skill counts as used up.

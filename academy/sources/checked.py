@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 
 from academy.challenge import Challenge, Split
-from academy.errors import cause_of, ends_run
-from academy.scoring.errors import UnreadableAnswerError
+from academy.errors import (
+    SourceError,
+    SplitOverlapError,
+    TooFewQuestionsError,
+    UnreadableAnswerError,
+    cause_of,
+    ends_run,
+)
 from academy.scoring.numeric import right_number
-from academy.sources.errors import SourceError, SplitOverlapError, TooFewQuestionsError
-from academy.sources.names import check_skill_names
+from academy.sources.checks import check_skill_names
 from academy.sources.source import ChallengeSource
 
 FINITE = 5_000

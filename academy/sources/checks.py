@@ -1,4 +1,6 @@
-"""Proof that a source keeps its splits apart, for any source and any sample of it.
+"""What a skill may be called: it ends in a layer's manifest, so the manifest's rule decides.
+
+Proof that a source keeps its splits apart, for any source and any sample of it.
 
 Procedural tasks are the reason: two seeds of one generator can overlap up to 100 %, so a
 source is checked by the questions it gives, never by how it says it made them.
@@ -6,12 +8,55 @@ source is checked by the questions it gives, never by how it says it made them.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from academy.challenge import Challenge, Split
-from academy.sources.errors import SplitOverlapError
+from academy.errors import SourceError, SplitOverlapError
+from genome.errors import LayerRejected
+from genome.refusals import shown
+from genome.shelf.manifest import check_name
+
+MOST = 60
+"""Characters of a name made here: a number can still follow it."""
+
+
+def name_from(text: str, default: str = "skill") -> str:
+    """The nearest name that a manifest can hold."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")
+    return plain[:MOST].rstrip("-._") or default
+
+
+def name_fault(name: object) -> str:
+    """Why a skill cannot be called so, and what to write; empty if it can."""
+    try:
+        check_name(name)
+    except LayerRejected:
+        return (
+            "a skill's name must be 1-64 characters of a-z 0-9 . _ - and begin with a letter or "
+            f"digit, not {shown(name)}: write {name_from(str(name))!r}"
+        )
+    return ""
+
+
+def check_skill_names(origin: str, skills: Iterable[object]) -> None:
+    """Refuse a source's skills if one has no name that a manifest can hold, or one comes twice.
+
+    Raises:
+        SourceError: With one line to show.
+    """
+    names = list(skills)
+    for name in names:
+        if fault := name_fault(name):
+            raise SourceError(f"the challenge source {origin!r}: {fault}")
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise SourceError(
+            f"the challenge source {origin!r} has skill {twice!r} twice: name it once"
+        )
+
 
 FEWEST = 10
 """Questions below which a commonest answer says nothing."""

@@ -4,21 +4,28 @@ Learning is fastest where success is a coin toss, so questions are asked in prop
 p(1 - p), the variance of success (the "learnability" of Rutherford et al. 2024, after Florensa
 et al. 2018). What is solved or hopeless retires and is probed again now and then; a skill's
 next level opens when its highest so far is passed.
+
+What a teacher knows of one kind of question: how often the population gets it right.
+
+A frozen set of questions that tells whether a teacher's estimates still mean ability.
+
+It is drawn once, from a split that is never taught or selected on, a few questions of every
+skill and level, so that it can be read for whichever arms the teacher has opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from academy.challenge import Challenge, Split
-from academy.sources.arms import Arm
-from academy.sources.audit import Audit, Key
-from academy.sources.errors import SourceError, TeacherStateError, TooFewQuestionsError
+from academy.errors import SourceError, TeacherStateError, TooFewQuestionsError
 from academy.sources.source import ChallengeSource, levels_of
+from academy.statistics.intervals import wilson_interval
 
 STATE_VERSION = 1
 
@@ -209,3 +216,130 @@ class Teacher:
             drawn += some
             keys += [(arm.skill, arm.level)] * len(some)
         return Audit(tuple(drawn), tuple(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A skill at a level, with discounted counts of attempts and hits."""
+
+    skill: str
+    level: int | None
+    hits: float = 0.0
+    tries: float = 0.0
+    total: int = 0
+    """Attempts ever, not discounted."""
+
+    @property
+    def p(self) -> float:
+        """Probability of success under a uniform prior; 0.5 where nothing is known."""
+        return (self.hits + 1) / (self.tries + 2)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """95 % Wilson interval of the probability of success."""
+        return wilson_interval(round(self.hits), math.ceil(self.tries))
+
+    def after(self, hits: float, tries: int, memory: float) -> Arm:
+        """The arm with a lesson's outcome added, what it knew before discounted."""
+        return replace(
+            self,
+            hits=self.hits * memory + hits,
+            tries=self.tries * memory + tries,
+            total=self.total + tries,
+        )
+
+    def state(self) -> list[Any]:
+        """Plain JSON."""
+        return [self.skill, self.level, self.hits, self.tries, self.total]
+
+    @classmethod
+    def restored(cls, state: Sequence[Any]) -> Arm:
+        """The inverse of `state`; raises TypeError or ValueError for anything else."""
+        skill, level, hits, tries, total = state
+        level = None if level is None else int(level)
+        return cls(str(skill), level, float(hits), float(tries), int(total))
+
+
+Key = tuple[str, int | None]
+"""A skill and a level."""
+
+
+@dataclass
+class Audit:
+    """The questions, what they are of, and how the population did at each audit so far."""
+
+    challenges: tuple[Challenge, ...]
+    keys: tuple[Key, ...]
+    """Of each challenge."""
+    records: list[dict[str, Any]] = field(default_factory=list)
+    """Per audit: the mean, and [skill, level, accuracy, estimate] of every arm then known."""
+
+    def record(self, scores: np.ndarray, estimates: Mapping[Key, float]) -> float:
+        """Take in scores, (n_genomes, n_challenges); their mean.
+
+        Args:
+            estimates: What the teacher believes of the arms it has asked.
+
+        Raises:
+            SourceError: The scores do not belong to this set.
+        """
+        values = np.nan_to_num(np.asarray(scores, dtype=float))
+        if values.ndim != 2 or values.shape[1] != len(self.challenges) or not values.size:
+            raise SourceError(
+                f"scores of shape {values.shape} do not belong to an audit of "
+                f"{len(self.challenges)} questions: give (n_genomes, n_audit)"
+            )
+        arms = []
+        for key in dict.fromkeys(self.keys):
+            mine = np.array([k == key for k in self.keys])
+            if key in estimates:
+                arms.append([*key, float(values[:, mine].mean()), estimates[key]])
+        self.records.append({"mean": float(values.mean()), "arms": arms})
+        return float(values.mean())
+
+    def drift(self) -> float:
+        """How much more accuracy has grown than the estimates, from first to last audit.
+
+        Over the arms known at both. Negative: estimates rise faster than ability. 0.0 before
+        the second audit.
+        """
+        if len(self.records) < 2:
+            return 0.0
+        first = {(skill, level): (a, p) for skill, level, a, p in self.records[0]["arms"]}
+        changes = [
+            (accuracy - first[skill, level][0]) - (p - first[skill, level][1])
+            for skill, level, accuracy, p in self.records[-1]["arms"]
+            if (skill, level) in first
+        ]
+        return float(np.mean(changes)) if changes else 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return {
+            "challenges": [_challenge_state(c) for c in self.challenges],
+            "keys": [list(key) for key in self.keys],
+            "records": [dict(record) for record in self.records],
+        }
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> Audit:
+        """The inverse of `state`; raises KeyError, TypeError or ValueError for anything else."""
+        challenges = tuple(_challenge(one) for one in state["challenges"])
+        keys = tuple((str(skill), level) for skill, level in state["keys"])
+        if len(challenges) != len(keys):
+            raise ValueError("audit questions without a level")
+        return cls(challenges, keys, [dict(record) for record in state["records"]])
+
+
+def _challenge_state(challenge: Challenge) -> dict[str, Any]:
+    state = asdict(challenge)
+    del state["id"]
+    return {**state, "choices": list(challenge.choices), "tests": list(challenge.tests)}
+
+
+def _challenge(state: Mapping[str, Any]) -> Challenge:
+    if set(state) != {f.name for f in fields(Challenge)} - {"id"}:
+        raise ValueError("a challenge with other fields")
+    return Challenge(
+        **{**state, "choices": tuple(state["choices"]), "tests": tuple(state["tests"])}
+    )

@@ -16,8 +16,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from genome.adapter.lora_pairs import unwrapped
-from genome.adapter.module_names import MAX_NAMES, PatternTable, block_number, is_named
-from genome.adapter.name_pattern import NameMatcher, check_patterns
+from genome.adapter.module_names import (
+    MAX_NAMES,
+    NameMatcher,
+    PatternTable,
+    block_number,
+    check_patterns,
+    is_named,
+)
 from genome.adapter.strict_json import strict_json
 from genome.errors import LayerRejected
 from genome.refusals import refused, shown

@@ -6,9 +6,8 @@ import numpy as np
 
 from genome.search.index_filter import Columns
 from genome.search.index_keys import KeyTable
-from genome.search.index_segment import Segment
-from genome.search.index_state import IndexState
-from genome.search.index_training import IndexLimits, assign, fill_lists, train_centroids
+from genome.search.index_lists import IndexLimits, assign, fill_lists, train_centroids
+from genome.search.index_segment import IndexState, Segment
 
 DRIFT = 2.0
 """Lists are trained again when the rows have grown or shrunk by this factor."""

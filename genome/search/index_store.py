@@ -24,12 +24,9 @@ import numpy as np
 from genome.errors import IndexDamagedError
 from genome.files import locked, remove_leftovers, write_atomically
 from genome.search.index_filter import COLUMNS, Columns, Words
-from genome.search.index_fresh import FreshRows
 from genome.search.index_keys import KeyTable
-from genome.search.index_lists import InvertedLists, ProbeCurve
-from genome.search.index_segment import Segment
-from genome.search.index_state import IndexState
-from genome.search.index_training import IndexLimits
+from genome.search.index_lists import IndexLimits, InvertedLists, ProbeCurve
+from genome.search.index_segment import FreshRows, IndexState, Segment
 
 FORMAT = 1
 MAPPED_FILES = ("vectors.npy", "lists.faiss")

@@ -6,14 +6,28 @@ built-in skills, nearest class mean over unseen questions: 0.99 whitened, 0.87 c
 second part is the wording, which finds layers by their descriptions where the base, a byte model
 without English, understands nothing. Exam results fill the first part only, descriptions the
 second; a question has both.
+
+An encoder that knows a human language: any `sentence-transformers` model on a local path.
+
+pip install 'continuum-personas[sentences]'
+
+How texts are worded, as vectors: hashed letter groups, for finding layers by description.
+
+A byte model that knows twelve skills and no English cannot tell what a description means, but
+that a description says "numbers" and a query says "numbers" needs no model. Groups of three and
+four letters are hashed into a fixed width with random signs (Weinberger et al. 2009), which keeps
+inner products right on average and shares most of its weight between `sort` and `sorted`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+import zlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +37,6 @@ from safetensors.torch import load_file
 from genome.base_model import BaseModel
 from genome.embedding import unit
 from genome.errors import LibraryError
-from genome.search.wording import wording_vectors
 from genome.tensors import save_tensors
 
 BATCH_ROWS = 256
@@ -121,3 +134,72 @@ def _mean_states(base: BaseModel, prompts: Sequence[str]) -> torch.Tensor:
         real = torch.arange(block.shape[1])[None, :] < lengths[:, None]
         means[part] = (states * real[..., None]).sum(1) / lengths[:, None]
     return means
+
+
+class SentenceEncoder:
+    """Questions, evidence and descriptions all through one sentence model."""
+
+    def __init__(self, path: str | Path) -> None:
+        """
+        Raises:
+            LibraryError: The package is not installed, or the folder is no such model.
+        """
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            raise LibraryError(
+                "sentence-transformers is not installed: pip install "
+                "'continuum-personas[sentences]', or use the base model's own encoder"
+            ) from None
+        self.path = str(path)
+        if not Path(path).is_dir():
+            raise LibraryError(
+                f"there is no sentence model at {path}: give the folder that "
+                "SentenceTransformer.save wrote"
+            )
+        try:
+            self._model: Any = SentenceTransformer(str(path), device="cpu", local_files_only=True)
+        except Exception as error:  # it raises OSError, ValueError, KeyError, ...
+            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise LibraryError(
+                f"the sentence model {path} cannot be loaded ({first_line}): give the folder that "
+                "SentenceTransformer.save wrote"
+            ) from error
+        self.identity = hashlib.sha256(self._fingerprint().encode()).hexdigest()[:16]
+
+    def _fingerprint(self) -> str:
+        """Tells models apart by what they do to a fixed text."""
+        return "sentences " + self.encode(["sort: 3 1 2", "upper: abc"]).round(4).tobytes().hex()
+
+    def encode(self, questions: Sequence[str]) -> np.ndarray:
+        """Unit vectors, (n, width) float32."""
+        vectors = self._model.encode(list(questions), show_progress_bar=False)
+        return unit(np.asarray(vectors, dtype=np.float32))
+
+    evidence = encode
+    describe = encode
+
+
+WIDTH = 256
+GROUP_SIZES = (3, 4)
+_WORD = re.compile(r"[^\W\d_]+|[^\w\s]")
+
+
+def wording_vectors(texts: Sequence[str]) -> np.ndarray:
+    """Unit vectors of texts, (n_texts, WIDTH) float32; zero for a text without any word."""
+    vectors = np.zeros((len(texts), WIDTH), dtype=np.float32)
+    for vector, text in zip(vectors, texts, strict=True):
+        for word in _WORD.findall(text.lower()):
+            groups = _groups(word)
+            for group in groups:
+                code = zlib.crc32(group.encode())
+                vector[code % WIDTH] += (1 if code >> 31 else -1) / len(groups) ** 0.5
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def _groups(word: str) -> list[str]:
+    """The word itself and its groups of letters, each once, edges marked."""
+    marked = f"<{word}>"
+    parts = {marked[i : i + n] for n in GROUP_SIZES for i in range(len(marked) - n + 1)}
+    return sorted({word, *parts})

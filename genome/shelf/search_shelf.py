@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from genome.embedding import Encoder
-    from genome.search.advice import Advice, Calibration
-    from genome.search.finder import Finder
+    from genome.search.finder import Advice, Calibration, Finder
     from genome.search.index_filter import Filter
-    from genome.search.question_encoder import QuestionEncoder
-    from genome.search.sentence_encoder import SentenceEncoder
+    from genome.search.question_encoder import QuestionEncoder, SentenceEncoder
 
 CALIBRATION_FILE = "advice.json"
 ENCODER_FILE = "encoder.safetensors"
@@ -71,8 +69,7 @@ class SearchShelf(Shelf):
         Raises:
             LibraryError: Its file or its model cannot be read.
         """
-        from genome.search.question_encoder import QuestionEncoder
-        from genome.search.sentence_encoder import SentenceEncoder
+        from genome.search.question_encoder import QuestionEncoder, SentenceEncoder
 
         chosen = self._sentences()
         if not chosen:
@@ -184,7 +181,7 @@ class SearchShelf(Shelf):
     # -- advice ----------------------------------------------------------------------------
 
     def save_calibration(self, calibration: Calibration) -> None:
-        """Keep what `genome.search.advice.calibrate` found for the present encoder."""
+        """Keep what `genome.search.finder.calibrate` found for the present encoder."""
         write_json(self.folder / CALIBRATION_FILE, asdict(calibration))
 
     def calibration(self) -> Calibration:
@@ -193,7 +190,7 @@ class SearchShelf(Shelf):
         Raises:
             LibraryError: There are none, or they were made with another encoder.
         """
-        from genome.search.advice import Calibration
+        from genome.search.finder import Calibration
 
         path = self.folder / CALIBRATION_FILE
         try:
@@ -226,7 +223,7 @@ class SearchShelf(Shelf):
         Raises:
             LibraryError: No thresholds have been calibrated.
         """
-        from genome.search.advice import Advice
+        from genome.search.finder import Advice
 
         calibration = self.calibration()
         found = self.search(question, encoder=encoder, base_model=base_model, k=1)

@@ -3,17 +3,17 @@
 import secrets
 from dataclasses import dataclass
 
-from marketplace.account import AccountView
-from marketplace.account_key import KeyView
-from marketplace.chain import Head
 from marketplace.client.base import ClientBase, path
 from marketplace.client.transport import Transport
 from marketplace.errors import InvalidInputError
-from marketplace.journal import PostingView
-from marketplace.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
-from marketplace.trading.debts import DebtView
-from marketplace.trading.incomes import EarningView
-from marketplace.trading.records import IncomeView
+from marketplace.ledger.account import AccountView
+from marketplace.ledger.account_key import KeyView
+from marketplace.ledger.chain import Head
+from marketplace.ledger.journal import PostingView
+from marketplace.ledger.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
+from marketplace.trade.debts import DebtView
+from marketplace.trade.incomes import EarningView
+from marketplace.trade.records import IncomeView
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from marketplace.client.base import ClientBase, path
-from marketplace.listing import ListingView, VersionView
-from marketplace.provenance import Evidence
-from marketplace.publishing.offer import as_parents
-from marketplace.receipt import ReceiptFacts
-from marketplace.royalty import Parent
-from marketplace.wanted import MAX_PAGE_SIZE, PAGE_SIZE, SearchPage, Wanted
+from marketplace.formula.royalty import Parent
+from marketplace.listing.listing import ListingView, VersionView
+from marketplace.listing.provenance import Evidence
+from marketplace.listing.submission import as_parents
+from marketplace.listing.wanted import MAX_PAGE_SIZE, PAGE_SIZE, SearchPage, Wanted
+from marketplace.receipt.receipt import ReceiptFacts
 
 if TYPE_CHECKING:  # they load numpy
-    from marketplace.publishing.kin import Others
-    from marketplace.similarity import Weights
+    from marketplace.listing.duplicates import Others
+    from marketplace.listing.similarity import Weights
 
 
 class CatalogueClient(ClientBase):

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from marketplace.client.base import ClientBase, path
-from marketplace.listing import PurchaseView
-from marketplace.trading.bounty import BountyView
-from marketplace.trading.bundle import BundleView
-from marketplace.trading.compute import ComputeUseView, OfferView
-from marketplace.trading.demand import SkillDemand
-from marketplace.trading.subscription import SubscriptionView
+from marketplace.listing.listing import PurchaseView
+from marketplace.trade.bounty import BountyView
+from marketplace.trade.bundle import BundleView
+from marketplace.trade.compute import ComputeUseView, OfferView
+from marketplace.trade.demand import SkillDemand
+from marketplace.trade.subscription import SubscriptionView
 
 
 class DealsClient(ClientBase):

@@ -1,8 +1,8 @@
 """Receipts, re-runs and status on a service: `marketplace.facade.evidence`, asked from afar."""
 
 from marketplace.client.base import ClientBase, path
-from marketplace.listing import ListingView
-from marketplace.receipt import ReceiptView, RecheckView
+from marketplace.listing.listing import ListingView
+from marketplace.receipt.receipt import ReceiptView, RecheckView
 
 
 class EvidenceClient(ClientBase):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from marketplace.client.base import ClientBase, path
-from marketplace.epoch import PricePoint
-from marketplace.quote import Quote
+from marketplace.ledger.epoch import PricePoint
+from marketplace.price.quote import Quote
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from marketplace.client.layers import LayersClient
 from marketplace.client.pricing import PricingClient
 from marketplace.client.trading import TradingClient
 from marketplace.client.transport import Patience, Transport
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 
 
 class RemoteMarket(

@@ -6,16 +6,15 @@ from typing import Any
 
 from marketplace.client.base import ClientBase, path
 from marketplace.errors import IdempotencyKeyReusedError, MarketError
-from marketplace.idempotency import body_hash, canonical_body
-from marketplace.listing import PurchaseView
-from marketplace.problem import error_of
-from marketplace.trading.meter import MeterView
-from marketplace.trading.offer import TermsView
-from marketplace.trading.rent import RentalView
-from marketplace.trading.review import ReviewView
-from marketplace.trading.trial import TrialView
-from marketplace.trading.usage import Charge, UsageView
-from marketplace.wire import from_wire
+from marketplace.ledger.idempotency import body_hash, canonical_body
+from marketplace.listing.listing import PurchaseView
+from marketplace.trade.meter import MeterView
+from marketplace.trade.rent import RentalView
+from marketplace.trade.review import ReviewView
+from marketplace.trade.terms import TermsView
+from marketplace.trade.trial import TrialView
+from marketplace.trade.usage import Charge, UsageView
+from marketplace.wire import error_of, from_wire
 
 
 class TradingClient(ClientBase):

@@ -3,26 +3,106 @@
 A lost answer says nothing about whether the change was made. So a request is repeated as it was,
 with the same idempotency key, until there is an answer or patience ends; the service makes sure
 that all attempts together have one effect. Refusals come back as the market's own errors.
+
+What came back from the service, and whether asking again may help.
+
+Requests signed as RFC 9421 asks: the service knows who speaks and that nothing was altered.
+
+Covered are method, full address, body digest and idempotency key; each attempt has a fresh nonce
+and lives for half a minute, so a recorded request is worth nothing later or elsewhere.
 """
 
 import json
 import random
 import re
+import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
+from http_message_signatures import HTTPMessageSigner, HTTPSignatureKeyResolver
+from http_message_signatures.algorithms import ED25519
 
-from marketplace.client.answer import Answer, read_body
-from marketplace.client.signer import RequestSigner
-from marketplace.errors import AnswerError, InvalidInputError, MarketError, ServiceUnreachableError
-from marketplace.keys import PrivateKey
+from marketplace.errors import (
+    AnswerError,
+    InvalidInputError,
+    MarketError,
+    ServiceError,
+    ServiceUnreachableError,
+)
+from marketplace.ledger.keyring import PrivateKey
 from marketplace.names import check_key
-from marketplace.wire import from_wire, to_wire
+from marketplace.wire import PREFIX, SERVICE_PREFIX, error_of, from_wire, to_wire
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer: status, headers, body."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether the same request may succeed a moment later."""
+        return self.status in RETRIED_STATUS or (
+            self.status in (401, 409) and self._problem().get("type") in RETRIED_PROBLEMS
+        )
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """The pause the service asks for."""
+        text = self.headers.get("Retry-After", "")
+        return float(text) if text.isascii() and text.isdigit() else None
+
+    def json(self) -> Any:
+        """The body as JSON values.
+
+        Raises:
+            AnswerError: It is none.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise AnswerError(
+                f"the service's answer is no JSON ({len(self.body)} bytes): check that the address"
+                " is one of a market"
+            ) from None
+
+    def checked(self, url: str) -> Self:
+        """This answer, if it grants what was asked.
+
+        Raises:
+            MarketError: What the service refused.
+        """
+        if 200 <= self.status < 300:
+            return self
+        raise self._error(url)
+
+    def _error(self, url: str) -> MarketError:
+        problem = self._problem()
+        if "type" in problem:
+            return error_of(problem["type"], problem.get("detail"))
+        return ServiceError(
+            f"{url} answered {self.status} without a reason: check that the address is one of a"
+            " market"
+        )
+
+    def _problem(self) -> dict[str, Any]:
+        if not self.headers.get("Content-Type", "").startswith("application/problem+json"):
+            return {}
+        try:
+            problem = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return problem if isinstance(problem, dict) else {}
+
 
 T = TypeVar("T")
 MAX_PAGES = 100_000
@@ -266,3 +346,82 @@ def _header_text(value: str, what: str) -> str:
         f"to travel in a header a {what} must be 1-128 ASCII characters without spaces,"
         f" got {value[:80]!r}: change it"
     )
+
+
+RETRIED_STATUS = frozenset({429, 502, 503, 504})
+RETRIED_PROBLEMS = frozenset(
+    {
+        f"{PREFIX}key-in-progress",
+        f"{SERVICE_PREFIX}request-in-progress",
+        f"{SERVICE_PREFIX}signature-replayed",
+    }
+)
+MAX_ANSWER_BYTES = 16 << 20
+
+
+def read_body(response: httpx.Response) -> bytes:
+    """The whole body of an open response.
+
+    Raises:
+        AnswerError: It is longer than any honest answer.
+    """
+    body = bytearray()
+    for block in response.iter_bytes():
+        body += block
+        if len(body) > MAX_ANSWER_BYTES:
+            raise AnswerError(
+                f"the service's answer is longer than {MAX_ANSWER_BYTES} bytes: ask for less"
+            )
+    return bytes(body)
+
+
+LABEL = "sig"
+TAG = "continuum-market"
+VALID_S = 30
+"""Seconds a signature is good for; the service refuses more than 60."""
+NONCE_BYTES = 18
+
+
+class RequestSigner(httpx.Auth):
+    """Signs every request it is given, each attempt anew."""
+
+    def __init__(self, key: PrivateKey, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._public = key.public
+        self._signer = HTTPMessageSigner(signature_algorithm=ED25519, key_resolver=_OneKey(key))
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request with its signature; called by httpx."""
+        covered = ["@method", "@target-uri"]
+        if "Idempotency-Key" in request.headers:
+            covered.append("idempotency-key")
+        has_digest = "Content-Digest" in request.headers  # of a file that is sent as it is read
+        if has_digest:
+            covered.append("content-digest")
+        created = datetime.fromtimestamp(int(self._clock()), UTC)
+        self._signer.sign(
+            request,
+            key_id=self._public,
+            created=created,
+            expires=created + timedelta(seconds=VALID_S),
+            nonce=secrets.token_urlsafe(NONCE_BYTES),
+            label=LABEL,
+            tag=TAG,
+            covered_component_ids=covered,
+            body=None if has_digest else request.read() or None,
+            use_existing_digest=has_digest,
+        )
+        yield request
+
+
+class _OneKey(HTTPSignatureKeyResolver):
+    def __init__(self, key: PrivateKey) -> None:
+        self._key = key
+
+    def resolve_private_key(self, key_id: str) -> object:
+        """The client's own key, whatever its name."""
+        return self._key.private
+
+    def resolve_public_key(self, key_id: str) -> object:
+        """Never asked for: a client signs, it does not verify."""
+        raise NotImplementedError

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 from marketplace.facade.base import MarketBase
 from marketplace.facade.limit import limit_of
-from marketplace.listing import PurchaseView
+from marketplace.listing.listing import PurchaseView
 from marketplace.names import check_key
-from marketplace.trading.bounty import BountyView, bounty_claim, bounty_post, bounty_views
-from marketplace.trading.bundle import (
+from marketplace.trade.bounty import BountyView, bounty_claim, bounty_post, bounty_views
+from marketplace.trade.bundle import (
     BundleView,
     bundle_buy,
     bundle_create,
     bundle_view,
     bundle_views,
 )
-from marketplace.trading.trial import TrialView, trial_open, trial_settle, trial_views
+from marketplace.trade.trial import TrialView, trial_open, trial_settle, trial_views
 
 
 class AgreementFacade(MarketBase):

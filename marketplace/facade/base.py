@@ -1,7 +1,7 @@
 """What every part of the market's facade stands on: one view to read, one door to change.
 
 Changes go through `_change`, never around it: the work runs in a transaction that holds the write
-lock, together with whatever else is waiting to be written (see `marketplace.writer`).
+lock, together with whatever else is waiting to be written (see `marketplace.store.writer`).
 
 Time never runs backwards: a change happens at the clock's time, or at that of the newest row, where
 the clock, perhaps another machine's, was ahead. Else a sale could be older than what was sold.
@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 from sqlmodel import Session
 
 from genome.fit import Shapes
-from marketplace.bulk import NO_DEBTS, state
-from marketplace.database import Database
+from marketplace.database.bulk import NO_DEBTS, state
 from marketplace.errors import MarketError
-from marketplace.nearest import advised
-from marketplace.publishing.fit import shipped_bases
-from marketplace.writer import Batch, Item, Writer
+from marketplace.listing.nearest import advised
+from marketplace.listing.submission import shipped_bases
+from marketplace.store.database import Database
+from marketplace.store.writer import Batch, Item, Writer
 
 T = TypeVar("T")
 

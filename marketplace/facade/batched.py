@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from marketplace.errors import MarketError
 from marketplace.facade.using import UsingFacade
-from marketplace.trading.usage import Charge, UsageView
+from marketplace.trade.usage import Charge, UsageView
 
 
 class BatchedFacade(UsingFacade):

@@ -12,22 +12,21 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session, col, select
 
-from marketplace import catalogue
 from marketplace.errors import MarketBusyError
 from marketplace.facade.evidence import EvidenceFacade
-from marketplace.listing import Listing, ListingView, VersionView
+from marketplace.formula.royalty import Parent
+from marketplace.listing import catalogue
+from marketplace.listing.listing import Listing, ListingView, VersionView
+from marketplace.listing.provenance import Evidence
+from marketplace.listing.submission import Offer, as_parents
+from marketplace.listing.wanted import PAGE_SIZE, SearchPage, Wanted
 from marketplace.names import check_key
-from marketplace.provenance import Evidence
-from marketplace.publishing.offer import Offer, as_parents
-from marketplace.receipt import ReceiptFacts
-from marketplace.royalty import Parent
-from marketplace.wanted import PAGE_SIZE, SearchPage, Wanted
+from marketplace.receipt.receipt import ReceiptFacts
 
 if TYPE_CHECKING:
-    from marketplace.publishing.duplicates import Finding, SketchIndex
-    from marketplace.publishing.kin import Newcomer, Others
-    from marketplace.search import Searcher
-    from marketplace.similarity import Weights
+    from marketplace.listing.duplicates import Finding, Newcomer, Others, SketchIndex
+    from marketplace.listing.search import Searcher
+    from marketplace.listing.similarity import Weights
 
 SEARCHES = 5
 """How often a search for near-duplicates may be overtaken by what it should have found."""
@@ -38,13 +37,13 @@ class CatalogueFacade(EvidenceFacade):
 
     @cached_property
     def _sketches(self) -> SketchIndex:
-        from marketplace.publishing.duplicates import SketchIndex
+        from marketplace.listing.duplicates import SketchIndex
 
         return SketchIndex()
 
     @cached_property
     def _searcher(self) -> Searcher:
-        from marketplace.search import Searcher
+        from marketplace.listing.search import Searcher
 
         return Searcher()
 
@@ -91,7 +90,7 @@ class CatalogueFacade(EvidenceFacade):
                 that is not linked, a manifest that does not vouch for it.
             IdempotencyKeyReusedError: The key belongs to another request.
         """
-        from marketplace.publishing.kin import Newcomer
+        from marketplace.listing.duplicates import Newcomer
 
         check_key(key)
         newcomer = None
@@ -119,8 +118,8 @@ class CatalogueFacade(EvidenceFacade):
         self, offer: Offer, newcomer: Newcomer | None, key: str, must_be_signed: bool
     ) -> ListingView:
         """Search outside the write lock, then publish; once more while others overtake."""
-        from marketplace.publishing.duplicates import OvertakenError
-        from marketplace.publishing.publish import publish
+        from marketplace.listing.duplicates import OvertakenError
+        from marketplace.listing.publish import publish
 
         for tries_left in reversed(range(SEARCHES)):
             with self._read() as session:

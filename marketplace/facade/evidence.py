@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import Session
 
-from marketplace import catalogue
 from marketplace.facade.base import MarketBase
-from marketplace.listing import ListingView
+from marketplace.listing import catalogue
+from marketplace.listing.listing import ListingView
+from marketplace.listing.revocation import RevocationList, sign_revocations
 from marketplace.names import check_key, check_name, check_text
-from marketplace.publishing import evidence, moderation
-from marketplace.receipt import ReceiptFacts, ReceiptView, RecheckView
-from marketplace.revocation import RevocationList, sign_revocations
-from marketplace.trading.returns import return_failed
+from marketplace.receipt.receipt import ReceiptFacts, ReceiptView, RecheckView
+from marketplace.trade import moderation, recheck
+from marketplace.trade.returns import return_failed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,12 +28,12 @@ class EvidenceFacade(MarketBase):
         """
         with self._read() as session:
             catalogue.listing_view(session, listing)
-            return evidence.receipt_views(session, listing)
+            return recheck.receipt_views(session, listing)
 
     def rechecks(self, receipt: int) -> list[RecheckView]:
         """Every re-run of a receipt, oldest first."""
         with self._read() as session:
-            return evidence.recheck_views(session, receipt)
+            return recheck.recheck_views(session, receipt)
 
     def add_receipt(
         self, *, owner: str, listing: str, receipt: ReceiptFacts, key: str
@@ -46,7 +46,7 @@ class EvidenceFacade(MarketBase):
         """
         check_key(key)
         return self._change(
-            lambda session: evidence.add_receipt(
+            lambda session: recheck.add_receipt(
                 session, listing=listing, owner=owner, facts=receipt, key=key, at=self._now()
             ),
             key=key,
@@ -81,12 +81,12 @@ class EvidenceFacade(MarketBase):
 
         def work(session: Session) -> RecheckView:
             at = self._now()
-            view = evidence.recheck(
+            view = recheck.recheck(
                 session, receipt=receipt, by=by, n_correct=n_correct,
                 n_base_correct=n_base_correct, questions_digest=questions_digest, seed=seed,
                 key=key, at=at,
             )  # fmt: skip
-            if view.binding and not view.passed and evidence.is_refuted(session, view):
+            if view.binding and not view.passed and recheck.is_refuted(session, view):
                 return_failed(session, listing=view.listing, at=at)
             return view
 

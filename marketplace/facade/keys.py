@@ -1,8 +1,8 @@
 """Who may speak for an account: its registered public keys."""
 
-from marketplace import account_key
-from marketplace.account_key import KeyView, check_proof, check_public_key
 from marketplace.facade.base import MarketBase
+from marketplace.ledger import account_key
+from marketplace.ledger.account_key import KeyView, check_proof, check_public_key
 from marketplace.names import check_key, check_name
 
 
@@ -27,7 +27,7 @@ class KeysFacade(MarketBase):
         For who holds the database: over the wire such an account is nobody's.
 
         Args:
-            proof: The key's signature, see `marketplace.account_key.prove_key`.
+            proof: The key's signature, see `marketplace.ledger.account_key.prove_key`.
 
         Raises:
             KeyProofError: The key's holder did not agree.
@@ -41,7 +41,7 @@ class KeysFacade(MarketBase):
         """Let one more key speak for an account.
 
         Args:
-            proof: The new key's signature, see `marketplace.account_key.prove_key`.
+            proof: The new key's signature, see `marketplace.ledger.account_key.prove_key`.
 
         Raises:
             KeyProofError: The new key's holder did not agree.

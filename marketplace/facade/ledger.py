@@ -2,20 +2,21 @@
 
 from sqlmodel import Session
 
-from marketplace import chain, funding, mandate, statement, verify
-from marketplace import hold as holds
-from marketplace.account import AccountView, account_view
-from marketplace.chain import Head
 from marketplace.errors import HoldClosedError
 from marketplace.facade.base import MarketBase
-from marketplace.hold import HoldView
-from marketplace.idempotency import claim
-from marketplace.journal import REFUND, PostingView
+from marketplace.ledger import chain, funding, mandate, statement
+from marketplace.ledger import hold as holds
+from marketplace.ledger.account import AccountView, account_view
+from marketplace.ledger.chain import Head
+from marketplace.ledger.hold import HoldView
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.journal import REFUND, PostingView
+from marketplace.ledger.statement import STATEMENT_LINES, StatementPage
 from marketplace.money import check_amount
 from marketplace.names import check_key, check_name, check_text
-from marketplace.statement import STATEMENT_LINES, StatementPage
-from marketplace.trading.pending import is_promised
-from marketplace.trading.returns import give_back
+from marketplace.store import verify
+from marketplace.trade.pending import is_promised
+from marketplace.trade.returns import give_back
 
 
 class LedgerFacade(MarketBase):

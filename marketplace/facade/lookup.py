@@ -1,10 +1,10 @@
 """Single things by their number, key or digest, for who has to know whose they are."""
 
-from marketplace.bulk import known_requests
-from marketplace.catalogue import version_of_digest
+from marketplace.database.bulk import known_requests
 from marketplace.facade.base import MarketBase
-from marketplace.trading.meter import MeterView, meter_view
-from marketplace.trading.trial import TrialView, trial_view
+from marketplace.listing.catalogue import version_of_digest
+from marketplace.trade.meter import MeterView, meter_view
+from marketplace.trade.trial import TrialView, trial_view
 
 
 class LookupFacade(MarketBase):

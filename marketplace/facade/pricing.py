@@ -1,13 +1,13 @@
 """What layers cost, why, and how that moves from epoch to epoch."""
 
-from marketplace import closing, evidence, pricing
-from marketplace.epoch import PricePoint, current_epoch
 from marketplace.facade.base import MarketBase
+from marketplace.formula.reputation import Record
+from marketplace.formula.returns import Returns
+from marketplace.ledger.epoch import PricePoint, current_epoch
 from marketplace.names import check_key
-from marketplace.pricing import Concentration
-from marketplace.quote import Quote
-from marketplace.reputation import Record
-from marketplace.roi import Returns
+from marketplace.price import closing, known, prices
+from marketplace.price.prices import Concentration
+from marketplace.price.quote import Quote
 
 
 class PricingFacade(MarketBase):
@@ -20,7 +20,7 @@ class PricingFacade(MarketBase):
             ListingNotFoundError: There is none of this name.
         """
         with self._read() as session:
-            return pricing.quote(session, name)
+            return prices.quote(session, name)
 
     def close_epoch(self, number: int | None = None, *, key: str | None = None) -> None:
         """Let the epoch's evidence and demand move every price and open the next epoch.
@@ -44,7 +44,7 @@ class PricingFacade(MarketBase):
     def price_history(self, name: str) -> list[PricePoint]:
         """Price and sales per epoch since publication; the last point is the running epoch."""
         with self._read() as session:
-            return pricing.history(session, name)
+            return prices.history(session, name)
 
     def record(self, name: str) -> Record:
         """The evidence that the listing's running price rests on.
@@ -53,7 +53,7 @@ class PricingFacade(MarketBase):
             ListingNotFoundError: There is none of this name.
         """
         with self._read() as session:
-            return pricing.basis(session, name).record
+            return prices.basis(session, name).record
 
     def vouch(self, account: str, *, key: str, vouched: bool = True) -> None:
         """Trust an account by the operator's word, or take that back, from the next epoch on.
@@ -75,19 +75,19 @@ class PricingFacade(MarketBase):
     def vouched(self) -> list[str]:
         """Accounts the operator vouches for; while there is none, users move no price."""
         with self._read() as session:
-            return evidence.vouched(session)
+            return known.vouched(session)
 
     def trust(self, account: str) -> float:
         """Trust in an account during the running epoch, 0 to 1."""
         with self._read() as session:
-            return pricing.trust(session, account)
+            return prices.trust(session, account)
 
     def returns(self, listing: str, *, cost_nanos: int) -> Returns:
         """What a listing brought its seller against what its training cost."""
         with self._read() as session:
-            return Returns(cost_nanos, pricing.net_income(session, listing))
+            return Returns(cost_nanos, prices.net_income(session, listing))
 
     def concentration(self) -> list[Concentration]:
         """How concentrated the owners' income is, per skill and over all."""
         with self._read() as session:
-            return pricing.concentration(session)
+            return prices.concentration(session)

@@ -5,24 +5,24 @@ from sqlmodel import Session
 from marketplace.facade.agreements import AgreementFacade
 from marketplace.facade.limit import limit_of
 from marketplace.facade.using import UsingFacade
-from marketplace.listing import PurchaseView
+from marketplace.ledger.statement import find_account
+from marketplace.listing.listing import PurchaseView
 from marketplace.names import check_key
-from marketplace.statement import find_account
-from marketplace.trading import queries, rights
-from marketplace.trading.buy import buy
-from marketplace.trading.debts import DebtView, debt_views
-from marketplace.trading.demand import SkillDemand, demand, record_miss
-from marketplace.trading.incomes import (
+from marketplace.trade import queries, rights
+from marketplace.trade.buy import buy
+from marketplace.trade.debts import DebtView, debt_views
+from marketplace.trade.demand import SkillDemand, demand, record_miss
+from marketplace.trade.incomes import (
     EarningView,
     IncomePage,
     earnings,
     income_page,
     incomes,
 )
-from marketplace.trading.records import IncomeView
-from marketplace.trading.returns import ReturnReport, collect, return_failed
-from marketplace.trading.review import ReviewView, review, review_views
-from marketplace.trading.sweep import SweepReport, sweep
+from marketplace.trade.records import IncomeView
+from marketplace.trade.returns import ReturnReport, collect, return_failed
+from marketplace.trade.review import ReviewView, review, review_views
+from marketplace.trade.sweep import SweepReport, sweep
 
 
 class TradingFacade(UsingFacade, AgreementFacade):

@@ -8,19 +8,18 @@ from marketplace.errors import MarketError
 from marketplace.facade.base import MarketBase
 from marketplace.facade.limit import limit_of
 from marketplace.names import check_key
-from marketplace.trading.compute import (
+from marketplace.trade.compute import (
     ComputeUseView,
     OfferView,
     offer_compute,
     offer_views,
     use_compute,
 )
-from marketplace.trading.meter import MeterView, meter_close, meter_open, meter_use
-from marketplace.trading.offer import RENT_DAY_PARTS, USE_PARTS, TermsView, set_terms, terms_of
-from marketplace.trading.rent import RentalView, rent
-from marketplace.trading.subscription import SubscriptionView, subscribe, subscription_views
-from marketplace.trading.usage import Charge, UsageView, charge_many
-from marketplace.trading.usage_batch import claim_batch
+from marketplace.trade.meter import MeterView, meter_close, meter_open, meter_use
+from marketplace.trade.rent import RentalView, rent
+from marketplace.trade.subscription import SubscriptionView, subscribe, subscription_views
+from marketplace.trade.terms import RENT_DAY_PARTS, USE_PARTS, TermsView, set_terms, terms_of
+from marketplace.trade.usage import Charge, UsageView, charge_many, claim_batch
 
 
 class UsingFacade(MarketBase):

@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from marketplace.errors import InsufficientCreditsError, MarketBusyError, MarketError
 from marketplace.service.logs import places
-from marketplace.service.payment import payment_header, payment_required
 from marketplace.service.problems import (
     RETRY_AFTER_S,
     ProblemError,
     market_document,
+    payment_header,
+    payment_required,
     problem_response,
     service_document,
 )

@@ -14,6 +14,8 @@ in, or complete and not listed, is swept when nobody has touched it for a day.
 The digest is that of the tensors; README, licence and manifest may differ. So a second upload of a
 layer changes nothing, but for its uploader's before the layer is listed. Nobody else's is taken
 before that: it would take the layer over.
+
+What the service knows of a layer's files.
 """
 
 import hashlib
@@ -26,7 +28,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
 
@@ -41,11 +43,41 @@ from genome.adapter.layer_files import (
 from genome.errors import LayerRejected
 from genome.files import sync, sync_folder
 from genome.validate import check_folder
-from marketplace.account import principal_of
+from marketplace.ledger.account import principal_of
 from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
-from marketplace.service.stored_layer import StoredFile, StoredLayer
 from marketplace.service.unlisted import Unlisted, changed_at, on_disk
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of a layer."""
+
+    name: str
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLayer:
+    """A layer whose files are here."""
+
+    digest: str
+    files: tuple[StoredFile, ...]
+    base_model: str = ""
+    """Fingerprint in the weights' metadata; empty = they name none."""
+
+    def file(self, name: str) -> StoredFile:
+        """The file of this name.
+
+        Raises:
+            ProblemError: not-found.
+        """
+        for file in self.files:
+            if file.name == name:
+                return file
+        raise ProblemError("not-found", f"layer {self.digest} has no such file: list its files")
+
 
 SMALL_FILES = (CONFIG_FILE, MANIFEST_FILE, CARD_FILE, *LICENCE_FILES)
 FILES = (*SMALL_FILES, WEIGHTS_FILE)

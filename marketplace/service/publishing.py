@@ -7,11 +7,11 @@ the manifest, if there is one, is the uploaded file, beside hashes that were com
 from dataclasses import dataclass, field
 
 from genome.adapter.layer_files import MANIFEST_FILE
-from marketplace.provenance import Evidence
-from marketplace.publishing.kin import Others
+from marketplace.listing.duplicates import Others
+from marketplace.listing.provenance import Evidence
+from marketplace.listing.similarity import Weights, factors_of
 from marketplace.service.layer_store import LayerStore
 from marketplace.service.problems import ProblemError
-from marketplace.similarity import Weights, factors_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from types import FrameType
 import uvicorn
 
 from genome.fit import Shapes
-from marketplace.account_key import check_public_key
 from marketplace.errors import InvalidInputError, MarketError
+from marketplace.ledger.account_key import check_public_key
 from marketplace.market import Market
 from marketplace.service.app import create_app
 from marketplace.service.http import BoundedHttp

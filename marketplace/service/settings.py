@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from marketplace.account import principal_of
+from marketplace.ledger.account import principal_of
 
 _DISK_BLOCK = 4096
 

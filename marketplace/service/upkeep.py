@@ -3,13 +3,17 @@ that nobody finished. And the first search after a start or an epoch, which read
 
 Every chore is repeatable, so a service that was killed in the middle does it again after its
 start. A failure is logged and tried again at the next turn; it stops no request and no other chore.
+
+Nobody pays for what cannot be handed over.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable
 
+from marketplace.service.change import Change
 from marketplace.service.logs import places
+from marketplace.service.problems import ProblemError
 from marketplace.service.state import Service
 
 EVERY_S = 60.0
@@ -36,3 +40,28 @@ async def _try(service: Service, chore: Awaitable[object]) -> None:
         await chore
     except Exception as error:  # a chore must not end the service
         service.log.error("chore failed", error=type(error).__name__, places=places(error))
+
+
+async def must_be_deliverable(change: Change, listings: Callable[[], Iterable[str]]) -> None:
+    """Refuse to sell layers whose files are not here, whole; a repeat is answered as it was.
+
+    Args:
+        listings: Their names; asked for in a thread that may read.
+
+    Raises:
+        ProblemError: layer-missing, internal.
+        ListingNotFoundError: There is no such listing.
+    """
+    service, market, store = change.service, change.service.market, change.service.store
+    if store is None:
+        return
+
+    def check() -> None:
+        for name in listings():
+            store.check(market.listing(name).digest)
+
+    try:
+        await service.read(check)
+    except ProblemError:
+        if not await service.read(lambda: market.has_request(change.market_key)):
+            raise

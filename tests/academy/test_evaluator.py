@@ -11,14 +11,13 @@ import torch
 
 from academy import evaluator as evaluator_module
 from academy.challenge import Challenge
+from academy.errors import SandboxUnavailableError, ScoringRefusedError
 from academy.evaluator import LocalEvaluator, batches
 from academy.exam import exam_sheet, general_sheet
-from academy.sandbox.errors import SandboxUnavailableError
 from academy.sandbox.sandbox import Sandbox
-from academy.scoring.choice import choice_hits
-from academy.scoring.cost import most_tokens
-from academy.scoring.errors import ScoringRefusedError
+from academy.scoring.answers import choice_hits
 from academy.scoring.numeric import numeric_score
+from academy.scoring.scorer import most_tokens
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from persona.engine import Engine

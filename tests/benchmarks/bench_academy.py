@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from academy.evolution import engine, generation, run, society
-from academy.evolution.config_file import load_config
+from academy.evolution.config import load_config
 from academy.run_folder import RunFolder
 from genome.base_model import BaseModel
 from seeds.load import embedded_base_path

@@ -34,7 +34,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from genome.index import Attributes, AttributeTable, Filter, Index
+from genome.search.index import Attributes, AttributeTable, Filter, Index
 from tests.benchmarks.measure import Board
 
 WIDTH = 128

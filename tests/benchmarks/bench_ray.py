@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from academy.challenge import prompts_and_answers
-from academy.distributed.cluster import connect
-from academy.distributed.tasks import Litter, train_litters
+from academy.cluster.cluster import connect
+from academy.cluster.ray_evaluator import RayEvaluator, RaySettings
+from academy.cluster.tasks import Litter, train_litters
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
-from academy.ray_evaluator import RayEvaluator, RaySettings
 from academy.skills import SKILLS, unique_questions
 from academy.training import StudyPlan
 from genome.base_model import BaseModel

@@ -16,7 +16,7 @@ import resource
 import subprocess
 from collections.abc import Callable
 
-from academy.sandbox.errors import SandboxUnavailableError
+from academy.errors import SandboxUnavailableError
 from academy.sandbox.interpreter import Interpreter
 from academy.sandbox.sandbox import KINDS, Kind, Sandbox
 from tests.benchmarks.measure import Board, interleaved

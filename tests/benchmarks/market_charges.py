@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from sqlmodel import Session
 
-from marketplace.account import Account
 from marketplace.errors import MarketError
-from marketplace.ledger import Entry, Leg, Posted, post_many
+from marketplace.ledger.account import Account
+from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
 from marketplace.market import Market
 
 N_ACCOUNTS = 1000

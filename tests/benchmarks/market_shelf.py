@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlmodel import Session, SQLModel
 
-from marketplace.account import Account
-from marketplace.epoch import PriceRow
-from marketplace.idempotency import Request
-from marketplace.listing import Listing, Receipt, Version
+from marketplace.ledger.account import Account
+from marketplace.ledger.epoch import PriceRow
+from marketplace.ledger.idempotency import Request
+from marketplace.listing.listing import Listing, Receipt, Version
+from marketplace.listing.wanted import Wanted
 from marketplace.market import Market
-from marketplace.wanted import Wanted
 
 BASES = [f"base-{number}" for number in range(5)]
 SKILLS = [f"skill-{number}" for number in range(40)]

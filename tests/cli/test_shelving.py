@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from economy.revocations import ORIGINS
 from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
+from marketplace.listing.similarity import factors_of
 from marketplace.market import Market, ReceiptFacts
-from marketplace.similarity import factors_of
 from persona.persona import PersonaStore
 from tests.support.cli import Done, continuum
 from tests.support.genome import random_layer, tiny_model
-from tui.jobs.revocations import ORIGINS
 
 
 def follow(text: str, **filled: object) -> list[Done]:

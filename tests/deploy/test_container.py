@@ -17,7 +17,8 @@ DEPLOY = ROOT / "deploy"
 PINNED = re.compile(r"[a-z0-9./-]+:\d+(\.\d+)+(-[a-z0-9.]+)*(@sha256:[0-9a-f]{64})?")
 PROBE = """
 import json, sys
-import tui.cli.main, tui.cli.market.hosting, marketplace.service.serve, marketplace.migrations.run
+import tui.cli.main, tui.cli.market.hosting, marketplace.service.serve
+import marketplace.store.migrations.run
 print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))
 """
 

@@ -6,8 +6,8 @@ Two groups of layers are trained, each of one skill: limits were chosen on the f
 second (shift) shows what they are worth. In each: layers from starts and data of their own, layers
 from one start (as whoever leaves the seed of a trainer alone gets), children trained on from
 another, and copies of the first layer under noise, random ranks, pruning, and learned answers. For
-every layer: what it shares with the first by weights (`marketplace.similarity`), and by answers
-(the same wrong answer where both are wrong, on 400 test questions).
+every layer: what it shares with the first by weights (`marketplace.listing.similarity`), and by
+answers (the same wrong answer where both are wrong, on 400 test questions).
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ import torch
 from academy.answering import greedy_answers
 from academy.challenge import prompts_and_answers
 from academy.exam import exam_sheet
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.skills import skill_named, unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
+from economy.publish import numbers_of
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Factors, Layer
 from genome.population import PopulationModel
-from marketplace.similarity import (
+from marketplace.listing.similarity import (
     CLONE_COSINE,
     KIN_SHARE,
     Sketches,
@@ -44,7 +45,6 @@ from marketplace.similarity import (
 )
 from seeds.load import embedded_base_path
 from tests.support.market import buried
-from tui.jobs.publish import numbers_of
 
 PLAN = StudyPlan(110, 12, 0.005)
 RANK = 8

@@ -8,16 +8,16 @@ import pytest
 
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.routing import ability_vectors
 from academy.skills import SKILL_NAMES, SKILLS, unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
 from genome.genome import Genome
-from genome.index import Index
 from genome.layer import Layer
-from genome.search.advice import calibrate
+from genome.search.finder import calibrate
+from genome.search.index import Index
 from tui.jobs.specialists import fit_encoder
 
 PLAN = StudyPlan(steps=140, rows_per_step=16, learning_rate=0.004)

@@ -169,7 +169,7 @@ def test_a_tokenizer_of_another_model_is_refused(tokenizer: Any) -> None:
 
 def test_an_exam_that_fails_for_one_cause_is_no_result(tokenizer: Any) -> None:
     """Not 0.0 %: the cause, once; a few failures cost themselves only."""
-    from academy.scoring.errors import ExamFailedError
+    from academy.errors import ExamFailedError
 
     base = tiny_base(tokenizer)
     evaluator, genomes = LocalEvaluator(base), [Genome(base.fingerprint)]

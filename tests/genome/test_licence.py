@@ -11,8 +11,7 @@ import pytest
 from genome.adapter.card import model_card
 from genome.errors import LayerRejected, LicenceTextError
 from genome.library import Library
-from genome.licence import alternatives, canonical, hub_licence
-from genome.licence_terms import HUB, TERMS
+from genome.licence import HUB, TERMS, alternatives, canonical, hub_licence
 from genome.shelf.intake import card_facts
 from genome.shelf.manifest import Manifest
 from tests.support.genome import random_layer, tiny_llama

@@ -12,7 +12,7 @@ import pytest
 from academy.evolution.run import RunResult, evolve
 from academy.operators.routing import RoutingGenes
 from academy.run_folder import RunFolder
-from academy.sources.source import open_source
+from academy.sources.opening import open_source
 from genome.base_model import BaseModel
 from tests.support.academy import small_run
 from tests.support.genome import tiny_base

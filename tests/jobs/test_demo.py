@@ -16,10 +16,10 @@ from marketplace.market import Market
 from persona.persona import PersonaStore
 from tests.support.cli import continuum
 from tests.support.jobs import Silent, killed_until_done
+from tui.data.source import HomeSource
 from tui.jobs.demo import run_demo
 from tui.jobs.market import BUYER, market_url
 from tui.jobs.settings import DemoSettings
-from tui.source import HomeSource
 
 SMALL = {"personas": 8, "interactions": 500, "tiny": True}
 TIMES = ("wall_s", "throughput")

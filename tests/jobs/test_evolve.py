@@ -14,11 +14,11 @@ import pytest
 
 from academy.errors import RunCorruptError, RunMismatchError, RunSettingsError
 from academy.evaluator import LocalEvaluator
-from academy.evolution.config_file import load_config
+from academy.evolution.config import load_config
 from academy.evolution.events import silent
 from academy.run_folder import RunFolder
 from academy.sources.builtin import BuiltinSource
-from academy.trials.trial import compare_scores
+from academy.trial import compare_scores
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Library, Manifest
@@ -27,12 +27,11 @@ from persona.persona import Persona, PersonaStore
 from tests.support.cli import continuum
 from tests.support.genome import random_layer
 from tests.support.jobs import killed_until_done
+from tui.data.source import HomeSource
 from tui.jobs.breed import breed
 from tui.jobs.compare_runs import compare_runs
 from tui.jobs.evolve import run_evolution, saved_config, saved_genomes
-from tui.jobs.run_report import write_run_report
-from tui.jobs.trial_log import log_trials
-from tui.source import HomeSource
+from tui.jobs.run_report import log_trials, write_run_report
 
 SMALL = {"tokens": 150_000}
 

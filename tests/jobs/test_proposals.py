@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from academy.evolution.config import RunConfig
-from academy.sources.source import open_source
+from academy.sources.opening import open_source
 from genome.base_model import BaseModel
 from genome.embedding import unit
 from genome.library import Library, Manifest

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from academy.exam import exam_sheet
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.skills import SKILL_NAMES, skill_named, unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel

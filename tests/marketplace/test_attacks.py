@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketplace.errors import NearDuplicateError
+from marketplace.formula.price import target_nanos
+from marketplace.formula.ranking import CLONE_FACTOR, Candidate, ordered, ranks
+from marketplace.formula.reputation import Evidence, Rating, Record, exam_evidence, inherited, rated
+from marketplace.formula.trust import Edge, trust_of
 from marketplace.market import Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.price import target_nanos
-from marketplace.ranking import CLONE_FACTOR, Candidate, ordered, ranks
-from marketplace.reputation import Evidence, Rating, Record, exam_evidence, inherited, rated
-from marketplace.trust import Edge, trust_of
 from tests.support.market import example_weights
 from tests.support.trading import open_bazaar, put_up
 

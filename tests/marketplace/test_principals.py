@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import marketplace
-from marketplace.account import principal_of, speaks_for
 from marketplace.errors import (
     AlreadyOwnedError,
     LicenceConflictError,
@@ -20,7 +19,8 @@ from marketplace.errors import (
     OwnLayerError,
     StatusError,
 )
-from marketplace.listing import ReceiptFacts
+from marketplace.ledger.account import principal_of, speaks_for
+from marketplace.listing.listing import ReceiptFacts
 from marketplace.market import Market
 from tests.support.market import example_weights
 from tests.support.trading import HandClock, balances, open_bazaar, put_up
@@ -301,7 +301,7 @@ def test_old_self_trade_counts_no_more(market: Market) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for module in ("buy", "review"):
             patch.setattr(f"marketplace.trading.{module}.principal_of", lambda name: name)
-        patch.setattr("marketplace.trading.rights.principal_of", lambda name: name)
+        patch.setattr("marketplace.trade.rights.principal_of", lambda name: name)
         market.buy(buyer="ada", listing="sort", key="self")
     market.vouch("ada", key="vouch")
     assert market.listing("sort").sales == 0

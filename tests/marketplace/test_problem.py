@@ -6,7 +6,7 @@ import pytest
 
 from marketplace import errors
 from marketplace.errors import InsufficientCreditsError, MarketError, ServiceError
-from marketplace.problem import error_of, problem_type
+from marketplace.wire import error_of, problem_type
 
 
 def every_error() -> list[type[MarketError]]:

@@ -9,13 +9,11 @@ import numpy as np
 from academy.apprenticeship.apprenticeship import Workshop
 from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.evaluator import LocalEvaluator
-from academy.evolution.budget import Budget
 from academy.evolution.config import RunConfig
-from academy.evolution.pool import LayerPool
-from academy.evolution.state import Evolution
-from academy.evolution.workbench import Workbench
+from academy.evolution.state import Evolution, LayerPool
+from academy.evolution.workbench import Budget, Workbench
 from academy.selection import demand
-from academy.sources.source import open_source
+from academy.sources.opening import open_source
 from genome.base_model import BaseModel
 from tests.support.genome import tiny_base
 

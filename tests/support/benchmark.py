@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from academy.benchmark.problem import BudgetSpent
-from academy.operators.randomness import normal
+from academy.operators.noise import normal
 from genome.genome import Genome
 from genome.layer import Factors, Layer
 from tests.support.genome import dense_updates

@@ -11,7 +11,7 @@ import httpx
 
 from marketplace.client.remote import RemoteMarket
 from marketplace.client.transport import Patience
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 

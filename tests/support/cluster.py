@@ -9,7 +9,7 @@ from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 
-from academy.distributed.cluster import Connection
+from academy.cluster.cluster import Connection
 
 
 class RayError(Exception):

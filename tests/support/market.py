@@ -10,14 +10,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from marketplace import event_log
-from marketplace.database import Database
-from marketplace.listing import ListingView, ReceiptFacts
+from marketplace.ledger import event_log
+from marketplace.listing.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.store.database import Database
 
 if TYPE_CHECKING:
-    from marketplace.similarity import Pair, Weights
+    from marketplace.listing.similarity import Pair, Weights
 
 
 class TickingClock:

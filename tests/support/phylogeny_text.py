@@ -6,7 +6,7 @@ generations between two births. Both drawings follow first parents only.
 
 from __future__ import annotations
 
-from academy.diversity.phylogeny import Node, Phylogeny
+from academy.species.phylogeny import Node, Phylogeny
 
 
 def text_tree(phylogeny: Phylogeny, kind: str | None = None) -> str:

@@ -20,9 +20,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tui.fields import Fields, RecordError
-from tui.records import GenerationRecord, RunConfig, RunStatus, Summary
-from tui.snapshot import (
+from tui.data.fields import Fields, RecordError
+from tui.data.records import GenerationRecord, RunConfig, RunStatus, Summary
+from tui.data.snapshot import (
     AccountRecord,
     ListingRecord,
     MarketSnapshot,
@@ -30,7 +30,7 @@ from tui.snapshot import (
     RunSnapshot,
     species_lines,
 )
-from tui.source import HomeSource, Source
+from tui.data.source import HomeSource, Source
 
 SKILLS = ("reverse", "sort", "caesar", "count", "add", "compare", "vowels", "dedupe")
 BASE = (0.41, 0.45, 0.22, 0.38, 0.31, 0.52, 0.47, 0.29)

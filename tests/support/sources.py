@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from academy.challenge import SPLITS, Split
+from academy.errors import SplitOverlapError
 from academy.sources.checks import check_sample, majority_share
-from academy.sources.errors import SplitOverlapError
 from academy.sources.source import ChallengeSource
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from marketplace.listing import ListingView, ReceiptFacts
+from marketplace.formula.royalty import Parent
+from marketplace.listing.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.royalty import Parent
-from marketplace.trading.usage import Charge
+from marketplace.trade.usage import Charge
 
 DAY_S = 86_400.0
 

@@ -13,8 +13,8 @@ Found with the default k = .005: at most 0.01 %; with k = .5 the same search gai
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from marketplace.formula.price import Demand, PriceRules, next_demand, step_nanos, target_nanos
 from marketplace.money import NANOS_PER_CREDIT, split_price
-from marketplace.price import Demand, PriceRules, next_demand, step_nanos, target_nanos
 
 RULES = PriceRules()
 REPUTATION = 0.5

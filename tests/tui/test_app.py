@@ -21,8 +21,8 @@ from tests.support.screens import (
     write_files,
 )
 from tui.app import ContinuumApp
-from tui.snapshot import MarketSnapshot
-from tui.source import HomeSource, Source
+from tui.data.snapshot import MarketSnapshot
+from tui.data.source import HomeSource, Source
 
 SMALL = (80, 24)
 USUAL = (120, 40)

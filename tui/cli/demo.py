@@ -16,7 +16,7 @@ from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import credit_text, percent, print_table
-from tui.jobs.pace import Pace, span
+from tui.jobs.show import Pace, span
 from tui.printing import clean, say
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def list_layers(
 ) -> None:
     """Every layer in the library, or those that meet all conditions."""
     library = open_library(home)
-    from tui.jobs.bases import fingerprint_of
+    from seeds.bases import fingerprint_of
 
     folder = existing_home(home, "library")
     wanted = None if base is None else fingerprint_of(folder, base)
@@ -210,7 +210,7 @@ def search(
 
     library = open_library(home)
     among = None if max_price is None else _affordable(existing_home(home, "library"), max_price)
-    from tui.jobs.bases import fingerprint_of
+    from seeds.bases import fingerprint_of
 
     wanted = None if base is None else fingerprint_of(existing_home(home, "library"), base)
     found = library.search(

@@ -39,11 +39,11 @@ def ask(
     home: HomeOption = None,
 ) -> None:
     """Ask a persona one question."""
+    from economy.revocations import refuse_revoked
     from genome.library import Library
     from persona.engine import Engine
     from persona.persona import PersonaStore
-    from tui.jobs.bases import load_base_of
-    from tui.jobs.revocations import refuse_revoked
+    from seeds.bases import load_base_of
 
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)
@@ -60,7 +60,7 @@ def _warn_if_unable(library: Library, persona: Persona, question: str) -> None:
     """Say so where none of its layers is known to be good at such questions, by search's rule."""
     if not (persona.layers and library.encoder_id):
         return
-    from tui.jobs.bases import load_base
+    from seeds.bases import load_base
 
     encoder = library.encoder(load_base(library.bases.home))
     found = library.search(question, encoder=encoder, among=persona.layers, k=1)
@@ -84,10 +84,10 @@ def create(
     home: HomeOption = None,
 ) -> None:
     """Make a persona from layers of the library."""
+    from economy.revocations import refuse_revoked
     from genome.library import Library
     from persona.persona import Persona, PersonaStore
-    from tui.jobs.binding import base_needed
-    from tui.jobs.revocations import refuse_revoked
+    from tui.jobs.importing import base_needed
 
     folder = existing_home(home, "library")
     library = Library.open(folder)

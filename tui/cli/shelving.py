@@ -84,7 +84,7 @@ def import_layer(
 
 def bind(layer: LayerArgument, base: BaseOption = None, home: HomeOption = None) -> None:
     """Say which base model a layer runs on; without --base the first known one that it fits."""
-    from tui.jobs.binding import bind_layer
+    from tui.jobs.importing import bind_layer
 
     library = open_library(home)
     quiet_libraries()

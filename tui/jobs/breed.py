@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from academy.diversity import breeding
-from academy.diversity.breeding import Parent, Recipe, Row
 from academy.errors import RunSettingsError
 from academy.evaluator import LocalEvaluator
 from academy.sources.source import ChallengeSource
+from academy.species import breeding
+from academy.species.breeding import Parent, Recipe, Row
 from genome import compose
 from genome.genome import Genome
 from genome.layer import Layer

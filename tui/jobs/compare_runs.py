@@ -11,24 +11,23 @@ import numpy as np
 from academy.challenge import Challenge
 from academy.errors import RunMismatchError
 from academy.evaluator import LocalEvaluator
-from academy.evolution.budget import Budget
+from academy.evolution.cast import fit_router
 from academy.evolution.fitting import FittingSource
 from academy.evolution.mixture import unevolved
-from academy.evolution.pool import LayerPool
-from academy.evolution.router import fit_router
 from academy.evolution.run import RunResult
-from academy.evolution.state import Evolution
-from academy.evolution.workbench import Workbench
+from academy.evolution.state import Evolution, LayerPool
+from academy.evolution.workbench import Budget, Workbench
 from academy.operators.routing import RoutingGenes
 from academy.run_folder import RunFolder
 from academy.sources.checked import checked
-from academy.sources.source import ChallengeSource, open_source
+from academy.sources.opening import open_source
+from academy.sources.source import ChallengeSource
 from academy.training import TokenMeter
-from academy.trials.trial import compare_scores
+from academy.trial import compare_scores
+from economy.demand import wanted
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from seeds.load import embedded_base_path
-from tui.jobs.demand import wanted
 from tui.jobs.evolve import saved_config, saved_genomes
 
 SEED = 41_000

@@ -26,12 +26,11 @@ from academy.skills import SKILL_NAMES
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.files import write_json
-from tui.jobs.bases import load_base
+from seeds.bases import load_base
 from tui.jobs.comparison import compare
 from tui.jobs.market import sell_champions
-from tui.jobs.pace import Pace
 from tui.jobs.settings import DemoSettings
-from tui.jobs.show import Show
+from tui.jobs.show import Pace, Show
 from tui.jobs.specialists import Specialists, examine_species
 
 THREADS = 2

@@ -17,30 +17,28 @@ import numpy as np
 import torch
 
 from academy.challenge import Challenge
-from academy.diversity.species import noun
-from academy.errors import RunMismatchError
+from academy.errors import RunMismatchError, TooFewQuestionsError
 from academy.evaluator import Evaluator, LocalEvaluator
-from academy.evolution.candidate import Genes
 from academy.evolution.checkpoint import Checkpoints
-from academy.evolution.config import RunConfig
-from academy.evolution.config_file import parse_config
+from academy.evolution.config import RunConfig, parse_config
 from academy.evolution.events import Observer
-from academy.evolution.pool import LayerPool
 from academy.evolution.run import RunResult, check_settings, evolve
+from academy.evolution.state import Genes, LayerPool
 from academy.run_folder import RunFolder
 from academy.sources.checked import checked
-from academy.sources.errors import TooFewQuestionsError
-from academy.sources.names import name_from
-from academy.sources.source import ChallengeSource, open_source
+from academy.sources.checks import name_from
+from academy.sources.opening import open_source
+from academy.sources.source import ChallengeSource
+from academy.species.species import noun
+from economy.demand import wanted
+from economy.examined import Examined, examine
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Library, Manifest
 from persona.persona import Persona, PersonaStore, numbered
-from tui.jobs.bases import load_base
-from tui.jobs.demand import wanted
-from tui.jobs.examined import Examined, examine
+from seeds.bases import load_base
 from tui.jobs.proposals import proposed_layers
-from tui.jobs.run_kind import SECTIONS, demo_command, is_evolution
+from tui.jobs.run_report import SECTIONS, demo_command, is_evolution
 
 EXAM = 100
 """Test questions per niche of a persona's receipt."""

@@ -1,4 +1,7 @@
-"""Bringing layers into a home: one, or whatever lies in several places, each bound to its base."""
+"""Which base each layer of a home runs on: found by names and shapes, or chosen by a person.
+
+Bringing layers into a home: one, or whatever lies in several places, each bound to its base.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,114 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genome.errors import GenomeError
+from genome.errors import GenomeError, LayerInUseError, LayerRejected, UnboundLayerError
+from genome.fit import check_modules
+from genome.known_bases import KnownBase
 from genome.library import Library, TrustPolicy
 from genome.shelf.sources import layers_at
-from tui.jobs.bases import known_bases, load_base
-from tui.jobs.binding import Binding, binding_of
+from genome.validate import check_folder
+from persona.persona import PersonaStore
+from seeds.bases import known_bases, load_base
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A layer's base, as this home knows it."""
+
+    layer: str
+    """Name, or NAME@VERSION where that is not the newest."""
+    base: KnownBase | None
+    """None = unbound, or bound to a base that is not known here."""
+    stated: str
+    """Fingerprint of the base that it is for; empty = unbound."""
+    others: tuple[str, ...] = ()
+    """Names of other known bases that it fits as well."""
+    misfits: tuple[str, ...] = ()
+    """Why it fits none of the known bases, if it does not."""
+
+    def text(self) -> str:
+        """One line, with the command that changes it."""
+        if self.base is None:
+            return str(UnboundLayerError(self.layer, self.stated, self.misfits))
+        bound = f"bound to the base model {self.base.name} ({self.base.fingerprint})"
+        if not self.others:
+            return bound
+        command = f"`continuum layer bind {self.layer} --base {self.others[0]}`"
+        return f"{bound}; it fits {', '.join(self.others)} too: {command} chooses"
+
+
+def binding_of(home: Path, library: Library, digest: str) -> Binding:
+    """How a layer is bound; nothing is changed."""
+    stated = library.base_of(digest)
+    bases = known_bases(home).all()
+    base = next((b for b in bases if b.fingerprint == stated), None)
+    with check_folder(library.path(digest)) as checked:
+        shapes, named = checked.shapes, checked.base_model
+    fitting = [b.name for b in bases if b is not base and b.fits(shapes)]
+    others = tuple(fitting) if base is not None and not named else ()
+    misfits = () if base or stated else tuple(_misfit(shapes, b) for b in bases)
+    return Binding(reference_to(library, digest), base, stated, others, misfits)
+
+
+def bind_layer(home: Path, library: Library, digest: str, base: str | None = None) -> Binding:
+    """Bind a layer to a base, or to the first known one that it fits.
+
+    Args:
+        base: Name, fingerprint, folder or hub id; None = look for one.
+
+    Raises:
+        LayerRejected: It does not fit that base, or names another one.
+        BaseModelError: The base cannot be loaded.
+        LayerInUseError: A persona runs it on another base.
+    """
+    known_bases(home)
+    wanted = load_base(home, base).fingerprint if base is not None else ""
+    if wanted:
+        _check_personas(home, library, digest, wanted)
+    library.bind(digest, wanted)
+    return binding_of(home, library, digest)
+
+
+def base_needed(home: Path, library: Library, digest: str) -> str:
+    """Fingerprint of the known base that a layer runs on; bound now if it fits one.
+
+    Raises:
+        UnboundLayerError: It fits none that is known here.
+    """
+    known = known_bases(home)
+    if known.find(found := library.base_of(digest)) is None:
+        found = library.bind(digest)
+    if not found or known.find(found) is None:
+        binding = binding_of(home, library, digest)
+        raise UnboundLayerError(binding.layer, binding.stated, binding.misfits)
+    return found
+
+
+def reference_to(library: Library, digest: str) -> str:
+    """What a person types to mean this layer."""
+    row = library.row(digest)
+    newest = library.latest(row.name).digest == digest
+    return row.name if newest else f"{row.name}@{row.version}"
+
+
+def _misfit(shapes: dict[str, tuple[int, int]], base: KnownBase) -> str:
+    try:
+        check_modules(shapes, base.shapes)
+    except LayerRejected as error:
+        return f"{base.name} ({error.detail.partition(':')[0]})"
+    return ""
+
+
+def _check_personas(home: Path, library: Library, digest: str, base: str) -> None:
+    store = PersonaStore(home)
+    for name in store.names():
+        persona = store.load(name)
+        if digest in persona.layers and persona.base_model != base:
+            raise LayerInUseError(
+                f"persona {name!r} runs layer {reference_to(library, digest)!r} on base model "
+                f"{persona.base_model!r}: `continuum persona remove {name}` first, and make it "
+                "again after"
+            )
 
 
 @dataclass(frozen=True, slots=True)

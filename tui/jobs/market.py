@@ -8,14 +8,14 @@ from typing import Any
 from academy.evaluator import LocalEvaluator
 from academy.exam import ExamResult, exam_sheet, sit_exam
 from academy.run_folder import RunFolder
+from economy.delivery import market_url, weights_at
+from economy.publish import Terms, put_up
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Found, Library
 from genome.search.index_filter import Filter
 from marketplace.market import NANOS_PER_CREDIT, Market
 from persona.persona import Persona, PersonaStore
-from tui.jobs.delivery import market_url, weights_at
-from tui.jobs.publish import Terms, put_up
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
 from tui.jobs.specialists import Specialist, Specialists

@@ -17,11 +17,11 @@ from genome.errors import GenomeError, LibraryError
 from genome.genome import Genome
 from genome.known_bases import KnownBases
 from genome.library import Library
-from genome.search.advice import Calibration
-from genome.search.sentence_encoder import SentenceEncoder
+from genome.search.finder import Calibration
+from genome.search.question_encoder import SentenceEncoder
 from genome.shelf.layer_rows import LayerRow
-from tui.jobs.bases import load_base, load_base_of
-from tui.jobs.binding import base_needed
+from seeds.bases import load_base, load_base_of
+from tui.jobs.importing import base_needed
 from tui.jobs.specialists import fit_encoder
 
 QUESTIONS = 40

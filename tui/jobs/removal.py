@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from economy.revocations import origins_of
 from genome.errors import LayerInUseError
 from genome.library import Library
 from marketplace.market import Market
 from persona.persona import PersonaStore
-from tui.jobs.binding import reference_to
-from tui.jobs.revocations import origins_of
+from tui.jobs.importing import reference_to
 
 NAMED = 5
 """Personas, children and listings that a refusal names."""

@@ -1,18 +1,27 @@
-"""The report of the run in a home."""
+"""The report of the run in a home.
+
+Whose run a folder holds: the Academy's and the demo's look alike and count differently.
+
+Apart from the jobs themselves, so that `academy status` need not load torch to tell.
+
+Trials that a person holds, as events in the home's own log, beside its run's.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from academy.errors import RunMismatchError
-from academy.evolution.events import read_log
+from academy.evolution.config import RunConfig
+from academy.evolution.events import OUTSIDE, TrialHeld, append_event, read_log
 from academy.evolution.report import write_report
 from academy.report import write_report as write_demo_report
 from academy.run_folder import RunFolder
-from tui.jobs.run_kind import demo_command, is_evolution
-from tui.jobs.trial_log import TRIAL_LOG
+from academy.trial import TrialResult
 
 
 def write_run_report(home: Path) -> Path:
@@ -72,3 +81,40 @@ def _events(path: Path) -> list[dict[str, Any]]:
         if isinstance(event, dict) and "event" in event:
             events.append(event)
     return events
+
+
+SECTIONS = frozenset(field.name for field in fields(RunConfig))
+"""What an evolution run's settings consist of."""
+
+
+def is_evolution(settings: Mapping[str, Any]) -> bool:
+    """Whether a run's `config.json` is the Academy's; the demo's has no sections."""
+    return not SECTIONS.isdisjoint(settings)
+
+
+def demo_command(folder: RunFolder) -> str:
+    """The command that goes on with the demo in a folder."""
+    known = folder.read(folder.path / "config.json")
+    words = [
+        f"--{key} {known[key]}" for key in ("seed", "personas", "interactions") if key in known
+    ]
+    tiny = ["--tiny"] if known.get("tiny") else []
+    return f"`{' '.join(['continuum', 'demo', *words, *tiny, '--home', str(folder.home)])}`"
+
+
+TRIAL_LOG = Path("academy") / "events.jsonl"
+
+
+def log_trials(
+    home: Path, sides: tuple[str, str], skills: Sequence[str], results: Sequence[TrialResult]
+) -> None:
+    """Add one event a trial; a home that does not exist is not made for it.
+
+    Args:
+        skills: One for each result, or none where there is one trial of all skills.
+    """
+    if not home.is_dir():
+        return
+    (home / TRIAL_LOG).parent.mkdir(exist_ok=True)
+    for skill, result in zip(skills or ("",), results, strict=True):
+        append_event(home / TRIAL_LOG, TrialHeld.of(OUTSIDE, sides, skill, result))

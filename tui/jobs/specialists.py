@@ -17,6 +17,7 @@ from academy.exam import ExamResult, exam_sheet, general_accuracy
 from academy.routing import ability_vectors, calibrate_advice
 from academy.run_folder import RunFolder
 from academy.skills import SKILLS, skill_named
+from economy.examined import Examined, examine
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
 from genome.files import write_folder_once
@@ -25,7 +26,6 @@ from genome.layer import Layer
 from genome.library import Library, Manifest
 from genome.search.question_encoder import QuestionEncoder
 from persona.persona import Persona, PersonaStore
-from tui.jobs.examined import Examined, examine
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
 

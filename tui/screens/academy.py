@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
+from tui.data.snapshot import RunSnapshot
 from tui.screens.view import View, no_run
-from tui.snapshot import RunSnapshot
 from tui.widgets.fitness_plot import FitnessPlot
 from tui.widgets.history import History
 from tui.widgets.run_facts import RunFacts

@@ -11,10 +11,10 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.fields import RecordError
+from tui.data.fields import RecordError
+from tui.data.snapshot import ListingRecord
+from tui.data.source import Source
 from tui.screens.view import View
-from tui.snapshot import ListingRecord
-from tui.source import Source
 from tui.widgets.listing_detail import ListingDetail
 from tui.widgets.listing_table import ListingTable
 

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
 
-from tui.snapshot import MarketSnapshot, RunSnapshot
+from tui.data.snapshot import MarketSnapshot, RunSnapshot
 from tui.widgets.top_bar import TopBar
 from tui.widgets.wording import ACCENT, QUIET
 

@@ -11,11 +11,11 @@ from textual.reactive import reactive
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.fields import RecordError
+from tui.data.fields import RecordError
+from tui.data.snapshot import PostingRecord
+from tui.data.source import SHOWN_POSTINGS, Source
 from tui.screens.market import SETTLE_S
 from tui.screens.view import View
-from tui.snapshot import PostingRecord
-from tui.source import SHOWN_POSTINGS, Source
 from tui.widgets.wallet_tables import AccountTable, PostingTable
 
 

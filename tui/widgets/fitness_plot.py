@@ -8,7 +8,7 @@ from textual.color import Color
 from textual.reactive import reactive
 from textual_plotext import PlotextPlot
 
-from tui.records import GenerationRecord
+from tui.data.records import GenerationRecord
 from tui.widgets.wording import ACCENT, PALETTE
 
 MAX_TICKS = 8

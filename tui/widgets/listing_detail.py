@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tui.snapshot import ListingRecord, RunSnapshot
+from tui.data.snapshot import ListingRecord, RunSnapshot
 from tui.widgets.wording import ACCENT, QUIET, bar, credits, percent, species_colour
 
 BAR_WIDTH = 16

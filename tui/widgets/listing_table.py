@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.reactive import reactive
 
-from tui.snapshot import ListingRecord, MarketSnapshot, RunSnapshot
+from tui.data.snapshot import ListingRecord, MarketSnapshot, RunSnapshot
 from tui.widgets.rows_table import OPEN, Column, Row, RowsTable
 from tui.widgets.wording import (
     ACCENT,

@@ -6,9 +6,9 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui.jobs.pace import span
-from tui.records import RunStep
-from tui.snapshot import RunSnapshot
+from tui.data.records import RunStep
+from tui.data.snapshot import RunSnapshot
+from tui.jobs.show import span
 from tui.widgets.top_bar import phase_text
 from tui.widgets.wording import BRIGHT, LIVING, QUIET, bar, clock, count, percent, whole
 

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Label, Static
 
-from tui.snapshot import MarketSnapshot, RunSnapshot, SpeciesLine
+from tui.data.snapshot import MarketSnapshot, RunSnapshot, SpeciesLine
 from tui.widgets.history import History
 from tui.widgets.skill_bars import SkillBars
 from tui.widgets.wording import (

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.reactive import reactive
 
-from tui.snapshot import RunSnapshot, SpeciesLine
+from tui.data.snapshot import RunSnapshot, SpeciesLine
 from tui.widgets.rows_table import OPEN, Column, Row, RowsTable
 from tui.widgets.wording import (
     EXTINCT,

@@ -9,7 +9,7 @@ from textual.containers import Horizontal
 from textual.reactive import reactive
 from textual.widgets import Label, Static
 
-from tui.snapshot import RunSnapshot
+from tui.data.snapshot import RunSnapshot
 from tui.widgets.wording import ACCENT, BAD, GOOD, LIVING, QUIET
 
 VIEWS = {"species": "Species", "academy": "Academy run", "market": "Market", "wallet": "Wallet"}

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.reactive import reactive
 
-from tui.snapshot import AccountRecord, MarketSnapshot, PostingRecord
+from tui.data.snapshot import AccountRecord, MarketSnapshot, PostingRecord
 from tui.widgets.rows_table import OPEN, Column, Row, RowsTable
 from tui.widgets.wording import ACCENT, QUIET, credits, left, moment, right, signed
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from rich.style import Style
 from rich.text import Text
 
-from tui.snapshot import RunSnapshot
+from tui.data.snapshot import RunSnapshot
 
 NANOS_PER_CREDIT = 1_000_000_000
 LIVING = "#7fd88f"

@@ -14,7 +14,7 @@ import numpy as np
 
 from academy.benchmark.problem import Answer, BudgetSpent, Problem
 from academy.benchmark.purse import Purse
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.training import Moments, StudyPlan
 from genome.base_model import Rows
 from genome.genome import Genome

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.responses import Response
 
-from marketplace.account import AccountView
-from marketplace.account_key import KeyView
-from marketplace.journal import PostingView
-from marketplace.listing import PurchaseView
+from marketplace.ledger.account import AccountView
+from marketplace.ledger.account_key import KeyView
+from marketplace.ledger.journal import PostingView
+from marketplace.listing.listing import PurchaseView
 from marketplace.names import NAME
 from marketplace.service.answers import Cursor, Limit, answer, page
 from marketplace.service.caller import Signed, within_registrations
@@ -16,9 +16,9 @@ from marketplace.service.change import Changing, Joining
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
 from marketplace.service.wire_models import Body, Credits, PublicKey, model_of, page_of
-from marketplace.trading.debts import DebtView
-from marketplace.trading.incomes import EarningView
-from marketplace.trading.records import IncomeView
+from marketplace.trade.debts import DebtView
+from marketplace.trade.incomes import EarningView
+from marketplace.trade.records import IncomeView
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 _PATH_PATTERN = rf"^{NAME}(~{NAME})?$"

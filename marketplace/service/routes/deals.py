@@ -6,13 +6,13 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from marketplace.listing import PurchaseView
+from marketplace.listing.listing import PurchaseView
 from marketplace.service.answers import Cursor, Limit, answer, page
 from marketplace.service.caller import Anyone, Signed
 from marketplace.service.change import Changing
-from marketplace.service.delivery import must_be_deliverable
-from marketplace.service.payment import Due, costs
+from marketplace.service.problems import Due, costs
 from marketplace.service.state import Here
+from marketplace.service.upkeep import must_be_deliverable
 from marketplace.service.wire_models import (
     ACCOUNT_PATTERN,
     AccountName,
@@ -28,11 +28,11 @@ from marketplace.service.wire_models import (
     model_of,
     page_of,
 )
-from marketplace.trading.bounty import BountyView
-from marketplace.trading.bundle import BundleView
-from marketplace.trading.compute import ComputeUseView, OfferView
-from marketplace.trading.demand import SkillDemand
-from marketplace.trading.subscription import SubscriptionView
+from marketplace.trade.bounty import BountyView
+from marketplace.trade.bundle import BundleView
+from marketplace.trade.compute import ComputeUseView, OfferView
+from marketplace.trade.demand import SkillDemand
+from marketplace.trade.subscription import SubscriptionView
 
 router = APIRouter(prefix="/v1", tags=["deals"])
 

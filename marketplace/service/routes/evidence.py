@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from marketplace.listing import ListingView
-from marketplace.receipt import ReceiptView, RecheckView
+from marketplace.listing.listing import ListingView
+from marketplace.receipt.receipt import ReceiptView, RecheckView
 from marketplace.service.answers import Cursor, Limit, answer, page, wire
 from marketplace.service.caller import Anyone
 from marketplace.service.change import Changing

@@ -4,8 +4,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from marketplace.chain import Head
 from marketplace.errors import MarketError
+from marketplace.ledger.chain import Head
 from marketplace.service.answers import answer
 from marketplace.service.caller import Anyone
 from marketplace.service.change import Changing

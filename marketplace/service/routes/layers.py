@@ -14,13 +14,11 @@ from starlette.responses import Response, StreamingResponse
 from marketplace.service.answers import answer
 from marketplace.service.caller import BODY_STREAMED, Caller, Signed
 from marketplace.service.change import Changing
-from marketplace.service.etags import lists
-from marketplace.service.layer_store import LayerStore
+from marketplace.service.etags import ByteRange, byte_range, lists
+from marketplace.service.layer_store import LayerStore, StoredFile, StoredLayer
 from marketplace.service.problems import ProblemError
-from marketplace.service.ranges import ByteRange, byte_range
 from marketplace.service.signature import mismatch, sha256_of
 from marketplace.service.state import Here, Service
-from marketplace.service.stored_layer import StoredFile, StoredLayer
 from marketplace.service.wire_models import HEX64_PATTERN, model_of
 
 router = APIRouter(prefix="/v1/layers", tags=["layers"])

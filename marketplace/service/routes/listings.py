@@ -7,12 +7,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from marketplace.epoch import PricePoint
 from marketplace.errors import MarketError
-from marketplace.listing import ListingView, VersionView
-from marketplace.quote import Quote
-from marketplace.receipt import ReceiptFacts
-from marketplace.royalty import Parent
+from marketplace.formula.royalty import Parent
+from marketplace.ledger.epoch import PricePoint
+from marketplace.listing.listing import ListingView, VersionView
+from marketplace.listing.wanted import SearchPage, Wanted
+from marketplace.price.quote import Quote
+from marketplace.receipt.receipt import ReceiptFacts
 from marketplace.service.answers import Cursor, Limit, answer, page, wire
 from marketplace.service.caller import Anyone, Caller
 from marketplace.service.change import Changing
@@ -34,7 +35,6 @@ from marketplace.service.wire_models import (
     model_of,
     page_of,
 )
-from marketplace.wanted import SearchPage, Wanted
 
 router = APIRouter(prefix="/v1/listings", tags=["listings"])
 Conditions = Annotated[list[str] | None, Query(max_length=32)]

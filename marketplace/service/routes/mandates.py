@@ -3,8 +3,8 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from marketplace.account import AccountView
-from marketplace.hold import HoldView
+from marketplace.ledger.account import AccountView
+from marketplace.ledger.hold import HoldView
 from marketplace.service.answers import Cursor, Limit, answer, page
 from marketplace.service.caller import Signed
 from marketplace.service.change import Changing

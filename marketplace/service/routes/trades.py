@@ -6,14 +6,14 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from marketplace.listing import PurchaseView
+from marketplace.listing.listing import PurchaseView
 from marketplace.service.answers import Cursor, Limit, answer, page, wire
 from marketplace.service.caller import Anyone, Signed
 from marketplace.service.change import Changing
-from marketplace.service.delivery import must_be_deliverable
 from marketplace.service.etags import check_if_match, tagged
-from marketplace.service.payment import Due, costs
+from marketplace.service.problems import Due, costs
 from marketplace.service.state import Here, Service
+from marketplace.service.upkeep import must_be_deliverable
 from marketplace.service.wire_models import (
     ACCOUNT_PATTERN,
     AccountName,
@@ -28,10 +28,10 @@ from marketplace.service.wire_models import (
     model_of,
     page_of,
 )
-from marketplace.trading.offer import RENT_DAY_PARTS, USE_PARTS, TermsView
-from marketplace.trading.rent import RentalView
-from marketplace.trading.review import ReviewView
-from marketplace.trading.trial import TrialView
+from marketplace.trade.rent import RentalView
+from marketplace.trade.review import ReviewView
+from marketplace.trade.terms import RENT_DAY_PARTS, USE_PARTS, TermsView
+from marketplace.trade.trial import TrialView
 
 router = APIRouter(prefix="/v1", tags=["trades"])
 

@@ -10,10 +10,9 @@ from marketplace.errors import IdempotencyKeyReusedError, MarketError
 from marketplace.service.answers import JSONAnswer, answer, wire
 from marketplace.service.caller import Caller, Signed
 from marketplace.service.change import Change, Changing
-from marketplace.service.delivery import must_be_deliverable
-from marketplace.service.payment import Due, costs
-from marketplace.service.problems import ProblemError, market_document, status_of
+from marketplace.service.problems import Due, ProblemError, costs, market_document, status_of
 from marketplace.service.state import Here
+from marketplace.service.upkeep import must_be_deliverable
 from marketplace.service.wire_models import (
     NAME_PATTERN,
     AccountName,
@@ -26,8 +25,8 @@ from marketplace.service.wire_models import (
     Several,
     model_of,
 )
-from marketplace.trading.meter import MeterView
-from marketplace.trading.usage import Charge, UsageView
+from marketplace.trade.meter import MeterView
+from marketplace.trade.usage import Charge, UsageView
 
 router = APIRouter(prefix="/v1", tags=["usage"])
 MAX_CHARGES = 1000

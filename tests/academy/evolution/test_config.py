@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from academy.errors import ConfigError
-from academy.evolution.config import RunConfig
-from academy.evolution.config_file import load_config, parse_config, preset_names
+from academy.evolution.config import RunConfig, load_config, parse_config, preset_names
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from academy.challenge import Challenge
-from academy.distributed.tasks import Litter
+from academy.cluster.tasks import Litter
 from academy.errors import RunCorruptError, RunError
 from academy.evaluator import LocalEvaluator
-from academy.evolution.budget import scoring_cost
 from academy.evolution.events import Event
 from academy.evolution.guarded import Guarded
-from academy.evolution.litters import raise_litters
 from academy.evolution.run import evolve
+from academy.evolution.study import raise_litters
+from academy.evolution.workbench import scoring_cost
 from academy.operators.memetic import study_rows
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.sources.builtin import BuiltinSource
 from academy.training import StudyPlan
 from genome.base_model import BaseModel, Rows

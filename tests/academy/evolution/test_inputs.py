@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from academy.errors import RunMismatchError
-from academy.evolution.inputs import check_inputs, inputs_of, located
-from academy.evolution.run import evolve
+from academy.evolution.run import check_inputs, evolve, inputs_of, located
 from academy.run_folder import RunFolder
 from genome.base_model import BaseModel
 from tests.support.academy import small_run

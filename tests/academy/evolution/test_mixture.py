@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from academy.evolution.cast import fit_router
 from academy.evolution.mixture import (
     START,
     Mixture,
@@ -16,7 +17,6 @@ from academy.evolution.mixture import (
     mixed,
     module_inputs,
 )
-from academy.evolution.router import fit_router
 from academy.evolution.run import evolve
 from academy.evolution.workbench import Workbench
 from academy.training import TokenMeter

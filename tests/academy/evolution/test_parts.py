@@ -12,17 +12,16 @@ import torch
 from academy.errors import EmptyChallengesError, RunCorruptError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.ancestor import teacher_weights
-from academy.evolution.budget import scoring_cost
-from academy.evolution.candidate import Candidate, Genes
+from academy.evolution.cast import fit_router
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event
 from academy.evolution.generation import choose_niches, item_counts
 from academy.evolution.offspring import CROSSOVERS, Nursery
-from academy.evolution.pool import LayerPool
-from academy.evolution.router import fit_router
 from academy.evolution.run import evolve
+from academy.evolution.state import Candidate, Genes, LayerPool
+from academy.evolution.workbench import scoring_cost
 from academy.exam import general_sheet
-from academy.operators.random_layer import random_layer
+from academy.operators.noise import random_layer
 from academy.selection import demand
 from academy.skills import SKILL_NAMES
 from academy.sources.builtin import BuiltinSource

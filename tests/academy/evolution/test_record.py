@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from academy.diversity.species import Species, Taxonomy
 from academy.evolution.record import record_of
+from academy.species.species import Species, Taxonomy
 from academy.training import TokenMeter
 from tests.support.academy import bench_of, run_of
 from tests.support.genome import tiny_base

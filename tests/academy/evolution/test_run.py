@@ -17,8 +17,8 @@ from academy.errors import RunCorruptError, RunMismatchError, RunSettingsError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event
-from academy.evolution.pool import LayerPool
 from academy.evolution.run import RunResult, evolve
+from academy.evolution.state import LayerPool
 from academy.run_folder import RunFolder
 from academy.training import StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows
@@ -282,7 +282,7 @@ def test_demand_decides_what_is_studied(base: BaseModel, tmp_path: Path) -> None
 
 
 def test_given_founders_begin_the_run(base: BaseModel) -> None:
-    from academy.operators.random_layer import random_layer
+    from academy.operators.noise import random_layer
 
     rng = np.random.default_rng(0)
     layers = [random_layer(base.fingerprint, base.linear_shapes, 2, 0.02, rng) for _ in range(3)]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.events import Event
 from academy.evolution.run import evolve
 from academy.evolution.society import update_cosines
+from academy.evolution.state import Candidate, Genes
 from genome.base_model import BaseModel
 from tests.support.academy import small_run
 from tests.support.genome import random_layer, tiny_base, tiny_llama

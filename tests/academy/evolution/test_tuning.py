@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from academy.evolution.candidate import Candidate, Genes
 from academy.evolution.events import Discarded
-from academy.evolution.study import Child
-from academy.evolution.tuning import POPULATION, QUESTIONS, ROUNDS, search, tune
+from academy.evolution.state import Candidate, Genes
+from academy.evolution.study import POPULATION, QUESTIONS, ROUNDS, Child, search, tune
 from academy.operators.memetic import study_rows
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from academy.evolution.candidate import Candidate, Genes
-from academy.evolution.state import Evolution
+from academy.evolution.society import added_cost, quotas, worth
+from academy.evolution.state import Candidate, Evolution, Genes
 from academy.evolution.workbench import Workbench
-from academy.evolution.worth import added_cost, quotas, worth
 from academy.selection.demand import Demand
 from genome.base_model import BaseModel
 from tests.support.academy import bench_of, run_of

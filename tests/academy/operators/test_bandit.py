@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from academy.errors import OperatorError, SearchStateError
 from academy.operators.bandit import FixedRates, OperatorBandit
-from academy.operators.errors import OperatorError, SearchStateError
 
 NAMES = ("merge", "study", "noise", "drop")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from academy.errors import OperatorError
 from academy.operators.crossover import (
     EXTRAPOLATE,
     by_depth,
@@ -18,7 +19,6 @@ from academy.operators.crossover import (
     split_point_crossover,
     ties_crossover,
 )
-from academy.operators.errors import OperatorError
 from genome.consensus import ties_vote
 from genome.errors import BaseModelMismatchError
 from genome.genome import Genome

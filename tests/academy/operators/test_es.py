@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from academy.operators.errors import OperatorError
+from academy.errors import OperatorError
 from academy.operators.es import Perturbations, es_update, perturbations
 from genome.genome import Genome
 from genome.geometry import cosine, norms

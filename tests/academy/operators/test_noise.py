@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from academy.operators.errors import OperatorError
+from academy.errors import OperatorError
 from academy.operators.noise import residual_noise
 from genome.compose import spectrum, truncate
 from genome.genome import Genome

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from academy.operators.errors import OperatorError
+from academy.errors import OperatorError
 from academy.operators.rank import rank_down, rank_up
 from genome.genome import Genome
 from genome.layer import MAX_RANK, Factors, Layer

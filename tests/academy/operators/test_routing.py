@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from academy.operators.errors import OperatorError
+from academy.errors import OperatorError
 from academy.operators.routing import (
     MAX_TOP_K,
     MAX_TRUST,

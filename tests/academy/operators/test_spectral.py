@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from academy.operators.errors import OperatorError
+from academy.errors import OperatorError
 from academy.operators.spectral import spectral_mutation, turned
 from genome.compose import spectrum
 from genome.genome import Genome

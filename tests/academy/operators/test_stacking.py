@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from academy.operators.errors import OperatorError
+from academy.errors import OperatorError
 from academy.operators.stacking import Find, Stack, add_layer, drop_layer, swap_layer
 
 GENES = Stack(("a", "b", "c"), (1.0, 0.5, -0.2))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from academy.operators.errors import OperatorError, SearchStateError
+from academy.errors import OperatorError, SearchStateError
 from academy.operators.weights import WeightSearch, mutate_weights
 
 TARGET = np.array([1.2, -0.4, 0.3, 0.0, 0.8])

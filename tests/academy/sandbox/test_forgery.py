@@ -7,7 +7,7 @@ import pytest
 from academy.sandbox.answers import Failure
 from academy.sandbox.limits import SandboxLimits
 from academy.sandbox.sandbox import Sandbox
-from academy.scoring.unit_tests import unit_test_score
+from academy.scoring.code import unit_test_score
 
 SECRET = "plover-58213"
 LIMITS = SandboxLimits(cpu_s=1, wall_s=2.5, output_bytes=4096)

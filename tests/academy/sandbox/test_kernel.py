@@ -15,10 +15,10 @@ import textwrap
 
 import pytest
 
-from academy.sandbox import bpf
-from academy.sandbox.errors import SandboxUnavailableError
+from academy.errors import SandboxUnavailableError
+from academy.sandbox import seccomp
 from academy.sandbox.sandbox import Sandbox
-from academy.sandbox.syscalls import sandbox_filter, worker_filter
+from academy.sandbox.seccomp import sandbox_filter, worker_filter
 
 _COLUMN = {"x86_64": 0, "aarch64": 1}.get(platform.machine(), 0)
 _NEWUSER_BUT_SHARED = 0x10000000 | 0x200  # CLONE_NEWUSER | CLONE_FS is refused before any fork
@@ -164,7 +164,7 @@ def test_programs_are_as_the_kernel_reads_them() -> None:
             for index in range(last + 1):
                 code, yes, no = program[8 * index], program[8 * index + 2], program[8 * index + 3]
                 assert code & 7 != 5 or index + 1 + max(yes, no) <= last
-    assert len(bpf.program(0, [])) == 7 * 8
+    assert len(seccomp.program(0, [])) == 7 * 8
 
 
 def test_namespaces_cannot_be_made_in_bubblewrap(sandboxes: dict[str, Sandbox]) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from academy.sandbox.answers import Failure
 from academy.sandbox.sandbox import Sandbox
-from academy.scoring.unit_tests import unit_test_report
+from academy.scoring.code import unit_test_report
 
 Bare = Callable[[str, str], object]
 

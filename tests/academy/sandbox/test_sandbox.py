@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from academy.errors import SandboxLimitsError, SandboxUnavailableError
 from academy.sandbox import bubblewrap, confinement, interpreter, shelter
 from academy.sandbox.answers import Failure
-from academy.sandbox.errors import SandboxLimitsError, SandboxUnavailableError
 from academy.sandbox.interpreter import Interpreter
 from academy.sandbox.limits import SandboxLimits
 from academy.sandbox.sandbox import Sandbox

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from academy.scoring.bradley_terry import Comparison, connected_to, rate_players
-from academy.scoring.errors import RatingsError
+from academy.errors import RatingsError
+from academy.scoring.ratings import Comparison, connected_to, rate_players
 
 
 def _games(first: str, second: str, won: int, lost: int, tied: int = 0) -> list[Comparison]:

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from academy.challenge import Challenge
-from academy.sandbox.errors import SandboxUnavailableError
+from academy.errors import SandboxUnavailableError, ScoringRefusedError
 from academy.sandbox.sandbox import Sandbox
 from academy.scoring.code import CodeScorer
-from academy.scoring.errors import ScoringRefusedError
 
 DOUBLE = Challenge("double", "", "s", "d", tests=("double(2) == 4", "double(0) == 0"))
 

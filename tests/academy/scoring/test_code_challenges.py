@@ -11,7 +11,7 @@ import pytest
 import seeds
 from academy.sandbox.answers import same
 from academy.sandbox.sandbox import Sandbox
-from academy.scoring.unit_tests import parse_unit_tests, unit_test_report, unit_test_score
+from academy.scoring.code import parse_unit_tests, unit_test_report, unit_test_score
 
 PATH = Path(str(seeds.__file__)).parent / "challenges" / "python.jsonl"
 CHALLENGES: list[dict[str, Any]] = [json.loads(line) for line in PATH.read_text().splitlines()]

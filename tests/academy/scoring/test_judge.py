@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from academy.challenge import Challenge
-from academy.scoring.errors import ScoringError
+from academy.errors import ScoringError
 from academy.scoring.judge import PROMPT, Judge, Pair, Verdicts, agreement
 from academy.training import TokenMeter
 from genome.genome import Genome

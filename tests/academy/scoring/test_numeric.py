@@ -8,8 +8,8 @@ import time
 import pytest
 
 from academy.challenge import Challenge
+from academy.errors import UnreadableAnswerError
 from academy.scoring import numeric
-from academy.scoring.errors import UnreadableAnswerError
 from academy.scoring.numeric import numeric_score, right_number
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from academy.scoring.errors import RatingsCorruptError, RatingsError
+from academy.errors import RatingsCorruptError, RatingsError
 from academy.scoring.ratings import Rating, append_rating, rated_questions, read_ratings
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from academy.challenge import Challenge
-from academy.scoring.errors import ScoringRefusedError
-from academy.scoring.exact import exact_score
+from academy.errors import ScoringRefusedError
+from academy.scoring.answers import exact_score
 from academy.scoring.scorer import KEPT_CAUSES, Failures, guarded, kind_of
 
 PLAIN = Challenge("q", "a", "s", "d")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from academy.sandbox.sandbox import Sandbox
-from academy.scoring.unit_tests import (
+from academy.scoring.code import (
     BadUnitTestError,
     UnitTest,
     parse_unit_test,

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from academy.errors import DemandError
 from academy.selection import demand as dm
-from academy.selection.demand import Demand
-from academy.selection.demand_files import from_trace, load
-from academy.selection.errors import DemandError
+from academy.selection.demand import Demand, from_trace, load
 
 SKILLS = ("reverse", "sort", "add")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from academy.selection.demand_source import demand_file, located, open_demand
-from academy.selection.errors import DemandError
+from academy.errors import DemandError
+from academy.selection.demand import demand_file, located, open_demand
 
 SKILLS = ("reverse", "sort", "add")
 WEIGHTS = '{"sort": 3, "add": 1}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from academy.selection.errors import ScoresError
+from academy.errors import ScoresError
 from academy.selection.fitness import demand_fitness, proven_harm, redundancy
 
 

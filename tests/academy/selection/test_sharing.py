@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from academy.selection import sharing, tournament
-from academy.selection.attraction import attraction
-from academy.selection.errors import ScoresError
+from academy.errors import ScoresError
+from academy.selection import parents, sharing
+from academy.selection.parents import attraction
 
 MATRICES = npst.arrays(
     float, st.tuples(st.integers(2, 8), st.integers(1, 10)), elements=st.floats(0, 1, width=16)
@@ -73,21 +73,21 @@ def test_who_is_best_everywhere_mates_with_anybody_but_itself() -> None:
 def test_a_tournament_finds_the_best_as_often_as_it_should() -> None:
     """The best of 4 is in a tournament of 3 with 1 - (3/4)^3 = 0.578; standard error 0.007."""
     fitness = [0.1, 0.4, 0.3, 0.2]
-    winners = tournament.select_parents(fitness, 5000, np.random.default_rng(0))
+    winners = parents.tournament(fitness, 5000, np.random.default_rng(0))
     assert abs((winners == 1).mean() - 0.578) < 0.03
-    lots = tournament.select_parents(fitness, 5000, np.random.default_rng(0), size=1)
+    lots = parents.tournament(fitness, 5000, np.random.default_rng(0), size=1)
     assert np.abs(np.bincount(lots) / 5000 - 0.25).max() < 0.03
 
 
 def test_equal_competitors_win_equally_often() -> None:
-    winners = tournament.select_parents([1.0] * 4, 4000, np.random.default_rng(0))
+    winners = parents.tournament([1.0] * 4, 4000, np.random.default_rng(0))
     assert np.abs(np.bincount(winners) / 4000 - 0.25).max() < 0.03
 
 
 @pytest.mark.parametrize("fitness", [[], [np.nan, 1.0], [[1.0]]])
 def test_a_tournament_refuses_what_it_cannot_compare(fitness: list[float]) -> None:
     with pytest.raises(ScoresError):
-        tournament.select_parents(fitness, 2, np.random.default_rng(0))
+        parents.tournament(fitness, 2, np.random.default_rng(0))
 
 
 def test_scores_below_zero_cannot_be_shared() -> None:

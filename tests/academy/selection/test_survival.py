@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from academy.errors import ObjectivesError, ScoresError, UnknownMethodError
 from academy.selection import nsga
-from academy.selection.errors import ObjectivesError, ScoresError, UnknownMethodError
 from academy.selection.survival import SURVIVALS, Contest, survival_named
 
 

@@ -15,7 +15,8 @@ from academy.errors import AcademyError
 from academy.sources import source as source_module
 from academy.sources.builtin import BuiltinSource
 from academy.sources.checked import checked
-from academy.sources.source import levels_of, open_source
+from academy.sources.opening import open_source
+from academy.sources.source import levels_of
 
 
 def test_a_good_source_draws_the_same_behind_the_guard() -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from academy.challenge import SPLITS, Challenge, Split
+from academy.errors import SplitOverlapError
 from academy.sources.checks import (
     check_sample,
     find_overlap,
     majority_share,
     one_answer_shares,
 )
-from academy.sources.errors import SplitOverlapError
 from tests.support.sources import check_source
 
 

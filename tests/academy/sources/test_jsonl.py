@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from academy.challenge import SPLITS
+from academy.errors import ChallengeSetError, TooFewQuestionsError
 from academy.scoring.scorer import kind_of
-from academy.sources.errors import ChallengeSetError, TooFewQuestionsError
 from academy.sources.jsonl import JsonlSource
 from tests.support.sources import check_source
 

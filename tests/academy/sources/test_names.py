@@ -9,8 +9,8 @@ import pytest
 
 from academy.errors import AcademyError
 from academy.skills import SKILL_NAMES
-from academy.sources.names import check_skill_names, name_fault, name_from
-from academy.sources.source import open_source
+from academy.sources.checks import check_skill_names, name_fault, name_from
+from academy.sources.opening import open_source
 from genome.library import Receipt
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from academy.sources.errors import SourceError, SourceUnavailableError, UnknownSourceError
-from academy.sources.partial_credit import PartialCredit, may_be_scored
-from academy.sources.reasoning import NO_ANSWER, ReasoningGymSource
+from academy.errors import SourceError, SourceUnavailableError, UnknownSourceError
+from academy.sources.reasoning import NO_ANSWER, PartialCredit, ReasoningGymSource, may_be_scored
 from tests.support.sources import check_source
 
 EASY = ("chain_sum", "spell_backward", "gcd")

@@ -16,7 +16,8 @@ from academy.skills import SKILL_NAMES, skill_named, unique_questions
 from academy.sources import source as source_module
 from academy.sources.builtin import BuiltinSource
 from academy.sources.checks import MAJORITY_FLAG
-from academy.sources.source import ChallengeSource, levels_of, open_source
+from academy.sources.opening import open_source
+from academy.sources.source import ChallengeSource, levels_of
 from tests.support.sources import check_source
 
 

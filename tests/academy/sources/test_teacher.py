@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from academy.challenge import Challenge
+from academy.errors import SourceError, TeacherStateError
 from academy.sources.builtin import BuiltinSource
-from academy.sources.errors import SourceError, TeacherStateError
 from academy.sources.jsonl import JsonlSource
 from academy.sources.teacher import Lesson, Teacher, TeacherPlan
 

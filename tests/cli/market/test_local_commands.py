@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from academy.selection import demand_files
+from academy.selection import demand
 from academy.skills import SKILL_NAMES
 from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
 from marketplace.errors import MarketError
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 from marketplace.market import Market
 from persona.persona import Persona, PersonaStore
 from tests.support.cli import Done, continuum
@@ -220,7 +220,7 @@ def test_demand_is_written_as_the_academy_reads_it(home: Path, tmp_path: Path) -
     assert "cooking" in ok(home, "demand")
     assert str(out) in ok(home, "demand", "--known", "--out", out)
     assert set(json.loads(out.read_text())) == {skill}
-    assert demand_files.load(out, SKILL_NAMES)[skill] == 1.0
+    assert demand.load(out, SKILL_NAMES)[skill] == 1.0
 
 
 def test_no_digit_of_money_is_lost(home: Path) -> None:
@@ -391,7 +391,7 @@ def test_what_was_bred_names_its_listed_parents_by_itself(
         given.append(set(parents))
         raise MarketError("far enough")
 
-    monkeypatch.setattr("tui.jobs.publish.publish_folder", publish_folder)
+    monkeypatch.setattr("economy.publish.publish_folder", publish_folder)
     words = ("--name", "mine", "--skill", "sort", "-a", "bob")
     for layer_words in (("persona:both",), ("persona:stack",), ("child",)):
         assert "made from shift, shout" in run(home, "publish", *layer_words, *words).out

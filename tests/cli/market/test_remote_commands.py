@@ -15,9 +15,9 @@ import pytest
 from genome.library import Library
 from genome.validate import check_folder
 from marketplace.client.remote import RemoteMarket
-from marketplace.keys import KeyStore
+from marketplace.ledger.keyring import KeyStore
 from marketplace.market import Market
-from marketplace.receipt import ReceiptFacts
+from marketplace.receipt.receipt import ReceiptFacts
 from tests.support.cli import Done, continuum
 from tests.support.hostile import write_valid
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft.utils.other import get_pattern_key
 
-from genome.adapter.name_pattern import NameMatcher, check_patterns
+from genome.adapter.module_names import NameMatcher, check_patterns
 from genome.errors import LayerRejected
 
 NAMES = st.text("ab.0_", max_size=8)

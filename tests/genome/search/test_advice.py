@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from genome.search.advice import ERROR_RATE, calibrate
+from genome.search.finder import ERROR_RATE, calibrate
 
 RNG = np.random.default_rng(0)
 

@@ -12,7 +12,7 @@ from genome.embedding import unit
 from genome.errors import LibraryError
 from genome.library import Library, Manifest
 from genome.search import finder
-from genome.search.advice import Calibration
+from genome.search.finder import Calibration
 from genome.search.index_filter import Filter
 from tests.support.genome import random_layer, tiny_llama
 

@@ -12,7 +12,7 @@ import pytest
 
 from genome.errors import LibraryError
 from genome.library import Library
-from genome.search.sentence_encoder import SentenceEncoder
+from genome.search.question_encoder import SentenceEncoder
 
 
 class FakeModel:

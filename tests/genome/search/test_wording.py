@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from genome.search.wording import WIDTH, wording_vectors
+from genome.search.question_encoder import WIDTH, wording_vectors
 
 
 def test_shared_words_and_stems_bring_texts_together() -> None:

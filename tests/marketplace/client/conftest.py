@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 from marketplace.market import Market
 from marketplace.service.app import create_app
 from marketplace.service.settings import ServiceSettings

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from marketplace.account_key import prove_key
 from marketplace.client.remote import RemoteMarket
 from marketplace.errors import (
     AlreadyOwnedError,
@@ -22,9 +21,10 @@ from marketplace.errors import (
     ServiceError,
     ServiceUnreachableError,
 )
+from marketplace.ledger.account_key import prove_key
+from marketplace.listing.wanted import Wanted
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.trading.usage import Charge
-from marketplace.wanted import Wanted
+from marketplace.trade.usage import Charge
 from tests.support.client import Hosted
 from tests.support.market import publish_example
 

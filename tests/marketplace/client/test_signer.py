@@ -12,8 +12,8 @@ from http_message_signatures.algorithms import ED25519
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 from http_message_signatures.structures import VerifyResult
 
-from marketplace.client.signer import TAG, VALID_S, RequestSigner
-from marketplace.keys import PrivateKey
+from marketplace.client.transport import TAG, VALID_S, RequestSigner
+from marketplace.ledger.keyring import PrivateKey
 
 KEY = PrivateKey.generate()
 URL = "http://market.test/v1/listings/a?max_price=0.5"

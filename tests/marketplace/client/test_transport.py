@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from marketplace.client.answer import MAX_ANSWER_BYTES
-from marketplace.client.transport import Patience, Transport, check_url
+from marketplace.client.transport import MAX_ANSWER_BYTES, Patience, Transport, check_url
 from marketplace.errors import (
     AnswerError,
     InsufficientCreditsError,
@@ -19,7 +18,7 @@ from marketplace.errors import (
     ServiceError,
     ServiceUnreachableError,
 )
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 
 Handler = Callable[[httpx.Request], httpx.Response]
 OK = httpx.Response(200, json={"name": "x", "price": "0.1"})

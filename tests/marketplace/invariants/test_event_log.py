@@ -15,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Boolean, Table, UniqueConstraint
 
-from marketplace import event_log
-from marketplace.account_key import prove_key
-from marketplace.chain import GENESIS, Head
+from marketplace.ledger import event_log
+from marketplace.ledger.account_key import prove_key
+from marketplace.ledger.chain import GENESIS, Head
 from marketplace.market import Market
 from tests.support.market import log_anew, tamper
 from tests.support.trading import HandClock, open_bazaar, put_up, trade_in_every_way

@@ -13,7 +13,7 @@ import pytest
 from sqlmodel import Session
 
 from marketplace.errors import MarketError, MarketFileError
-from marketplace.ledger import Posted
+from marketplace.ledger.ledger import Posted
 from marketplace.market import Market
 from tests.support.proving import real
 from tests.support.proving.deed import Pay

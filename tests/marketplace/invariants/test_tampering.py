@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from marketplace.chain import Head, check_head, sign_head
 from marketplace.errors import HeadError, MarketError
+from marketplace.ledger.chain import Head, check_head, sign_head
 from marketplace.market import Market
 from tests.support.market import tamper
 from tests.support.proving import real

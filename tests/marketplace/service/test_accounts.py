@@ -2,7 +2,7 @@
 
 import pytest
 
-from marketplace.account_key import prove_key
+from marketplace.ledger.account_key import prove_key
 from tests.support.market import publish_example
 from tests.support.service import key_of, public_of
 

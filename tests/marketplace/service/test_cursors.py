@@ -85,9 +85,9 @@ def test_a_page_of_a_public_list_builds_no_more_than_a_page(hosted, monkeypatch,
                 min_accuracy_parts=1, reward_nanos=100, days=1, key=name,
             )  # fmt: skip
     where = {
-        "bundles": "marketplace.trading.bundle.bundle_view",
-        "offers": "marketplace.trading.compute.offer_view",
-        "bounties": "marketplace.trading.bounty._view",
+        "bundles": "marketplace.trade.bundle.bundle_view",
+        "offers": "marketplace.trade.compute.offer_view",
+        "bounties": "marketplace.trade.bounty._view",
     }[what]
     module, _, function = where.rpartition(".")
     build = getattr(sys.modules[module], function)

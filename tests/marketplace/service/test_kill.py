@@ -17,10 +17,10 @@ import pytest
 from marketplace.client.remote import RemoteMarket
 from marketplace.client.transport import Patience
 from marketplace.errors import MarketError, ServiceUnreachableError
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.trading.usage import Charge, UsageView
+from marketplace.trade.usage import Charge, UsageView
 from tests.support.cli import continuum
 from tests.support.market import publish_example
 

@@ -5,9 +5,9 @@ from urllib.parse import urlencode
 import pytest
 
 from marketplace.errors import MarketError, MarketFileError
-from marketplace.problem import problem_type
 from marketplace.service.openapi import PUBLIC
 from marketplace.service.problems import PROBLEMS, market_document, status_of
+from marketplace.wire import problem_type
 
 
 def tree() -> list[type[MarketError]]:

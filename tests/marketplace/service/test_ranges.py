@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketplace.service.etags import byte_range
 from marketplace.service.problems import ProblemError
-from marketplace.service.ranges import byte_range
 
 
 @given(st.integers(1, 1000), st.integers(0, 1200), st.integers(0, 1200))

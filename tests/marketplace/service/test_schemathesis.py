@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.testclient import TestClient
 
-from marketplace.keys import PrivateKey
+from marketplace.ledger.keyring import PrivateKey
 from marketplace.service.app import create_app
 from marketplace.service.logs import make_logger
 from marketplace.service.settings import RateLimit, ServiceSettings

@@ -144,7 +144,7 @@ def test_mandate_spends_only_what_it_was_given(shop):
     assert opened.json()["name"] == "ada/shopper" and opened.json()["cap"] == "1"
     funded = ada.change("POST", "/v1/accounts/ada~shopper/funds", {"amount": "0.5"})
     assert funded.json()["balance"] == "0.5"
-    from marketplace.account_key import prove_key
+    from marketplace.ledger.account_key import prove_key
 
     body = {
         "public_key": public_of(key_of("agent")),

@@ -11,12 +11,12 @@ from itertools import count
 
 import pytest
 
-from marketplace.account_key import prove_key
+from marketplace.ledger.account_key import prove_key
 from marketplace.names import did_you_mean
-from marketplace.receipt import ReceiptFacts
+from marketplace.receipt.receipt import ReceiptFacts
 from marketplace.service.routes import ROUTERS
 from marketplace.service.routes.usage import MAX_CHARGES
-from marketplace.writer import Writer
+from marketplace.store.writer import Writer
 from tests.support.service import SigningClient, key_of, public_of
 
 LIMIT_S = 1.0
@@ -117,7 +117,7 @@ def test_names_are_compared_once_a_request_and_never_by_the_writer(hosted, monke
         compared.append((threading.current_thread().name, len(list(known))))
         return did_you_mean(name, known)
 
-    monkeypatch.setattr("marketplace.nearest.did_you_mean", noted)
+    monkeypatch.setattr("marketplace.listing.nearest.did_you_mean", noted)
     town = Town(hosted, monkeypatch, n_listings=3)
     items = town.do(town.ada, "POST", "/usage", town.uses([NAMES[0] + "x", *UNKNOWN]))["items"]
     assert [item["status"] for item in items] == [404] * MAX_CHARGES

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from marketplace.errors import MarketError
-from marketplace.ledger import Entry, Posted, post_many
+from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.market import Market
 from marketplace.names import WORLD
 from tests.support.proving import real

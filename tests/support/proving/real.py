@@ -8,14 +8,14 @@ from typing import Any
 from sqlmodel import Session
 
 from marketplace.errors import MarketError
-from marketplace.hold import expire_holds, hold, post_hold, void_hold
-from marketplace.idempotency import claim
-from marketplace.ledger import Entry, Leg, Posted, post_group, post_many
-from marketplace.mandate import open_mandate
+from marketplace.ledger.hold import expire_holds, hold, post_hold, void_hold
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.ledger import Entry, Leg, Posted, post_group, post_many
+from marketplace.ledger.mandate import open_mandate
+from marketplace.ledger.refund import refund
+from marketplace.ledger.statement import transfer_of_key
 from marketplace.names import ESCROW
-from marketplace.refund import refund
-from marketplace.statement import transfer_of_key
-from marketplace.writer import _Job
+from marketplace.store.writer import _Job
 from tests.support.proving.deed import (
     Deed,
     Done,

@@ -27,7 +27,7 @@ def breed(
     check_count("--items", items, most=2000)
     if len(set(parents)) < 2:
         raise OptionError("breeding takes two or more different parents: name them all")
-    from academy.sources.source import open_source
+    from academy.sources.opening import open_source
     from tui.jobs.breed import breed as make
 
     evaluator = load_evaluator(base, home, parents)

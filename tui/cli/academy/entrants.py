@@ -38,7 +38,7 @@ def load_evaluator(base: str | None, home: Path | None, names: Sequence[str]) ->
         names: As `load_entrant` takes them.
     """
     from academy.evaluator import LocalEvaluator
-    from tui.jobs.bases import load_base, load_base_of
+    from seeds.bases import load_base, load_base_of
 
     quiet_libraries()
     folder = resolve_home(home)

@@ -73,7 +73,7 @@ def exam(
     """Examine a persona beside its base on the test split; every exam asks the same questions."""
     from academy.evolution.fitting import FittingSource
     from academy.exam import source_sheet
-    from academy.sources.source import open_source
+    from academy.sources.opening import open_source
 
     check_count("--items", items, most=MAX_ITEMS)
     if skills and every:

@@ -60,8 +60,8 @@ def _exact_scores(pairs: Sequence[Answered]) -> np.ndarray:
     """What both answers of each pair are worth by the challenge's own scorer, (n_pairs, 2)."""
     import numpy as np
 
+    from academy.scoring.answers import exact_score
     from academy.scoring.code import CodeScorer
-    from academy.scoring.exact import exact_score
     from academy.scoring.scorer import Failures, guarded, kind_of, response_scorers
 
     scorers = {**response_scorers(CodeScorer()), "choice": exact_score}
@@ -95,7 +95,7 @@ def _agreement_text(found: Agreement) -> str:
 
 def _print_strength(verdicts: Verdicts, names: tuple[str, str]) -> None:
     """Bradley-Terry over the judge's verdicts alone."""
-    from academy.scoring.bradley_terry import Comparison, rate_players
+    from academy.scoring.ratings import Comparison, rate_players
 
     if not len(verdicts.worth):
         return

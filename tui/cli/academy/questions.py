@@ -39,7 +39,7 @@ def source_of_skills(skills: Sequence[str], home: Path | None) -> ChallengeSourc
     """
     from academy.run_folder import RunFolder
     from academy.skills import SKILL_NAMES
-    from academy.sources.source import open_source
+    from academy.sources.opening import open_source
     from tui.jobs.evolve import saved_config
 
     unknown = next((skill for skill in skills if skill not in SKILL_NAMES), None)

@@ -87,8 +87,8 @@ def _questions(
     source: str, n: int, done: Collection[str], rng: np.random.Generator
 ) -> list[Challenge]:
     """About `n` questions of all skills, in random order, without those rated before."""
-    from academy.sources.errors import TooFewQuestionsError
-    from academy.sources.source import open_source
+    from academy.errors import TooFewQuestionsError
+    from academy.sources.opening import open_source
 
     opened = open_source(source)
     each = -(-n // len(opened.skills))
@@ -159,7 +159,7 @@ def _choice() -> Choice | None:
 
 def _print_ratings(ratings: Sequence[Rating], one: str, other: str) -> None:
     """Everyone who can be put on one scale with the two, best first."""
-    from academy.scoring.bradley_terry import ELO, connected_to, rate_players
+    from academy.scoring.ratings import ELO, connected_to, rate_players
 
     together = connected_to(one, [r.comparison for r in ratings])
     if other not in together:

@@ -42,8 +42,8 @@ def run(
     ray: RayOption = None,
 ) -> None:
     """Evolve a population until its budget is spent; the same command resumes it."""
-    from academy.evolution.config_file import load_config
-    from academy.evolution.inputs import located
+    from academy.evolution.config import load_config
+    from academy.evolution.run import located
     from genome.known_bases import KnownBases
 
     where, settings = resolve_home(home), load_config(config)
@@ -94,7 +94,7 @@ def status(home: HomeOption = None) -> None:
 
 
 def _process(folder: RunFolder, facts: Mapping[str, Any]) -> str:
-    from tui.jobs.run_kind import demo_command, is_evolution
+    from tui.jobs.run_report import demo_command, is_evolution
 
     if facts.get("phase") == "done":
         return "finished"
@@ -179,7 +179,7 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
 
 
 def _on_ray(settings: RunConfig, home: Path, address: str) -> dict[str, Any]:
-    from academy.ray_evaluator import RayEvaluator, RaySettings
+    from academy.cluster.ray_evaluator import RayEvaluator, RaySettings
     from tui.jobs.evolve import run_evolution
 
     cluster = RaySettings(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from academy.evaluator import LocalEvaluator
     from academy.evolution.fitting import FittingSource
-    from academy.trials.trial import TrialResult
+    from academy.trial import TrialResult
 
 MAX_ITEMS = 100_000
 SideArgument = Annotated[
@@ -66,11 +66,11 @@ def trial(
     """Compare two personas on the same select questions; the test split stays for exams."""
     import numpy as np
 
+    from academy.errors import SameGenomeError
     from academy.evolution.fitting import FittingSource
-    from academy.sources.source import open_source
-    from academy.trials.errors import SameGenomeError
-    from academy.trials.trial import judge_together
-    from tui.jobs.trial_log import log_trials
+    from academy.sources.opening import open_source
+    from academy.trial import judge_together
+    from tui.jobs.run_report import log_trials
 
     check_count("--items", items, most=MAX_ITEMS)
     check_count("--seed", seed, least=0)
@@ -108,8 +108,7 @@ def _hold(
     rng: np.random.Generator,
 ) -> TrialResult:
     """One trial. Online, one of several has to be surer, or Holm would not believe it."""
-    from academy.trials.items import draw_items
-    from academy.trials.trial import ALPHA, offline_trial, online_trial
+    from academy.trial import ALPHA, draw_items, offline_trial, online_trial
 
     questions = draw_items(terms.source, terms.items, rng, skills=skills)
     for line in terms.source.left_out():

@@ -15,7 +15,7 @@ from tui.cli.tables import credit_text, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.account import AccountView
+    from marketplace.ledger.account import AccountView
     from marketplace.market import Market
 
 
@@ -60,8 +60,8 @@ def _open_in_database(
 
 
 def _adopt_here(home: Path | None, place: Market, name: str) -> tuple[AccountView, str]:
-    from marketplace.account_key import prove_key
     from marketplace.errors import KeyTakenError
+    from marketplace.ledger.account_key import prove_key
 
     store = key_store(home)
     is_new = not store.has(name)
@@ -77,8 +77,8 @@ def _adopt_here(home: Path | None, place: Market, name: str) -> tuple[AccountVie
 
 
 def _open_with_key(home: Path | None, market: str, name: str) -> tuple[AccountView, str]:
-    from marketplace.account_key import prove_key
     from marketplace.errors import KeyTakenError, UnclaimedAccountError
+    from marketplace.ledger.account_key import prove_key
 
     store = key_store(home)
     is_new = not store.has(name)

@@ -15,8 +15,8 @@ from tui.cli.tables import credit_text, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.chain import Head
-    from marketplace.journal import PostingView
+    from marketplace.ledger.chain import Head
+    from marketplace.ledger.journal import PostingView
     from marketplace.protocol import MarketLike
 
 MAX_HEAD_BYTES = 10_000
@@ -108,7 +108,7 @@ def head(
 ) -> None:
     """Write the signed end of the market's two chains: with it, no rewriting goes unnoticed."""
     from genome.files import write_atomically
-    from marketplace.chain import sign_head
+    from marketplace.ledger.chain import sign_head
 
     key = key_store(home).create(account)
     with open_market(home, market) as place:
@@ -155,7 +155,7 @@ def verify(
 
 def _newest(place: MarketLike, account: str, limit: int) -> tuple[list[PostingView], bool]:
     """The newest lines of a statement, newest first, and whether there are older ones."""
-    from marketplace.statement import MAX_STATEMENT_LINES
+    from marketplace.ledger.statement import MAX_STATEMENT_LINES
 
     found: list[PostingView] = []
     cursor: str | None = None
@@ -175,7 +175,7 @@ def _ends(head: Head) -> str:
 
 def _signers(home: Path | None, signer: str | None) -> list[str]:
     """Public keys that may have signed a head: the named one, or else this home's own."""
-    from marketplace.account_key import check_public_key
+    from marketplace.ledger.account_key import check_public_key
 
     if signer is None:
         return list(key_store(home).accounts().values())
@@ -185,7 +185,7 @@ def _signers(home: Path | None, signer: str | None) -> list[str]:
 
 
 def _kept_head(file: Path, signers: list[str]) -> Head:
-    from marketplace.chain import SignedHead, check_head
+    from marketplace.ledger.chain import SignedHead, check_head
 
     return check_head(SignedHead.from_json(_start_of(file)), signers)
 

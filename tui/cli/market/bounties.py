@@ -44,7 +44,7 @@ def post(
     """Put up a reward."""
     if not 0 < accuracy <= 1:
         raise OptionError(f"--accuracy is {accuracy}: use a share from 0 to 1, such as 0.9")
-    from tui.jobs.bases import fingerprint_of
+    from seeds.bases import fingerprint_of
 
     folder = resolve_home(home)
     reward_nanos = nanos_of(reward)
@@ -92,7 +92,7 @@ def claim(
     market: MarketOption = None,
 ) -> None:
     """Claim a reward: its sponsor or an evaluator sits the exam, the maker shows their result."""
-    from tui.jobs.bounty_claim import claim_bounty
+    from economy.recheck import claim_bounty
 
     quiet_libraries()
     with open_market(home, market, account) as place:

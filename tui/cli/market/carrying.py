@@ -30,7 +30,7 @@ def fetch(
     market: MarketOption = None,
 ) -> None:
     """Bring a layer you may use into the home's library."""
-    from tui.jobs.delivery import fetch as carry
+    from economy.delivery import fetch as carry
 
     with open_market(home, market, account) as place:
         if carry(place, resolve_home(home), name, place.listing(name).digest):
@@ -41,8 +41,8 @@ def fetch(
 
 def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
     """What must no longer be used: the market's list, checked, and kept in the home."""
+    from economy.revocations import refresh
     from genome.library import Library
-    from tui.jobs.revocations import refresh
 
     folder = resolve_home(home)
     with open_market(home, market) as place:
@@ -61,7 +61,7 @@ def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
     """Fetch a layer from a service, and say what can be done with it; False = nothing to fetch."""
     if not is_remote(place):
         return False
-    from tui.jobs.delivery import fetch as carry
+    from economy.delivery import fetch as carry
 
     if not carry(place, resolve_home(home), name, digest):
         return False

@@ -18,7 +18,7 @@ from tui.cli.tables import credit_text, percent, print_facts, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.listing import ListingView
+    from marketplace.listing.listing import ListingView
 
 
 def list_listings(
@@ -65,8 +65,8 @@ def search(
 ) -> None:
     """Find layers; what nobody offers is noted as demand, without your words."""
     from marketplace.errors import AccountNotFoundError
-    from marketplace.wanted import Wanted
-    from tui.jobs.bases import fingerprint_of
+    from marketplace.listing.wanted import Wanted
+    from seeds.bases import fingerprint_of
 
     base_model = None if base is None else fingerprint_of(resolve_home(home), base)
     wanted = Wanted(

@@ -22,8 +22,8 @@ def cycle(
     seed: int = 1,
 ) -> None:
     """Demand, Academy, publishing and sales, epoch after epoch, beside two controls without it."""
-    from tui.jobs.cycle.run import run_cycle, summary
-    from tui.jobs.cycle.scenario import CycleSettings
+    from economy.cycle.run import run_cycle, summary
+    from economy.cycle.scenario import CycleSettings
 
     settings = CycleSettings(
         epochs=epochs, shift=shift, tokens=tokens, questions=items, swapped=swapped, seed=seed

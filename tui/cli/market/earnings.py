@@ -25,7 +25,7 @@ def royalties(
     market: MarketOption = None,
 ) -> None:
     """What you earned: by selling, and as ancestor of layers that others sell."""
-    from marketplace.roi import Returns
+    from marketplace.formula.returns import Returns
 
     cost_nanos = None if cost is None else nanos_of(cost)
     with open_market(home, market, account) as place:

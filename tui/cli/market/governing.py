@@ -81,8 +81,8 @@ def simulate(
     honest: Annotated[bool, typer.Option("--honest", help="Without any attack.")] = False,
 ) -> None:
     """Play months of a market economy in seconds: prices, reputation, concentration, attacks."""
-    from marketplace.simulator.settings import ATTACKS
-    from tui.jobs.simulate import run_simulation
+    from economy.simulator.attacks import run_simulation
+    from economy.simulator.settings import ATTACKS
 
     attacks = () if honest else tuple(attack or ATTACKS)
     done = run_simulation(out, months=months, seed=seed, attacks=attacks)

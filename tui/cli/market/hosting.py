@@ -40,12 +40,12 @@ def serve(
     """Serve a market over HTTP until Ctrl-C or SIGTERM; the database is made if absent."""
     if market is not None and market.startswith(REMOTE):
         raise OptionError(f"--market is {market}: a service serves a database, give its address")
+    from economy.delivery import SERVED_LAYERS
     from genome.home import stamp_new
     from marketplace.names import PLATFORM
     from marketplace.service.serve import Listening
     from marketplace.service.serve import serve as run
     from marketplace.service.settings import ServiceSettings
-    from tui.jobs.delivery import SERVED_LAYERS
 
     folder = resolve_home(home)
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def move(
     market: MarketOption = None,
 ) -> None:
     """Copy a market to another database, every row and hash; then use the new one only."""
-    from marketplace.move import move as copy
+    from marketplace.store.move import move as copy
 
     with open_database(home, market):  # migrated first, if it is of an earlier version
         pass
@@ -90,7 +90,7 @@ def migrate(home: HomeOption = None, market: MarketOption = None) -> None:
 
 
 def _public_key(home: Path | None, name: str) -> str:
-    from marketplace.account_key import check_public_key
+    from marketplace.ledger.account_key import check_public_key
 
     known = key_store(home)
     return known.load(name).public if known.has(name) else check_public_key(name)

@@ -44,7 +44,7 @@ def recheck(
 
     For who may use the layer (a day's rent is enough) and, without paying, for evaluators.
     """
-    from tui.jobs.recheck import recheck_listing
+    from economy.recheck import recheck_listing
 
     quiet_libraries()
     with open_market(home, market, account) as place:
@@ -109,7 +109,7 @@ def _change(
     home: Path | None,
     market: str | None,
 ) -> None:
-    from tui.jobs.revocations import refresh
+    from economy.revocations import refresh
 
     with open_market(home, market, account) as place:
         change = {

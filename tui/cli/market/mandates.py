@@ -135,7 +135,7 @@ def ask(
     home: HomeOption = None,
 ) -> None:
     """Make a key for somebody's mandate in this home; its owner lets it speak."""
-    from marketplace.account_key import prove_key
+    from marketplace.ledger.account_key import prove_key
 
     owner, slash, short = name.partition("/")
     if not slash:
@@ -173,8 +173,8 @@ def revoke(
 
 def _key_made_here(place: MarketLike, home: Path | None, mandate: str) -> str:
     """The public half of the mandate's key in this home, registered."""
-    from marketplace.account_key import prove_key
     from marketplace.errors import MarketError, ServiceUnreachableError
+    from marketplace.ledger.account_key import prove_key
 
     store = key_store(home)
     is_new = not store.has(mandate)

@@ -16,7 +16,7 @@ from tui.cli.home import existing_home, market_url, resolve_home
 
 if TYPE_CHECKING:
     from genome.fit import Shapes
-    from marketplace.keys import KeyStore
+    from marketplace.ledger.keyring import KeyStore
     from marketplace.market import Market
     from marketplace.protocol import MarketLike
 
@@ -87,6 +87,6 @@ def maps_at(home: Path) -> dict[str, Shapes]:
 
 def key_store(home: Path | None) -> KeyStore:
     """The private keys of a home."""
-    from marketplace.keys import KeyStore
+    from marketplace.ledger.keyring import KeyStore
 
     return KeyStore(resolve_home(home) / "keys")

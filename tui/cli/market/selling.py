@@ -157,7 +157,7 @@ def _publish(
     market: str | None,
     version_of: str | None = None,
 ) -> None:
-    from tui.jobs.publish import publish_folder
+    from economy.publish import publish_folder
 
     ask_nanos = nanos_of(ask)
     path = resolve_home(home) if market else existing_home(home, "market.db")
@@ -186,10 +186,10 @@ def _publish(
 
 def _bred_from(home: Path, layer: str, name: str, place: MarketLike) -> list[str]:
     """The parents that a layer or persona of this home has by itself; says so."""
+    from economy.publish import listed_parents
     from genome.errors import LayerNotFoundError
     from genome.library import Library
     from persona.persona import PersonaStore
-    from tui.jobs.parents import listed_parents
 
     if not (home / "library").is_dir():
         return []
@@ -215,7 +215,7 @@ def _folder(home: Path, layer: str, scratch: Path) -> Path:
         OptionError: There is neither a folder nor a layer of this name.
     """
     if layer.startswith(PERSONA):
-        from tui.jobs.one_layer import persona_layer
+        from economy.publish import persona_layer
 
         persona_layer(home, layer.removeprefix(PERSONA)).to_peft(scratch / "layer")
         return scratch / "layer"

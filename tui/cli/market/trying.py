@@ -17,7 +17,7 @@ from tui.printing import say
 
 if TYPE_CHECKING:
     from marketplace.protocol import MarketLike
-    from marketplace.trading.trial import TrialView
+    from marketplace.trade.trial import TrialView
 
 
 def try_layer(
@@ -39,7 +39,7 @@ def try_layer(
     market: MarketOption = None,
 ) -> None:
     """Try a layer on your own questions for a day's rent; if it helps enough you may buy it."""
-    from tui.jobs.buyer_trial import run_trial, told
+    from economy.trial import run_trial, told
 
     folder = resolve_home(home) if market else existing_home(home, "library")
     quiet_libraries()
@@ -76,7 +76,7 @@ def _say_price(place: MarketLike, name: str, account: str) -> None:
 
 def _agrees(measured: TrialView) -> bool:
     """The buyer's word, where there is somebody to ask; nobody there buys nothing."""
-    from tui.jobs.buyer_trial import told
+    from economy.trial import told
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False

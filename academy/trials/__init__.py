@@ -1,1 +1,0 @@
-"""One persona against another, and what may be concluded from it."""

@@ -1,1 +1,0 @@
-"""What differs between the databases a market can live in; `marketplace.database` is the same."""

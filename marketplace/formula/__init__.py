@@ -1,0 +1,1 @@
+"""The rules as arithmetic: price, reputation, trust, royalty, ranking, significance."""

@@ -1,0 +1,1 @@
+"""Accounts and the journal: who owns how much, and proof that nothing was changed."""

@@ -1,0 +1,75 @@
+"""How accounts come to be and how credits enter the market.
+
+In a home's own market whoever holds the file acts for every account. Once a market is served,
+accounts belong to keys: credits given to one without a key would lie where nobody can claim them,
+and letting the first comer claim it would give them to a stranger. So they are refused.
+"""
+
+from sqlmodel import Session
+
+from marketplace.database import bulk
+from marketplace.errors import UnclaimedAccountError
+from marketplace.ledger import account_key
+from marketplace.ledger.account import Account, refuse_house
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.statement import find_account
+from marketplace.names import WORLD
+
+SERVED = "market-is-served"
+"""Key of the request that a service makes once, when it first serves the market."""
+
+
+def note_served(session: Session, *, at: float) -> None:
+    """Remember that the accounts of this market belong to keys from now on."""
+    claim(session, key=SERVED, operation="serve", body={}, at=at)
+
+
+def is_served(session: Session) -> bool:
+    """Whether a service ever served the market."""
+    return bool(bulk.known_requests(session.connection(), [SERVED]))
+
+
+def open_account(session: Session, *, name: str, key: str | None, at: float) -> Account:
+    """The account of this name, opened now if it is new."""
+    if key is not None:
+        claim(session, key=key, operation="open", body={"name": name}, at=at)
+    account = session.get(Account, name)
+    if account is None:
+        account = Account(name=name, opened_at=at)
+        session.add(account)
+        session.flush()
+    return account
+
+
+def fund(session: Session, *, name: str, amount_nanos: int, key: str, at: float) -> None:
+    """Move credits from 'world' to the account, once per key.
+
+    Raises:
+        AccountNotFoundError: There is no such account.
+        UnclaimedAccountError: The market is served, and no key speaks for the account.
+    """
+    refuse_house(name, "be funded")
+    if is_served(session):
+        _refuse_unclaimed(session, name)
+    find_account(session, name)
+    body: dict[str, object] = {"account": name, "amount_nanos": amount_nanos}
+    if claim(session, key=key, operation="fund", body=body, at=at):
+        record_transfer(
+            session,
+            at=at,
+            kind="fund",
+            memo=f"credits for {name}",
+            key=key,
+            legs=[Leg(WORLD, -amount_nanos), Leg(name, amount_nanos)],
+        )
+
+
+def _refuse_unclaimed(session: Session, name: str) -> None:
+    account = session.get(Account, name)
+    owner = name if account is None else account.owner or name
+    if not account_key.good_keys(session, owner):
+        raise UnclaimedAccountError(
+            f"no key speaks for account {name!r} on this served market, so nobody could claim the"
+            f" credits: its owner types `continuum market open {owner} --market URL` first"
+        )

@@ -1,0 +1,221 @@
+"""Every SQL question about what is for sale; answers are rows or views, never decisions.
+
+A listing is shown as its newest version at the running epoch's price. Its reputation is the one
+the epoch was opened with (`marketplace.listing.standing`), unless something newer is known of the
+layer: then it follows from the headline receipt and its binding re-run alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sqlmodel import Session, col, func, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from marketplace.errors import ListingNotFoundError, NotForSaleError, unknown
+from marketplace.formula.ranking import clone_rank
+from marketplace.listing.listing import ListingView, Version, VersionParent, VersionView
+from marketplace.listing.rows import Row, parent_names, rows
+from marketplace.listing.status import LISTED, QUARANTINED, REVOKED, StatusEvent
+from marketplace.receipt.receipt import Receipt, Recheck
+
+
+def listing_views(
+    session: Session, names: Sequence[str] | None = None, *, only_listed: bool = False
+) -> list[ListingView]:
+    """All listings by name, or those asked for, whatever their status unless told otherwise."""
+    chosen = [row for row in rows(session, names) if row.status == LISTED or not only_listed]
+    parents = parent_names(session, None if names is None else [row.digest for row in chosen])
+    return [view_of(row, parents.get(row.digest, ()), _reputation(session, row)) for row in chosen]
+
+
+def listing_view(session: Session, name: str) -> ListingView:
+    """The listing of this name, whatever its status.
+
+    Raises:
+        ListingNotFoundError: There is none.
+    """
+    views = listing_views(session, [name])
+    if not views:
+        raise no_listing(name)
+    return views[0]
+
+
+def no_listing(name: str) -> ListingNotFoundError:
+    """The refusal of a name that no listing has."""
+    problem = f"listing {name!r} does not exist: see the list of listings"
+    return unknown(ListingNotFoundError(problem), "listing", name)
+
+
+def refuse_unsold(name: str, status: str) -> None:
+    """Let nobody pay for what is not for sale.
+
+    Raises:
+        NotForSaleError: The listing is withdrawn, quarantined or revoked.
+    """
+    if status != LISTED:
+        raise NotForSaleError(f"listing {name!r} is {status} and not for sale: choose another one")
+
+
+def version_of_digest(session: Session, digest: str) -> Version | None:
+    """The version that is this layer."""
+    return session.exec(select(Version).where(Version.digest == digest)).first()
+
+
+def current_version(session: Session, listing: str) -> Version:
+    """The newest version of a listing that exists."""
+    query = (
+        select(Version).where(Version.listing == listing).order_by(col(Version.number).desc())
+    ).limit(1)
+    return session.exec(query).one()
+
+
+def status_of(session: Session, listing: str, number: int) -> str:
+    """Status of one version."""
+    query = (
+        select(StatusEvent.status)
+        .where(StatusEvent.listing == listing, StatusEvent.number == number)
+        .order_by(col(StatusEvent.id).desc())
+        .limit(1)
+    )
+    return session.exec(query).first() or LISTED
+
+
+class Span(NamedTuple):
+    """When a version that turned out bad was the one on sale; seconds since 1970."""
+
+    start: float
+    """Its publication."""
+    end: float | None
+    """That of the next version, which does not save the seller from paying back."""
+    known_at: float
+    """When everybody could know: who buys later does so in spite of it."""
+
+    def sold(self, at: float) -> bool:
+        """Whether a sale at this time was one of the version, to somebody who did not know."""
+        return self.start <= at <= self.known_at and (self.end is None or at < self.end)
+
+
+def refuted_spans(session: Session, listing: str) -> list[Span]:
+    """Versions of a listing with a receipt that failed its last binding re-run, oldest first."""
+    last = (
+        select(func.max(Recheck.id))
+        .where(Recheck.receipt == Receipt.id, col(Recheck.binding))
+        .correlate(Receipt)
+        .scalar_subquery()
+    )
+    failed = (
+        select(Receipt.number, func.max(Recheck.at))
+        .join(Recheck, col(Recheck.id) == last)
+        .where(Receipt.listing == listing, col(Recheck.passed).is_(False))
+        .group_by(col(Receipt.number))
+    )
+    return _spans(session, listing, dict(session.exec(failed).all()))
+
+
+def taken_spans(session: Session, listing: str, *, before: float) -> list[Span]:
+    """Versions of a listing that are revoked, or quarantined since before then, oldest first."""
+    taken = {
+        event.number: event.at
+        for event in session.exec(_last_events().where(StatusEvent.listing == listing))
+        if event.status == REVOKED or (event.status == QUARANTINED and event.at <= before)
+    }
+    return _spans(session, listing, taken)
+
+
+def long_quarantined(session: Session, *, before: float) -> list[str]:
+    """Listings with a version that is quarantined since before then, by name."""
+    query = _last_events().where(StatusEvent.status == QUARANTINED, col(StatusEvent.at) <= before)
+    return sorted({event.listing for event in session.exec(query)})
+
+
+def _last_events() -> SelectOfScalar[StatusEvent]:
+    newest = select(func.max(StatusEvent.id)).group_by(
+        col(StatusEvent.listing), col(StatusEvent.number)
+    )
+    return select(StatusEvent).where(col(StatusEvent.id).in_(newest))
+
+
+def _spans(session: Session, listing: str, known_at: Mapping[int, float]) -> list[Span]:
+    versions = session.exec(
+        select(Version.number, Version.published_at)
+        .where(Version.listing == listing)
+        .order_by(col(Version.number))
+    ).all()
+    ends = [*(at for _, at in versions[1:]), None]
+    return [
+        Span(at, end, known_at[number])
+        for (number, at), end in zip(versions, ends, strict=True)
+        if number in known_at
+    ]
+
+
+def version_views(session: Session, name: str) -> list[VersionView]:
+    """Every version of a listing, newest first."""
+    parents: dict[str, list[str]] = {}
+    edges = (
+        select(VersionParent)
+        .join(Version, col(Version.digest) == col(VersionParent.child))
+        .where(Version.listing == name)
+        .order_by(col(VersionParent.parent))
+    )
+    for edge in session.exec(edges):
+        parents.setdefault(edge.child, []).append(edge.parent)
+    query = (
+        select(Version).where(Version.listing == name).order_by(col(Version.number).desc())
+    )  # fmt: skip
+    return [
+        VersionView(
+            listing=v.listing, number=v.number, digest=v.digest, description=v.description,
+            licence=v.licence, tags=tuple(v.tags.split()), ask_nanos=v.ask_nanos,
+            parents=tuple(parents.get(v.digest, ())), near_of=v.near_of, creator=v.creator,
+            release=v.release, status=status_of(session, v.listing, v.number),
+            published_at=v.published_at,
+        )
+        for v in session.exec(query)
+    ]  # fmt: skip
+
+
+def _reputation(session: Session, row: Row) -> float:
+    """A row's reputation, below that of the elder listing it nearly repeats."""
+    chain = [row]
+    while (elder := chain[-1].near_of) is not None and not chain[-1].is_settled:
+        if elder in {above.name for above in chain}:  # two listings whose versions were near
+            break
+        chain += rows(session, [elder])
+    reputation = chain[-1].reputation
+    for clone in reversed(chain[:-1]):
+        reputation = clone_rank(clone.reputation, reputation)
+    return reputation
+
+
+def view_of(row: Row, parents: Sequence[str], reputation: float) -> ListingView:
+    """A row as others see it; a refuted result as the re-run found it."""
+    result = row.result
+    return ListingView(
+        name=row.name,
+        owner=row.owner,
+        digest=row.digest,
+        base_model=row.base_model,
+        niche=row.niche,
+        description=row.description,
+        price_nanos=row.price_nanos,
+        ask_nanos=row.ask_nanos,
+        reputation=reputation,
+        n_questions=result.n_questions,
+        accuracy=result.n_correct / result.n_questions,
+        base_accuracy=result.n_base_correct / result.n_questions,
+        sales=row.sales,
+        skill=row.skill,
+        split=row.split,
+        n_correct=result.n_correct,
+        n_base_correct=result.n_base_correct,
+        log_premium=row.log_premium,
+        published_at=row.listed_at,
+        version=row.number,
+        licence=row.licence,
+        tags=tuple(row.tags.split()),
+        parents=tuple(parents),
+        near_of=row.near_of,
+        status=row.status,
+        exam=row.exam,
+    )

@@ -1,0 +1,175 @@
+"""What is for sale: a listing, its versions, and how others see it.
+
+A listing is a name and an owner for good; what it sells is its newest version. A version is one
+layer, known by its digest, which is unique in the market: an exact copy cannot be sold beside
+the original. Rows never change. The moving price is a row per epoch in `marketplace.ledger.epoch`,
+the evidence is in `marketplace.receipt.receipt`, what befell a version in
+`marketplace.listing.status`.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, true
+from sqlmodel import Field
+
+from marketplace.database.tables import MarketTable
+from marketplace.listing.status import LISTED
+from marketplace.receipt.receipt import PRICED_SPLITS, Receipt, ReceiptFacts
+
+__all__ = [
+    "PRICED_SPLITS", "Listing", "ListingView", "Purchase", "PurchaseView", "Receipt",
+    "ReceiptFacts", "Version", "VersionParent", "VersionView",
+]  # fmt: skip
+
+
+class Listing(MarketTable, table=True):
+    """A name in the market; base model and niche are the same for all its versions."""
+
+    __tablename__: ClassVar[str] = "listing"
+
+    name: str = Field(primary_key=True)
+    owner: str = Field(foreign_key="account.name", index=True)
+    base_model: str
+    niche: str
+    published_at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
+
+class Version(MarketTable, table=True):
+    """One layer under a listing's name; the highest number is the one for sale."""
+
+    __tablename__: ClassVar[str] = "version"
+    __table_args__: ClassVar[Any] = (CheckConstraint("ask_nanos > 0", name="ask_is_positive"),)
+
+    listing: str = Field(primary_key=True, foreign_key="listing.name")
+    number: int = Field(primary_key=True, sa_type=BigInteger)
+    digest: str = Field(unique=True)
+    description: str
+    licence: str = ""
+    """SPDX expression; empty = none was stated."""
+    tags: str = ""
+    """Words with a space between, sorted."""
+    ask_nanos: int = Field(sa_type=BigInteger)
+    near_of: str | None = Field(default=None, foreign_key="listing.name", index=True)
+    """The elder listing whose update it repeats or contains without being better."""
+    is_repeat: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    """Whether it repeats that update and nothing else; False = it contains it."""
+    sketch: bytes = Field(default=b"", sa_type=LargeBinary)
+    """`marketplace.listing.similarity.sketch` of its update; empty = unknown."""
+    creator: str = ""
+    """Public key that signed its manifest, 64 hex digits; empty = unsigned."""
+    release: str = ""
+    """Version its manifest states, such as 1.0.0; empty = none."""
+    published_at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
+
+class VersionParent(MarketTable, table=True):
+    """A layer that a version was made from, itself in the market."""
+
+    __tablename__: ClassVar[str] = "version_parent"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("weight > 0", name="parent_contributed"),
+        Index("version_parent_of", "parent"),
+    )
+
+    child: str = Field(primary_key=True, foreign_key="version.digest")
+    parent: str = Field(primary_key=True, foreign_key="version.digest")
+    weight: int = Field(default=1, sa_type=BigInteger)
+    """Contribution relative to the other parents."""
+
+
+class Purchase(MarketTable, table=True):
+    """One sale of one listing to one buyer; its money moved in the transfer of that number."""
+
+    __tablename__: ClassVar[str] = "purchase"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("buyer", "listing", name="nobody_buys_twice"),
+        CheckConstraint("fee_nanos + creator_nanos = price_nanos", name="split_is_exact"),
+    )
+
+    transfer_id: int = Field(primary_key=True, foreign_key="transfer.id", sa_type=BigInteger)
+    buyer: str = Field(foreign_key="account.name")
+    listing: str = Field(foreign_key="listing.name", index=True)
+    epoch: int = Field(foreign_key="epoch.number", index=True, sa_type=BigInteger)
+    price_nanos: int = Field(sa_type=BigInteger)
+    fee_nanos: int = Field(sa_type=BigInteger)
+    creator_nanos: int = Field(sa_type=BigInteger)
+
+
+@dataclass(frozen=True, slots=True)
+class ListingView:
+    """A listing as others see it: its newest version at its price of the running epoch."""
+
+    name: str
+    owner: str
+    digest: str
+    base_model: str
+    niche: str
+    description: str
+    price_nanos: int
+    ask_nanos: int
+    reputation: float
+    """Lower bound of the proven success rate, in [0, 1]."""
+    n_questions: int
+    accuracy: float
+    base_accuracy: float
+    sales: int
+    skill: str
+    split: str
+    n_correct: int
+    n_base_correct: int
+    log_premium: float
+    """Demand term x of the price; 0 means none."""
+    published_at: float
+    version: int = 1
+    licence: str = ""
+    tags: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    """Names of the listings it was made from."""
+    near_of: str | None = None
+    """The elder listing it nearly repeats; it ranks below that one."""
+    status: str = LISTED
+    exam: str = "standard"
+
+    @property
+    def lift(self) -> float:
+        """Accuracy gained over the base model on the headline exam."""
+        return self.accuracy - self.base_accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One version of a listing, sold now or before."""
+
+    listing: str
+    number: int
+    digest: str
+    description: str
+    licence: str
+    tags: tuple[str, ...]
+    ask_nanos: int
+    parents: tuple[str, ...]
+    """Digests of the layers it was made from."""
+    near_of: str | None
+    creator: str
+    release: str
+    status: str
+    published_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseView:
+    """A purchase as its buyer sees it."""
+
+    buyer: str
+    listing: str
+    digest: str
+    price_nanos: int
+    fee_nanos: int
+    creator_nanos: int
+    key: str
+    replayed: bool
+    """True when the key had already taken effect and nothing moved this time."""
+    at: float

@@ -1,0 +1,103 @@
+"""The line a new layer comes from: parents that exist, fit and close no circle.
+
+A parent must be in the market before its child, and a layer is published once; so a circle could
+only be a layer that names itself, which is refused by name.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from marketplace.errors import LineageError, unknown
+from marketplace.ledger.account import principal_of
+from marketplace.listing import catalogue
+from marketplace.listing.licence import Ancestor, check_inheritance
+from marketplace.listing.listing import Listing, Version, VersionParent
+from marketplace.listing.rows import CHUNK
+from marketplace.listing.status import UNUSABLE
+from marketplace.listing.submission import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A parent found in the market."""
+
+    listing: str
+    digest: str
+    weight: int
+
+
+def find_parents(session: Session, offer: Offer) -> tuple[Origin, ...]:
+    """The versions an offer names as parents, each once, weights of one layer added up.
+
+    Raises:
+        LineageError: One is missing, for another base model, taken down, or the layer itself.
+    """
+    found: dict[str, Origin] = {}
+    for parent in offer.parents:
+        version = _version(session, parent.name)
+        _check_fit(session, offer, version)
+        earlier = found[version.digest].weight if version.digest in found else 0
+        found[version.digest] = Origin(version.listing, version.digest, parent.weight + earlier)
+    return tuple(found[digest] for digest in sorted(found))
+
+
+def check_licences(session: Session, offer: Offer, parents: Sequence[Origin]) -> None:
+    """Refuse a licence that somebody in the line does not allow.
+
+    Raises:
+        LicenceConflictError: The message names the ancestor and its rule.
+    """
+    above = ancestors(session, [parent.digest for parent in parents])
+    check_inheritance(offer.licence, principal_of(offer.owner), above)
+
+
+def ancestors(session: Session, digests: Iterable[str]) -> list[Ancestor]:
+    """These layers and all above them, generation by generation."""
+    found: dict[str, Ancestor] = {}
+    waiting = set(digests)
+    while waiting:
+        batch = sorted(waiting)[:CHUNK]
+        makers = (
+            select(Version.digest, Version.listing, Listing.owner, Version.licence)
+            .join(Listing, col(Listing.name) == col(Version.listing))
+            .where(col(Version.digest).in_(batch))
+        )
+        for digest, listing, owner, licence in session.exec(makers):
+            found[digest] = Ancestor(listing, principal_of(owner), licence)
+        above = session.exec(
+            select(VersionParent.parent).where(col(VersionParent.child).in_(batch))
+        )
+        waiting = (waiting | set(above)) - set(batch) - found.keys()
+    return list(found.values())
+
+
+def _version(session: Session, reference: str) -> Version:
+    version = catalogue.version_of_digest(session, reference)
+    if version is not None:
+        return version
+    if session.get(Listing, reference) is not None:
+        return catalogue.current_version(session, reference)
+    problem = f"parent {reference[:64]!r} is not in the market: publish it first"
+    raise unknown(LineageError(problem), "listing", reference)
+
+
+def _check_fit(session: Session, offer: Offer, parent: Version) -> None:
+    if parent.digest == offer.digest:
+        raise LineageError(
+            f"layer {offer.digest[:12]} cannot be its own ancestor: correct its parents"
+        )
+    listing = session.get(Listing, parent.listing)
+    assert listing is not None, f"version of {parent.listing!r} without a listing"
+    if listing.base_model != offer.base_model:
+        raise LineageError(
+            f"parent {parent.listing!r} is for base model {listing.base_model[:16]!r}, the layer"
+            f" for {offer.base_model[:16]!r}: a layer and its parents share one"
+        )
+    status = catalogue.status_of(session, parent.listing, parent.number)
+    if status in UNUSABLE:
+        raise LineageError(
+            f"parent {parent.listing!r} version {parent.number} is {status}: make the layer"
+            " without it"
+        )

@@ -1,0 +1,268 @@
+"""Putting a layer up for sale, as a new listing or as the next version of one.
+
+The order of the checks is from cheap to dear, and the message is of the first that fails: owner,
+name, digest, status, provenance, parents, licences, near-duplicates. The price of a new listing
+is what its exam supports; that of a next version goes on from where the listing's price stands,
+so that a new version is no way to jump over the limit on price steps.
+
+Layers that must not be used do not come back as another digest, or as a next version.
+
+Noise makes a new digest of a revoked or quarantined layer, not another layer: what repeats or
+contains one is refused, also where it was a version of the very same listing. Otherwise somebody
+could copy a layer, have the copy taken down, and so keep the original from its next version, or
+from all its forks. So three kinds of copies say nothing about what they copied: one taken down by
+its own owner, anybody's, for whom the eldest of such layers belongs to and is still good, and one
+that was made from a good layer which the new one contains more of.
+"""
+
+from dataclasses import asdict
+
+from sqlmodel import Session, col, select
+
+from genome.fit import Shapes
+from marketplace.errors import LineageError, ListingTakenError, NotOwnerError, StatusError
+from marketplace.formula.price import Demand, target_nanos
+from marketplace.formula.ranking import clone_rank
+from marketplace.formula.reputation import stated_reputation
+from marketplace.ledger.account import principal_of, refuse_house
+from marketplace.ledger.account_key import AccountKey, KeyRevocation
+from marketplace.ledger.epoch import current_epoch, price_row
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.statement import find_account
+from marketplace.listing import catalogue
+from marketplace.listing.duplicates import Finding, Near, Newcomer, elder_of, refuse_overtaken
+from marketplace.listing.listing import Listing, ListingView, Version, VersionParent
+from marketplace.listing.parents import Origin, check_licences, find_parents
+from marketplace.listing.provenance import Claim, Standards, Voucher, check_provenance, creator_of
+from marketplace.listing.status import QUARANTINED, REVOKED, UNUSABLE, StatusEvent
+from marketplace.listing.submission import Offer, check_fit
+from marketplace.receipt.receipt import Receipt
+
+
+def publish(
+    session: Session, offer: Offer, *, finding: Finding, newcomer: Newcomer | None = None,
+    key: str, at: float, must_be_signed: bool = False, maps: Shapes | None = None,
+) -> ListingView:  # fmt: skip
+    """Put a layer up for sale, once per key.
+
+    Args:
+        finding: Elder layers it is near to, from `SketchIndex.find`.
+        newcomer: The layer's weights; None = they are not at hand.
+        maps: Of its base model; None = unknown.
+
+    Raises:
+        HouseAccountError: The owner is one of the market's own accounts.
+        ListingTakenError: The name or the layer is already listed.
+        NotOwnerError: The next version of somebody else's listing.
+        UnfitLayerError: It cannot run on its base model.
+        StatusError: The next version of a quarantined listing, or an update that must not be used.
+        ProvenanceError: The manifest does not vouch for the layer.
+        LineageError: A parent is missing or does not fit.
+        LicenceConflictError: Somebody in the line does not allow the licence.
+        NearDuplicateError: It repeats another listing's layer and does not name it as parent.
+        OvertakenError: The finding is no longer true.
+    """
+    refuse_house(offer.owner, "publish")
+    find_account(session, offer.owner)
+    if claim(session, key=key, operation="publish", body=offer.body(), at=at):
+        number = _next_number(session, offer)
+        _refuse_listed_layer(session, offer)
+        check_fit(maps, newcomer.weights if newcomer else None)
+        parents = find_parents(session, offer)
+        voucher = _voucher(session, offer, parents, at, must_be_signed)
+        check_licences(session, offer, parents)
+        refuse_overtaken(session, offer, finding, newcomer)
+        refuse_banned(session, offer, finding)
+        near_of, is_repeat = elder_of(session, offer, parents, finding)
+        _add(session, offer, number, (near_of, is_repeat), voucher, key=key, at=at)
+        _add_evidence(session, offer, number, parents, at)
+        if number == 1:
+            _add_price(session, offer, near_of)
+    return catalogue.listing_view(session, offer.name)
+
+
+def _next_number(session: Session, offer: Offer) -> int:
+    """1 for a new listing, one more than its newest version for another."""
+    listing = session.get(Listing, offer.name)
+    if listing is None:
+        if offer.is_version:
+            raise catalogue.no_listing(offer.name)
+        return 1
+    view = catalogue.listing_view(session, offer.name)
+    if not offer.is_version and view.digest != offer.digest:
+        raise ListingTakenError(
+            f"listing name {offer.name!r} is taken by layer {view.digest} of {view.owner!r}:"
+            " publish under another name, or as its next version if it is yours"
+        )
+    if offer.is_version and offer.owner != view.owner:
+        raise NotOwnerError(
+            f"only its owner {view.owner!r} may publish the next version of {offer.name!r}, got"
+            f" {offer.owner!r}: publish a fork under a name of your own"
+        )
+    _check_same_product(offer, view)
+    return view.version + 1
+
+
+def _check_same_product(offer: Offer, view: ListingView) -> None:
+    if offer.is_version and (offer.base_model, offer.niche) != (view.base_model, view.niche):
+        raise LineageError(
+            f"listing {view.name!r} is for base model {view.base_model[:16]!r} and niche"
+            f" {view.niche!r}, the layer for {offer.base_model[:16]!r} and {offer.niche!r}:"
+            " publish it under another name"
+        )
+    if offer.is_version and view.status == QUARANTINED:
+        raise StatusError(
+            f"listing {view.name!r} is quarantined and takes no new version: ask an evaluator to"
+            " release it first"
+        )
+
+
+def _refuse_listed_layer(session: Session, offer: Offer) -> None:
+    same = catalogue.version_of_digest(session, offer.digest)
+    if same is not None:
+        owner = session.exec(select(Listing.owner).where(Listing.name == same.listing)).one()
+        raise ListingTakenError(
+            f"layer {offer.digest} is already listed as {same.listing!r} by {owner!r}:"
+            " use that listing, or publish a layer that differs"
+        )
+
+
+def _voucher(
+    session: Session, offer: Offer, parents: tuple[Origin, ...], at: float, must_be_signed: bool
+) -> Voucher:
+    digests = frozenset(parent.digest for parent in parents)
+    return check_provenance(
+        Claim(offer.digest, offer.base_model, offer.licence, digests),
+        offer.evidence,
+        _standards(session, offer, at, must_be_signed),
+    )
+
+
+def _standards(session: Session, offer: Offer, at: float, must_be_signed: bool) -> Standards:
+    creator = creator_of(offer.evidence.manifest)
+    signer = session.get(AccountKey, creator)
+    past = list(session.exec(select(Version).where(Version.listing == offer.name)))
+    signed_by = {version.creator for version in past if version.creator}
+    registered = session.exec(
+        select(AccountKey.public_key)
+        .outerjoin(KeyRevocation, col(KeyRevocation.public_key) == col(AccountKey.public_key))
+        .where(AccountKey.account == offer.owner, col(KeyRevocation.public_key).is_(None))
+    )
+    gone = session.get(KeyRevocation, creator) is not None
+    return Standards(
+        now=at,
+        own_keys=frozenset(registered) or frozenset(signed_by),
+        foreign_keys={creator} if signer is not None and signer.account != offer.owner else (),
+        revoked_keys={creator: "its owner revoked it"} if gone else {},
+        releases=[version.release for version in past if version.release],
+        must_be_signed=must_be_signed or bool(signed_by),
+    )
+
+
+def _add(
+    session: Session, offer: Offer, number: int, near: tuple[str | None, bool],
+    voucher: Voucher, *,
+    key: str, at: float,
+) -> None:  # fmt: skip
+    if number == 1:
+        session.add(
+            Listing(
+                name=offer.name, owner=offer.owner, base_model=offer.base_model,
+                niche=offer.niche, published_at=at, key=key,
+            )
+        )  # fmt: skip
+        session.flush()
+    session.add(
+        Version(
+            listing=offer.name, number=number, digest=offer.digest,
+            description=offer.description, licence=offer.licence, tags=" ".join(sorted(offer.tags)),
+            ask_nanos=offer.ask_nanos, near_of=near[0], is_repeat=near[1], sketch=offer.sketch,
+            creator=voucher.creator, release=voucher.release, published_at=at, key=key,
+        )
+    )  # fmt: skip
+    session.flush()
+
+
+def _add_evidence(
+    session: Session, offer: Offer, number: int, parents: tuple[Origin, ...], at: float
+) -> None:
+    for receipt in offer.receipts:  # one by one: the first one's number must be the lowest
+        session.add(Receipt(listing=offer.name, number=number, at=at, **asdict(receipt)))
+        session.flush()
+    for parent in parents:
+        session.add(VersionParent(child=offer.digest, parent=parent.digest, weight=parent.weight))
+    session.flush()
+
+
+def _add_price(session: Session, offer: Offer, near_of: str | None) -> None:
+    headline = offer.receipts[0]
+    reputation = stated_reputation(headline.n_questions, headline.n_correct)
+    if near_of is not None:
+        reputation = clone_rank(reputation, catalogue.listing_view(session, near_of).reputation)
+    price_nanos = target_nanos(offer.ask_nanos, reputation, log_premium=0.0)
+    epoch = current_epoch(session)
+    session.add(price_row(offer.name, epoch, price_nanos, Demand()))
+    session.flush()
+
+
+def refuse_banned(session: Session, offer: Offer, finding: Finding) -> None:
+    """Refuse an update that nearly repeats one which must not be used.
+
+    Raises:
+        StatusError: The message names the listing and why it was taken down.
+    """
+    for number, near in enumerate(finding.near):
+        version, owner = _version(session, near)
+        event = last_event(session, version)
+        if event is None or event.status not in UNUSABLE:
+            continue
+        own = owner == principal_of(offer.owner)
+        own_deed = event.status == REVOKED and principal_of(event.by) == owner
+        if not own and version.near_of is not None and own_deed:
+            continue
+        if not own and number > 0 and _is_good_and_of(session, finding.near[0], offer.owner):
+            continue
+        compared = near.cosine is not None and not near.is_clone
+        if compared and _comes_by_a_good_layer(session, finding, near):
+            continue
+        raise StatusError(
+            f"layer {offer.digest[:12]} repeats the update of {near.listing!r} version"
+            f" {version.number} ({near.words}), which is {event.status}"
+            f" ({event.reason or 'no reason stated'}): train it anew"
+        )
+
+
+def last_event(session: Session, version: Version) -> StatusEvent | None:
+    """What befell a version last; None = it is listed."""
+    query = (
+        select(StatusEvent)
+        .where(StatusEvent.listing == version.listing, StatusEvent.number == version.number)
+        .order_by(col(StatusEvent.id).desc())
+        .limit(1)
+    )
+    return session.exec(query).first()
+
+
+def _comes_by_a_good_layer(session: Session, finding: Finding, banned: Near) -> bool:
+    """Whether all likeness comes from something good that the banned layer was made from."""
+    return any(
+        near.listing in banned.explained_by and near.cosine is not None and _is_good(session, near)
+        for near in finding.near
+    )
+
+
+def _is_good(session: Session, near: Near) -> bool:
+    event = last_event(session, _version(session, near)[0])
+    return event is None or event.status not in UNUSABLE
+
+
+def _is_good_and_of(session: Session, near: Near, owner: str) -> bool:
+    _, its_owner = _version(session, near)
+    return its_owner == principal_of(owner) and _is_good(session, near)
+
+
+def _version(session: Session, near: Near) -> tuple[Version, str]:
+    """The version that was found, and who stands behind its listing."""
+    version = catalogue.version_of_digest(session, near.digest)
+    assert version is not None, f"layer {near.digest} left the market"
+    return version, principal_of(session.get_one(Listing, version.listing).owner)

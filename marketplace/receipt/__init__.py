@@ -1,0 +1,1 @@
+"""Exam results that carry a price."""

@@ -1,0 +1,319 @@
+"""Bounties: wanted, a layer that scores this much on that exam; the reward is held from the start.
+
+The exam decides, and it is sat by somebody who does not gain from it. A listing states its result
+as a receipt; the sponsor, who rents the layer for that, the platform or an appointed evaluator sits
+that exam on fresh questions, which the maker cannot have trained on; the re-run's counts, not the
+maker's and not the claimer's, must reach the mark. Where an evaluator sat it, the sponsor's own
+re-run no longer counts, so neither a friend nor a miser decides. Anybody may then claim for the
+listing, its maker above all: a silent sponsor keeps no reward that is earned.
+
+The first listing that reaches the mark gets the reward, divided like any sale, royalties included,
+and the sponsor owns the layer. So nobody but its maker can have a layer rewarded for less than its
+price. Unclaimed, the reward goes back.
+"""
+
+from dataclasses import dataclass, replace
+
+from sqlmodel import Session
+
+from marketplace.errors import (
+    BountyError,
+    InvalidInputError,
+    NotOwnerError,
+    TradeNotFoundError,
+)
+from marketplace.formula.price import PARTS
+from marketplace.ledger.account import principal_of, refuse_house, speaks_for
+from marketplace.ledger.caps import refuse_more
+from marketplace.ledger.epoch import current_epoch
+from marketplace.ledger.hold import hold
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.statement import find_account
+from marketplace.listing.listing import ListingView
+from marketplace.money import check_amount, format_credits
+from marketplace.names import check_name, check_text
+from marketplace.receipt.receipt import ReceiptView, RecheckView, check_counts
+from marketplace.trade import pending, queries, terms
+from marketplace.trade.buy import note_purchase
+from marketplace.trade.notices import Bounty, BountyAward
+from marketplace.trade.recheck import receipt_views, recheck_views
+from marketplace.trade.rent import DAY_S, check_days
+from marketplace.trade.settlement import Payment, settle_hold
+
+
+@dataclass(frozen=True, slots=True)
+class BountyView:
+    """A bounty as everybody sees it."""
+
+    bounty: int
+    """Number of the hold."""
+    sponsor: str
+    skill: str
+    base_model: str
+    exam: str
+    min_questions: int
+    min_accuracy_parts: int
+    """Millionths of the questions that must be answered."""
+    reward_nanos: int
+    ends_at: float
+    state: str
+    """open, paid or returned."""
+    listing: str | None = None
+    """The one that earned it."""
+    replayed: bool = False
+
+
+def bounty_post(
+    session: Session,
+    *,
+    sponsor: str,
+    skill: str,
+    base_model: str,
+    exam: str,
+    min_questions: int,
+    min_accuracy_parts: int,
+    reward_nanos: int,
+    days: int,
+    key: str,
+    at: float,
+) -> BountyView:
+    """Hold a reward for a layer that does not exist yet.
+
+    Raises:
+        InsufficientCreditsError: The sponsor has less than the reward available.
+    """
+    refuse_house(sponsor, "sponsor")
+    check_name(skill, "skill")
+    check_name(exam, "exam")
+    check_text(base_model, "base_model", min_chars=1)
+    check_amount(reward_nanos, "reward")
+    check_days(days)
+    check_counts(min_questions, 0, 0)
+    if type(min_accuracy_parts) is not int or not 0 < min_accuracy_parts <= PARTS:
+        raise InvalidInputError(
+            f"min_accuracy_parts must be 1 to {PARTS} millionths, got {min_accuracy_parts!r}:"
+            " 900000 means 90 %"
+        )
+    find_account(session, sponsor)
+    body: dict[str, object] = {
+        "sponsor": sponsor, "skill": skill, "base_model": base_model, "exam": exam,
+        "min_questions": min_questions, "min_accuracy_parts": min_accuracy_parts,
+        "reward_nanos": reward_nanos, "days": days,
+    }  # fmt: skip
+    if not claim(session, key=key, operation="bounty", body=body, at=at):
+        number = queries.transfer_of_key(session, key)
+        assert number is not None, f"key {key!r} left no bounty"
+        return replace(bounty_view(session, number, at), replayed=True)
+    refuse_more(session, "bounty", sponsor)
+    number = hold(
+        session,
+        payer=sponsor,
+        amount_nanos=reward_nanos,
+        purpose=f"{sponsor} wants {skill}",
+        key=key,
+        expires_at=at + days * DAY_S,
+        at=at,
+    )
+    session.add(
+        Bounty(
+            hold_id=number,
+            sponsor=sponsor,
+            principal=principal_of(sponsor),
+            opened_at=at,
+            ends_at=at + days * DAY_S,
+            skill=skill,
+            base_model=base_model,
+            exam=exam,
+            min_questions=min_questions,
+            min_accuracy_parts=min_accuracy_parts,
+            reward_nanos=reward_nanos,
+        )
+    )
+    session.flush()
+    return bounty_view(session, number, at)
+
+
+def bounty_claim(
+    session: Session,
+    *,
+    bounty: int,
+    listing: str,
+    by: str,
+    key: str,
+    at: float,
+) -> BountyView:
+    """Pay the reward to a listing whose exam, sat again by a judge, reached the mark.
+
+    Args:
+        by: Who asks for it: the maker, the sponsor, or anybody else.
+
+    Raises:
+        TradeNotFoundError: There is no such bounty.
+        NotOwnerError: The listing is the sponsor's own.
+        BountyError: It is over, the listing does not meet it, or no judge has sat the exam yet.
+        NotForSaleError: The listing was withdrawn, quarantined or revoked.
+    """
+    row = _row(session, bounty)
+    find_account(session, by)
+    body: dict[str, object] = {"bounty": bounty, "listing": listing, "by": by}
+    if not claim(session, key=key, operation="bounty-claim", body=body, at=at):
+        return replace(bounty_view(session, bounty, at), replayed=True)
+    state = bounty_view(session, bounty, at).state
+    if state != "open":
+        raise BountyError(f"bounty {bounty} is {state}: look for an open one")
+    view = terms.on_sale(session, listing)
+    if principal_of(view.owner) == row.principal:
+        raise NotOwnerError(
+            f"{view.owner!r} sponsors bounty {row.hold_id} and cannot earn it: let it run out"
+        )
+    proof = _proof(session, row, view)
+    _refuse_cheap(session, row, view, by)
+    payment = Payment(
+        way="bounty",
+        payer=row.sponsor,
+        principal=row.principal,
+        gross_nanos=row.reward_nanos,
+        parts=(terms.part(session, view),),
+        epoch=current_epoch(session),
+        memo=f"{listing} earns bounty {bounty} of {row.sponsor}",
+    )
+    number, division = settle_hold(session, bounty, payment, key=key, at=at)
+    if queries.purchase(session, row.principal, listing) is None:
+        note_purchase(session, number, payment, division)
+    session.add(
+        BountyAward(
+            hold_id=bounty,
+            listing=listing,
+            digest=view.digest,
+            judge=proof.by,
+            n_questions=proof.n_questions,
+            n_correct=proof.n_correct,
+            at=at,
+        )
+    )
+    session.flush()
+    return bounty_view(session, bounty, at)
+
+
+def bounty_view(session: Session, bounty: int, at: float) -> BountyView:
+    """The bounty of this number.
+
+    Raises:
+        TradeNotFoundError: There is none.
+    """
+    row = _row(session, bounty)
+    award = session.get(BountyAward, bounty)
+    return _view(row, award, pending.is_open(session, bounty), at)
+
+
+def bounty_views(
+    session: Session, *, open_only: bool, at: float, after: int = 0, limit: int | None = None
+) -> list[BountyView]:
+    """All bounties, or the ones that can still be earned, oldest first; so many behind a number."""
+    found = pending.bounties(session, open_at=at if open_only else None, after=after, limit=limit)
+    return [_view(*one, at) for one in found]
+
+
+def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:
+    """The judge's re-run that reaches the mark.
+
+    Raises:
+        BountyError: The listing states no such exam, nobody judged it on fresh questions, or it
+            falls short.
+    """
+    receipt = _stated(session, row, view)
+    judged = [
+        again
+        for again in recheck_views(session, receipt.id)
+        if _may_judge(session, row, view.owner, again)
+    ]
+    binding = [again for again in judged if again.binding]
+    if not judged:
+        raise BountyError(
+            f"no judge of bounty {row.hold_id} has sat the exam of {view.name!r} on fresh"
+            f" questions: its sponsor {row.principal!r} or an evaluator runs `continuum market"
+            f" bounty claim {row.hold_id} {view.name}`, until then the reward stays held"
+        )
+    proof = (binding or judged)[-1]
+    if proof.n_correct * PARTS < row.min_accuracy_parts * proof.n_questions:
+        raise BountyError(
+            f"bounty {row.hold_id} asks for {row.min_accuracy_parts / PARTS:.1%} on"
+            f" {row.exam!r}, {proof.by!r} found {proof.n_correct} of {proof.n_questions}:"
+            " improve the layer"
+        )
+    return proof
+
+
+def _refuse_cheap(session: Session, row: Bounty, view: ListingView, by: str) -> None:
+    """Let nobody get a layer below its price by a small reward, unless its maker agrees.
+
+    Raises:
+        BountyError: The reward is below the price, or below a day's rent.
+    """
+    by_maker = speaks_for(by, view.owner)
+    asked = terms.terms_view(session, view)
+    least = asked.trial_nanos if by_maker else asked.price_nanos
+    if row.reward_nanos < least:
+        remedy = "look for a larger one" if by_maker else f"buy it, or ask {view.owner!r} to claim"
+        raise BountyError(
+            f"bounty {row.hold_id} pays {format_credits(row.reward_nanos)}, listing {view.name!r}"
+            f" goes for {format_credits(least)} at least: {remedy}"
+        )
+
+
+def _stated(session: Session, row: Bounty, view: ListingView) -> ReceiptView:
+    """The listing's receipt for the exam that the bounty names.
+
+    Raises:
+        BountyError: There is none, it is too short, or the layer is for another base model.
+    """
+    if view.base_model != row.base_model:
+        raise BountyError(
+            f"bounty {row.hold_id} wants a layer for {row.base_model!r}, this one is for"
+            f" {view.base_model!r}: train one for that base"
+        )
+    wanted = (row.skill, row.exam)
+    stated = receipt_views(session, view.name, view.version)
+    found = next((one for one in stated if (one.skill, one.exam) == wanted), None)
+    if found is None:
+        known = ", ".join(f"{one.skill} ({one.exam})" for one in stated)
+        raise BountyError(
+            f"bounty {row.hold_id} is about {row.skill} ({row.exam}), listing {view.name!r} states"
+            f" results of {known}: publish a layer with a receipt for that exam"
+        )
+    if found.n_questions < row.min_questions:
+        raise BountyError(
+            f"bounty {row.hold_id} asks for {row.min_questions} questions, the exam had"
+            f" {found.n_questions}: sit a longer one"
+        )
+    return found
+
+
+def _may_judge(session: Session, row: Bounty, seller: str, again: RecheckView) -> bool:
+    judge = principal_of(again.by)
+    is_fresh = again.seed is not None
+    return is_fresh and judge != principal_of(seller) and (again.binding or judge == row.principal)
+
+
+def _row(session: Session, bounty: int) -> Bounty:
+    row = session.get(Bounty, bounty)
+    if row is None:
+        raise TradeNotFoundError(f"bounty {bounty} does not exist: see the list of bounties")
+    return row
+
+
+def _view(row: Bounty, award: BountyAward | None, held: bool, at: float) -> BountyView:
+    state = "paid" if award is not None else "open" if held and at < row.ends_at else "returned"
+    return BountyView(
+        bounty=row.hold_id,
+        sponsor=row.sponsor,
+        skill=row.skill,
+        base_model=row.base_model,
+        exam=row.exam,
+        min_questions=row.min_questions,
+        min_accuracy_parts=row.min_accuracy_parts,
+        reward_nanos=row.reward_nanos,
+        ends_at=row.ends_at,
+        state=state,
+        listing=None if award is None else award.listing,
+    )

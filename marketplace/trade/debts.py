@@ -1,0 +1,258 @@
+"""What is to be paid back, and what somebody cannot pay back yet.
+
+    sale     ada -1000   bob/shop +720   tom +180   platform +100
+    claim    ada is owed 720 by bob, 180 by tom, 100 by the platform
+    refund   ada +1000   bob -720        tom -180   platform -100
+
+Owed is what stands behind an account: money in another account of the same principal, a mandate
+above all, is his money. What he has not got stays owed: a `debt` row says who claims how much from
+whom, each refund of the payment pays some of it, and what is left is read off the journal:
+
+    claimed (debt) = paid (refunds of the payment) + owed
+
+Until all of a payment is back, what it bought stays. A debtor's next income goes to his creditors
+first, oldest payment first, in the transaction that brings it; `marketplace.trade.returns` and
+every sweep try the rest.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from marketplace.database import bulk
+from marketplace.database.statement import Question, ask, one_of
+from marketplace.ledger.account import Account, principal_of
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.journal import RECLAIM, REFUND, Posting, Transfer
+from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.trade.queries import free_key
+from marketplace.trade.records import Debt, SaleReturn
+
+_OWING = Question(
+    select(Debt.debtor)
+    .where(
+        one_of(Debt.debtor, "names"),
+        ~select(SaleReturn.sale_id).where(SaleReturn.sale_id == Debt.transfer_id).exists(),
+    )
+    .distinct()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is left to give back of a payment."""
+
+    creditor: str
+    """The account that paid."""
+    owed: dict[str, int]
+    """Nano-credits by principal, above 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class DebtView:
+    """What one principal owes for one payment that is being given back."""
+
+    transfer: int
+    """Number of the payment."""
+    listing: str
+    debtor: str
+    creditor: str
+    claimed_nanos: int
+    paid_nanos: int
+    owed_nanos: int
+    """What is claimed and not yet paid."""
+    reason: str
+    at: float
+
+
+def claim_of(session: Session, payment: int) -> Claim:
+    """What each principal received in a payment and has not given back."""
+    session.flush()
+    query = (
+        select(Posting.account, func.sum(Posting.amount_nanos))
+        .join(Transfer, col(Transfer.id) == col(Posting.transfer_id))
+        .where(
+            (Transfer.id == payment)
+            | ((Transfer.refers_to == payment) & (Transfer.kind == REFUND)),
+            col(Posting.pending).is_(False),
+        )
+        .group_by(col(Posting.account))
+    )
+    left: dict[str, int] = defaultdict(int)
+    for name, total in session.exec(query):
+        left[principal_of(name)] += int(total)
+    payer = select(Posting.account).where(
+        Posting.transfer_id == payment,
+        Posting.amount_nanos < 0,
+        col(Posting.pending).is_(False),
+    )
+    return Claim(session.exec(payer).one(), {who: n for who, n in sorted(left.items()) if n > 0})
+
+
+def reachable(session: Session, principal: str) -> int:
+    """What a principal could pay now: available in its own account and its mandates."""
+    return sum(_available(account) for account in accounts_of(session, principal))
+
+
+def accounts_of(session: Session, principal: str) -> list[Account]:
+    """The principal's own account, then its mandates by name."""
+    query = select(Account).where((Account.name == principal) | (Account.owner == principal))
+    return sorted(
+        session.exec(query), key=lambda account: (account.name != principal, account.name)
+    )
+
+
+def repay(
+    session: Session, payment: int, *, listing: str, reason: str, key: str, at: float
+) -> bool:
+    """Give back of a payment what its receivers can pay, and note the rest; whether all is back.
+
+    The key is claimed by the caller, and moves nothing when nobody can pay anything.
+    """
+    claimed = claim_of(session, payment)
+    paid = {who: min(nanos, reachable(session, who)) for who, nanos in claimed.owed.items()}
+    total = sum(paid.values())
+    if total:
+        for who, nanos in paid.items():
+            _gather(session, who, nanos, payment, at)
+        legs = [Leg(claimed.creditor, total)]
+        legs += [Leg(who, -nanos) for who, nanos in paid.items() if nanos]
+        number = record_transfer(
+            session, at=at, kind=REFUND, memo=f"refund of transfer {payment}", key=key, legs=legs,
+            refers_to=payment,
+        )  # fmt: skip
+    if paid == claimed.owed:
+        session.add(SaleReturn(sale_id=payment, refund_id=number, reason=reason, at=at))
+        session.flush()
+    else:
+        _note(session, payment, claimed, paid, listing=listing, reason=reason, at=at)
+    return paid == claimed.owed
+
+
+def repay_own(session: Session, payment: int, *, listing: str, reason: str, at: float) -> bool:
+    """As `repay`, under a key of the house; a repeat that finds nothing to pay leaves no trace."""
+    claimed = claim_of(session, payment)
+    if not any(reachable(session, who) for who in claimed.owed):
+        _note(session, payment, claimed, {}, listing=listing, reason=reason, at=at)
+        return False
+    number = bulk.last_transfer(session.connection())[0]
+    key = free_key(session, f"return/{payment}/{number}")
+    claim(session, key=key, operation="return", body={"sale": payment, "reason": reason}, at=at)
+    return repay(session, payment, listing=listing, reason=reason, key=key, at=at)
+
+
+def pay_first(session: Session, accounts: Iterable[str], *, at: float) -> None:
+    """Let what these accounts have just earned go to whom they owe."""
+    if session.info.get(bulk.NO_DEBTS):  # as in most markets: nothing is asked per payment
+        return
+    names = {principal_of(account) for account in accounts}
+    for (debtor,) in ask(session, _OWING, names=names):
+        collect(session, debtor, at=at)
+
+
+def collect(session: Session, debtor: str, *, at: float) -> list[int]:
+    """Pay a principal's debts, oldest first, while it has something; the payments back whole."""
+    done = []
+    for debt in owing(session, debtor):
+        if not reachable(session, debtor):
+            break
+        if debtor in claim_of(session, debt.transfer_id).owed:
+            given = {"listing": debt.listing, "reason": debt.reason}
+            if repay_own(session, debt.transfer_id, **given, at=at):
+                done.append(debt.transfer_id)
+    return done
+
+
+def owing(session: Session, debtor: str | None = None) -> list[Debt]:
+    """Debts of payments that are not yet back whole, oldest first; of one principal, or all."""
+    query = (
+        select(Debt)
+        .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Debt.transfer_id))
+        .where(col(SaleReturn.sale_id).is_(None))
+        .order_by(col(Debt.transfer_id), col(Debt.debtor))
+    )
+    if debtor is not None:
+        query = query.where(Debt.debtor == debtor)
+    return list(session.exec(query))
+
+
+def debt_views(session: Session, account: str | None = None) -> list[DebtView]:
+    """What is owed by or to whoever stands behind an account, or by anybody, oldest first."""
+    rows = owing(session)
+    if account is not None:
+        who = principal_of(account)
+        rows = [row for row in rows if who in (row.debtor, principal_of(row.creditor))]
+    paid = _paid(session, {row.transfer_id for row in rows})
+    views = [_view(row, paid[row.transfer_id, row.debtor]) for row in rows]
+    return [view for view in views if view.owed_nanos]
+
+
+def _view(row: Debt, paid_nanos: int) -> DebtView:
+    return DebtView(
+        transfer=row.transfer_id,
+        listing=row.listing,
+        debtor=row.debtor,
+        creditor=row.creditor,
+        claimed_nanos=row.amount_nanos,
+        paid_nanos=paid_nanos,
+        owed_nanos=row.amount_nanos - paid_nanos,
+        reason=row.reason,
+        at=row.at,
+    )
+
+
+def _paid(session: Session, payments: Collection[int]) -> dict[tuple[int, str], int]:
+    """What each principal gave back of each of these payments."""
+    query = (
+        select(Transfer.refers_to, Posting.account, func.sum(Posting.amount_nanos))
+        .join(Posting, col(Posting.transfer_id) == col(Transfer.id))
+        .join(Debt, col(Debt.transfer_id) == col(Transfer.refers_to))
+        .where(Transfer.kind == REFUND)
+        .group_by(col(Transfer.refers_to), col(Posting.account))
+    )
+    found: dict[tuple[int, str], int] = defaultdict(int)
+    for payment, account, nanos in session.exec(query):
+        if payment is not None and payment in payments:
+            found[payment, principal_of(account)] -= int(nanos)
+    return found
+
+
+def _note(
+    session: Session, payment: int, claimed: Claim, paid: dict[str, int], *,
+    listing: str, reason: str, at: float,
+) -> None:  # fmt: skip
+    """Write down who owes; what such a row claims is all that was received, paid by now or not."""
+    for who, nanos in claimed.owed.items():
+        session.info.pop(bulk.NO_DEBTS, None)
+        if paid.get(who, 0) < nanos and session.get(Debt, (payment, who)) is None:
+            session.add(
+                Debt(
+                    transfer_id=payment, debtor=who, creditor=claimed.creditor, listing=listing,
+                    amount_nanos=nanos, reason=reason, at=at,
+                )
+            )  # fmt: skip
+    session.flush()
+
+
+def _gather(session: Session, principal: str, nanos: int, payment: int, at: float) -> None:
+    """Bring so much together in the principal's own account."""
+    own, *mandates = accounts_of(session, principal)
+    missing = nanos - _available(own)
+    for account in mandates:
+        moved = min(missing, _available(account))
+        if moved > 0:
+            key = free_key(session, f"collect/{payment}/{account.name}/{account.last_posting_id}")
+            body: dict[str, object] = {"mandate": account.name, "payment": payment}
+            claim(session, key=key, operation="collect", body=body, at=at)
+            record_transfer(
+                session, at=at, kind=RECLAIM, memo=f"{account.name} pays for {principal}", key=key,
+                legs=[Leg(account.name, -moved), Leg(principal, moved)],
+            )  # fmt: skip
+            missing -= moved
+
+
+def _available(account: Account) -> int:
+    return max(0, account.balance_nanos - account.held_nanos)

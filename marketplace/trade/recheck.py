@@ -1,0 +1,308 @@
+"""Adding exam results to a listing, and sitting a stated exam again.
+
+Whoever had a right to the files may re-run a receipt and file what came out, three times at most.
+The market compares it with the claim (`marketplace.formula.significance`). Only an evaluator's
+re-run binds, because a stranger's word must not move other people's money; a user's failed re-run
+is shown on the receipt and asks for an evaluator's. When a binding re-run refutes the newest
+version's claim:
+
+    its reputation falls: the claim's trials count as failures
+    (`marketplace.formula.reputation.measured`) its sales are paid back
+    (`marketplace.trade.returns`, called by the facade) it is quarantined, if it stated a lift on
+    its headline exam and the re-run shows none
+"""
+
+from dataclasses import asdict
+
+from sqlmodel import Session, col, func, select
+
+from marketplace.errors import (
+    NotOwnerError,
+    ReceiptError,
+    ReceiptNotFoundError,
+    StatusError,
+    UnpaidRecheckError,
+)
+from marketplace.formula.significance import Counts, compare
+from marketplace.ledger.account import principal_of
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.statement import find_account
+from marketplace.listing import catalogue
+from marketplace.listing.listing import ListingView, Version
+from marketplace.listing.status import LISTED, is_evaluator
+from marketplace.listing.submission import MAX_RECEIPTS
+from marketplace.names import PLATFORM
+from marketplace.receipt.receipt import (
+    Receipt,
+    ReceiptFacts,
+    ReceiptView,
+    Recheck,
+    RecheckView,
+    check_counts,
+    check_seed,
+    check_subject,
+)
+from marketplace.trade.moderation import add_event
+from marketplace.trade.rights import had_files
+
+MAX_RECHECKS = 3
+"""Of one receipt by one principal; evaluators are not counted."""
+
+
+def add_receipt(
+    session: Session, *, listing: str, owner: str, facts: ReceiptFacts, key: str, at: float
+) -> ReceiptView:
+    """State another exam's result of a listing's newest version, once per key.
+
+    Raises:
+        NotOwnerError: The account does not own the listing.
+        StatusError: The version is not for sale.
+        ReceiptError: It has a receipt for this exam, or too many.
+    """
+    view = catalogue.listing_view(session, listing)
+    body: dict[str, object] = {"listing": listing, "owner": owner, "receipt": facts.body()}
+    if claim(session, key=key, operation="add_receipt", body=body, at=at):
+        _refuse_receipt(session, view, owner, facts)
+        session.add(Receipt(listing=listing, number=view.version, at=at, **asdict(facts)))
+        session.flush()
+    return next(
+        receipt
+        for receipt in receipt_views(session, listing)
+        if (receipt.skill, receipt.exam) == (facts.skill, facts.exam)
+    )
+
+
+def recheck(
+    session: Session, *, receipt: int, by: str, n_correct: int, n_base_correct: int,
+    questions_digest: str, seed: int | None = None, key: str, at: float,
+) -> RecheckView:  # fmt: skip
+    """File a re-run of a receipt: same exam, same number of questions; once per key.
+
+    Args:
+        seed: What fresh questions were drawn with; None = the receipt's own questions.
+
+    Raises:
+        ReceiptNotFoundError: There is no such receipt.
+        ReceiptError: Impossible counts, other questions than the receipt's, or, with a seed, the
+            same ones.
+        NotOwnerError: The owner cannot confirm its own claim.
+        UnpaidRecheckError: `by` never had a right to the files, or has filed too many.
+    """
+    find_account(session, by)
+    found = receipt_row(session, receipt)
+    body: dict[str, object] = {
+        "receipt": receipt, "by": by, "n_correct": n_correct, "n_base_correct": n_base_correct,
+        "questions_digest": questions_digest,
+    }  # fmt: skip
+    if seed is not None:
+        body["seed"] = seed
+    if claim(session, key=key, operation="recheck", body=body, at=at):
+        again = Counts(found.n_questions, n_correct, n_base_correct)
+        _refuse_recheck(session, found, again, by)
+        _refuse_questions(found, questions_digest, seed)
+        row = _add_recheck(session, found, again, by=by, seed=seed, key=key, at=at)
+        _quarantine_without_lift(session, found, row, at)
+    made = session.exec(select(Recheck).where(Recheck.key == key)).one()
+    return _recheck_view(found, made)
+
+
+def receipt_row(session: Session, number: int) -> Receipt:
+    """The receipt of this number.
+
+    Raises:
+        ReceiptNotFoundError: There is none.
+    """
+    found = session.get(Receipt, number)
+    if found is None:
+        raise ReceiptNotFoundError(
+            f"there is no receipt {number}: take a number from the listing's receipts"
+        )
+    return found
+
+
+def receipt_views(session: Session, listing: str, number: int | None = None) -> list[ReceiptView]:
+    """A listing's receipts, newest version first, headline before the others.
+
+    Args:
+        number: Only those of this version.
+    """
+    last = (
+        select(func.max(Recheck.id))
+        .where(Recheck.receipt == Receipt.id, col(Recheck.binding))
+        .correlate(Receipt)
+        .scalar_subquery()
+    )
+    query = (
+        select(Receipt, Version.digest, Recheck.passed)
+        .join(
+            Version,
+            (col(Version.listing) == col(Receipt.listing))
+            & (col(Version.number) == col(Receipt.number)),
+        )
+        .outerjoin(Recheck, col(Recheck.id) == last)
+        .where(Receipt.listing == listing)
+        .order_by(col(Receipt.number).desc(), col(Receipt.id))
+    )
+    if number is not None:
+        query = query.where(Receipt.number == number)
+    rows = session.exec(query).all()
+    tally = _tally(session, listing)
+    return [
+        _receipt_view(receipt, digest, tally, refuted=passed is False)
+        for receipt, digest, passed in rows
+    ]
+
+
+def is_refuted(session: Session, view: RecheckView) -> bool:
+    """Whether a re-run is its receipt's last binding one, and failed: a repeat may be outdated."""
+    found = receipt_row(session, view.receipt)
+    return any(
+        r.refuted for r in receipt_views(session, found.listing, found.number) if r.id == found.id
+    )
+
+
+def recheck_views(session: Session, receipt: int) -> list[RecheckView]:
+    """Every re-run of a receipt, oldest first."""
+    found = receipt_row(session, receipt)
+    query = select(Recheck).where(Recheck.receipt == receipt).order_by(col(Recheck.id))
+    return [_recheck_view(found, row) for row in session.exec(query)]
+
+
+def _refuse_receipt(session: Session, view: ListingView, owner: str, facts: ReceiptFacts) -> None:
+    if owner != view.owner:
+        raise NotOwnerError(
+            f"only its owner {view.owner!r} may add receipts to {view.name!r}, got {owner!r}:"
+            " file a re-run instead"
+        )
+    check_subject(facts, view.digest, view.base_model)
+    if view.status != LISTED:
+        raise StatusError(
+            f"listing {view.name!r} is {view.status} and takes no receipts: relist it first"
+        )
+    present = receipt_views(session, view.name, view.version)
+    if any((old.skill, old.exam) == (facts.skill, facts.exam) for old in present):
+        raise ReceiptError(
+            f"{view.name!r} version {view.version} has a receipt for exam {facts.exam!r} of"
+            f" {facts.skill!r}: claims are not rewritten, publish a new version"
+        )
+    if len(present) >= MAX_RECEIPTS:
+        raise ReceiptError(
+            f"a version has at most {MAX_RECEIPTS} receipts, {view.name!r} has {len(present)}:"
+            " choose the exams that matter"
+        )
+
+
+def _refuse_recheck(session: Session, receipt: Receipt, again: Counts, by: str) -> None:
+    check_counts(again.n_questions, again.n_correct, again.n_base_correct)
+    owner = catalogue.listing_view(session, receipt.listing).owner
+    if principal_of(by) == principal_of(owner):
+        raise NotOwnerError(
+            f"{by!r} owns {receipt.listing!r} and cannot confirm its own claim: let somebody else"
+            " re-run it"
+        )
+    if is_evaluator(session, by):
+        return
+    if not had_files(session, by, receipt.listing):
+        raise UnpaidRecheckError(
+            f"{by!r} never paid for the files of {receipt.listing!r} and cannot have examined them:"
+            f" run `continuum market rent {receipt.listing}` for a day, or ask an evaluator"
+        )
+    if _n_rechecks(session, receipt, principal_of(by)) >= MAX_RECHECKS:
+        raise UnpaidRecheckError(
+            f"{principal_of(by)!r} has filed {MAX_RECHECKS} re-runs of receipt {receipt.id}, the"
+            " most for who is no evaluator: ask an evaluator"
+        )
+
+
+def _n_rechecks(session: Session, receipt: Receipt, principal: str) -> int:
+    """How many re-runs of a receipt whoever this is has filed, mandates' included."""
+    by = col(Recheck.by)
+    mine = (by == principal) | by.startswith(f"{principal}/", autoescape=True)
+    query = select(func.count()).select_from(Recheck).where(Recheck.receipt == receipt.id, mine)
+    return session.exec(query).one()
+
+
+def _refuse_questions(receipt: Receipt, questions_digest: str, seed: int | None) -> None:
+    if seed is not None:
+        check_seed(seed)
+        if seed == receipt.seed or questions_digest in ("", receipt.questions_digest):
+            raise ReceiptError(
+                f"a fresh re-run of receipt {receipt.id} asks other questions than the receipt and"
+                " states their digest: draw them with another seed"
+            )
+    elif receipt.questions_digest and questions_digest != receipt.questions_digest:
+        raise ReceiptError(
+            f"receipt {receipt.id} is about questions {receipt.questions_digest[:12]}, the re-run"
+            f" asked {questions_digest[:12] or 'unstated ones'}: use the version of continuum that"
+            " wrote the receipt"
+        )
+
+
+def _add_recheck(
+    session: Session, receipt: Receipt, again: Counts, *,
+    by: str, seed: int | None, key: str, at: float,
+) -> Recheck:  # fmt: skip
+    assert receipt.id is not None
+    verdict = compare(_claimed(receipt), again, fresh=seed is not None)
+    row = Recheck(
+        receipt=receipt.id, by=by, n_questions=again.n_questions, n_correct=again.n_correct,
+        n_base_correct=again.n_base_correct, passed=verdict.passed,
+        binding=is_evaluator(session, by), seed=seed, at=at, key=key,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    return row
+
+
+def _quarantine_without_lift(session: Session, receipt: Receipt, again: Recheck, at: float) -> None:
+    """Take a version down whose headline lift turns out to be none at all (R5)."""
+    if not again.binding or again.passed:
+        return
+    view = catalogue.listing_view(session, receipt.listing)
+    headline = receipt_views(session, view.name, view.version)[0]
+    lifts = receipt.n_correct > receipt.n_base_correct, again.n_correct > again.n_base_correct
+    if headline.id == receipt.id and lifts == (True, False) and view.status != "quarantined":
+        reason = f"re-run {again.id} of receipt {receipt.id} shows no lift"
+        add_event(session, view, "quarantine", by=PLATFORM, reason=reason, key=None, at=at)
+
+
+def _tally(session: Session, listing: str) -> dict[tuple[int, bool], int]:
+    """Re-runs of a listing's receipts by (receipt, passed)."""
+    query = (
+        select(Recheck.receipt, Recheck.passed, func.count())
+        .join(Receipt, col(Receipt.id) == col(Recheck.receipt))
+        .where(Receipt.listing == listing)
+        .group_by(col(Recheck.receipt), col(Recheck.passed))
+    )
+    return {(receipt, bool(passed)): n for receipt, passed, n in session.exec(query)}
+
+
+def _claimed(receipt: Receipt) -> Counts:
+    return Counts(receipt.n_questions, receipt.n_correct, receipt.n_base_correct)
+
+
+def _receipt_view(
+    receipt: Receipt, digest: str, tally: dict[tuple[int, bool], int], *, refuted: bool
+) -> ReceiptView:
+    assert receipt.id is not None
+    return ReceiptView(
+        id=receipt.id, listing=receipt.listing, version=receipt.number, digest=digest,
+        exam=receipt.exam, skill=receipt.skill, split=receipt.split,
+        n_questions=receipt.n_questions, n_correct=receipt.n_correct,
+        n_base_correct=receipt.n_base_correct, seed=receipt.seed,
+        questions_digest=receipt.questions_digest, at=receipt.at,
+        n_passed=tally.get((receipt.id, True), 0), n_failed=tally.get((receipt.id, False), 0),
+        refuted=refuted, layer=receipt.layer, base_model=receipt.base_model,
+        prompt=receipt.prompt, rule=receipt.rule, n_ancestor_correct=receipt.n_ancestor_correct,
+    )  # fmt: skip
+
+
+def _recheck_view(receipt: Receipt, row: Recheck) -> RecheckView:
+    assert row.id is not None
+    again = Counts(row.n_questions, row.n_correct, row.n_base_correct)
+    return RecheckView(
+        id=row.id, receipt=row.receipt, listing=receipt.listing, by=row.by,
+        n_questions=row.n_questions, n_correct=row.n_correct, n_base_correct=row.n_base_correct,
+        passed=row.passed, binding=row.binding, seed=row.seed,
+        reason=compare(_claimed(receipt), again, fresh=row.seed is not None).reason, at=row.at,
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""Subscriptions: one fee for every layer that takes part, divided by the subscriber's own usage.
+
+The fee is held at the start; in the meantime use costs nothing and is counted. At the end it is
+paid out, user-centric (P3): a subscriber's fee goes to the layers that this subscriber used, so a
+bot can earn its owner at most 90 % of the fee it pays itself, and drains nobody else's. Nothing
+used, nothing paid. Use of one's own layers is not counted.
+"""
+
+from dataclasses import dataclass, replace
+
+from sqlmodel import Session
+
+from marketplace.errors import AlreadyOwnedError, AmountError, NotDueError, TradeNotFoundError
+from marketplace.ledger.account import principal_of, refuse_house
+from marketplace.ledger.epoch import current_epoch
+from marketplace.ledger.hold import hold, void_hold
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.statement import find_account
+from marketplace.listing import catalogue
+from marketplace.money import check_amount, format_credits
+from marketplace.trade import pending, queries, terms
+from marketplace.trade.meter import GRACE_S
+from marketplace.trade.records import Subscription
+from marketplace.trade.rent import DAY_S, check_days
+from marketplace.trade.rights import SUBSCRIPTION
+from marketplace.trade.settlement import Payment, settle_hold
+
+MIN_FEE_NANOS = 1_000_000
+"""A thousandth of a credit: enough to be divided among many layers."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionView:
+    """A subscription as its subscriber sees it."""
+
+    subscription: int
+    """Number of the hold."""
+    account: str
+    fee_nanos: int
+    starts_at: float
+    ends_at: float
+    state: str
+    """open, due, paid or released."""
+    units: tuple[tuple[str, int], ...]
+    """Each listing used, with its units."""
+    replayed: bool = False
+
+
+def subscribe(
+    session: Session, *, account: str, fee_nanos: int, days: int, key: str, at: float
+) -> SubscriptionView:
+    """Hold a fee and use every layer that takes part until the days are over.
+
+    Raises:
+        AlreadyOwnedError: A subscription is running.
+        InsufficientCreditsError: The account has less than the fee available.
+    """
+    refuse_house(account, "subscribe")
+    check_days(days)
+    check_amount(fee_nanos, "fee")
+    if fee_nanos < MIN_FEE_NANOS:
+        raise AmountError(
+            f"a subscription costs at least {format_credits(MIN_FEE_NANOS)}, got"
+            f" {format_credits(fee_nanos)}: offer more"
+        )
+    find_account(session, account)
+    body: dict[str, object] = {"account": account, "fee_nanos": fee_nanos, "days": days}
+    if not claim(session, key=key, operation="subscribe", body=body, at=at):
+        number = queries.transfer_of_key(session, key)
+        assert number is not None, f"key {key!r} left no subscription"
+        return replace(subscription_view(session, number, at), replayed=True)
+    principal = principal_of(account)
+    running = queries.running_rights(session, [(principal, "")], at).get((principal, ""))
+    if running:
+        raise AlreadyOwnedError(
+            f"{principal!r} has subscription {running[SUBSCRIPTION]} running: wait until it ends"
+        )
+    number = hold(
+        session,
+        payer=account,
+        amount_nanos=fee_nanos,
+        purpose=f"{account} subscribes for {days} days",
+        key=key,
+        expires_at=at + days * DAY_S + GRACE_S,
+        at=at,
+    )
+    session.add(
+        Subscription(
+            hold_id=number,
+            account=account,
+            principal=principal,
+            fee_nanos=fee_nanos,
+            starts_at=at,
+            ends_at=at + days * DAY_S,
+        )
+    )
+    session.flush()
+    return subscription_view(session, number, at)
+
+
+def subscription_settle(session: Session, subscription: int, *, key: str, at: float) -> None:
+    """Pay a subscription that is over out to what was used; the key is claimed by the caller.
+
+    Raises:
+        NotDueError: It is still running.
+    """
+    row = _row(session, subscription)
+    if at < row.ends_at:
+        raise NotDueError(f"subscription {subscription} is still running: settle it when it ends")
+    units = pending.covered_units(session, subscription)
+    if not units:
+        void_hold(session, subscription, key=key, at=at)
+        return
+    parts = terms.parts(session, catalogue.listing_views(session, list(units)))
+    payment = Payment(
+        way="subscription",
+        payer=row.account,
+        principal=row.principal,
+        gross_nanos=row.fee_nanos,
+        parts=tuple(replace(part, weight=units[name]) for name, part in parts.items()),
+        epoch=current_epoch(session),
+        memo=f"{row.account} subscribed to {len(units)} listings",
+    )
+    settle_hold(session, subscription, payment, key=key, at=at)
+
+
+def subscription_view(session: Session, subscription: int, at: float) -> SubscriptionView:
+    """The subscription of this number.
+
+    Raises:
+        TradeNotFoundError: There is none.
+    """
+    row = _row(session, subscription)
+    end = pending.hold_end(session, subscription)
+    if end is None:
+        state = "open" if at < row.ends_at else "due"
+    else:
+        state = "paid" if end[1] == "post" else "released"
+    return SubscriptionView(
+        subscription=subscription,
+        account=row.account,
+        fee_nanos=row.fee_nanos,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        state=state,
+        units=tuple(pending.covered_units(session, subscription).items()),
+    )
+
+
+def subscription_views(session: Session, account: str, at: float) -> list[SubscriptionView]:
+    """The account's subscriptions, oldest first."""
+    principal = principal_of(account)
+    numbers = pending.subscriptions(session, principal)
+    return [subscription_view(session, number, at) for number in numbers]
+
+
+def _row(session: Session, subscription: int) -> Subscription:
+    row = session.get(Subscription, subscription)
+    if row is None:
+        raise TradeNotFoundError(f"subscription {subscription} does not exist: subscribe first")
+    return row

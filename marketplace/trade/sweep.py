@@ -1,0 +1,93 @@
+"""Finishing what is due: meters and subscriptions whose time is over, and holds nobody claimed.
+
+Meters and subscriptions are settled first, because an expired hold can no longer be paid out.
+One that cannot be settled is reported and does not keep the others waiting. How much falls due at
+one moment is up to those who opened it: so a transaction does a part, and says whether more is due.
+When nothing more is, debtors pay what they can by now.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from marketplace.errors import MarketError
+from marketplace.ledger.hold import expire_holds
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.ledger import linked
+from marketplace.trade import pending, queries
+from marketplace.trade.meter import meter_close
+from marketplace.trade.returns import collect, return_quarantined
+from marketplace.trade.subscription import subscription_settle
+
+AT_ONCE = 50
+"""Of each kind in one transaction, while which nobody else can change anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepReport:
+    """What was finished, by number of the hold."""
+
+    meters: tuple[int, ...]
+    subscriptions: tuple[int, ...]
+    expired: tuple[int, ...]
+    """Holds taken back: trials without a result, bounties nobody earned."""
+    problems: tuple[str, ...]
+    failed: tuple[int, ...] = ()
+    """Holds that the problems are about."""
+    more: bool = False
+    """Whether something was left for the next time."""
+
+    repaid: tuple[int, ...] = ()
+    """Payments that are back whole: debts paid off, and what is quarantined for too long."""
+
+    def __add__(self, later: "SweepReport") -> "SweepReport":
+        """Both together."""
+        return SweepReport(
+            self.meters + later.meters, self.subscriptions + later.subscriptions,
+            self.expired + later.expired, self.problems + later.problems,
+            self.failed + later.failed, later.more, self.repaid + later.repaid,
+        )  # fmt: skip
+
+
+def sweep(
+    session: Session, *, at: float, limit: int = AT_ONCE, skip: Collection[int] = ()
+) -> SweepReport:
+    """Settle what is over, so much of each kind; doing it twice has no second effect.
+
+    Args:
+        skip: Holds that were tried before.
+    """
+    problems: dict[int, str] = {}
+
+    def tried(numbers: list[int], work: Callable[[int], object]) -> tuple[int, ...]:
+        done = []
+        for number in numbers:
+            try:
+                with linked(session):
+                    work(number)
+                done.append(number)
+            except MarketError as error:
+                problems[number] = str(error)
+        return tuple(done)
+
+    def close(meter: int) -> None:
+        meter_close(session, meter=meter, key=queries.free_key(session, f"sweep/{meter}"), at=at)
+
+    def pay(subscription: int) -> None:
+        key = queries.free_key(session, f"sweep/{subscription}")
+        body: dict[str, object] = {"subscription": subscription}
+        claim(session, key=key, operation="subscription-settle", body=body, at=at)
+        subscription_settle(session, subscription, key=key, at=at)
+
+    meters = [number for number in pending.due_meters(session, at) if number not in skip]
+    due = [row.hold_id for row in pending.due_subscriptions(session, at)]
+    subscriptions = [number for number in due if number not in skip]
+    closed, paid = tried(meters[:limit], close), tried(subscriptions[:limit], pay)
+    more = len(meters) > limit or len(subscriptions) > limit
+    expired = () if more else tuple(expire_holds(session, at=at, limit=limit))
+    more = more or len(expired) == limit
+    repaid = () if more else (*return_quarantined(session, at=at), *collect(session, at=at))
+    return SweepReport(
+        closed, paid, expired, tuple(problems.values()), tuple(problems), more, repaid
+    )

@@ -1,0 +1,185 @@
+"""What may be sold at this moment, on which terms, and who is paid for it.
+
+A seller sets the price of owning a layer. Renting and metered use cost a share of that running
+price, in millionths, so that quality and demand move them too:
+
+    rent per day         = price * rent_day_parts / 1 000 000     usual: 5 %
+    rate per 1,000 units = price * use_parts      / 1 000 000     usual: 0.01 %
+
+A unit is one token generated, or one call where tokens are not counted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from marketplace.errors import AmountError, NotOfferedError, NotOwnerError
+from marketplace.formula.price import PARTS
+from marketplace.formula.royalty import Share
+from marketplace.ledger.idempotency import claim
+from marketplace.listing import catalogue
+from marketplace.listing.listing import ListingView
+from marketplace.money import INT64_MAX, check_amount
+from marketplace.trade import noticeboard
+from marketplace.trade.goods import Goods
+from marketplace.trade.lineage import shares_of
+from marketplace.trade.notices import Terms
+from marketplace.trade.settlement import Part
+
+RENT_DAY_PARTS = 50_000
+"""Usual rent: renting for 20 days costs as much as owning."""
+USE_PARTS = 100
+"""Usual rate: ten million tokens cost as much as owning."""
+UNITS_PER_RATE = 1_000
+MIN_CHARGE_NANOS = 10
+"""Ten fee units: below, the rounded-up fee would take more than a tenth."""
+
+
+@dataclass(frozen=True, slots=True)
+class TermsView:
+    """How a listing may be paid for besides buying it."""
+
+    listing: str
+    price_nanos: int
+    """For owning it."""
+    rent_day_nanos: int | None
+    """None = not for rent."""
+    use_rate_nanos: int | None
+    """Per 1,000 units; None = no metered use."""
+    subscribable: bool
+
+    @property
+    def trial_nanos(self) -> int:
+        """The least that files are handed out for, and what a trial costs whatever comes out of
+        it: a day's rent, at most the usual one."""
+        usual = _share(self.price_nanos, RENT_DAY_PARTS)
+        assert usual is not None
+        rent = usual if self.rent_day_nanos is None else self.rent_day_nanos
+        return max(MIN_CHARGE_NANOS, min(usual, rent))
+
+
+def set_terms(
+    session: Session,
+    *,
+    owner: str,
+    listing: str,
+    rent_day_parts: int,
+    use_parts: int,
+    subscribable: bool,
+    key: str,
+    at: float,
+) -> TermsView:
+    """Replace the terms of one's own listing; rights already paid for stay as they are.
+
+    Raises:
+        NotOwnerError: The listing belongs to somebody else.
+        AmountError: A share is negative or above the whole price.
+    """
+    for what, parts in (("rent_day_parts", rent_day_parts), ("use_parts", use_parts)):
+        if type(parts) is not int or not 0 <= parts <= PARTS:
+            raise AmountError(
+                f"{what} must be 0 to {PARTS} millionths of the price, got {parts!r}:"
+                " 0 = not offered"
+            )
+    body: dict[str, object] = {
+        "owner": owner, "listing": listing, "rent_day_parts": rent_day_parts,
+        "use_parts": use_parts, "subscribable": subscribable,
+    }  # fmt: skip
+    if claim(session, key=key, operation="terms", body=body, at=at):
+        view = catalogue.listing_view(session, listing)
+        if view.owner != owner:
+            raise NotOwnerError(
+                f"listing {listing!r} belongs to {view.owner!r}, not to {owner!r}:"
+                " set terms for your own"
+            )
+        session.add(
+            Terms(
+                listing=listing,
+                rent_day_parts=rent_day_parts,
+                use_parts=use_parts,
+                subscribable=subscribable,
+                at=at,
+                key=key,
+            )
+        )
+        session.flush()
+    return terms_view(session, catalogue.listing_view(session, listing))
+
+
+def terms_of(session: Session, listing: str) -> TermsView:
+    """The terms of the listing of this name.
+
+    Raises:
+        ListingNotFoundError: There is none.
+    """
+    return terms_view(session, catalogue.listing_view(session, listing))
+
+
+def terms_view(session: Session, view: ListingView) -> TermsView:
+    """The terms that apply to a listing now."""
+    return terms_from(view, noticeboard.latest_terms(session, [view.name]).get(view.name))
+
+
+def terms_from(view: ListingView | Goods, terms: noticeboard.SetTerms | None) -> TermsView:
+    """A listing's terms at its running price; None = the usual ones."""
+    rent = RENT_DAY_PARTS if terms is None else terms.rent_day_parts
+    use = USE_PARTS if terms is None else terms.use_parts
+    return TermsView(
+        listing=view.name,
+        price_nanos=view.price_nanos,
+        rent_day_nanos=_share(view.price_nanos, rent),
+        use_rate_nanos=_share(view.price_nanos, use),
+        subscribable=terms is None or terms.subscribable,
+    )
+
+
+def offered(rate_nanos: int | None, listing: str, what: str) -> int:
+    """The rate itself, when the seller offers that way of paying.
+
+    Raises:
+        NotOfferedError: The seller does not.
+    """
+    if rate_nanos is None:
+        raise NotOfferedError(f"listing {listing!r} is not offered {what}: buy it instead")
+    return rate_nanos
+
+
+def cost_nanos(units: int, rate_nanos: int) -> int:
+    """Price of some units at a rate per 1,000, rounded up to a whole nano-credit."""
+    exact = -(-check_amount(units, "units") * rate_nanos // UNITS_PER_RATE)
+    return check_amount(max(MIN_CHARGE_NANOS, exact), "charge")
+
+
+def on_sale(session: Session, listing: str) -> ListingView:
+    """The listing, when it may be sold now.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+        NotForSaleError: It was withdrawn, quarantined or revoked.
+    """
+    view = catalogue.listing_view(session, listing)
+    catalogue.refuse_unsold(view.name, view.status)
+    return view
+
+
+def part(session: Session, view: ListingView) -> Part:
+    """The listing's place in a payment: its seller, and the ancestors' shares."""
+    return parts(session, [view])[view.name]
+
+
+def parts(session: Session, views: Sequence[ListingView]) -> dict[str, Part]:
+    """Each listing's place in a payment, by name."""
+    shares = shares_of(session, {view.digest: view.owner for view in views if view.parents})
+    return {view.name: part_from(view, shares) for view in views}
+
+
+def part_from(view: ListingView | Goods, shares: Mapping[str, tuple[Share, ...]]) -> Part:
+    """The listing's place in a payment, with the shares of bred layers by digest."""
+    return Part(source=view.name, seller=view.owner, shares=shares.get(view.digest, ()))
+
+
+def _share(price_nanos: int, parts: int) -> int | None:
+    if parts == 0:
+        return None
+    return min(INT64_MAX, max(1, -(-price_nanos * parts // PARTS)))

@@ -1,0 +1,259 @@
+"""Trying before paying: the price is held, and the buyer's own challenges decide.
+
+The buyer names the challenges by digest, their number and the gain that would satisfy before the
+layer is tried, so that the yardstick cannot be chosen afterwards. Gained enough, the held price
+is paid and the buyer owns the layer; if not, or if the buyer reports nothing in time, it is
+released and the right to try the layer ends.
+
+The buyer's report cannot be checked, and files that were handed out cannot be taken back. So a
+trial costs a day's rent, paid when it is opened and kept by the seller whatever comes out: who
+reports nothing right pays what a renter pays, who may keep the files as well. It is the seller's
+rent, but the usual one at most, or a seller of bad layers could price trials out of reach. One
+trial per buyer and listing ever, and few at once.
+"""
+
+from dataclasses import dataclass, replace
+
+from sqlmodel import Session
+
+from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
+from marketplace.ledger.account import principal_of, refuse_house
+from marketplace.ledger.hold import hold, void_hold
+from marketplace.ledger.idempotency import claim
+from marketplace.ledger.statement import find_account
+from marketplace.listing import catalogue
+from marketplace.listing.listing import ListingView
+from marketplace.money import format_credits
+from marketplace.names import check_digest
+from marketplace.trade import pending, queries, terms
+from marketplace.trade.buy import note_purchase, refuse_owner, refuse_price, sale
+from marketplace.trade.records import Trial, TrialResult
+from marketplace.trade.rent import DAY_S, lend, rental
+from marketplace.trade.settlement import settle_hold
+
+MAX_OPEN_TRIALS = 3
+MAX_TRIAL_DAYS = 30
+MAX_QUESTIONS = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """A trial as its buyer sees it."""
+
+    trial: int
+    """Number of the hold."""
+    buyer: str
+    listing: str
+    price_nanos: int
+    challenge_digest: str
+    n_questions: int
+    min_gain: int
+    """Questions to be answered beyond the base model."""
+    ends_at: float
+    state: str
+    """open, passed, failed or expired."""
+    n_correct: int | None = None
+    n_base_correct: int | None = None
+    replayed: bool = False
+
+
+def trial_open(
+    session: Session,
+    *,
+    buyer: str,
+    listing: str,
+    challenge_digest: str,
+    n_questions: int,
+    min_gain: int,
+    days: int,
+    key: str,
+    max_price_nanos: int | None,
+    at: float,
+) -> TrialView:
+    """Take a day's rent, hold the running price, and lend the layer for some days.
+
+    Args:
+        max_price_nanos: Of both together.
+
+    Raises:
+        NotForSaleError: The listing was withdrawn, quarantined or revoked.
+        OwnLayerError: The buyer published the layer.
+        AlreadyOwnedError: The buyer owns it.
+        TrialError: Tried before, or too many trials at once.
+        InsufficientCreditsError: The buyer has less than rent and price available.
+    """
+    refuse_house(buyer, "try")
+    _check_yardstick(challenge_digest, n_questions, min_gain, days)
+    account = find_account(session, buyer)
+    body: dict[str, object] = {
+        "buyer": buyer, "listing": listing, "challenge_digest": challenge_digest,
+        "n_questions": n_questions, "min_gain": min_gain, "days": days,
+    }  # fmt: skip
+    if not claim(session, key=key, operation="trial", body=body, at=at):
+        number = queries.transfer_of_key(session, key)
+        assert number is not None, f"key {key!r} left no trial"
+        return replace(trial_view(session, number, at), replayed=True)
+    view = terms.on_sale(session, listing)
+    principal = principal_of(buyer)
+    refuse_owner(session, principal, view)
+    _refuse_too_many(session, principal, listing, at)
+    fee_nanos = terms.terms_view(session, view).trial_nanos
+    what = f"trying listing {listing!r}, {format_credits(fee_nanos)} for a day's rent included,"
+    refuse_price(account, what, view.price_nanos + fee_nanos, max_price_nanos)
+    number = hold(
+        session,
+        payer=buyer,
+        amount_nanos=view.price_nanos,
+        purpose=f"{buyer} tries {listing}",
+        key=key,
+        expires_at=at + days * DAY_S,
+        at=at,
+    )
+    session.add(
+        Trial(
+            hold_id=number,
+            buyer=buyer,
+            principal=principal,
+            listing=listing,
+            challenge_digest=challenge_digest,
+            n_questions=n_questions,
+            min_gain=min_gain,
+            price_nanos=view.price_nanos,
+            opened_at=at,
+            ends_at=at + days * DAY_S,
+        )
+    )
+    _pay_rent(session, number, buyer, principal, view, fee_nanos, at)
+    return trial_view(session, number, at)
+
+
+def trial_settle(
+    session: Session, *, trial: int, n_correct: int, n_base_correct: int, key: str, at: float
+) -> TrialView:
+    """Let the result decide: pay the held price, or release it.
+
+    Raises:
+        TradeNotFoundError: There is no such trial.
+        TrialError: It was decided before, or its time is over.
+        ReceiptError: The counts cannot be true.
+    """
+    row = _row(session, trial)
+    for what, count in (("n_correct", n_correct), ("n_base_correct", n_base_correct)):
+        if type(count) is not int or not 0 <= count <= row.n_questions:
+            raise ReceiptError(
+                f"{what} must be a whole number from 0 to {row.n_questions}, got {count!r}:"
+                " count again"
+            )
+    body: dict[str, object] = {
+        "trial": trial, "n_correct": n_correct, "n_base_correct": n_base_correct,
+    }  # fmt: skip
+    if not claim(session, key=key, operation="trial-settle", body=body, at=at):
+        return replace(trial_view(session, trial, at), replayed=True)
+    state = trial_view(session, trial, at).state
+    if state != "open":
+        raise TrialError(f"trial {trial} of listing {row.listing!r} is {state}: nothing to decide")
+    passed = n_correct - n_base_correct >= row.min_gain
+    if passed:
+        _pay(session, row, key=key, at=at)
+    else:
+        void_hold(session, trial, key=key, at=at)
+    session.add(
+        TrialResult(
+            hold_id=trial, n_correct=n_correct, n_base_correct=n_base_correct, passed=passed, at=at
+        )
+    )
+    session.flush()
+    return trial_view(session, trial, at)
+
+
+def trial_view(session: Session, trial: int, at: float) -> TrialView:
+    """The trial of this number.
+
+    Raises:
+        TradeNotFoundError: There is none.
+    """
+    return _view(session, _row(session, trial), session.get(TrialResult, trial), at)
+
+
+def trial_views(session: Session, buyer: str | None, at: float) -> list[TrialView]:
+    """All trials, or one buyer's, oldest first."""
+    return [_view(session, row, result, at) for row, result in pending.trials(session, buyer)]
+
+
+def _pay_rent(
+    session: Session, trial: int, buyer: str, principal: str, view: ListingView, nanos: int,
+    at: float,
+) -> None:  # fmt: skip
+    """Pay the day that no result gives back."""
+    key = queries.free_key(session, f"trial/{trial}")
+    claim(session, key=key, operation="trial-rent", body={"trial": trial}, at=at)
+    payment = rental(session, buyer, principal, view, nanos, "for a day, to try it")
+    lend(session, payment, days=1, rate_nanos=nanos, key=key, at=at)
+
+
+def _pay(session: Session, row: Trial, *, key: str, at: float) -> None:
+    account = find_account(session, row.buyer)
+    view = catalogue.listing_view(session, row.listing)  # the price agreed at the start holds
+    refuse_owner(session, row.principal, view)
+    payment = sale(session, account, row.principal, view, row.price_nanos)
+    number, division = settle_hold(session, row.hold_id, payment, key=key, at=at)
+    note_purchase(session, number, payment, division)
+
+
+def _check_yardstick(digest: str, n_questions: int, min_gain: int, days: int) -> None:
+    check_digest(digest)
+    if type(n_questions) is not int or not 1 <= n_questions <= MAX_QUESTIONS:
+        raise InvalidInputError(
+            f"n_questions must be 1 to {MAX_QUESTIONS}, got {n_questions!r}: change it"
+        )
+    if type(min_gain) is not int or not 0 <= min_gain <= n_questions:
+        raise InvalidInputError(
+            f"min_gain must be 0 to n_questions = {n_questions}, got {min_gain!r}: change it"
+        )
+    if type(days) is not int or not 1 <= days <= MAX_TRIAL_DAYS:
+        raise InvalidInputError(
+            f"a trial lasts 1 to {MAX_TRIAL_DAYS} days, got {days!r}: change it"
+        )
+
+
+def _refuse_too_many(session: Session, principal: str, listing: str, at: float) -> None:
+    before = pending.trial_of(session, principal, listing)
+    if before is not None:
+        raise TrialError(
+            f"{principal!r} tried listing {listing!r} before (trial {before.hold_id}):"
+            " buy or rent it"
+        )
+    running = pending.n_open_trials(session, principal, at)
+    if running >= MAX_OPEN_TRIALS:
+        raise TrialError(
+            f"{principal!r} has {running} trials running, the limit is {MAX_OPEN_TRIALS}:"
+            " settle one first"
+        )
+
+
+def _row(session: Session, trial: int) -> Trial:
+    row = session.get(Trial, trial)
+    if row is None:
+        raise TradeNotFoundError(f"trial {trial} does not exist: open one first")
+    return row
+
+
+def _view(session: Session, row: Trial, result: TrialResult | None, at: float) -> TrialView:
+    if result is not None:
+        state = "passed" if result.passed else "failed"
+    else:
+        waiting = at < row.ends_at and pending.is_open(session, row.hold_id)
+        state = "open" if waiting else "expired"
+    return TrialView(
+        trial=row.hold_id,
+        buyer=row.buyer,
+        listing=row.listing,
+        price_nanos=row.price_nanos,
+        challenge_digest=row.challenge_digest,
+        n_questions=row.n_questions,
+        min_gain=row.min_gain,
+        ends_at=row.ends_at,
+        state=state,
+        n_correct=None if result is None else result.n_correct,
+        n_base_correct=None if result is None else result.n_base_correct,
+    )

@@ -1,0 +1,1 @@
+"""What the screens show: one snapshot of a run and of a market, from files or from a service."""
