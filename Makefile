@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together, for what they share; a worker has about 1 GB.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: setup demo test check test-slow bench audit format clean
+.PHONY: setup demo test check test-slow bench docs audit format clean
 
 setup: $(READY)
 
@@ -43,6 +43,11 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks.bench_ray
 	$(BIN)/python -m tests.benchmarks.bench_market
 
+# Into site/; a broken link, picture or anchor fails. `mkdocs serve` shows the pages while they are written.
+docs: setup
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/mkdocs build --strict
+
 # Known vulnerabilities of what is installed; asks an online service, so it is no part of `test`.
 audit: setup
 	@$(BIN)/python .ci/audit.py
@@ -52,4 +57,4 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info
