@@ -46,7 +46,7 @@ bench: setup
 # Into site/; a broken link, picture or anchor fails. `mkdocs serve` shows the pages while they are written.
 docs: setup
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Known vulnerabilities of what is installed; asks an online service, so it is no part of `test`.
 audit: setup
