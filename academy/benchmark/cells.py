@@ -39,7 +39,7 @@ from genome.genome import Genome
 ROUTED_MEMBERS = 24
 """An answer of many genomes is scored once at the end, which is kept back from its budget."""
 JOINT = {"joint-lora": 0.01, "joint-lora-matched": 0.002}
-"""Learning rates, the best of 0.002, 0.005 and 0.01 for ranks 8 and 96 (EXPERIMENTS.md)."""
+"""Learning rates, the best of 0.002, 0.005 and 0.01 for ranks 8 and 96 (docs/experiments)."""
 OURS_MAIN = ("academy", "academy-gradient-free", "academy-random")
 
 

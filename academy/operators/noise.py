@@ -2,7 +2,7 @@
 
 Scaling and turning within an update's own directions can never reach a direction it lacks. The
 noise here is a product of Gaussian factors made orthogonal to the update's column and row space
-(the "residual low-rank noise" of reference/evolution.md, section 2, item 6).
+(residual low-rank noise).
 
 Random tensors that depend on nothing but the generator passed in.
 

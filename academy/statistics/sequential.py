@@ -11,7 +11,7 @@ scores in [0, 1] is the average, over bets u, of the products of 1 + u (d - m) /
 1 - u (d - m) / (1 - m) (Waudby-Smith, Ramdas: Estimating Means of Bounded Random Variables by
 Betting, 2024). For 0/1 scores and m = 0 the factors are (1 + u) for a question only A got right
 and (1 - u) for one only B did: the mixture SPRT of a coin, McNemar's null, exact for any number
-of items. `normal_mixture` is Robbins' own, for normal differences of known variance.
+of items.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A regular expression as a tree of steps over sets of positions; see `name_pattern`."""
+"""A regular expression as a tree of steps over sets of positions."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@
     index.nearest(questions, k=10, where=Filter(base_model="tiny", max_price_nanos=10**9))
 
 Below `IndexLimits.exact_below` layers every vector is compared; above, FAISS lists are trained.
-The parts, each in its file: a large immutable segment (`index_segment`, `index_lists`), a few
-fresh rows beside it (`index_fresh`), merged in the background (`index_merge`), saved as files
-that are mapped on open (`index_store`). Every write publishes a new frozen `IndexState`; a search
-takes the state it finds and holds no lock, so neither writing nor training makes it wait.
+The parts: a large immutable segment and a few fresh rows beside it (`index_segment`,
+`index_lists`), merged in the background (`index_merge`), saved as files that are mapped on open
+(`index_store`). Every write publishes a new frozen `IndexState`; a search takes the state it finds
+and holds no lock, so neither writing nor training makes it wait.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ traffic). Two decisions are made here, because FAISS leaves them to a constant `
   curve is asked for r = (k + sqrt(k)) / f, with f counted along the way: a filter that thins out
   everything reads more lists, a filter that keeps a whole neighbourhood does not. Where a filter
   keeps whole regions, far from most queries, the curve says too little: the least number of
-  allowed rows to read is then measured for that filter (`index_training.measure_floor`).
+  allowed rows to read is then measured for that filter (`measure_floor`).
 
 Making the lists of the approximate search: spherical k-means, assignment, measured probing.
 

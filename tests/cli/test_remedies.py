@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import typer
 
-from tui.cli.hints import command_of, options_of
+from tests.support.commands import GROUPS, fault
+from tui.cli.hints import options_of
 
-PACKAGES = ("academy", "genome", "marketplace", "persona", "seeds", "tui")
-GROUPS = "demo|tui|academy|layer|persona|market"
+PACKAGES = ("academy", "economy", "genome", "marketplace", "persona", "seeds", "tui")
 MECHANISM = ("tui/cli/hints.py", "tui/cli/spelling.py")
 """Files that handle commands in general and name none."""
 ELSEWHERE = ("continuum market mandate key",)
@@ -59,59 +59,11 @@ def remedies() -> list[Remedy]:
     return found
 
 
-def readme() -> list[Remedy]:
-    """Every command of README's blocks."""
-    blocks = Path("README.md").read_text(encoding="utf-8").split("```")[1::2]
-    lines = [line.partition("  #")[0] for block in blocks for line in block.splitlines()]
-    parts = [part.strip() for line in lines for part in line.split("&&")]
-    commands = [re.sub(r"^(?:CONTINUUM_\w+=\S* )+", "", part) for part in parts]
-    known = re.compile(rf"continuum (?:{GROUPS})\b(?!.* \| )")
-    return [Remedy("README.md", command) for command in commands if known.match(command)]
-
-
-def fault(command: str) -> str:
-    """What is wrong with a command line as it stands; empty if nothing is."""
-    words = re.findall(r'"[^"]*"|\S+', command)[1:]
-    found, n = command_of(words)
-    if found is None:
-        return f"there is no command {' '.join(words[: n + 1])!r}"
-    by_name = {name: p for p in found.params for name in (*p.opts, *p.secondary_opts)}
-    given, values = set(), 0
-    rest = iter(words[n:])
-    for word in rest:
-        if not word.startswith("-"):
-            values += 1
-            continue
-        option = by_name.get(word.partition("=")[0])
-        if option is None:
-            return f"{word} is no option of it"
-        given.add(option.name)
-        if not option.is_flag and "=" not in word and next(rest, None) is None:
-            return f"{word} lacks its value"
-    arguments = [p for p in found.params if p.param_type_name == "argument"]
-    needed = sum(p.required for p in arguments)
-    most = 1000 if any(p.nargs == -1 for p in arguments) else len(arguments)
-    missing = [
-        p.opts[0] for p in found.params
-        if p.required and p.param_type_name == "option" and p.name not in given
-    ]  # fmt: skip
-    if not needed <= values <= most:
-        return f"it takes {needed} to {most} words, not {values}"
-    return f"it needs {', '.join(missing)}" if missing else ""
-
-
 def test_every_command_that_a_message_names_is_a_whole_command() -> None:
     """It exists, has those options, and lacks neither an argument nor a required option."""
     found = remedies()
     assert len(found) > 40
     wrong = [f"{r.where}: `{r.command}`: {why}" for r in found if (why := fault(r.command))]
-    assert not wrong, "\n".join(wrong)
-
-
-def test_every_command_of_the_readme_is_a_whole_command() -> None:
-    found = readme()
-    assert len(found) > 45
-    wrong = [f"`{r.command}`: {why}" for r in found if (why := fault(r.command))]
     assert not wrong, "\n".join(wrong)
 
 

@@ -1,4 +1,4 @@
-"""Promises of marketplace.migrations: an older market opens, whole."""
+"""Promises of marketplace.store.migrations: an older market opens, whole."""
 
 import re
 import sqlite3
@@ -285,7 +285,7 @@ def test_other_versions_are_told_what_opens_them(old_file: Path, version: int, r
 @pytest.mark.parametrize("dialect", STRUCTURE)
 def test_the_structure_of_the_newest_revision_is_what_was_released(dialect: str) -> None:
     """Else a market of yesterday would not fit the tables of today: add a revision that rebuilds it
-    (`marketplace.migrations`), then write the new digest here.
+    (`marketplace.store.migrations`), then write the new digest here.
     """
     tables = schema.table_statements(dialect)
     made = "\n".join([*tables, *schema.protection_statements(dialect).values()])
