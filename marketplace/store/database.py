@@ -1,7 +1,7 @@
 """The one door to the database: transactions, and failures in the market's words.
 
 A transaction that changes something holds the market's only write lock from its start, in
-whatever database the market lives (`marketplace.backend`). The writer groups many changes into
+whatever database the market lives (`marketplace.database`). The writer groups many changes into
 one such transaction; see `marketplace.store.writer`.
 """
 

@@ -172,7 +172,8 @@ def _agreed(connection: Connection, revision: str, where: str) -> str:
     if connection.exec_driver_sql(known).scalar_one():
         rows = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalars()
         noted = list(rows)
-    if revision in (BEFORE, HEAD) and noted != [revision]:
+    is_older = revision < BEFORE and not noted  # the first ones noted it in the header only
+    if revision <= HEAD and noted != [revision] and not is_older:
         said = " and ".join(noted) or "nothing"
         raise MarketDamagedError(
             f"{where} has schema version {revision} in its header and {said} in its table: it was"

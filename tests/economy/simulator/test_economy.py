@@ -1,4 +1,4 @@
-"""Promises of marketplace.simulator: a seeded economy, and attacks that do not pay in it."""
+"""Promises of economy.simulator: a seeded economy, and attacks that do not pay in it."""
 
 import csv
 import json

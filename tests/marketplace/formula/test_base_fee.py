@@ -56,7 +56,7 @@ def test_filling_ones_own_slots_costs_more_than_it_brings() -> None:
     spent = earned = 0
     for _ in range(50):
         spent += 100 * fee
-        earned += 100 * ask * 9 // 10  # `tests/marketplace/trading/test_compute.py`: never more
+        earned += 100 * ask * 9 // 10  # `tests/marketplace/trade/test_compute.py`: never more
         fee = next_base_fee(fee, used=100, capacity=100, floor_nanos=ask)
     assert earned < spent
 
