@@ -155,7 +155,8 @@ def _in_file(connection: Connection, where: str) -> str | None:
     application = _pragma(connection, "application_id")
     if application == APPLICATION_ID:
         return _agreed(connection, f"{_pragma(connection, 'user_version'):04}", where)
-    n_objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one()
+    own = "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    n_objects = connection.exec_driver_sql(own).scalar_one()
     if application != 0 or n_objects:
         raise MarketFileError(f"{where} belongs to another program: choose another path")
     return None
