@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from academy.statistics.errors import StatisticsError, finite_array
+from academy.errors import StatisticsError
+from academy.statistics.arrays import finite_array
 from academy.statistics.intervals import Z95
 
 

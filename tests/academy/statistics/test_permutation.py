@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from academy.statistics.errors import StatisticsError
+from academy.errors import StatisticsError
 from academy.statistics.permutation import Alternative, sign_flip_test
 
 DARWIN = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
