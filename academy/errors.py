@@ -1,84 +1,53 @@
-"""What can go wrong in the Academy.
+"""What can go wrong in the Academy; every message is one line: rule, value, remedy.
 
 AcademyError
 ├── UnknownSkillError
 ├── ConfigError
 ├── EmptyChallengesError
-└── RunError
-    ├── RunSettingsError
-    ├── RunBusyError
-    ├── RunMismatchError
-    └── RunCorruptError
-
-What can go wrong between this process and a cluster.
-
-AcademyError
-└── ClusterError
-    ├── ClusterMissingError
-    ├── ClusterSettingsError
-    ├── ClusterUnreachableError
-    ├── ClusterFullError
-    ├── WorkerMismatchError
-    ├── WorkerLostError
-    └── WorkerFailedError
-
-What can go wrong with diversity.
-
-AcademyError
-└── DiversityError
-    ├── ArchiveError
-    ├── CensusError
-    ├── PhylogenyError
-    ├── IslandsError
-    └── BreedingError
-
-What can go wrong when a child is made.
-
-AcademyError
-└── OperatorError
-    └── SearchStateError
-
-What can go wrong around the sandbox.
-
-AcademyError
-└── SandboxError
-    ├── SandboxUnavailableError
-    └── SandboxLimitsError
-
-What can go wrong with scoring.
-
-AcademyError
-└── ScoringError
-    ├── ScoringRefusedError
-    ├── UnreadableAnswerError
-    ├── ExamFailedError
-    └── RatingsError
-        └── RatingsCorruptError
-
-What can go wrong in selection.
-
-AcademyError
-└── SelectionError
-    ├── ScoresError
-    ├── ObjectivesError
-    ├── UnknownMethodError
-    └── DemandError
-
-What can go wrong with where challenges come from.
-
-AcademyError
-└── SourceError
-    ├── UnknownSourceError
-    ├── SourceUnavailableError
-    ├── ChallengeSetError
-    ├── SplitOverlapError
-    ├── TooFewQuestionsError
-    └── TeacherStateError
-
-What can go wrong when two personas are compared.
-
-AcademyError
-└── TrialError
+├── RunError                      a run cannot start or go on
+│   ├── RunSettingsError
+│   ├── RunBusyError
+│   ├── RunMismatchError
+│   └── RunCorruptError
+├── ClusterError                  between this process and a cluster
+│   ├── ClusterMissingError
+│   ├── ClusterSettingsError
+│   ├── ClusterUnreachableError
+│   ├── ClusterFullError
+│   ├── WorkerMismatchError
+│   ├── WorkerLostError
+│   └── WorkerFailedError
+├── DiversityError                archive, species, phylogeny, islands, breeding
+│   ├── ArchiveError
+│   ├── CensusError
+│   ├── PhylogenyError
+│   ├── IslandsError
+│   └── BreedingError
+├── OperatorError                 when a child is made
+│   └── SearchStateError
+├── SandboxError
+│   ├── SandboxUnavailableError
+│   └── SandboxLimitsError
+├── ScoringError
+│   ├── ScoringRefusedError
+│   ├── UnreadableAnswerError
+│   ├── ExamFailedError
+│   └── RatingsError
+│       └── RatingsCorruptError
+├── SelectionError
+│   ├── ScoresError
+│   ├── ObjectivesError
+│   ├── UnknownMethodError
+│   └── DemandError
+├── SourceError                   where challenges come from
+│   ├── UnknownSourceError
+│   ├── SourceUnavailableError
+│   ├── ChallengeSetError
+│   ├── SplitOverlapError
+│   ├── TooFewQuestionsError
+│   └── TeacherStateError
+├── StatisticsError
+└── TrialError                    two personas compared
     ├── SameGenomeError
     ├── TrialItemsError
     └── TrialScoresError
@@ -320,6 +289,10 @@ class TooFewQuestionsError(SourceError):
 
 class TeacherStateError(SourceError):
     """A stored teacher's state does not fit its source."""
+
+
+class StatisticsError(AcademyError):
+    """A statistic was asked of numbers that cannot give it."""
 
 
 class TrialError(AcademyError):

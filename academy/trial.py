@@ -33,7 +33,7 @@ import numpy as np
 from academy.challenge import Challenge, Split
 from academy.errors import SameGenomeError, TrialItemsError, TrialScoresError, UnknownSkillError
 from academy.statistics.aggregate import stratified_bootstrap
-from academy.statistics.errors import check_share
+from academy.statistics.arrays import check_share
 from academy.statistics.multiple import holm
 from academy.statistics.paired import compare_paired
 from academy.statistics.permutation import sign_flip_test

@@ -200,8 +200,11 @@ def put_up(
         if not own:
             raise
         return listed((*terms.parents, *own), f"{key}-kin")  # others' may be explained by these
-    except ListingTakenError:
-        there = market.listing(terms.name)
+    except ListingTakenError as taken:
+        try:
+            there = market.listing(terms.name)
+        except ListingNotFoundError:  # it is the layer that is listed, under another name
+            raise taken from None
         if (there.digest, there.owner) != (layer.digest, terms.owner) or not there.parents:
             raise
         return there  # listed with parents of its own, by this very command

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 settings.register_profile("steady", deadline=None)  # a busy machine is no bug
@@ -40,8 +41,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     from tui.jobs.demo import run_demo
     from tui.jobs.settings import DemoSettings
 
-    home = tmp_path_factory.mktemp("home")
-    return home, run_demo(DemoSettings(home, 5, 8, 500, tiny=True), Silent())
+    home = tmp_path_factory.getbasetemp().parent / "finished-demo"  # one for all workers
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        home = tmp_path_factory.mktemp("home")
+    with FileLock(f"{home}.lock"):  # a finished demo is not run again
+        return home, run_demo(DemoSettings(home, 5, 8, 500, tiny=True), Silent())
 
 
 @pytest.fixture

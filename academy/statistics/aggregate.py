@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from academy.statistics.errors import StatisticsError, check_share, finite_array
+from academy.errors import StatisticsError
+from academy.statistics.arrays import check_share, finite_array
 
 Statistic = Callable[[np.ndarray], float]
 """Scores (n_runs, n_tasks) -> one number."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from academy.statistics.errors import StatisticsError
+from academy.errors import StatisticsError
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

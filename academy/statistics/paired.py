@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import brentq
 
-from academy.statistics.errors import StatisticsError, finite_array
+from academy.errors import StatisticsError
+from academy.statistics.arrays import finite_array
 from academy.statistics.intervals import Z95
 
 
@@ -48,10 +48,13 @@ def mcnemar(only_a: int, only_b: int) -> tuple[float, float]:
     n, fewer = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0, 1.0  # nothing tells them apart
-    here, tail = stats.binom.pmf(fewer, n, 0.5), stats.binom.cdf(fewer, n, 0.5)
+    here, tail = 1, 1  # whole numbers: exact, so that verdict and interval never disagree
+    for k in range(fewer):
+        here = here * (n - k) // (k + 1)
+        tail += here
     if only_a == only_b:
-        return 1.0, float(1.0 - here / 2)
-    return float(2 * tail), float(2 * tail - here)
+        return 1.0, 1.0 - here / 2**n / 2
+    return 2 * tail / 2**n, (2 * tail - here) / 2**n
 
 
 def tango_interval(only_a: int, only_b: int, n: int, z: float = Z95) -> tuple[float, float]:

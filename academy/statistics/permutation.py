@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-from academy.statistics.errors import StatisticsError, finite_array
+from academy.errors import StatisticsError
+from academy.statistics.arrays import finite_array
 
 Alternative = Literal["two-sided", "greater", "less"]
 Unit = Literal["pair", "run"]

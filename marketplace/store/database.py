@@ -1,8 +1,8 @@
 """The one door to the database: transactions, and failures in the market's words.
 
 A transaction that changes something holds the market's only write lock from its start, in
-whatever database the market lives (`marketplace.database.backend`). The writer groups many changes
-into one such transaction; see `marketplace.store.writer`.
+whatever database the market lives (`marketplace.database`). The writer groups many changes into
+one such transaction; see `marketplace.store.writer`.
 """
 
 from collections.abc import Iterator

@@ -155,7 +155,8 @@ def _in_file(connection: Connection, where: str) -> str | None:
     application = _pragma(connection, "application_id")
     if application == APPLICATION_ID:
         return _agreed(connection, f"{_pragma(connection, 'user_version'):04}", where)
-    n_objects = connection.exec_driver_sql("SELECT count(*) FROM sqlite_schema").scalar_one()
+    own = "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+    n_objects = connection.exec_driver_sql(own).scalar_one()
     if application != 0 or n_objects:
         raise MarketFileError(f"{where} belongs to another program: choose another path")
     return None
@@ -172,7 +173,8 @@ def _agreed(connection: Connection, revision: str, where: str) -> str:
     if connection.exec_driver_sql(known).scalar_one():
         rows = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalars()
         noted = list(rows)
-    if revision in (BEFORE, HEAD) and noted != [revision]:
+    is_older = revision < BEFORE and not noted  # the first ones noted it in the header only
+    if revision <= HEAD and noted != [revision] and not is_older:
         said = " and ".join(noted) or "nothing"
         raise MarketDamagedError(
             f"{where} has schema version {revision} in its header and {said} in its table: it was"

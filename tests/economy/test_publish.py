@@ -17,7 +17,7 @@ from genome.base_model import BaseModel
 from genome.errors import BaseModelMismatchError, GenomeError, LayerRejected
 from genome.layer import Factors, Layer
 from genome.library import Library
-from marketplace.errors import MarketError, NearDuplicateError, StatusError
+from marketplace.errors import ListingTakenError, MarketError, NearDuplicateError, StatusError
 from marketplace.listing.similarity import Weights
 from marketplace.market import Market, ReceiptFacts
 from tests.support.genome import random_layer
@@ -86,6 +86,9 @@ def test_refusals_name_the_rule_and_store_nothing(
         publish(home, folder, name=taken)
     with pytest.raises(MarketError):
         publish_folder(home, folder, name="mine", skill="sort", ask_nanos=-1, owner="me")
+    champion = next(iter(Library.open(home).find()))
+    with pytest.raises(ListingTakenError, match=f"is already listed as '{champion.name}'"):
+        publish(home, Library.open(home).path(champion.digest))
     assert set(Library.open(home).manifests) == before
     with Market.open(market_url(home), create=False) as market:
         assert "mine" not in {listing.name for listing in market.listings()}

@@ -29,53 +29,51 @@ SAME, LEAVE, ROWS = "the same trader?", "may it dispose of that?", "rows of exac
 """What is compared: principals; an account with an owner's; names that were looked up as such."""
 
 COMPARISONS = {
-    "account.py": {"account in (owner, principal_of(owner))": LEAVE},
-    "account_key.py": {
+    "ledger/account.py": {"account in (owner, principal_of(owner))": LEAVE},
+    "ledger/account_key.py": {
         "known.account == account": LEAVE,
         "known.account != account": LEAVE,
         "AccountKey.account == account": ROWS,
     },
-    "audit.py": {
+    "ledger/audit.py": {
         "promised != [(payer, -amount)]": ROWS,
         "previous != last.get(account, 0)": ROWS,
         "account != ESCROW": ROWS,
     },
-    "caps.py": {
+    "ledger/caps.py": {
         "_table('account').c.owner == principal": SAME,
         "account.owner == principal": SAME,
         "account.name == principal": SAME,
     },
-    "evidence.py": {
+    "price/known.py": {
         "buyer != principal_of(owner)": SAME,
         "payer != payee": SAME,  # the payee is looked up as principal_of(account)
         "PLATFORM not in (payer, payee)": ROWS,
     },
-    "hold.py": {"OpenHold.payer == payer": ROWS},
-    "licence.py": {"ancestor.owner == owner": SAME},  # both made principals in publishing/line.py
-    "listing_rows.py": {
+    "ledger/hold.py": {"OpenHold.payer == payer": ROWS},
+    "listing/licence.py": {"ancestor.owner == owner": SAME},  # principals, both
+    "listing/rows.py": {
         "purchase.buyer != seller": SAME,  # the seller is coalesce(account.owner, account.name)
         "account.name == listing.owner": ROWS,
     },
-    "publishing/banned.py": {
+    "listing/publish.py": {
         "owner == principal_of(offer.owner)": SAME,
         "its_owner == principal_of(owner)": SAME,
         "principal_of(event.by) == owner": SAME,
-    },
-    "publishing/evidence.py": {
-        "owner != view.owner": LEAVE,
-        "principal_of(by) == principal_of(owner)": SAME,
-        "by == principal": SAME,  # and by.startswith(principal + "/")
-    },
-    "publishing/moderation.py": {
-        "principal_of(by) != principal_of(view.owner)": SAME,
-        "principal_of(by) == principal_of(view.owner)": SAME,
-    },
-    "publishing/publish.py": {
         "offer.owner != view.owner": LEAVE,
         "AccountKey.account == offer.owner": ROWS,
         "signer.account != offer.owner": LEAVE,
     },
-    "royalty.py": {  # of makers, who are principals: trading/lineage.py
+    "trade/recheck.py": {
+        "owner != view.owner": LEAVE,
+        "principal_of(by) == principal_of(owner)": SAME,
+        "by == principal": SAME,  # and by.startswith(principal + "/")
+    },
+    "trade/moderation.py": {
+        "principal_of(by) != principal_of(view.owner)": SAME,
+        "principal_of(by) == principal_of(view.owner)": SAME,
+    },
+    "formula/royalty.py": {  # of makers, who are principals: trade/lineage.py
         "bred.owner != seller": SAME,
         "bred.owner not in elders": SAME,
     },
@@ -85,17 +83,17 @@ COMPARISONS = {
         "self._unlisted.account(digest) not in (None, account)": LEAVE,
         "who == principal": SAME,
     },
-    "statement.py": {"Account.owner == owner": ROWS},
-    "status.py": {"account == PLATFORM": ROWS},
-    "trading/bounty.py": {
+    "ledger/statement.py": {"Account.owner == owner": ROWS},
+    "listing/status.py": {"account == PLATFORM": ROWS},
+    "trade/bounty.py": {
         "principal_of(view.owner) == row.principal": SAME,
         "judge != principal_of(seller)": SAME,
         "judge == row.principal": SAME,
     },
-    "trading/bundle.py": {"principal_of(view.owner) == principal": SAME},
-    "trading/buy.py": {"principal_of(view.owner) == principal": SAME},
-    "trading/compute.py": {"principal == principal_of(row.owner)": SAME},
-    "trading/debts.py": {
+    "trade/bundle.py": {"principal_of(view.owner) == principal": SAME},
+    "trade/buy.py": {"principal_of(view.owner) == principal": SAME},
+    "trade/compute.py": {"principal == principal_of(row.owner)": SAME},
+    "trade/debts.py": {
         "debtor in claim_of(session, debt.transfer_id).owed": SAME,
         "Account.name == principal": SAME,
         "Account.owner == principal": SAME,
@@ -103,36 +101,36 @@ COMPARISONS = {
         "who in (row.debtor, principal_of(row.creditor))": SAME,
         "account.name != principal": ROWS,
     },
-    "trading/demand.py": {
+    "trade/demand.py": {
         "SearchMiss.account == name": SAME,
         "col(Settlement.principal) != func.coalesce(Account.owner, Account.name)": SAME,
         "said.c.reviewer == Settlement.principal": SAME,
         "col(Account.name) == col(Listing.owner)": ROWS,
     },
-    "trading/incomes.py": {"col(Income.account) == account": ROWS},
-    "trading/offer.py": {"view.owner != owner": LEAVE},
-    "trading/pending.py": {
+    "trade/incomes.py": {"col(Income.account) == account": ROWS},
+    "trade/terms.py": {"view.owner != owner": LEAVE},
+    "trade/pending.py": {
         "Trial.principal == principal": SAME,
         "Subscription.principal == principal": SAME,
         "Trial.buyer == buyer": ROWS,
         "Trial.principal == buyer": ROWS,
         "Meter.principal == principal": SAME,
     },
-    "trading/queries.py": {
+    "trade/queries.py": {
         "Rental.renter == renter": SAME,
         "Purchase.buyer == principal": SAME,
         "Rental.renter == principal": SAME,
         "Settlement.principal == principal": SAME,
         "Purchase.buyer == buyer": ROWS,
     },
-    "trading/returns.py": {"one.debtor in able": SAME},
-    "trading/review.py": {"principal_of(view.owner) == principal": SAME},
-    "trading/rights.py": {
+    "trade/returns.py": {"one.debtor in able": SAME},
+    "trade/review.py": {"principal_of(view.owner) == principal": SAME},
+    "trade/rights.py": {
         "queries.sellers(session, [version.listing])[version.listing] == principal": SAME,
         "queries.sellers(session, [listing])[listing] == principal": SAME,
         "sellers.get(listing) == who": SAME,
     },
-    "trust.py": {"edge.payer != edge.payee": SAME},
+    "formula/trust.py": {"edge.payer != edge.payee": SAME},
 }
 TRADERS = {
     "account", "buyer", "by", "creditor", "debtor", "judge", "maker", "owner", "payee", "payer",
@@ -141,7 +139,7 @@ TRADERS = {
 """Names under which code holds an account's name."""
 OTHERWISE = ("len(good_keys(session, account)) == 1", "rights.METER in running.get(")
 """Comparisons of something else that mention an account."""
-ELSEWHERE = ("migrations", "simulator")
+ELSEWHERE = ("store/migrations",)
 """Folders without accounts of a market, or with a model of the ledger that knows no mandates."""
 
 
@@ -300,7 +298,7 @@ def test_old_self_trade_counts_no_more(market: Market) -> None:
     """Sales that an earlier version let through: no sale, no buyer, no trust, no demand."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("buy", "review"):
-            patch.setattr(f"marketplace.trading.{module}.principal_of", lambda name: name)
+            patch.setattr(f"marketplace.trade.{module}.principal_of", lambda name: name)
         patch.setattr("marketplace.trade.rights.principal_of", lambda name: name)
         market.buy(buyer="ada", listing="sort", key="self")
     market.vouch("ada", key="vouch")

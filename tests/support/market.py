@@ -5,10 +5,10 @@ process must import its target by name, and test files have none.
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from marketplace.ledger import event_log
 from marketplace.listing.listing import ListingView, ReceiptFacts
@@ -141,3 +141,36 @@ def _numbered(prefix: str) -> Iterator[str]:
     while True:
         number += 1
         yield f"{prefix}:{number}"
+
+
+Publish = Callable[..., ListingView]
+
+
+@contextmanager
+def fair(url: str) -> Iterator[Market]:
+    """A market where Ada, Bob, Carol and Eve have ten credits each."""
+    with Market.open(url, clock=TickingClock()) as market:
+        for name in ("ada", "bob", "carol", "eve"):
+            market.open_account(name)
+            market.fund(name, 10 * NANOS_PER_CREDIT, key=f"fund-{name}")
+        yield market
+
+
+def publisher(market: Market) -> Publish:
+    """Publishes a layer with usual values for whatever is not given."""
+
+    def call(owner: str, name: str, **changes: Any) -> ListingView:
+        digest = changes.pop("digest", f"digest-of-{name}")
+        facts: dict[str, Any] = {
+            "base_model": "tiny",
+            "niche": "sorting",
+            "ask_nanos": NANOS_PER_CREDIT,
+            "licence": "Apache-2.0",
+            "receipt": ReceiptFacts(
+                skill="sorting", n_questions=400, n_correct=320, n_base_correct=100
+            ),
+            "key": f"publish-{digest}",
+        }
+        return market.publish(owner=owner, name=name, digest=digest, **(facts | changes))
+
+    return call

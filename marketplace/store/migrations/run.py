@@ -43,6 +43,7 @@ def downgrade(connection: Connection) -> None:
         MarketFileError: There is money in it.
     """
     command.downgrade(_config(connection), "base")
+    connection.exec_driver_sql(f"DROP TABLE {schema.VERSION_TABLE}")
     schema.mark(connection, application=0, version=0)
 
 

@@ -12,7 +12,7 @@ import pytest
 from academy.benchmark.tracks import CompositionSource
 from academy.challenge import SPLITS, Challenge, Split
 from academy.errors import AcademyError
-from academy.sources import source as source_module
+from academy.sources import opening
 from academy.sources.builtin import BuiltinSource
 from academy.sources.checked import checked
 from academy.sources.opening import open_source
@@ -110,9 +110,9 @@ def test_a_fault_is_one_line(kind: type[Odd], words: str) -> None:
 def test_a_plug_in_is_checked_when_it_is_opened(
     kind: type[Odd], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    point = EntryPoint("mine", f"{kind.__module__}:{kind.__name__}", source_module.GROUP)
+    point = EntryPoint("mine", f"{kind.__module__}:{kind.__name__}", opening.GROUP)
     monkeypatch.setattr(EntryPoint, "load", lambda self: kind)
-    monkeypatch.setattr(source_module, "entry_points", lambda group: [point])
+    monkeypatch.setattr(opening, "entry_points", lambda group: [point])
     with pytest.raises(AcademyError, match=words):
         open_source("mine")
 

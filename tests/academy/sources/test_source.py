@@ -13,7 +13,7 @@ import pytest
 from academy.errors import AcademyError
 from academy.exam import exam_sheet
 from academy.skills import SKILL_NAMES, skill_named, unique_questions
-from academy.sources import source as source_module
+from academy.sources import opening
 from academy.sources.builtin import BuiltinSource
 from academy.sources.checks import MAJORITY_FLAG
 from academy.sources.opening import open_source
@@ -81,8 +81,8 @@ def test_a_level_that_does_not_exist_is_refused() -> None:
 
 
 def _plugins(monkeypatch: Any, **values: str) -> None:
-    points = [EntryPoint(name, value, source_module.GROUP) for name, value in values.items()]
-    monkeypatch.setattr(source_module, "entry_points", lambda group: points)
+    points = [EntryPoint(name, value, opening.GROUP) for name, value in values.items()]
+    monkeypatch.setattr(opening, "entry_points", lambda group: points)
 
 
 def test_a_package_brings_its_own_source_through_an_entry_point(monkeypatch: Any) -> None:

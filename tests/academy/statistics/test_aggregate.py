@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from academy.errors import StatisticsError
 from academy.statistics.aggregate import (
     anytime_area,
     interquartile_mean,
     stratified_bootstrap,
 )
-from academy.statistics.errors import StatisticsError
 
 
 @pytest.mark.parametrize(

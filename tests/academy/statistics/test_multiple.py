@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from academy.statistics.errors import StatisticsError
+from academy.errors import StatisticsError
 from academy.statistics.multiple import holm
 
 P_VALUES = st.lists(st.floats(0, 1), max_size=12)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from academy.statistics.errors import StatisticsError
+from academy.errors import StatisticsError
 from academy.statistics.paired import mcnemar
 from academy.statistics.sequential import BoundedMixture, log_ratio
 

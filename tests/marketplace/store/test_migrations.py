@@ -24,8 +24,8 @@ OLD_MARKET = Path(__file__).parent / "data" / "market_schema_3.sql"
 meter, a bounty, a subscription, a re-run and three closed epochs."""
 ROOT = Path(__file__).parents[3]
 STRUCTURE = {
-    "sqlite": "?",
-    "postgresql": "?",
+    "sqlite": "c2508412f015ecc8",
+    "postgresql": "8b47bae4e36da3e7",
 }
 """sha256 of every statement that makes a new market of revision 0004."""
 
@@ -72,7 +72,10 @@ def _to_server(old_file: Path, url: str) -> None:
                     column.name: bool(value) if column.type.python_type is bool else value
                     for column, value in zip(kept, row, strict=True)
                 }
-                connection.execute(table.insert().values(values))
+                names = ", ".join(values)
+                marks = ", ".join(f":{name}" for name in values)
+                insert = text(f"INSERT INTO {table.name} ({names}) VALUES ({marks})")
+                connection.execute(insert, values)
         connection.exec_driver_sql(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0003'")
     backend.dispose()
     raw.close()
@@ -190,7 +193,7 @@ def test_a_migration_that_fails_changes_nothing(
 def test_a_kill_during_the_migration_changes_nothing(old_file: Path) -> None:
     """Structure and rows change in one transaction, so kill -9 leaves the old market."""
     program = (
-        "import os, signal; from marketplace import event_log;"
+        "import os, signal; from marketplace.ledger import event_log;"
         "event_log.write_all = lambda _: os.kill(os.getpid(), signal.SIGKILL);"
         f"from marketplace.market import Market; Market.open('sqlite:///{old_file}')"
     )
@@ -275,6 +278,7 @@ def test_other_versions_are_told_what_opens_them(old_file: Path, version: int, r
     """In one line, and the file is not touched."""
     with sqlite3.connect(old_file) as raw:
         raw.execute(f"PRAGMA user_version = {version}")
+        raw.execute(f"UPDATE market_version SET version_num = '{version:04}'")
     raw.close()
     before = old_file.read_bytes()
     with pytest.raises(MarketFileError, match=f"has schema version {version}.*{remedy}"):

@@ -1,5 +1,6 @@
 """Promises of marketplace.trade.moderation, on SQLite and PostgreSQL."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,10 +13,30 @@ from marketplace.listing.revocation import check_revocations
 from marketplace.listing.status import QUARANTINED, REVOKED
 from marketplace.market import Market
 from marketplace.trade.moderation import DEEDS
-from tests.support.market import example_weights, make_market, publish_example
+from tests.support.market import (
+    Publish,
+    example_weights,
+    fair,
+    make_market,
+    publish_example,
+    publisher,
+)
 
 ONE, OTHER = example_weights(0), example_weights(1)  # updates that have nothing in common
 WHO = {"owner": "bob", "evaluator": "platform", "stranger": "eve"}
+
+
+@pytest.fixture
+def market(market_url: str) -> Iterator[Market]:
+    """Ada, Bob, Carol and Eve have ten credits each."""
+    with fair(market_url) as market:
+        yield market
+
+
+@pytest.fixture
+def publish(market: Market) -> Publish:
+    """Publishes a layer with usual values for whatever is not given."""
+    return publisher(market)
 
 
 def do(market: Market, deed: str, by: str, key: str) -> str:

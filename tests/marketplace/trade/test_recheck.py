@@ -1,5 +1,6 @@
 """Promises of marketplace.trade.recheck, on SQLite and PostgreSQL."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +21,25 @@ from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt.receipt import ReceiptFacts, RecheckView
 from marketplace.trade.recheck import MAX_RECHECKS
+from tests.support.market import Publish, fair, publisher
 
 OTHER = ReceiptFacts(
     skill="sorting", exam="long-words", n_questions=100, n_correct=90, n_base_correct=10, seed=7,
     questions_digest="a" * 64,
 )  # fmt: skip
+
+
+@pytest.fixture
+def market(market_url: str) -> Iterator[Market]:
+    """Ada, Bob, Carol and Eve have ten credits each."""
+    with fair(market_url) as market:
+        yield market
+
+
+@pytest.fixture
+def publish(market: Market) -> Publish:
+    """Publishes a layer with usual values for whatever is not given."""
+    return publisher(market)
 
 
 def exam_bound(n_questions: int, n_correct: int) -> float:

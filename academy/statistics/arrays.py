@@ -1,8 +1,4 @@
-"""What can go wrong when numbers are summed up or compared.
-
-AcademyError
-└── StatisticsError
-"""
+"""Numbers that statistics can be made of, or a refusal in one line."""
 
 from __future__ import annotations
 
@@ -10,11 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from academy.errors import AcademyError
-
-
-class StatisticsError(AcademyError):
-    """A statistic was asked of numbers that cannot give it."""
+from academy.errors import StatisticsError
 
 
 def finite_array(name: str, values: Any, n_dims: int) -> np.ndarray:
