@@ -15,10 +15,10 @@ from economy.revocations import note_origin, refresh, refuse_revoked
 from genome.errors import LayerRejected
 from genome.library import MANIFEST_FILE, Library, Receipt, TrustPolicy
 from marketplace.errors import StatusError
+from marketplace.front import MarketLike, is_remote
 from marketplace.listing.listing import ListingView
 from marketplace.listing.similarity import Weights, factors_of
 from marketplace.listing.status import QUARANTINED
-from marketplace.protocol import MarketLike, is_remote
 from marketplace.receipt.receipt import STANDARD_EXAM, ReceiptView
 
 ANY_PARENTS = TrustPolicy(allow_missing_parents=True)

@@ -30,9 +30,9 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
 from marketplace.errors import ReceiptError, ReceiptNotFoundError, TradeNotFoundError
+from marketplace.front import MarketLike, is_remote
 from marketplace.ledger.account import principal_of
 from marketplace.names import HOUSE
-from marketplace.protocol import MarketLike, is_remote
 from marketplace.receipt.receipt import ReceiptView, RecheckView
 from marketplace.trade.bounty import BountyView
 from marketplace.wire import WHOLE_IN_JSON

@@ -29,7 +29,7 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
 from marketplace.errors import TrialError
-from marketplace.protocol import MarketLike, is_remote
+from marketplace.front import MarketLike, is_remote
 from marketplace.trade.trial import TrialView
 from seeds.bases import load_base_of
 

@@ -1,4 +1,4 @@
 """A market on another machine, used like a local one.
 
-Start at `marketplace.client.remote.RemoteMarket`; it offers what `marketplace.protocol` names.
+Start at `marketplace.client.remote.RemoteMarket`; it offers what `marketplace.front` names.
 """

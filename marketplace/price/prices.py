@@ -69,6 +69,15 @@ def basis(session: Session, name: str) -> Basis:
     )
 
 
+def record(session: Session, name: str) -> Record:
+    """The evidence that the listing's running price rests on.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    return basis(session, name).record
+
+
 def history(session: Session, name: str) -> list[PricePoint]:
     """The listing's price and sales, epoch by epoch, oldest first.
 

@@ -30,7 +30,7 @@ from tui.data.snapshot import (
 from tui.printing import clean, cleaned
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
 
 MARKET_FILE = "market.db"
 SHOWN_LISTINGS = 500

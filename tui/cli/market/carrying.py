@@ -16,7 +16,7 @@ from tui.cli.tables import print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
 
 FetchOption = Annotated[
     bool, typer.Option("--fetch/--no-fetch", help="Bring the layer into the home's library.")
