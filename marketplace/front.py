@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from inspect import signature
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
@@ -21,6 +23,7 @@ from typing import (
     Self,
     TypeGuard,
     TypeVar,
+    get_type_hints,
     overload,
 )
 
@@ -31,7 +34,6 @@ from marketplace.formula.royalty import Parent
 from marketplace.ledger.account import AccountView
 from marketplace.ledger.account_key import AddKey, Register, RevokeKey, keys_of
 from marketplace.ledger.chain import head
-from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.funding import Fund
 from marketplace.ledger.hold import holds_of
 from marketplace.ledger.journal import PostingView
@@ -44,7 +46,7 @@ from marketplace.listing.provenance import Evidence
 from marketplace.listing.wanted import PAGE_SIZE, SearchPage, Wanted
 from marketplace.price.prices import history, quote
 from marketplace.receipt.receipt import ReceiptFacts
-from marketplace.trade.bounty import ClaimBounty, PostBounty, bounties
+from marketplace.trade.bounty import BountyView, ClaimBounty, PostBounty
 from marketplace.trade.bundle import BuyBundle, CreateBundle, bundles
 from marketplace.trade.buy import Buy
 from marketplace.trade.compute import OfferCompute, UseCompute, offers
@@ -92,31 +94,57 @@ class Sends(Generic[P, V]):
         return method
 
 
-class Asks(Generic[P, V]):
-    """A method that asks a question; its arguments are the function's, without the session.
+class Question(Generic[P, V]):
+    """What can be asked of one unchanging view of a market.
 
     Args:
-        read: Answers from one unchanging view of the market.
+        function: Knows the answer, from a session, the time if it depends on that, and arguments.
+        n_given: How many of its parameters come first and are no arguments.
     """
 
+    def __init__(self, function: Callable[..., V], n_given: int) -> None:
+        self.function = function
+        self._n_given = n_given
+
+    @cached_property
+    def parameters(self) -> Sequence[str]:
+        """The arguments' names."""
+        return tuple(signature(self.function).parameters)[self._n_given :]
+
+    @cached_property
+    def view(self) -> Any:
+        """The class of the answer, or `list[...]` of it."""
+        return get_type_hints(self.function)["return"]
+
+    def answer(
+        self, session: Session, now: Callable[[], float], *args: P.args, **kwargs: P.kwargs
+    ) -> V:
+        """What the function says."""
+        given = (session,) if self._n_given == 1 else (session, now())
+        return self.function(*given, *args, **kwargs)
+
+    def arguments(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """What was given, by name."""
+        return dict(zip(self.parameters, args, strict=False)) | kwargs
+
+
+class Asks(Generic[P, V]):
+    """A method that asks a question; its arguments are the function's, without the session."""
+
     def __init__(self, read: Callable[Concatenate[Session, P], V]) -> None:
-        self.function: Callable[..., V] = read
+        self._question: Question[P, V] = Question(read, 1)
         self.__doc__ = read.__doc__
 
-    def answer(self, session: Session, at: Callable[[], float], *args: Any, **kwargs: Any) -> V:
-        """What the function says."""
-        return self.function(session, *args, **kwargs)
-
     @overload
-    def __get__(self, market: None, owner: object) -> Self: ...
+    def __get__(self, market: None, owner: object) -> Question[P, V]: ...
     @overload
     def __get__(self, market: MarketLike, owner: object) -> Callable[P, V]: ...
-    def __get__(self, market: MarketLike | None, owner: object) -> Self | Callable[P, V]:
+    def __get__(self, market: MarketLike | None, owner: object) -> Question[P, V] | Callable[P, V]:
         if market is None:
-            return self
+            return self._question
 
         def method(*args: P.args, **kwargs: P.kwargs) -> V:
-            return market.ask(self, *args, **kwargs)
+            return market.ask(self._question, *args, **kwargs)
 
         return method
 
@@ -125,12 +153,8 @@ class AsksNow(Asks[P, V]):
     """The same of a function whose answer depends on the time, which it takes second."""
 
     def __init__(self, read: Callable[Concatenate[Session, float, P], V]) -> None:
-        self.function = read
+        self._question = Question(read, 2)
         self.__doc__ = read.__doc__
-
-    def answer(self, session: Session, at: Callable[[], float], *args: Any, **kwargs: Any) -> V:
-        """What the function says of now."""
-        return self.function(session, at(), *args, **kwargs)
 
 
 class MarketLike(ABC):
@@ -162,7 +186,6 @@ class MarketLike(ABC):
     versions = Asks(version_views)
     quote = Asks(quote)
     price_history = Asks(history)
-    epoch = Asks(current_epoch)
 
     # evidence, its re-runs, and taking layers down
     receipts = Asks(receipts)
@@ -198,7 +221,6 @@ class MarketLike(ABC):
     bundle_buy = Sends(BuyBundle)
     bounty_post = Sends(PostBounty)
     bounty_claim = Sends(ClaimBounty)
-    bounties = AsksNow(bounties)
     offer_compute = Sends(OfferCompute)
     offers = Asks(offers)
     use_compute = Sends(UseCompute)
@@ -214,7 +236,7 @@ class MarketLike(ABC):
         """
 
     @abstractmethod
-    def ask(self, question: Asks[P, V], *args: P.args, **kwargs: P.kwargs) -> V:
+    def ask(self, question: Question[P, V], *args: P.args, **kwargs: P.kwargs) -> V:
         """The answer to a question."""
 
     def refund(self, transfer_id: int, *, amount_nanos: int | None = None, key: str) -> int:
@@ -251,6 +273,10 @@ class MarketLike(ABC):
         Raises:
             PageError: A limit or a cursor that there is not.
         """
+
+    @abstractmethod
+    def bounties(self, *, open_only: bool = True) -> Sequence[BountyView]:
+        """Rewards that can be earned, or all there ever were, oldest first."""
 
     @abstractmethod
     def owed(self, account: str | None = None) -> Sequence[DebtView]:

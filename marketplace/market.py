@@ -35,10 +35,10 @@ from marketplace.database.place import Place
 from marketplace.errors import MarketBusyError, MarketError
 from marketplace.formula.returns import Returns
 from marketplace.formula.royalty import Parent
-from marketplace.front import Asks, AsksNow, MarketLike, Sends
+from marketplace.front import Asks, AsksNow, MarketLike, Question, Sends
 from marketplace.ledger.account import AccountView, account_view
 from marketplace.ledger.account_key import Adopt, n_revoked_keys, speaker
-from marketplace.ledger.epoch import PricePoint
+from marketplace.ledger.epoch import PricePoint, current_epoch
 from marketplace.ledger.funding import is_served, note_served, open_account
 from marketplace.ledger.hold import PlaceHold
 from marketplace.ledger.ledger import PostingView
@@ -71,6 +71,7 @@ from marketplace.price.quote import Quote
 from marketplace.store.database import BUSY_TIMEOUT_S, Database
 from marketplace.store.verify import problems
 from marketplace.store.writer import Batch, Item, Writer
+from marketplace.trade.bounty import BountyView, bounties
 from marketplace.trade.debts import DebtView, debt_views
 from marketplace.trade.demand import record_miss
 from marketplace.trade.incomes import income_page
@@ -122,6 +123,7 @@ class Market(MarketLike):
     is_served = Asks(is_served)
     hold = Sends(PlaceHold)
     void_hold = Sends(VoidHold)
+    epoch = Asks(current_epoch)
     verify = Asks(problems)
     appoint_evaluator = Sends(AppointEvaluator)
     revocation_list = AsksNow(revocation_list)
@@ -210,10 +212,15 @@ class Market(MarketLike):
             lambda session: once(session, operation, self._now()), key=operation.key
         )
 
-    def ask(self, question: Asks[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def ask(self, question: Question[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer to a question."""
         with self._read() as session:
             return question.answer(session, self._now, *args, **kwargs)
+
+    def party(self, operation: Operation[Any]) -> tuple[str, str] | None:
+        """Whose agreement an operation is about, and what it is called; None when about none."""
+        with self._read() as session:
+            return operation.party(session, self._now())
 
     def due(self, operation: Operation[Any]) -> Due | None:
         """What an operation costs now; None when nobody can say."""
@@ -339,6 +346,13 @@ class Market(MarketLike):
         """Whether a change under this key has taken effect."""
         with self._read() as session:
             return bool(known_requests(session.connection(), [key]))
+
+    def bounties(
+        self, *, open_only: bool = True, after: int = 0, limit: int | None = None
+    ) -> list[BountyView]:
+        """As `MarketLike.bounties`; or so many behind a number."""
+        with self._read() as session:
+            return bounties(session, self._now(), open_only=open_only, after=after, limit=limit)
 
     def owed(self, account: str | None = None) -> list[DebtView]:
         """What somebody must pay back and has not got, oldest first.

@@ -57,6 +57,7 @@ class Fund(Operation[AccountView]):
         UnclaimedAccountError: The market is served, and no key speaks for the account.
     """
 
+    BY_OPERATOR: ClassVar[bool] = True
     OPERATION: ClassVar[str] = "fund"
 
     name: AccountName

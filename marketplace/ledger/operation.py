@@ -33,6 +33,8 @@ class Due:
 class Operation(ABC, Generic[V]):
     """A change that happens once per key, and answers with a view."""
 
+    BY_OPERATOR: ClassVar[bool] = False
+    """Over the wire it is for the service's operators; else the field marked `Acts` says whose."""
     OPERATION: ClassVar[str]
     """What it is called among requests; stored, so it never changes."""
 
@@ -66,6 +68,13 @@ class Operation(ABC, Generic[V]):
     @abstractmethod
     def done(self, session: Session, at: float) -> V:
         """What was made under this key, now or before."""
+
+    def party(self, session: Session, at: float) -> tuple[str, str] | None:
+        """Of an agreement, the account that it is with, and what it is called.
+
+        Over the wire an agreement does not exist for anybody else.
+        """
+        return None
 
     def due(self, session: Session) -> Due | None:
         """What it costs now; None when it costs nothing, or nobody can say."""

@@ -29,7 +29,7 @@ def listing_views(
 
 
 def listing_view(session: Session, name: str) -> ListingView:
-    """The listing of this name, whatever its status.
+    """One listing at the running epoch's price, whatever its status.
 
     Raises:
         ListingNotFoundError: There is none.

@@ -154,7 +154,11 @@ class BuyBundle(Operation[list[PurchaseView]]):
         with linked(session):
             for view, price_nanos in zip(wanted, prices, strict=True):
                 own_key = queries.free_key(session, f"{self.key}/{view.name}"[:200])
-                part = {"buyer": self.buyer, "listing": view.name, "bundle": self.bundle}
+                part: dict[str, object] = {
+                    "buyer": self.buyer,
+                    "listing": view.name,
+                    "bundle": self.bundle,
+                }
                 claim(session, key=own_key, operation="buy", body=part, at=at)
                 payment = sale(session, account, principal, view, price_nanos)
                 number, division = settle(session, payment, key=own_key, at=at, group_key=self.key)

@@ -217,7 +217,7 @@ def offer_view(session: Session, name: str) -> OfferView:
 
 
 def offers(session: Session, *, after: str = "", limit: int | None = None) -> list[OfferView]:
-    """Offers by name, those behind a name, so many."""
+    """All offers of machine time by name, at the running rates; or so many behind a name."""
     names = noticeboard.offer_names(session, after, limit)
     return [offer_view(session, name) for name in names]
 

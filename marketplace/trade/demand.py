@@ -59,7 +59,7 @@ class SkillDemand:
 def demand(
     session: Session, at: float, since: Annotated[float | None, Field(ge=0.0, le=1e11)] = None
 ) -> list[SkillDemand]:
-    """Every skill that anybody wanted, most wanted first.
+    """What users want per skill, most wanted first; the last 30 days unless told.
 
     Args:
         since: Start of the window, seconds since 1970; None = 30 days ago.

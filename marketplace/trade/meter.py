@@ -164,6 +164,10 @@ class ReadOffMeter(Operation[MeterView]):
         )
         session.flush()
 
+    def party(self, session: Session, at: float) -> tuple[str, str]:
+        """The meter's user."""
+        return meter_view(session, self.meter).account, f"meter {self.meter}"
+
     def done(self, session: Session, at: float) -> MeterView:
         """The meter as it is now."""
         return meter_view(session, self.meter)
@@ -200,13 +204,17 @@ class CloseMeter(Operation[MeterView]):
         )
         settle_hold(session, self.meter, payment, key=self.key, at=at)
 
+    def party(self, session: Session, at: float) -> tuple[str, str]:
+        """The meter's user."""
+        return meter_view(session, self.meter).account, f"meter {self.meter}"
+
     def done(self, session: Session, at: float) -> MeterView:
         """The meter as it is now."""
         return meter_view(session, self.meter)
 
 
 def meter_view(session: Session, number: Number) -> MeterView:
-    """The meter of this number.
+    """What a meter shows.
 
     Raises:
         TradeNotFoundError: There is none.

@@ -180,6 +180,7 @@ class Refund(Operation[Refunded]):
         InsufficientCreditsError: A receiver has spent it.
     """
 
+    BY_OPERATOR: ClassVar[bool] = True
     OPERATION: ClassVar[str] = REFUND
 
     transfer_id: Number

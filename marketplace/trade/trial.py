@@ -200,6 +200,10 @@ class SettleTrial(Operation[TrialView]):
         )
         session.flush()
 
+    def party(self, session: Session, at: float) -> tuple[str, str]:
+        """The trial's buyer."""
+        return trial_view(session, at, self.trial).buyer, f"trial {self.trial}"
+
     def done(self, session: Session, at: float) -> TrialView:
         """The trial as it is now."""
         return trial_view(session, at, self.trial)
