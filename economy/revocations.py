@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from genome.files import write_json
+from marketplace.client import is_remote
 from marketplace.errors import ProvenanceError
-from marketplace.front import MarketLike, is_remote
+from marketplace.front import MarketLike
 from marketplace.listing.revocation import RevocationList, check_revocations, stated_signer
 from marketplace.market import Market
 

@@ -21,7 +21,6 @@ from typing import (
     Generic,
     ParamSpec,
     Self,
-    TypeGuard,
     TypeVar,
     get_type_hints,
     overload,
@@ -64,8 +63,7 @@ from marketplace.trade.terms import SetTerms, terms_of
 from marketplace.trade.trial import OpenTrial, SettleTrial, trials
 from marketplace.trade.usage import Charge, UsageView
 
-if TYPE_CHECKING:  # they load numpy, and what only the extra `remote` brings
-    from marketplace.client.remote import RemoteMarket
+if TYPE_CHECKING:  # they load numpy
     from marketplace.listing.duplicates import Others
     from marketplace.listing.similarity import Weights
 
@@ -408,11 +406,3 @@ class MarketLike(ABC):
     ) -> None:
         """Close the market."""
         self.close()
-
-
-def is_remote(market: MarketLike) -> TypeGuard[RemoteMarket]:
-    """Whether a market is behind a service, which keeps the layers' files.
-
-    Asked of the market and not of its class: that one needs the extra `remote`.
-    """
-    return market.at_service

@@ -59,7 +59,7 @@ def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
 
 def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
     """Fetch a layer from a service, and say what can be done with it; False = nothing to fetch."""
-    from marketplace.front import is_remote
+    from marketplace.client import is_remote
 
     if not is_remote(place):
         return False
