@@ -14,7 +14,6 @@ from functools import cached_property
 from inspect import signature
 from types import TracebackType
 from typing import (
-    TYPE_CHECKING,
     Any,
     ClassVar,
     Concatenate,
@@ -22,6 +21,7 @@ from typing import (
     ParamSpec,
     Self,
     TypeVar,
+    Unpack,
     get_type_hints,
     overload,
 )
@@ -29,27 +29,30 @@ from typing import (
 from sqlmodel import Session
 
 from marketplace.errors import MarketError
-from marketplace.formula.royalty import Parent
 from marketplace.ledger.account import AccountView
 from marketplace.ledger.account_key import AddKey, Register, RevokeKey, keys_of
 from marketplace.ledger.chain import head
 from marketplace.ledger.funding import Fund
 from marketplace.ledger.hold import holds_of
-from marketplace.ledger.journal import PostingView
 from marketplace.ledger.mandate import FundMandate, OpenMandate, ReclaimMandate
 from marketplace.ledger.operation import Operation
-from marketplace.ledger.statement import STATEMENT_LINES, StatementPage, account_of, mandate_views
+from marketplace.ledger.statement import (
+    account_of,
+    account_views,
+    mandate_views,
+    posting_views,
+    statement_page,
+)
 from marketplace.listing.catalogue import listing_view, version_views
 from marketplace.listing.listing import ListingView
-from marketplace.listing.provenance import Evidence
+from marketplace.listing.submission import Publishing
 from marketplace.listing.wanted import PAGE_SIZE, SearchPage, Wanted
 from marketplace.price.prices import history, quote
-from marketplace.receipt.receipt import ReceiptFacts
-from marketplace.trade.bounty import BountyView, ClaimBounty, PostBounty
+from marketplace.trade.bounty import ClaimBounty, PostBounty, bounties
 from marketplace.trade.bundle import BuyBundle, CreateBundle, bundles
 from marketplace.trade.buy import Buy
 from marketplace.trade.compute import OfferCompute, UseCompute, offers
-from marketplace.trade.debts import DebtView
+from marketplace.trade.debts import DebtView, debt_views
 from marketplace.trade.demand import demand
 from marketplace.trade.incomes import earnings, incomes
 from marketplace.trade.meter import CloseMeter, OpenMeter, ReadOffMeter, meter_view
@@ -62,10 +65,6 @@ from marketplace.trade.subscription import Subscribe, subscriptions
 from marketplace.trade.terms import SetTerms, terms_of
 from marketplace.trade.trial import OpenTrial, SettleTrial, trials
 from marketplace.trade.usage import Charge, UsageView
-
-if TYPE_CHECKING:  # they load numpy
-    from marketplace.listing.duplicates import Others
-    from marketplace.listing.similarity import Weights
 
 P = ParamSpec("P")
 V = TypeVar("V")
@@ -169,6 +168,10 @@ class MarketLike(ABC):
     revoke_key = Sends(RevokeKey)
     keys = Asks(keys_of)
     account = Asks(account_of)
+    accounts = Asks(account_views)
+    postings = Asks(posting_views)
+    statement = Asks(statement_page)
+    owed = Asks(debt_views)
     fund = Sends(Fund)
     open_mandate = Sends(OpenMandate)
     fund_mandate = Sends(FundMandate)
@@ -219,6 +222,7 @@ class MarketLike(ABC):
     bundle_buy = Sends(BuyBundle)
     bounty_post = Sends(PostBounty)
     bounty_claim = Sends(ClaimBounty)
+    bounties = AsksNow(bounties)
     offer_compute = Sends(OfferCompute)
     offers = Asks(offers)
     use_compute = Sends(UseCompute)
@@ -252,77 +256,12 @@ class MarketLike(ABC):
         """The account of this name, opened now if it is new."""
 
     @abstractmethod
-    def accounts(self) -> Sequence[AccountView]:
-        """All accounts by name that the asker may see."""
-
-    @abstractmethod
-    def postings(self, account: str) -> Sequence[PostingView]:
-        """The account's whole statement, oldest first; `statement` gives it page by page."""
-
-    @abstractmethod
-    def statement(
-        self, account: str, *, limit: int = STATEMENT_LINES, cursor: str | None = None
-    ) -> StatementPage:
-        """One page of the account's statement, newest line first; holds are left out.
-
-        Args:
-            cursor: `StatementPage.next` of the page before.
-
-        Raises:
-            PageError: A limit or a cursor that there is not.
-        """
-
-    @abstractmethod
-    def bounties(self, *, open_only: bool = True) -> Sequence[BountyView]:
-        """Rewards that can be earned, or all there ever were, oldest first."""
-
-    @abstractmethod
-    def owed(self, account: str | None = None) -> Sequence[DebtView]:
-        """What somebody must pay back and has not got, oldest first.
-
-        Args:
-            account: Only what is owed by or to whoever stands behind it.
-        """
-
-    @abstractmethod
     def collect_owed(self, account: str | None = None) -> Sequence[DebtView]:
         """Let debtors pay what they can by now, as every sweep does; what is still owed."""
 
     @abstractmethod
-    def publish(
-        self,
-        *,
-        owner: str,
-        name: str,
-        digest: str,
-        base_model: str,
-        niche: str,
-        ask_nanos: int,
-        receipt: ReceiptFacts,
-        receipts: Sequence[ReceiptFacts] = (),
-        description: str = "",
-        licence: str = "",
-        tags: Sequence[str] = (),
-        parents: Sequence[str | Parent] = (),
-        version_of: str | None = None,
-        weights: Weights | None = None,
-        others: Others | None = None,
-        evidence: Evidence | None = None,
-        key: str,
-    ) -> ListingView:
+    def publish(self, **asked: Unpack[Publishing]) -> ListingView:
         """Put a layer up for sale at a price made of the ask and its exam result.
-
-        Args:
-            receipt: The headline exam.
-            receipts: Other exams.
-            licence: SPDX expression; empty = none stated, so that nobody else may build on it.
-            parents: Layers it was made from, by digest or listing; royalties go to their owners.
-            version_of: The listing this is the next version of; must be `name`.
-            weights: Its factors by module, from which the market finds out what it repeats; a layer
-                for a base model whose modules the market knows is not listed without. A service
-                finds them, `others` and `evidence` for itself, in the files that it has.
-            others: The weights of the layer of a digest, for who has the files.
-            evidence: Its signed manifest and the hashes of its files.
 
         Raises:
             InvalidInputError: A value that no listing may carry.

@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar, Unpack
 
 from sqlmodel import Session
 
@@ -34,7 +34,6 @@ from marketplace.database.bulk import NO_DEBTS, known_requests, state
 from marketplace.database.place import Place
 from marketplace.errors import MarketBusyError, MarketError
 from marketplace.formula.returns import Returns
-from marketplace.formula.royalty import Parent
 from marketplace.front import Asks, AsksNow, MarketLike, Question, Sends
 from marketplace.ledger.account import AccountView, account_view
 from marketplace.ledger.account_key import Adopt, n_revoked_keys, speaker
@@ -43,13 +42,6 @@ from marketplace.ledger.funding import is_served, note_served, open_account
 from marketplace.ledger.hold import PlaceHold
 from marketplace.ledger.ledger import PostingView
 from marketplace.ledger.operation import Due, Operation, check_operation, once
-from marketplace.ledger.statement import (
-    STATEMENT_LINES,
-    StatementPage,
-    account_views,
-    posting_views,
-    statement_page,
-)
 from marketplace.listing.catalogue import (
     first_listed,
     listing_view,
@@ -60,7 +52,7 @@ from marketplace.listing.listing import ListingView, PurchaseView, ReceiptFacts
 from marketplace.listing.nearest import advised
 from marketplace.listing.provenance import Evidence
 from marketplace.listing.revocation import sign_revocations
-from marketplace.listing.submission import Offer, as_parents, shipped_bases
+from marketplace.listing.submission import Offer, Publishing, as_parents, shipped_bases
 from marketplace.listing.wanted import PAGE_SIZE, SearchPage, Wanted
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.names import check_key, check_name
@@ -71,7 +63,7 @@ from marketplace.price.quote import Quote
 from marketplace.store.database import BUSY_TIMEOUT_S, Database
 from marketplace.store.verify import problems
 from marketplace.store.writer import Batch, Item, Writer
-from marketplace.trade.bounty import BountyView, bounties
+from marketplace.trade.bundle import bundle_view
 from marketplace.trade.debts import DebtView, debt_views
 from marketplace.trade.demand import record_miss
 from marketplace.trade.incomes import income_page
@@ -86,9 +78,8 @@ from marketplace.trade.usage import Charge, UsageView, charge_many, claim_batch
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from marketplace.listing.duplicates import Newcomer, Others, SketchIndex
+    from marketplace.listing.duplicates import Newcomer, SketchIndex
     from marketplace.listing.search import Searcher
-    from marketplace.listing.similarity import Weights
 
 __all__ = [
     "NANOS_PER_CREDIT",
@@ -136,6 +127,7 @@ class Market(MarketLike):
     purchase_page = Asks(purchase_page)
     income_page = Asks(income_page)
     trial = AsksNow(trial_view)
+    bundle = Asks(bundle_view)
     owns = Asks(owns)
     may_use = AsksNow(may_use)
     may_fetch = AsksNow(may_fetch)
@@ -314,30 +306,6 @@ class Market(MarketLike):
             lambda session: account_view(open_account(session, name=name, key=key, at=self._now()))
         )
 
-    def accounts(self) -> list[AccountView]:
-        """All accounts by name, the house's own included."""
-        with self._read() as session:
-            return account_views(session)
-
-    def postings(self, account: str) -> list[PostingView]:
-        """The account's whole statement, oldest first; `statement` gives it page by page."""
-        with self._read() as session:
-            return posting_views(session, account)
-
-    def statement(
-        self, account: str, *, limit: int = STATEMENT_LINES, cursor: str | None = None
-    ) -> StatementPage:
-        """One page of the account's statement, newest line first; holds are left out.
-
-        Args:
-            cursor: `StatementPage.next` of the page before.
-
-        Raises:
-            PageError: A limit or a cursor that there is not.
-        """
-        with self._read() as session:
-            return statement_page(session, account, limit=limit, cursor=cursor)
-
     def note_served(self) -> None:
         """Accounts belong to keys from now on; said by a service when it starts."""
         self._change(lambda session: note_served(session, at=self._now()))
@@ -346,22 +314,6 @@ class Market(MarketLike):
         """Whether a change under this key has taken effect."""
         with self._read() as session:
             return bool(known_requests(session.connection(), [key]))
-
-    def bounties(
-        self, *, open_only: bool = True, after: int = 0, limit: int | None = None
-    ) -> list[BountyView]:
-        """As `MarketLike.bounties`; or so many behind a number."""
-        with self._read() as session:
-            return bounties(session, self._now(), open_only=open_only, after=after, limit=limit)
-
-    def owed(self, account: str | None = None) -> list[DebtView]:
-        """What somebody must pay back and has not got, oldest first.
-
-        Args:
-            account: Only what is owed by or to whoever stands behind it.
-        """
-        with self._read() as session:
-            return debt_views(session, account)
 
     def collect_owed(self, account: str | None = None) -> list[DebtView]:
         """Let debtors pay what they can by now, as every sweep does; what is still owed."""
@@ -410,28 +362,7 @@ class Market(MarketLike):
 
         return Searcher()
 
-    def publish(
-        self,
-        *,
-        owner: str,
-        name: str,
-        digest: str,
-        base_model: str,
-        niche: str,
-        ask_nanos: int,
-        receipt: ReceiptFacts,
-        receipts: Sequence[ReceiptFacts] = (),
-        description: str = "",
-        licence: str = "",
-        tags: Sequence[str] = (),
-        parents: Sequence[str | Parent] = (),
-        version_of: str | None = None,
-        weights: Weights | None = None,
-        others: Others | None = None,
-        evidence: Evidence | None = None,
-        must_be_signed: bool = False,
-        key: str,
-    ) -> ListingView:
+    def publish(self, *, must_be_signed: bool = False, **asked: Unpack[Publishing]) -> ListingView:
         """As `MarketLike.publish`.
 
         Args:
@@ -439,25 +370,25 @@ class Market(MarketLike):
         """
         from marketplace.listing.duplicates import Newcomer
 
-        check_key(key)
+        key, weights, others = check_key(asked["key"]), asked.get("weights"), asked.get("others")
         newcomer = None
         if weights is not None:
             newcomer = Newcomer(weights, others) if others else Newcomer(weights)
         offer = Offer(
-            owner=owner,
-            name=name,
-            digest=digest,
-            base_model=base_model,
-            niche=niche,
-            ask_nanos=ask_nanos,
-            receipts=(receipt, *receipts),
-            description=description,
-            licence=licence,
-            tags=tuple(tags),
-            parents=as_parents(parents),
-            version_of=version_of,
+            owner=asked["owner"],
+            name=asked["name"],
+            digest=asked["digest"],
+            base_model=asked["base_model"],
+            niche=asked["niche"],
+            ask_nanos=asked["ask_nanos"],
+            receipts=(asked["receipt"], *asked.get("receipts", ())),
+            description=asked.get("description", ""),
+            licence=asked.get("licence", ""),
+            tags=tuple(asked.get("tags", ())),
+            parents=as_parents(asked.get("parents", ())),
+            version_of=asked.get("version_of"),
             sketch=newcomer.sketch if newcomer else b"",
-            evidence=evidence or Evidence(),
+            evidence=asked.get("evidence") or Evidence(),
         )
         return self._put_up(offer, newcomer, key, must_be_signed or self._must_be_signed)
 

@@ -9,11 +9,12 @@ has a route of its own in the service and a method of its own in the client.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 from urllib.parse import quote
 
-from marketplace.front import MarketLike, Question
+from marketplace.front import MarketLike as Asked
+from marketplace.front import Question
 from marketplace.ledger.account_key import AddKey, Register, RevokeKey
 from marketplace.ledger.funding import Fund
 from marketplace.ledger.mandate import FundMandate, OpenMandate, ReclaimMandate
@@ -35,16 +36,13 @@ from marketplace.trade.trial import OpenTrial, SettleTrial
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """An address, and what it is called in the OpenAPI document."""
-
+@dataclass(frozen=True, slots=True)
+class _Route:
     id: str
+    """What it is called in the OpenAPI document."""
     path: str
-    within: str = ""
+    within: str
     """The argument that stands in the address, as `{name}` or `{number}`."""
-    by_hand: bool = False
-    """Whether the service answers it with a function of its own."""
 
     def places(self) -> dict[str, str]:
         """The arguments in the address, by placeholder."""
@@ -57,13 +55,16 @@ class Route:
         return _PLACEHOLDER.sub(lambda found: spelt(values[places[found[1]]]), self.path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Write(Route):
+@dataclass(frozen=True, slots=True)
+class Write(_Route):
     """Where an operation is sent to."""
 
     kind: type[Operation[Any]]
+    _: KW_ONLY
     method: str = "POST"
     status: int = 200
+    by_hand: bool = False
+    """Whether the service answers it with a function of its own."""
     state: Question[..., Any] | None = None
     """What an If-Match header names the state of."""
     must_match: bool = False
@@ -78,12 +79,15 @@ class Write(Route):
         return {name: getattr(operation, name) for name in names}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read(Route):
+@dataclass(frozen=True, slots=True)
+class Read(_Route):
     """Where a question is asked."""
 
     question: Question[..., Any]
-    owner: str = ""
+    _: KW_ONLY
+    by_hand: bool = False
+    """Whether the service answers it with a function of its own."""
+    whose: str = ""
     """The argument that names the account whose business it is; none: everybody's."""
     party: tuple[str, str] | None = None
     """Of an agreement: what it is called, and the field of the view that says whose it is."""
@@ -102,201 +106,97 @@ def spelt(name: object) -> str:
     return quote(str(name).replace("/", "~"), safe="~")
 
 
-_LISTING, _ACCOUNT = "/v1/listings/{name}", "/v1/accounts/{name}"
-_METER = "/v1/meters/{number}"
-_TERMS, _RECHECKS = f"{_LISTING}/terms", "/v1/receipts/{number}/rechecks"
+_L, _A, _M = "/v1/listings/{name}", "/v1/accounts/{name}", "/v1/meters/{number}"
+_RECHECKS = "/v1/receipts/{number}/rechecks"
 
 ROUTES: Mapping[str, tuple[Write | Read, ...]] = {
     "trades": (
-        Write(id="buy", kind=Buy, path=f"{_LISTING}/purchases", within="listing"),
-        Read(
-            id="read_terms", question=MarketLike.terms, path=_TERMS, within="listing", tagged=True
-        ),
-        Write(
-            id="set_terms",
-            kind=SetTerms,
-            method="PUT",
-            path=_TERMS,
-            within="listing",
-            state=MarketLike.terms,
-        ),
-        Write(id="rent", kind=Rent, path=f"{_LISTING}/rentals", within="listing"),
-        Write(id="open_trial", kind=OpenTrial, path=f"{_LISTING}/trials", within="listing"),
-        Read(id="list_trials", question=MarketLike.trials, path="/v1/trials", owner="buyer"),
-        Write(
-            id="settle_trial",
-            kind=SettleTrial,
-            path="/v1/trials/{number}/settlement",
-            within="trial",
-        ),
-        Read(
-            id="list_reviews",
-            question=MarketLike.reviews,
-            path=f"{_LISTING}/reviews",
-            within="listing",
-        ),
-        Write(id="review", kind=RateListing, path=f"{_LISTING}/reviews", within="listing"),
+        Write("buy", f"{_L}/purchases", "listing", Buy),
+        Read("read_terms", f"{_L}/terms", "listing", Asked.terms, tagged=True),
+        Write("set_terms", f"{_L}/terms", "listing", SetTerms, method="PUT", state=Asked.terms),
+        Write("rent", f"{_L}/rentals", "listing", Rent),
+        Write("open_trial", f"{_L}/trials", "listing", OpenTrial),
+        Read("list_trials", "/v1/trials", "", Asked.trials, whose="buyer"),
+        Write("settle_trial", "/v1/trials/{number}/settlement", "trial", SettleTrial),
+        Read("list_reviews", f"{_L}/reviews", "listing", Asked.reviews),
+        Write("review", f"{_L}/reviews", "listing", RateListing),
     ),
     "usage": (
-        Write(id="open_meter", kind=OpenMeter, path=f"{_LISTING}/meters", within="listing"),
-        Read(
-            id="read_meter",
-            question=MarketLike.meter,
-            path=_METER,
-            within="number",
-            party=("meter", "account"),
-        ),
-        Write(id="read_off_meter", kind=ReadOffMeter, path=f"{_METER}/readings", within="meter"),
-        Write(id="close_meter", kind=CloseMeter, path=f"{_METER}/closing", within="meter"),
+        Write("open_meter", f"{_L}/meters", "listing", OpenMeter),
+        Read("read_meter", _M, "number", Asked.meter, party=("meter", "account")),
+        Write("read_off_meter", f"{_M}/readings", "meter", ReadOffMeter),
+        Write("close_meter", f"{_M}/closing", "meter", CloseMeter),
     ),
     "listings": (
-        Read(
-            id="read_listing",
-            question=MarketLike.listing,
-            path=_LISTING,
-            within="name",
-            tagged=True,
-        ),
-        Read(id="read_quote", question=MarketLike.quote, path=f"{_LISTING}/quote", within="name"),
-        Read(
-            id="read_prices",
-            question=MarketLike.price_history,
-            path=f"{_LISTING}/prices",
-            within="name",
-        ),
-        Read(
-            id="list_versions",
-            question=MarketLike.versions,
-            path=f"{_LISTING}/versions",
-            within="name",
-        ),
+        Read("read_listing", _L, "name", Asked.listing, tagged=True),
+        Read("read_quote", f"{_L}/quote", "name", Asked.quote),
+        Read("read_prices", f"{_L}/prices", "name", Asked.price_history),
+        Read("list_versions", f"{_L}/versions", "name", Asked.versions),
     ),
     "accounts": (
-        Write(
-            id="register",
-            kind=Register,
-            method="PUT",
-            path=_ACCOUNT,
-            within="account",
-            by_hand=True,
-        ),
+        Write("register", _A, "account", Register, method="PUT", by_hand=True),
+        Read("read_account", _A, "name", Asked.account, whose="name"),
+        Read("list_earnings", f"{_A}/earnings", "account", Asked.earnings, whose="account"),
         Read(
-            id="read_account",
-            question=MarketLike.account,
-            path=_ACCOUNT,
-            within="name",
-            owner="name",
+            "list_incomes", f"{_A}/incomes", "account", Asked.incomes, whose="account", by_hand=True
         ),
-        Read(
-            id="list_earnings",
-            question=MarketLike.earnings,
-            path=f"{_ACCOUNT}/earnings",
-            within="account",
-            owner="account",
-        ),
-        Read(
-            id="list_incomes",
-            question=MarketLike.incomes,
-            path=f"{_ACCOUNT}/incomes",
-            within="account",
-            owner="account",
-            by_hand=True,
-        ),
-        Write(id="grant", kind=Fund, path=f"{_ACCOUNT}/grants", within="name"),
-        Read(
-            id="list_keys",
-            question=MarketLike.keys,
-            path=f"{_ACCOUNT}/keys",
-            within="account",
-            owner="account",
-        ),
-        Write(id="add_key", kind=AddKey, path=f"{_ACCOUNT}/keys", within="account", status=201),
-        Write(
-            id="revoke_key",
-            kind=RevokeKey,
-            method="DELETE",
-            path=f"{_ACCOUNT}/keys/{{public_key}}",
-            within="account",
-        ),
+        Read("list_debts", f"{_A}/debts", "account", Asked.owed, whose="account"),
+        Write("grant", f"{_A}/grants", "name", Fund),
+        Read("list_keys", f"{_A}/keys", "account", Asked.keys, whose="account"),
+        Write("add_key", f"{_A}/keys", "account", AddKey, status=201),
+        Write("revoke_key", f"{_A}/keys/{{public_key}}", "account", RevokeKey, method="DELETE"),
     ),
     "mandates": (
-        Write(id="open_mandate", kind=OpenMandate, path=f"{_ACCOUNT}/mandates", within="owner"),
+        Write("open_mandate", f"{_A}/mandates", "owner", OpenMandate),
         Read(
-            id="list_mandates",
-            question=MarketLike.mandates,
-            path=f"{_ACCOUNT}/mandates",
-            within="owner",
-            owner="owner",
+            "list_mandates",
+            f"{_A}/mandates",
+            "owner",
+            Asked.mandates,
+            whose="owner",
             page_by="name",
         ),
-        Write(id="fund_mandate", kind=FundMandate, path=f"{_ACCOUNT}/funds", within="name"),
-        Write(
-            id="reclaim_mandate", kind=ReclaimMandate, path=f"{_ACCOUNT}/reclaims", within="name"
-        ),
+        Write("fund_mandate", f"{_A}/funds", "name", FundMandate),
+        Write("reclaim_mandate", f"{_A}/reclaims", "name", ReclaimMandate),
         Read(
-            id="list_holds",
-            question=MarketLike.open_holds,
-            path=f"{_ACCOUNT}/holds",
-            within="payer",
-            owner="payer",
+            "list_holds",
+            f"{_A}/holds",
+            "payer",
+            Asked.open_holds,
+            whose="payer",
             page_by="hold_id",
         ),
     ),
     "evidence": (
-        Read(
-            id="list_receipts",
-            question=MarketLike.receipts,
-            path=f"{_LISTING}/receipts",
-            within="listing",
-        ),
+        Read("list_receipts", f"{_L}/receipts", "listing", Asked.receipts),
+        Write("add_receipt", f"{_L}/receipts", "listing", AddReceipt, by_hand=True),
+        Read("list_rechecks", _RECHECKS, "receipt", Asked.rechecks),
+        Write("recheck", _RECHECKS, "receipt", Reexamine, status=201),
         Write(
-            id="add_receipt",
-            kind=AddReceipt,
-            path=f"{_LISTING}/receipts",
-            within="listing",
-            by_hand=True,
-        ),
-        Read(id="list_rechecks", question=MarketLike.rechecks, path=_RECHECKS, within="receipt"),
-        Write(id="recheck", kind=Reexamine, path=_RECHECKS, within="receipt", status=201),
-        Write(
-            id="set_status",
-            kind=ChangeStatus,
-            path=f"{_LISTING}/status",
-            within="listing",
-            state=MarketLike.listing,
+            "set_status",
+            f"{_L}/status",
+            "listing",
+            ChangeStatus,
+            state=Asked.listing,
             must_match=True,
         ),
     ),
     "deals": (
-        Write(id="create_bundle", kind=CreateBundle, path="/v1/bundles"),
-        Read(id="list_bundles", question=MarketLike.bundles, path="/v1/bundles", page_by="name"),
-        Write(
-            id="buy_bundle", kind=BuyBundle, path="/v1/bundles/{name}/purchases", within="bundle"
-        ),
-        Write(id="subscribe", kind=Subscribe, path="/v1/subscriptions"),
-        Read(
-            id="list_subscriptions",
-            question=MarketLike.subscriptions,
-            path="/v1/subscriptions",
-            owner="account",
-        ),
-        Write(id="post_bounty", kind=PostBounty, path="/v1/bounties"),
-        Write(
-            id="claim_bounty",
-            kind=ClaimBounty,
-            path="/v1/bounties/{number}/claims",
-            within="bounty",
-        ),
-        Write(id="offer_compute", kind=OfferCompute, path="/v1/offers"),
-        Read(id="list_offers", question=MarketLike.offers, path="/v1/offers", page_by="name"),
-        Write(id="use_compute", kind=UseCompute, path="/v1/offers/{name}/uses", within="offer"),
-        Read(id="read_demand", question=MarketLike.demand, path="/v1/demand", limit=100),
+        Write("create_bundle", "/v1/bundles", "", CreateBundle),
+        Read("list_bundles", "/v1/bundles", "", Asked.bundles, page_by="name"),
+        Write("buy_bundle", "/v1/bundles/{name}/purchases", "bundle", BuyBundle),
+        Write("subscribe", "/v1/subscriptions", "", Subscribe),
+        Read("list_subscriptions", "/v1/subscriptions", "", Asked.subscriptions, whose="account"),
+        Write("post_bounty", "/v1/bounties", "", PostBounty),
+        Write("claim_bounty", "/v1/bounties/{number}/claims", "bounty", ClaimBounty),
+        Write("offer_compute", "/v1/offers", "", OfferCompute),
+        Read("list_offers", "/v1/offers", "", Asked.offers, page_by="name"),
+        Write("use_compute", "/v1/offers/{name}/uses", "offer", UseCompute),
+        Read("read_demand", "/v1/demand", "", Asked.demand, limit=100),
     ),
     "service": (
-        Read(id="read_head", question=MarketLike.head, path="/v1/head"),
-        Write(
-            id="refund", kind=Refund, path="/v1/transfers/{number}/refunds", within="transfer_id"
-        ),
+        Read("read_head", "/v1/head", "", Asked.head),
+        Write("refund", "/v1/transfers/{number}/refunds", "transfer_id", Refund),
     ),
 }
 """By the tag of the OpenAPI document."""

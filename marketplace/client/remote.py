@@ -12,17 +12,16 @@ no plain translation.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast, get_args, get_origin
+from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast, get_args, get_origin
 
 import httpx
 
 from marketplace.client.layers import LayersClient
 from marketplace.client.transport import Patience, Transport
 from marketplace.errors import IdempotencyKeyReusedError, InvalidInputError, MarketError
-from marketplace.formula.royalty import Parent
 from marketplace.front import MarketLike, Question
 from marketplace.ledger.account import AccountView
 from marketplace.ledger.idempotency import body_hash, canonical_body
@@ -31,19 +30,13 @@ from marketplace.ledger.keyring import PrivateKey
 from marketplace.ledger.operation import Operation, view_of
 from marketplace.ledger.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
 from marketplace.listing.listing import ListingView
-from marketplace.listing.provenance import Evidence
-from marketplace.listing.submission import as_parents
+from marketplace.listing.submission import Publishing, as_parents
 from marketplace.listing.wanted import MAX_PAGE_SIZE, PAGE_SIZE, SearchPage, Wanted
-from marketplace.receipt.receipt import ReceiptFacts
 from marketplace.routes import READS, WRITES, spelt
 from marketplace.trade.bounty import BountyView
 from marketplace.trade.debts import DebtView
 from marketplace.trade.usage import Charge, UsageView
 from marketplace.wire import error_of, from_wire
-
-if TYPE_CHECKING:  # they load numpy
-    from marketplace.listing.duplicates import Others
-    from marketplace.listing.similarity import Weights
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -106,6 +99,8 @@ class RemoteMarket(MarketLike, LayersClient):
 
     def ask(self, question: Question[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer to a question; of a list, every page."""
+        if (by_hand := _BY_HAND.get(question)) is not None:
+            return cast("T", by_hand(self, *args, **kwargs))
         route, asked = READS[question], question.arguments(*args, **kwargs)
         where = route.address(asked)
         query = {k: v for k, v in asked.items() if k not in route.places().values()}
@@ -123,17 +118,17 @@ class RemoteMarket(MarketLike, LayersClient):
             self.register(name, self._public_key, key=key or f"open-{self._public_key[:16]}")
         return self.account(name)
 
-    def accounts(self) -> list[AccountView]:
+    def _accounts(self) -> list[AccountView]:
         """The account that asks; a service shows nobody else's."""
         return [] if self._account is None else [self.account(self._account)]
 
-    def postings(self, account: str) -> list[PostingView]:
+    def _postings(self, account: str) -> list[PostingView]:
         """One's own whole statement, oldest first; `statement` gives it page by page."""
         where = f"/v1/accounts/{spelt(account)}/postings"
         found = self._transport.pages(PostingView, where, limit=MAX_STATEMENT_LINES)
         return list(found)[::-1]
 
-    def statement(
+    def _statement(
         self, account: str, *, limit: int = STATEMENT_LINES, cursor: str | None = None
     ) -> StatementPage:
         """One page of one's own statement, newest line first."""
@@ -141,7 +136,7 @@ class RemoteMarket(MarketLike, LayersClient):
         found = self._transport.page(PostingView, where, limit=limit, cursor=cursor)
         return StatementPage(tuple(found.items), found.next)
 
-    def owed(self, account: str | None = None) -> list[DebtView]:
+    def _owed(self, account: str | None = None) -> list[DebtView]:
         """What the account must pay back, or is to be paid back, and is not yet."""
         return list(self._transport.pages(DebtView, self._debts(account)))
 
@@ -158,44 +153,15 @@ class RemoteMarket(MarketLike, LayersClient):
 
     # --- what is for sale
 
-    def publish(
-        self,
-        *,
-        owner: str,
-        name: str,
-        digest: str,
-        base_model: str,
-        niche: str,
-        ask_nanos: int,
-        receipt: ReceiptFacts,
-        receipts: Sequence[ReceiptFacts] = (),
-        description: str = "",
-        licence: str = "",
-        tags: Sequence[str] = (),
-        parents: Sequence[str | Parent] = (),
-        version_of: str | None = None,
-        weights: Weights | None = None,
-        others: Others | None = None,
-        evidence: Evidence | None = None,
-        key: str,
-    ) -> ListingView:
+    def publish(self, **asked: Unpack[Publishing]) -> ListingView:
         """Put a layer up for sale whose files the service has."""
-        body = {
-            "owner": owner,
-            "name": name,
-            "digest": digest,
-            "base_model": base_model,
-            "niche": niche,
-            "ask_nanos": ask_nanos,
-            "receipt": receipt.body(),
-            "receipts": [one.body() for one in receipts],
-            "description": description,
-            "licence": licence,
-            "tags": list(tags),
-            "version_of": version_of,
-            "parents": [asdict(parent) for parent in as_parents(parents)],
+        found_there = ("weights", "others", "evidence", "key")
+        body = {name: value for name, value in asked.items() if name not in found_there} | {
+            "receipt": asked["receipt"].body(),
+            "receipts": [one.body() for one in asked.get("receipts", ())],
+            "parents": as_parents(asked.get("parents", ())),
         }
-        return self._transport.send(ListingView, "POST", "/v1/listings", body, key=key)
+        return self._transport.send(ListingView, "POST", "/v1/listings", body, key=asked["key"])
 
     def listings(
         self, wanted: Wanted | None = None, *, limit: int | None = None
@@ -219,7 +185,7 @@ class RemoteMarket(MarketLike, LayersClient):
         found = self._transport.page(ListingView, "/v1/listings", **query, **_query(wanted))
         return SearchPage(tuple(found.items), found.total or len(found.items), found.next)
 
-    def bounties(self, *, open_only: bool = True) -> list[BountyView]:
+    def _bounties(self, *, open_only: bool = True) -> list[BountyView]:
         """What is wanted."""
         state = "open" if open_only else "all"
         return list(self._transport.pages(BountyView, "/v1/bounties", state=state))
@@ -267,6 +233,16 @@ class RemoteMarket(MarketLike, LayersClient):
                 return [refusal]
             raise
         return [_charged(item) for item in items]
+
+
+_BY_HAND: Mapping[Question[..., Any], Callable[..., Any]] = {
+    MarketLike.accounts: RemoteMarket._accounts,
+    MarketLike.postings: RemoteMarket._postings,
+    MarketLike.statement: RemoteMarket._statement,
+    MarketLike.owed: RemoteMarket._owed,
+    MarketLike.bounties: RemoteMarket._bounties,
+}
+"""Questions that a service answers otherwise than a market at hand."""
 
 
 def _query(wanted: Wanted | None) -> dict[str, Any]:

@@ -77,7 +77,9 @@ class StatementPage:
 def statement_page(
     session: Session, account_name: str, *, limit: int = STATEMENT_LINES, cursor: str | None = None
 ) -> StatementPage:
-    """So many lines and no more is read, however long the statement is; holds are left out.
+    """One page of the account's statement, newest line first; holds are left out.
+
+    So many lines and no more is read, however long the statement is.
 
     Args:
         cursor: `StatementPage.next` of the page before: a posting, and the balance after it.

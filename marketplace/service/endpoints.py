@@ -195,9 +195,9 @@ def _reading(route: Read) -> Endpoint:
         **given: Any,
     ) -> Response:
         values = {places.get(name, name): value for name, value in given.items()}
-        if route.owner:
+        if route.whose:
             assert caller is not None
-            values[route.owner] = caller.must_be(values.get(route.owner) or caller.name)
+            values[route.whose] = caller.must_be(values.get(route.whose) or caller.name)
         scope = (route.path, *values.values())
         if at_once:
             after = service.cursors.position(scope, cursor, "")
@@ -211,13 +211,13 @@ def _reading(route: Read) -> Endpoint:
             caller.must_see(getattr(found, field), f"{what} {values[route.within]}")
         return tagged(request, wire(found, caller)) if route.tagged else answer(found, caller)
 
-    who = Signed if route.owner or route.party else Anyone
+    who = Signed if route.whose or route.party else Anyone
     taken = [_taken("request", Request), _taken("caller", who), _taken("service", Here)]
     taken += _placed(route)
     hints = get_type_hints(question.function, include_extras=True)
     for name in in_query:
-        kind = str | None if name == route.owner else hints[name]
-        rule = Query(pattern=ACCOUNT_PATTERN) if name == route.owner else Query()
+        kind = str | None if name == route.whose else hints[name]
+        rule = Query(pattern=ACCOUNT_PATTERN) if name == route.whose else Query()
         taken.append(_taken(name, Annotated[kind, rule], default=None))
     if is_list:
         taken.append(_taken("limit", Limit, default=route.limit))

@@ -86,17 +86,6 @@ async def list_incomes(
     return page(found.items, following)
 
 
-@router.get("/{name}/debts", operation_id="list_debts", response_model=page_of(DebtView))
-async def list_debts(
-    name: Account, caller: Signed, service: Here, limit: Limit = 50, cursor: Cursor = None
-) -> Response:
-    """What the account must pay back, or is to be paid back, and is not yet; oldest first."""
-    caller.must_be(name)
-    found = await service.read(lambda: service.market.owed(name))
-    scope = ("debts", name)
-    return page(*service.cursors.page_by_count(scope, found, cursor=cursor, limit=limit))
-
-
 @router.post(
     "/{name}/debts/collections", operation_id="collect_debts", response_model=page_of(DebtView)
 )
