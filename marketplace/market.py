@@ -8,12 +8,6 @@
 Every method is one transaction. Methods that change something take a key: repeating a call
 with its key, after a crash or a lost answer, has no second effect.
 
-Changes go through `_change`, never around it: the work runs in a transaction that holds the write
-lock, together with whatever else is waiting to be written (see `marketplace.store.writer`).
-
-Time never runs backwards: a change happens at the clock's time, or at that of the newest row, where
-the clock, perhaps another machine's, was ahead. Else a sale could be older than what was sold.
-
 Searching and publishing compare vectors; they load numpy when first used, because buying or
 looking at a statement should not wait for it.
 """
@@ -22,15 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar, Unpack
 
 from sqlmodel import Session
 
 from genome.fit import Shapes
-from marketplace.database.bulk import NO_DEBTS, known_requests, state
+from marketplace.database.bulk import known_requests
 from marketplace.database.place import Place
 from marketplace.errors import MarketBusyError, MarketError
 from marketplace.formula.returns import Returns
@@ -49,7 +42,6 @@ from marketplace.listing.catalogue import (
     version_of_digest,
 )
 from marketplace.listing.listing import ListingView, PurchaseView, ReceiptFacts
-from marketplace.listing.nearest import advised
 from marketplace.listing.provenance import Evidence
 from marketplace.listing.revocation import sign_revocations
 from marketplace.listing.submission import Offer, Publishing, as_parents, shipped_bases
@@ -61,8 +53,8 @@ from marketplace.price.known import vouched
 from marketplace.price.prices import concentration, net_income, record, trust
 from marketplace.price.quote import Quote
 from marketplace.store.database import BUSY_TIMEOUT_S, Database
+from marketplace.store.door import Door
 from marketplace.store.verify import problems
-from marketplace.store.writer import Batch, Item, Writer
 from marketplace.trade.bundle import bundle_view
 from marketplace.trade.debts import DebtView, debt_views
 from marketplace.trade.demand import record_miss
@@ -99,7 +91,7 @@ SEARCHES = 5
 """How often a search for near-duplicates may be overtaken by what it should have found."""
 
 
-class Market(MarketLike):
+class Market(Door, MarketLike):
     """Accounts, listings, prices and trades behind one address.
 
     Safe to share between threads; other processes open the same address for themselves.
@@ -140,13 +132,9 @@ class Market(MarketLike):
         must_be_signed: bool = False,
         bases: Mapping[str, Shapes] | None = None,
     ) -> None:
-        self._database = database
+        super().__init__(database, clock)
         self._must_be_signed = must_be_signed
         self._bases = shipped_bases() | dict(bases or {})
-        self._clock = clock
-        self._writer = Writer(database)
-        with database.read() as session:
-            self._newest, _ = state(session.connection())
 
     @classmethod
     def open(
@@ -184,13 +172,6 @@ class Market(MarketLike):
         """Where it lives."""
         return self._database.place
 
-    def close(self) -> None:
-        """Write what is queued and give back the file or server; later calls are refused."""
-        self._writer.close()
-        self._database.close()
-
-    # --- one door to change, one view to read
-
     def send(self, operation: Operation[T]) -> T:
         """Carry an operation out, once per key; what it made, now or before.
 
@@ -224,77 +205,6 @@ class Market(MarketLike):
         with self._read() as session:
             names = operation.hands_over(session)
             return [listing_view(session, name).digest for name in names]
-
-    @contextmanager
-    def _read(self) -> Iterator[Session]:
-        """One unchanging view of the market; blocks nobody and keeps nothing."""
-        with self._database.read() as session:
-            try:
-                yield session
-            except MarketError as error:
-                better = advised(session, error)
-                if better is error:
-                    raise
-                raise better from None
-
-    def _change(self, work: Callable[[Session], T], *, key: str | None = None) -> T:
-        """What the work returns, once its changes are on disk; if it raises, none of them is.
-
-        The work runs in the writer's thread. It returns views or plain values, never table rows,
-        and reads the clock itself, so that time and order of the ledger agree.
-
-        Args:
-            key: The request's idempotency key: a second call with it is refused while the first
-                is still being worked on. Without it, the second call waits its turn.
-
-        Raises:
-            KeyInProgressError: Another thread works on this key now.
-        """
-
-        def timed(session: Session) -> T:
-            self._follow(session)
-            return work(session)
-
-        try:
-            return self._writer.run(timed, key=key)
-        except MarketError as error:
-            raise self._advised(error) from error.__cause__
-
-    def _change_in(self, batch: Batch[Item, T], item: Item, *, key: str | None = None) -> T:
-        """As `_change`, for one item of a batch function: neighbours are done in one call.
-
-        Pass a method or function, not a lambda: neighbours are known by it.
-        """
-        try:
-            return self._writer.submit_to(batch, item, key=key).result()
-        except MarketError as error:
-            raise self._advised(error) from error.__cause__
-
-    def _advised(self, refusal: MarketError) -> MarketError:
-        """The refusal with the names that were probably meant; out of the writer's way."""
-        if refusal.sought is None:
-            return refusal
-        with self._database.read() as session:
-            return advised(session, refusal)
-
-    def _advised_once(self, answers: Sequence[Any]) -> list[Any]:
-        """Answers of which the first that sought a name in vain says which one was meant."""
-        found = list(answers)
-        for place, one in enumerate(found):
-            if isinstance(one, MarketError) and one.sought is not None:
-                found[place] = self._advised(one)
-                break
-        return found
-
-    def _now(self) -> float:
-        """Seconds since 1970 by the market's clock, never before what is known to have happened."""
-        return max(self._clock(), self._newest)
-
-    def _follow(self, session: Session) -> None:
-        """Let time not be before what any process has written; within a change, before `_now`."""
-        newest, any_debt = state(session.connection())
-        self._newest = max(self._newest, newest)
-        session.info[NO_DEBTS] = not any_debt
 
     # --- accounts
 

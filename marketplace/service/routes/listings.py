@@ -31,7 +31,7 @@ from marketplace.service.publishing import Prepared, prepare
 from marketplace.service.state import Here, Service
 from marketplace.service.wire_models import Body, listing_page, model_of
 
-router = APIRouter(prefix="/v1/listings", tags=["listings"])
+router = APIRouter(prefix="/v1/listings")
 Conditions = Annotated[list[str] | None, Query(max_length=32)]
 Condition = Annotated[str | None, Query(max_length=200)]
 
@@ -108,7 +108,9 @@ async def wanted(
     )  # fmt: skip
 
 
-@router.get("", operation_id="list_listings", response_model=listing_page(ListingView))
+@router.get(
+    "", tags=["listings"], operation_id="list_listings", response_model=listing_page(ListingView)
+)
 async def list_listings(
     caller: Anyone,
     service: Here,
@@ -131,7 +133,13 @@ async def list_listings(
     return JSONResponse({"items": items, "next": following, "total": found.total})
 
 
-@router.post("", operation_id="publish", response_model=model_of(ListingView), status_code=201)
+@router.post(
+    "",
+    tags=["listings"],
+    operation_id="publish",
+    response_model=model_of(ListingView),
+    status_code=201,
+)
 async def publish(body: ListingBody, change: Changing, service: Here) -> Response:
     """Put an uploaded layer up for sale; what its files say is found out here, not believed."""
     change.caller.must_be(body.owner)
