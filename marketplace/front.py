@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, wraps
 from inspect import signature
 from types import TracebackType
 from typing import (
@@ -85,6 +85,7 @@ class Sends(Generic[P, V]):
         if market is None:
             return self
 
+        @wraps(self._make)
         def method(*args: P.args, **kwargs: P.kwargs) -> V:
             return market.send(self._make(*args, **kwargs))
 
