@@ -14,11 +14,12 @@ from pathlib import Path
 from economy.revocations import note_origin, refresh, refuse_revoked
 from genome.errors import LayerRejected
 from genome.library import MANIFEST_FILE, Library, Receipt, TrustPolicy
+from marketplace.client import is_remote
 from marketplace.errors import StatusError
+from marketplace.front import MarketLike
 from marketplace.listing.listing import ListingView
 from marketplace.listing.similarity import Weights, factors_of
 from marketplace.listing.status import QUARANTINED
-from marketplace.protocol import MarketLike, is_remote
 from marketplace.receipt.receipt import STANDARD_EXAM, ReceiptView
 
 ANY_PARENTS = TrustPolicy(allow_missing_parents=True)

@@ -30,13 +30,14 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library, Manifest, Parent, TrustPolicy
 from genome.shelf.manifest import check_name, version_order
+from marketplace.client import is_remote
 from marketplace.errors import ListingNotFoundError, ListingTakenError, NearDuplicateError
+from marketplace.front import MarketLike
 from marketplace.ledger.account import principal_of
 from marketplace.listing.duplicates import Others
 from marketplace.listing.provenance import MANIFEST_FILE, Evidence
 from marketplace.listing.similarity import Pair
 from marketplace.market import ListingView, Market, ReceiptFacts
-from marketplace.protocol import MarketLike, is_remote
 from persona.persona import PersonaStore
 from seeds.load import embedded_base_path
 

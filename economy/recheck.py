@@ -29,10 +29,11 @@ from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
+from marketplace.client import is_remote
 from marketplace.errors import ReceiptError, ReceiptNotFoundError, TradeNotFoundError
+from marketplace.front import MarketLike
 from marketplace.ledger.account import principal_of
 from marketplace.names import HOUSE
-from marketplace.protocol import MarketLike, is_remote
 from marketplace.receipt.receipt import ReceiptView, RecheckView
 from marketplace.trade.bounty import BountyView
 from marketplace.wire import WHOLE_IN_JSON

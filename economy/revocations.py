@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from genome.files import write_json
+from marketplace.client import is_remote
 from marketplace.errors import ProvenanceError
+from marketplace.front import MarketLike
 from marketplace.listing.revocation import RevocationList, check_revocations, stated_signer
 from marketplace.market import Market
-from marketplace.protocol import MarketLike, is_remote
 
 FILE = "revocations.json"
 ORIGINS = "origins.json"

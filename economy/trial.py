@@ -28,8 +28,9 @@ from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library
+from marketplace.client import is_remote
 from marketplace.errors import TrialError
-from marketplace.protocol import MarketLike, is_remote
+from marketplace.front import MarketLike
 from marketplace.trade.trial import TrialView
 from seeds.bases import load_base_of
 

@@ -18,8 +18,9 @@ import httpx
 from genome.adapter.layer_files import ALLOWED_FILES, MAX_WEIGHTS_BYTES, WEIGHTS_FILE, list_files
 from genome.errors import LayerRejected
 from genome.validate import check_folder
-from marketplace.client.base import ClientBase, path
+from marketplace.client.transport import Transport
 from marketplace.errors import DownloadError
+from marketplace.routes import spelt
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,11 @@ class LayerFacts:
     files: tuple[FileFacts, ...]
 
 
-class LayersClient(ClientBase):
-    """The files of layers."""
+class LayersClient:
+    """The files of layers, to and from a service."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     def upload_layer(self, digest: str, folder: Path, *, leave_out: Collection[str] = ()) -> None:
         """Hand a layer's files to the service, the weights last, which complete it.
@@ -62,7 +66,7 @@ class LayersClient(ClientBase):
                 "Content-Digest": f"sha-256=:{base64.b64encode(sha256).decode()}:",
             }
             key = f"upload-{digest[:24]}-{sha256.hex()[:24]}-{name}"
-            where = path("layers", digest, name)
+            where = f"/v1/layers/{spelt(digest)}/{spelt(name)}"
             self._transport.ask("PUT", where, content=folder / name, key=key, headers=headers)
 
     def download_layer(self, digest: str, folder: Path) -> Path:
@@ -75,7 +79,7 @@ class LayersClient(ClientBase):
         """
         if folder.exists():
             raise DownloadError(f"{folder} is there already: choose another folder")
-        facts = self._transport.get(LayerFacts, path("layers", digest))
+        facts = self._transport.get(LayerFacts, f"/v1/layers/{spelt(digest)}")
         if len({file.name for file in facts.files}) < len(facts.files):
             raise DownloadError(
                 f"the service names a file of layer {digest[:12]} twice: do not trust this copy"
@@ -118,7 +122,9 @@ class LayersClient(ClientBase):
         n_before = os.fstat(descriptor).st_size
         if n_before:
             headers |= {"Range": f"bytes={n_before}-", "If-Range": f'"{file.sha256}"'}
-        with self._transport.opened(path("layers", digest, file.name), headers) as response:
+        with self._transport.opened(
+            f"/v1/layers/{spelt(digest)}/{spelt(file.name)}", headers
+        ) as response:
             n_bytes = n_before if response.status_code == 206 else 0
             os.ftruncate(descriptor, n_bytes)
             for block in response.iter_bytes():

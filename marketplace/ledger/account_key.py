@@ -8,7 +8,7 @@ Rows are only added. A revoked key stays known, so that it can never speak again
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,10 +25,12 @@ from marketplace.errors import (
     NameFormatError,
     UnclaimedAccountError,
 )
+from marketplace.fields import AccountName, Actor, PublicKey
 from marketplace.ledger.account import Account, refuse_house
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.operation import Operation
 from marketplace.ledger.signatures import is_signed
 from marketplace.ledger.statement import find_account
+from marketplace.names import check_name
 
 MAX_KEYS = 16
 """Good keys of one account: more are a sign of a client that registers in a loop."""
@@ -120,59 +122,138 @@ def check_proof(account: str, public_key: str, proof: object) -> None:
         )
 
 
-def register_key(
-    session: Session,
-    *,
-    account: str,
-    public_key: str,
-    key: str,
-    at: float,
-    first: bool,
-    adopts: bool = False,
-) -> KeyView:
-    """Let a public key speak for an account, once per idempotency key.
-
-    Args:
-        first: The key opens the account, which must not exist, or must have this very key.
-        adopts: Or may exist without ever having had a key, as in a home's own market.
+class _Speaking(Operation[KeyView]):
+    """Lets a public key speak for an account.
 
     Raises:
         KeyTakenError: The key speaks or spoke for an account, or the account is somebody's.
-        UnclaimedAccountError: The account never had a key, and `adopts` was not asked for.
+        UnclaimedAccountError: The account exists, and never had a key.
     """
-    refuse_house(account, "have keys")
-    body: dict[str, object] = {"account": account, "public_key": public_key, "first": first}
-    is_new = claim(session, key=key, operation="register_key", body=body, at=at)
-    known = session.get(AccountKey, public_key)
-    if known is not None and known.account == account:
-        view = _view(session, known)
-        if view.revoked_at is None:
-            return view
-    if known is not None:
-        raise KeyTakenError(
-            f"key {public_key[:16]} is already registered: make a new key for {account!r}"
-        )
-    assert is_new, f"idempotency key {key!r} was claimed by a registration that left no row"
-    opens = first and session.get(Account, account) is None
-    if first and not opens:
-        _refuse_taken(session, account, public_key, adopts=adopts)
-    return _add(session, account, public_key, at=at, opens=opens)
+
+    __slots__ = ()
+    OPERATION: ClassVar[str] = "register_key"
+    FIRST: ClassVar[bool]
+    """The key opens the account, which must not exist, or must have this very key."""
+    ADOPTS: ClassVar[bool] = False
+    """Or may exist without ever having had a key, as in a home's own market."""
+
+    account: str
+    public_key: str
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """Whose key; the proof proves the same each time."""
+        first = self.FIRST
+        return {"account": self.account, "public_key": self.public_key, "first": first}
+
+    def do(self, session: Session, at: float) -> None:
+        """Register the key, unless it is known."""
+        refuse_house(self.account, "have keys")
+        if session.get(AccountKey, self.public_key) is not None:
+            return
+        opens = self.FIRST and session.get(Account, self.account) is None
+        if self.FIRST and not opens:
+            _refuse_taken(session, self.account, self.public_key, adopts=self.ADOPTS)
+        _add(session, self.account, self.public_key, at=at, opens=opens)
+
+    def done(self, session: Session, at: float) -> KeyView:
+        """The key, if it speaks for this account now."""
+        view = _view(session, session.get_one(AccountKey, self.public_key))
+        if view.account != self.account or view.revoked_at is not None:
+            raise KeyTakenError(
+                f"key {self.public_key[:16]} is already registered: make a new key for"
+                f" {self.account!r}"
+            )
+        return view
 
 
-def revoke_key(session: Session, *, account: str, public_key: str, key: str, at: float) -> KeyView:
-    """Take a key's voice for good, once per idempotency key.
+@dataclass(frozen=True, slots=True)
+class Register(_Speaking):
+    """Open an account with its first key, which signs this request.
+
+    Whoever sends this has seen proof that the private half is held.
+    """
+
+    FIRST: ClassVar[bool] = True
+
+    account: AccountName
+    public_key: PublicKey
+
+    def check(self) -> None:
+        """Refuse a name or key that nobody can have."""
+        check_name(self.account, "account name")
+        check_public_key(self.public_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt(_Speaking):
+    """Open an account with a key, or give its first one to an account that never had any.
+
+    For who holds the database: over the wire such an account is nobody's.
+
+    Raises:
+        KeyProofError: The key's holder did not agree.
+        KeyTakenError: The account or the key is somebody's already.
+    """
+
+    FIRST: ClassVar[bool] = True
+    ADOPTS: ClassVar[bool] = True
+
+    account: AccountName
+    public_key: PublicKey
+    proof: str = field(kw_only=True)
+    """The key's signature, see `prove_key`."""
+
+    def check(self) -> None:
+        """Refuse a name that nobody can have, and a key whose holder did not agree."""
+        check_name(self.account, "account name")
+        check_proof(self.account, self.public_key, self.proof)
+
+
+@dataclass(frozen=True, slots=True)
+class AddKey(_Speaking):
+    """Let one more key speak for the account, or for a mandate of it.
+
+    Raises:
+        KeyProofError: The new key's holder did not agree.
+        KeyTakenError: The key is registered already, or the account has too many.
+    """
+
+    FIRST: ClassVar[bool] = False
+
+    account: Actor
+    public_key: PublicKey
+    proof: str = field(kw_only=True)
+    """The new key's signature over the key statement, 128 hex digits; see `prove_key`."""
+
+    def check(self) -> None:
+        """Refuse a key whose holder did not agree."""
+        check_proof(self.account, self.public_key, self.proof)
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey(Operation[KeyView]):
+    """Take a key's voice for good; the last one stays.
 
     Raises:
         KeyTakenError: The account has no such key.
         LastKeyError: It is the only good key, and the account no mandate, for which its owner's
             keys speak too.
     """
-    body: dict[str, object] = {"account": account, "public_key": public_key}
-    claim(session, key=key, operation="revoke_key", body=body, at=at)
-    known = session.get(AccountKey, public_key)
-    if known is None or known.account != account:
-        raise KeyTakenError(f"account {account!r} has no key {public_key[:16]}: list its keys")
-    if session.get(KeyRevocation, public_key) is None:
+
+    OPERATION: ClassVar[str] = "revoke_key"
+
+    account: Actor
+    public_key: PublicKey
+
+    def check(self) -> None:
+        """Refuse what is no key."""
+        check_public_key(self.public_key)
+
+    def do(self, session: Session, at: float) -> None:
+        """Revoke it, unless it was."""
+        if self.done(session, at).revoked_at is not None:
+            return
+        account, public_key = self.account, self.public_key
         is_last = len(good_keys(session, account)) == 1
         if is_last and find_account(session, account).owner is None:
             raise LastKeyError(
@@ -181,7 +262,15 @@ def revoke_key(session: Session, *, account: str, public_key: str, key: str, at:
             )
         session.add(KeyRevocation(public_key=public_key, revoked_at=at))
         session.flush()
-    return _view(session, known)
+
+    def done(self, session: Session, at: float) -> KeyView:
+        """The key as it is now."""
+        known = session.get(AccountKey, self.public_key)
+        if known is None or known.account != self.account:
+            raise KeyTakenError(
+                f"account {self.account!r} has no key {self.public_key[:16]}: list its keys"
+            )
+        return _view(session, known)
 
 
 def keys_of(session: Session, account: str) -> list[KeyView]:

@@ -106,7 +106,10 @@ def link(previous: str, row: tuple[Any, ...], operation: str, body_hash: str, le
 
 
 def head(session: Session) -> Head:
-    """The end of both chains as it is stored; `marketplace.store.verify` recomputes it."""
+    """The end of the ledger's hash chain, for anybody to keep: history before it cannot change.
+
+    As it is stored; `marketplace.store.verify` recomputes it.
+    """
     seq, last_hash, at = bulk.last_transfer(session.connection())
     event, event_hash = bulk.last_event(session.connection())
     return Head(seq, last_hash or GENESIS, at, event, event_hash or GENESIS)

@@ -5,15 +5,21 @@ accounts belong to keys: credits given to one without a key would lie where nobo
 and letting the first comer claim it would give them to a stranger. So they are refused.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from sqlmodel import Session
 
 from marketplace.database import bulk
 from marketplace.errors import UnclaimedAccountError
+from marketplace.fields import AccountName, Credits
 from marketplace.ledger import account_key
-from marketplace.ledger.account import Account, refuse_house
+from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
+from marketplace.money import check_amount
 from marketplace.names import WORLD
 
 SERVED = "market-is-served"
@@ -42,27 +48,47 @@ def open_account(session: Session, *, name: str, key: str | None, at: float) -> 
     return account
 
 
-def fund(session: Session, *, name: str, amount_nanos: int, key: str, at: float) -> None:
-    """Move credits from 'world' to the account, once per key.
+@dataclass(frozen=True, slots=True)
+class Fund(Operation[AccountView]):
+    """Move new credits from 'world' to an account, for operators.
 
     Raises:
         AccountNotFoundError: There is no such account.
         UnclaimedAccountError: The market is served, and no key speaks for the account.
     """
-    refuse_house(name, "be funded")
-    if is_served(session):
-        _refuse_unclaimed(session, name)
-    find_account(session, name)
-    body: dict[str, object] = {"account": name, "amount_nanos": amount_nanos}
-    if claim(session, key=key, operation="fund", body=body, at=at):
+
+    BY_OPERATOR: ClassVar[bool] = True
+    OPERATION: ClassVar[str] = "fund"
+
+    name: AccountName
+    amount_nanos: Credits
+
+    def check(self) -> None:
+        """Refuse the house, and what is no amount."""
+        check_amount(self.amount_nanos)
+        refuse_house(self.name, "be funded")
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """The account by the name that it always had here."""
+        return {"account": self.name, "amount_nanos": self.amount_nanos}
+
+    def do(self, session: Session, at: float) -> None:
+        """Move them."""
+        if is_served(session):
+            _refuse_unclaimed(session, self.name)
+        find_account(session, self.name)
         record_transfer(
             session,
             at=at,
             kind="fund",
-            memo=f"credits for {name}",
-            key=key,
-            legs=[Leg(WORLD, -amount_nanos), Leg(name, amount_nanos)],
+            memo=f"credits for {self.name}",
+            key=self.key,
+            legs=[Leg(WORLD, -self.amount_nanos), Leg(self.name, self.amount_nanos)],
         )
+
+    def done(self, session: Session, at: float) -> AccountView:
+        """The account as it is now."""
+        return account_view(find_account(session, self.name))
 
 
 def _refuse_unclaimed(session: Session, name: str) -> None:

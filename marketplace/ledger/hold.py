@@ -11,6 +11,7 @@ function writes under a key that the caller has claimed, like `record_transfer`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session, col, select
 
@@ -26,8 +27,10 @@ from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.journal import EXPIRE, HOLD, POST, VOID, OpenHold, Transfer
 from marketplace.ledger.ledger import Leg, as_leg, record_transfer
+from marketplace.ledger.operation import Operation
+from marketplace.ledger.statement import find_account, made_by
 from marketplace.money import check_amount, format_credits
-from marketplace.names import ESCROW
+from marketplace.names import ESCROW, check_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,38 @@ def hold(
     )
     session.flush()
     return hold_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceHold(Operation[int]):
+    """Promise credits until a time; the number of the hold."""
+
+    OPERATION: ClassVar[str] = "hold"
+
+    payer: str
+    amount_nanos: int
+    purpose: str
+    expires_at: float
+
+    def check(self) -> None:
+        """Refuse a purpose that nobody could read."""
+        check_text(self.purpose, "purpose")
+
+    def do(self, session: Session, at: float) -> None:
+        """Hold them."""
+        hold(
+            session,
+            payer=self.payer,
+            amount_nanos=self.amount_nanos,
+            purpose=self.purpose,
+            key=self.key,
+            expires_at=self.expires_at,
+            at=at,
+        )
+
+    def done(self, session: Session, at: float) -> int:
+        """The hold that the key placed."""
+        return made_by(session, self.key)
 
 
 def post_hold(
@@ -171,6 +206,16 @@ def open_holds(session: Session, payer: str) -> list[HoldView]:
     """Everything the account has promised and not yet paid, oldest first."""
     query = select(OpenHold).where(OpenHold.payer == payer).order_by(col(OpenHold.transfer_id))
     return [_view(row) for row in session.exec(query)]
+
+
+def holds_of(session: Session, payer: str) -> list[HoldView]:
+    """Everything the account has promised and not yet paid, oldest first.
+
+    Raises:
+        AccountNotFoundError: There is no such account.
+    """
+    find_account(session, payer)
+    return open_holds(session, payer)
 
 
 def _resolve(

@@ -7,14 +7,18 @@ the ledger enforces what a stateless verifier of signed mandates cannot. It neve
 owner takes back what is left whenever he likes, and opens another mandate for another cap.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from sqlmodel import Session
 
 from marketplace.errors import MandateError
-from marketplace.ledger.account import Account, refuse_house
+from marketplace.fields import Actor, Credits, MandateName, Name
+from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
 from marketplace.ledger.caps import refuse_more
-from marketplace.ledger.idempotency import claim
 from marketplace.ledger.journal import RECLAIM
 from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.money import check_amount
 from marketplace.names import check_name
@@ -22,76 +26,129 @@ from marketplace.names import check_name
 MANDATE_FUND = "mandate_fund"
 
 
-def open_mandate(
-    session: Session, *, owner: str, name: str, cap_nanos: int, key: str, at: float
-) -> Account:
-    """A new, empty sub-account 'owner/name'; its account, also when the key is repeated.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMandate(Operation[AccountView]):
+    """A sub-account that may spend up to its cap in all.
 
     Raises:
         MandateError: The owner is a mandate himself, or the name is taken.
     """
-    refuse_house(owner, "open a mandate")
-    check_name(name, "mandate name")
-    check_amount(cap_nanos, "cap")
-    if find_account(session, owner).owner is not None:
-        raise MandateError(f"{owner!r} is a mandate itself: open this one for its owner")
-    full_name = f"{owner}/{name}"
-    body: dict[str, object] = {"mandate": full_name, "owner": owner, "cap_nanos": cap_nanos}
-    if claim(session, key=key, operation="open_mandate", body=body, at=at):
-        if session.get(Account, full_name) is not None:
-            raise MandateError(f"mandate {full_name!r} exists already: choose another name")
-        refuse_more(session, "mandate", owner)
-        session.add(Account(name=full_name, opened_at=at, cap_nanos=cap_nanos, owner=owner))
+
+    OPERATION: ClassVar[str] = "open_mandate"
+
+    owner: Actor
+    name: Name
+    cap_nanos: Credits
+
+    @property
+    def account(self) -> str:
+        """Of `ada` and `shopper`: `ada/shopper`."""
+        return f"{self.owner}/{self.name}"
+
+    def check(self) -> None:
+        """Refuse the house, and a cap that lets nothing through."""
+        refuse_house(self.owner, "open a mandate")
+        check_name(self.name, "mandate name")
+        check_amount(self.cap_nanos, "cap")
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """With the whole name."""
+        return {"mandate": self.account, "owner": self.owner, "cap_nanos": self.cap_nanos}
+
+    def do(self, session: Session, at: float) -> None:
+        """Open it, empty."""
+        if find_account(session, self.owner).owner is not None:
+            raise MandateError(f"{self.owner!r} is a mandate itself: open this one for its owner")
+        name = self.account
+        if session.get(Account, name) is not None:
+            raise MandateError(f"mandate {name!r} exists already: choose another name")
+        refuse_more(session, "mandate", self.owner)
+        session.add(Account(name=name, opened_at=at, cap_nanos=self.cap_nanos, owner=self.owner))
         session.flush()
-    return find_account(session, full_name)
+
+    def done(self, session: Session, at: float) -> AccountView:
+        """The mandate's account."""
+        return account_view(find_account(session, self.account))
 
 
-def fund_mandate(session: Session, *, mandate: str, amount_nanos: int, key: str, at: float) -> None:
-    """Move credits from the owner to the mandate, once per key.
+@dataclass(frozen=True, slots=True)
+class FundMandate(Operation[AccountView]):
+    """Move credits from the owner to the mandate; only the owner's key may.
 
     Raises:
         MandateError: The account is no mandate.
         InsufficientCreditsError: The owner has too little available.
     """
-    check_amount(amount_nanos)
-    account = _mandate(session, mandate)
-    body: dict[str, object] = {  # owner and cap too: the chain covers them from now on
-        "mandate": mandate,
-        "owner": account.owner,
-        "cap_nanos": account.cap_nanos,
-        "amount_nanos": amount_nanos,
-    }
-    if claim(session, key=key, operation=MANDATE_FUND, body=body, at=at):
+
+    OPERATION: ClassVar[str] = MANDATE_FUND
+
+    name: MandateName
+    amount_nanos: Credits
+
+    def check(self) -> None:
+        """Refuse what is no amount."""
+        check_amount(self.amount_nanos)
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """With owner and cap: the chain covers them from now on."""
+        account = _mandate(session, self.name)
+        return {
+            "mandate": self.name,
+            "owner": account.owner,
+            "cap_nanos": account.cap_nanos,
+            "amount_nanos": self.amount_nanos,
+        }
+
+    def do(self, session: Session, at: float) -> None:
+        """Move them."""
+        owner, nanos = str(_mandate(session, self.name).owner), self.amount_nanos
         record_transfer(
             session,
             at=at,
             kind=MANDATE_FUND,
-            memo=f"{account.owner} funds {mandate}",
-            key=key,
-            legs=[Leg(str(account.owner), -amount_nanos), Leg(mandate, amount_nanos)],
+            memo=f"{owner} funds {self.name}",
+            key=self.key,
+            legs=[Leg(owner, -nanos), Leg(self.name, nanos)],
         )
 
+    def done(self, session: Session, at: float) -> AccountView:
+        """The mandate's account."""
+        return account_view(find_account(session, self.name))
 
-def reclaim_mandate(session: Session, *, mandate: str, key: str, at: float) -> None:
-    """Move everything available in the mandate back to its owner; the cap does not count it.
+
+@dataclass(frozen=True, slots=True)
+class ReclaimMandate(Operation[AccountView]):
+    """Move what a mandate has left back to its owner; the cap does not count it.
 
     Raises:
         MandateError: The account is no mandate.
     """
-    account = _mandate(session, mandate)
-    owner = str(account.owner)
-    if not claim(session, key=key, operation=RECLAIM, body={"mandate": mandate}, at=at):
-        return
-    available = account.balance_nanos - account.held_nanos
-    if available > 0:
-        record_transfer(
-            session,
-            at=at,
-            kind=RECLAIM,
-            memo=f"{owner} takes back what {mandate} has left",
-            key=key,
-            legs=[Leg(mandate, -available), Leg(owner, available)],
-        )
+
+    OPERATION: ClassVar[str] = RECLAIM
+
+    name: MandateName
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """The mandate by the name that it always had here."""
+        return {"mandate": self.name}
+
+    def do(self, session: Session, at: float) -> None:
+        """Move everything that is available."""
+        account = _mandate(session, self.name)
+        owner, available = str(account.owner), account.balance_nanos - account.held_nanos
+        if available > 0:
+            record_transfer(
+                session,
+                at=at,
+                kind=RECLAIM,
+                memo=f"{owner} takes back what {self.name} has left",
+                key=self.key,
+                legs=[Leg(self.name, -available), Leg(owner, available)],
+            )
+
+    def done(self, session: Session, at: float) -> AccountView:
+        """The mandate's account."""
+        return account_view(_mandate(session, self.name))
 
 
 def _mandate(session: Session, name: str) -> Account:

@@ -44,13 +44,23 @@ def find_account(session: Session, name: str) -> Account:
     return found
 
 
+def account_of(session: Session, name: str) -> AccountView:
+    """What the account has, holds and may spend.
+
+    Raises:
+        AccountNotFoundError: There is none; the message names the closest ones.
+    """
+    return account_view(find_account(session, name))
+
+
 def account_views(session: Session) -> list[AccountView]:
-    """All accounts by name."""
+    """All accounts by name, the house's own included."""
     return [account_view(row) for row in session.exec(select(Account).order_by(col(Account.name)))]
 
 
 def mandate_views(session: Session, owner: str) -> list[AccountView]:
     """The owner's mandates by name."""
+    find_account(session, owner)
     query = select(Account).where(Account.owner == owner).order_by(col(Account.name))
     return [account_view(row) for row in session.exec(query)]
 
@@ -65,9 +75,11 @@ class StatementPage:
 
 
 def statement_page(
-    session: Session, account_name: str, *, limit: int, cursor: str | None = None
+    session: Session, account_name: str, *, limit: int = STATEMENT_LINES, cursor: str | None = None
 ) -> StatementPage:
-    """So many lines and no more is read, however long the statement is; holds are left out.
+    """One page of the account's statement, newest line first; holds are left out.
+
+    So many lines and no more is read, however long the statement is.
 
     Args:
         cursor: `StatementPage.next` of the page before: a posting, and the balance after it.

@@ -13,7 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from marketplace.errors import ListingNotFoundError, NotForSaleError, unknown
 from marketplace.formula.ranking import clone_rank
-from marketplace.listing.listing import ListingView, Version, VersionParent, VersionView
+from marketplace.listing.listing import Listing, ListingView, Version, VersionParent, VersionView
 from marketplace.listing.rows import Row, parent_names, rows
 from marketplace.listing.status import LISTED, QUARANTINED, REVOKED, StatusEvent
 from marketplace.receipt.receipt import Receipt, Recheck
@@ -29,7 +29,7 @@ def listing_views(
 
 
 def listing_view(session: Session, name: str) -> ListingView:
-    """The listing of this name, whatever its status.
+    """One listing at the running epoch's price, whatever its status.
 
     Raises:
         ListingNotFoundError: There is none.
@@ -150,7 +150,12 @@ def _spans(session: Session, listing: str, known_at: Mapping[int, float]) -> lis
 
 
 def version_views(session: Session, name: str) -> list[VersionView]:
-    """Every version of a listing, newest first."""
+    """Every version of a listing, newest first.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    listing_view(session, name)
     parents: dict[str, list[str]] = {}
     edges = (
         select(VersionParent)
@@ -219,3 +224,20 @@ def view_of(row: Row, parents: Sequence[str], reputation: float) -> ListingView:
         status=row.status,
         exam=row.exam,
     )
+
+
+def first_listed(session: Session, limit: int) -> list[ListingView]:
+    """The first so many that are for sale, by name.
+
+    As many names at a time as are wanted, until that many of them are for sale.
+    """
+    found: list[ListingView] = []
+    after = ""
+    while len(found) < limit:
+        rest = select(Listing.name).where(col(Listing.name) > after)
+        names = session.exec(rest.order_by(col(Listing.name)).limit(limit)).all()
+        if not names:
+            break
+        found += listing_views(session, names, only_listed=True)
+        after = names[-1]
+    return found[:limit]

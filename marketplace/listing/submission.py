@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from genome.errors import LayerRejected
 from genome.fit import Shapes, check_modules
@@ -28,6 +28,7 @@ from marketplace.names import check_digest, check_name, check_text
 from marketplace.receipt.receipt import ReceiptFacts, check_subject
 
 if TYPE_CHECKING:
+    from marketplace.listing.duplicates import Others
     from marketplace.listing.similarity import Weights
 
 
@@ -36,6 +37,40 @@ MAX_RECEIPTS = 100
 MAX_TAGS = 32
 MAX_WEIGHT = 10**6
 _TAG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class Publishing(TypedDict):
+    """What `market.publish` is told of a layer.
+
+    Weights, others and evidence follow from the files, in which a service finds them for itself.
+    """
+
+    owner: str
+    name: str
+    digest: str
+    base_model: str
+    niche: str
+    ask_nanos: int
+    receipt: ReceiptFacts
+    """The headline exam."""
+    receipts: NotRequired[Sequence[ReceiptFacts]]
+    """Other exams."""
+    description: NotRequired[str]
+    licence: NotRequired[str]
+    """SPDX expression; none = nothing stated, so that nobody else may build on it."""
+    tags: NotRequired[Sequence[str]]
+    parents: NotRequired[Sequence[str | Parent]]
+    """Layers it was made from, by digest or listing; royalties go to their owners."""
+    version_of: NotRequired[str | None]
+    """The listing this is the next version of; must be `name`."""
+    weights: NotRequired[Weights | None]
+    """Its factors by module, from which the market finds out what it repeats; a layer for a base
+    model whose modules the market knows is not listed without."""
+    others: NotRequired[Others | None]
+    """The weights of the layer of a digest, for who has the files."""
+    evidence: NotRequired[Evidence | None]
+    """Its signed manifest and the hashes of its files."""
+    key: str
 
 
 @dataclass(frozen=True, slots=True)

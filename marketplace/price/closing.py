@@ -7,16 +7,20 @@ One pass over the market inside one transaction; many rows are added in few stat
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from sqlmodel import Session, func, select
 
 from marketplace.database import bulk
 from marketplace.database.tables import MarketTable, table_of
+from marketplace.fields import AccountName
 from marketplace.formula.price import buyer_weight, next_demand, step_nanos, target_nanos
 from marketplace.formula.ranking import ranks
 from marketplace.formula.trust import trust_of
 from marketplace.ledger.epoch import Epoch, PriceRow, current_epoch, price_values
 from marketplace.ledger.idempotency import claim
+from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing.standing import AccountTrust, Standing, Vouching, standing_row
 from marketplace.price import known, prices
@@ -65,20 +69,32 @@ def current_trust(session: Session, *, at: float) -> dict[str, float]:
     return trust_of(known.payments(session, at=at), seeds) if seeds else {}
 
 
-def vouch(session: Session, *, account: str, vouched: bool, key: str, at: float) -> None:
-    """Start or stop vouching for an account; takes effect when the epoch closes.
+@dataclass(frozen=True, slots=True)
+class Vouch(Operation[None]):
+    """Trust an account by the operator's word, or take that back, from the next epoch on.
+
+    Only the reports and purchases of accounts that trust reaches move reputations and prices;
+    as long as nobody is vouched for, exams alone do.
 
     Raises:
         AccountNotFoundError: There is no such account.
     """
-    find_account(session, account)
-    body: dict[str, object] = {"account": account, "vouched": vouched}
-    if claim(session, key=key, operation="vouch", body=body, at=at):
-        last = session.exec(select(func.max(Vouching.number))).one()
-        session.add(
-            Vouching(number=(last or 0) + 1, account=account, vouched=vouched, at=at, key=key)
-        )
+
+    OPERATION: ClassVar[str] = "vouch"
+
+    account: AccountName
+    vouched: bool = field(default=True, kw_only=True)
+
+    def do(self, session: Session, at: float) -> None:
+        """Note it."""
+        find_account(session, self.account)
+        number = (session.exec(select(func.max(Vouching.number))).one() or 0) + 1
+        account, vouched, key = self.account, self.vouched, self.key
+        session.add(Vouching(number=number, account=account, vouched=vouched, at=at, key=key))
         session.flush()
+
+    def done(self, session: Session, at: float) -> None:
+        """Nothing to show."""
 
 
 def _standing(

@@ -38,7 +38,7 @@ class Concentration:
 
 
 def quote(session: Session, name: str) -> Quote:
-    """The listing's running price with every term.
+    """What the listing costs now, term by term.
 
     Raises:
         ListingNotFoundError: There is none of this name.
@@ -69,8 +69,17 @@ def basis(session: Session, name: str) -> Basis:
     )
 
 
+def record(session: Session, name: str) -> Record:
+    """The evidence that the listing's running price rests on.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    return basis(session, name).record
+
+
 def history(session: Session, name: str) -> list[PricePoint]:
-    """The listing's price and sales, epoch by epoch, oldest first.
+    """Price and sales by epoch since publication; the last is the running epoch.
 
     Raises:
         ListingNotFoundError: There is none of this name.

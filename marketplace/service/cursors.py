@@ -78,39 +78,22 @@ class Cursors:
         page = list(found[:limit])
         return page, self.seal(scope, position(page[-1])) if len(found) > limit else None
 
-    def page_by_name(
+    def page_after(
         self,
         scope: Sequence[object],
         items: Sequence[T],
-        name: Callable[[T], str],
+        place: Callable[[T], Any],
         *,
         cursor: str | None,
         limit: int,
     ) -> tuple[list[T], str | None]:
-        """Items after the cursor's name, and the next cursor; sorted by name, which is unique.
+        """Items after the cursor's name or number, and the next cursor; sorted by it, unique.
 
         Items that come or go between two pages neither repeat nor hide another.
         """
-        after = None if cursor is None else str(self.open(scope, cursor))
-        rest = [item for item in items if after is None or name(item) > after]
-        page = rest[:limit]
-        more = len(rest) > limit
-        return page, self.seal(scope, name(page[-1])) if more else None
-
-    def page_by_number(
-        self,
-        scope: Sequence[object],
-        items: Sequence[T],
-        number: Callable[[T], int],
-        *,
-        cursor: str | None,
-        limit: int,
-    ) -> tuple[list[T], str | None]:
-        """Items after the cursor's number; for lists sorted by a growing number."""
-        after = -1 if cursor is None else _count(self.open(scope, cursor))
-        rest = [item for item in items if number(item) > after]
-        page = rest[:limit]
-        return page, self.seal(scope, number(page[-1])) if len(rest) > limit else None
+        after = None if cursor is None else self.open(scope, cursor)
+        rest = [item for item in items if after is None or place(item) > after]
+        return self.cut(scope, rest, place, limit)
 
     def page_by_count(
         self, scope: Sequence[object], items: Sequence[T], *, cursor: str | None, limit: int

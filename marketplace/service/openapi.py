@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from marketplace.routes import READS
 from marketplace.service.wire_models import Problem
 
 SIGNATURE = {
@@ -21,12 +22,16 @@ IDEMPOTENCY_KEY = {
 }
 PUBLIC = frozenset(
     {
-        "health", "ready", "metrics", "read_epoch", "read_head", "list_listings", "read_listing",
-        "read_quote", "read_prices", "list_versions", "list_receipts", "list_rechecks",
-        "read_terms", "list_reviews", "list_bundles", "list_bounties", "list_offers",
-        "read_demand", "read_revocations",
+        "health",
+        "ready",
+        "metrics",
+        "read_epoch",
+        "list_listings",
+        "list_bounties",
+        "read_revocations",
+        *(r.id for r in READS.values() if not r.whose and r.party is None),
     }
-)  # fmt: skip
+)
 """Operations that answer without a signature."""
 
 LINKS: tuple[tuple[str, str, str, dict[str, str]], ...] = (

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse
 
 from marketplace import errors
 from marketplace.errors import MarketError
+from marketplace.ledger.operation import Due
 from marketplace.names import PLATFORM
 from marketplace.wire import problem_type
 
@@ -144,20 +145,12 @@ def _public_detail(error: MarketError) -> str:
     return str(error)
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """What something costs now, and who is paid."""
-
-    nanos: int
-    to: str = PLATFORM
-
-
 HEADER = "PAYMENT-REQUIRED"
 NETWORK = "continuum:ledger"
 ASSET = "nano-credit"
 
 
-def costs(request: Request, due: Callable[[], Due]) -> None:
+def costs(request: Request, due: Callable[[], Due | None]) -> None:
     """Say what a route costs, in case it cannot be paid; asked only then."""
     request.state.price = due
 

@@ -9,8 +9,10 @@ Nobody pays for what cannot be handed over.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable
+from typing import Any
 
+from marketplace.ledger.operation import Operation
 from marketplace.service.change import Change
 from marketplace.service.logs import places
 from marketplace.service.problems import ProblemError
@@ -42,11 +44,8 @@ async def _try(service: Service, chore: Awaitable[object]) -> None:
         service.log.error("chore failed", error=type(error).__name__, places=places(error))
 
 
-async def must_be_deliverable(change: Change, listings: Callable[[], Iterable[str]]) -> None:
+async def must_be_deliverable(change: Change, operation: Operation[Any]) -> None:
     """Refuse to sell layers whose files are not here, whole; a repeat is answered as it was.
-
-    Args:
-        listings: Their names; asked for in a thread that may read.
 
     Raises:
         ProblemError: layer-missing, internal.
@@ -57,8 +56,8 @@ async def must_be_deliverable(change: Change, listings: Callable[[], Iterable[st
         return
 
     def check() -> None:
-        for name in listings():
-            store.check(market.listing(name).digest)
+        for digest in market.handed_over(operation):
+            store.check(digest)
 
     try:
         await service.read(check)

@@ -6,71 +6,22 @@ it in the document too. Amounts are exact decimal credits in strings (`marketpla
 
 import dataclasses
 import enum
-import re
 import types
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from fastapi import Path as PathParameter
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 
-from marketplace.money import INT64_MAX, NANOS_PER_CREDIT
-from marketplace.names import NAME
-from marketplace.wire import AMOUNT_SUFFIX, WHOLE_IN_JSON, wire_name
+from marketplace.wire import AMOUNT_SUFFIX, wire_name
 
-NAME_PATTERN = rf"^{NAME}$"
-ACCOUNT_PATTERN = rf"^{NAME}(/{NAME})?$"
-HEX64_PATTERN = r"^[0-9a-f]{64}$"
-AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$"
-_AMOUNT = re.compile(AMOUNT_PATTERN.replace("$", r"\Z"))
 _AMOUNT_OUT = {"type": "string", "pattern": r"^-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$"}
-
-
-def _nanos(value: object) -> int:
-    if not isinstance(value, str) or not _AMOUNT.match(value):
-        raise ValueError("must be decimal credits in a string, such as '1.5', below a billion")
-    whole, _, fraction = value.partition(".")
-    nanos = int(whole) * NANOS_PER_CREDIT + int(fraction.ljust(9, "0"))
-    assert nanos <= INT64_MAX, "nine digits of credits fit 64 bits of nano-credits"
-    return nanos
-
-
-Credits = Annotated[
-    int,
-    BeforeValidator(_nanos),
-    WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN, "examples": ["1.5"]}),
-]
-"""Decimal credits on the wire, nano-credits (int) inside."""
-ListingName = Annotated[str, PathParameter(pattern=NAME_PATTERN, examples=["sql-v2"])]
-AccountName = Annotated[str, Field(pattern=ACCOUNT_PATTERN, examples=["ada"])]
-PublicKey = Annotated[str, Field(pattern=HEX64_PATTERN, examples=["3b6a27bc" * 8])]
-Digest = Annotated[str, Field(pattern=r"^[a-z0-9:._-]{1,128}$", examples=["5f2c" * 16])]
-
-
-Count = Annotated[int, Field(ge=0, le=10**9)]
-Several = Annotated[int, Field(ge=1, le=10**9)]
-Days = Annotated[int, Field(ge=1, le=3650)]
-Parts = Annotated[int, Field(ge=0, le=10**6, description="Millionths.")]
-Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["sorting"])]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
-Number = Annotated[int, PathParameter(ge=1, le=WHOLE_IN_JSON)]
-Seed = Annotated[int, Field(ge=0, le=WHOLE_IN_JSON)]
 
 
 class Body(BaseModel):
     """A request's body: unknown fields are refused, numbers are not read from strings."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    AMOUNTS: ClassVar[tuple[str, ...]] = ()
-    """Fields that hold credits."""
-
-    def arguments(self) -> dict[str, Any]:
-        """The fields as the market's methods take them: amounts by their unit's name."""
-        return {
-            f"{name}{AMOUNT_SUFFIX}" if name in self.AMOUNTS else name: getattr(self, name)
-            for name in type(self).model_fields
-        }
 
 
 class Problem(BaseModel):

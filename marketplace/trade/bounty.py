@@ -12,7 +12,8 @@ and the sponsor owns the layer. So nobody but its maker can have a layer rewarde
 price. Unclaimed, the reward goes back.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session
 
@@ -22,13 +23,14 @@ from marketplace.errors import (
     NotOwnerError,
     TradeNotFoundError,
 )
+from marketplace.fields import Actor, Credits, Days, Name, Number, Parts, Several, Text
 from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
 from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.hold import hold
-from marketplace.ledger.idempotency import claim
-from marketplace.ledger.statement import find_account
+from marketplace.ledger.operation import Due, Operation
+from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing.listing import ListingView
 from marketplace.money import check_amount, format_credits
 from marketplace.names import check_name, check_text
@@ -63,89 +65,83 @@ class BountyView:
     replayed: bool = False
 
 
-def bounty_post(
-    session: Session,
-    *,
-    sponsor: str,
-    skill: str,
-    base_model: str,
-    exam: str,
-    min_questions: int,
-    min_accuracy_parts: int,
-    reward_nanos: int,
-    days: int,
-    key: str,
-    at: float,
-) -> BountyView:
-    """Hold a reward for a layer that does not exist yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostBounty(Operation[BountyView]):
+    """Hold a reward for the first layer that scores enough on an exam.
 
     Raises:
         InsufficientCreditsError: The sponsor has less than the reward available.
     """
-    refuse_house(sponsor, "sponsor")
-    check_name(skill, "skill")
-    check_name(exam, "exam")
-    check_text(base_model, "base_model", min_chars=1)
-    check_amount(reward_nanos, "reward")
-    check_days(days)
-    check_counts(min_questions, 0, 0)
-    if type(min_accuracy_parts) is not int or not 0 < min_accuracy_parts <= PARTS:
-        raise InvalidInputError(
-            f"min_accuracy_parts must be 1 to {PARTS} millionths, got {min_accuracy_parts!r}:"
-            " 900000 means 90 %"
+
+    OPERATION: ClassVar[str] = "bounty"
+
+    sponsor: Actor
+    skill: Name
+    base_model: Text
+    exam: Name
+    min_questions: Several
+    min_accuracy_parts: Parts
+    reward_nanos: Credits
+    days: Days
+
+    def check(self) -> None:
+        """Refuse the house, and a mark that nobody could reach or miss."""
+        refuse_house(self.sponsor, "sponsor")
+        check_name(self.skill, "skill")
+        check_name(self.exam, "exam")
+        check_text(self.base_model, "base_model", min_chars=1)
+        check_amount(self.reward_nanos, "reward")
+        check_days(self.days)
+        check_counts(self.min_questions, 0, 0)
+        parts = self.min_accuracy_parts
+        if type(parts) is not int or not 0 < parts <= PARTS:
+            raise InvalidInputError(
+                f"min_accuracy_parts must be 1 to {PARTS} millionths, got {parts!r}:"
+                " 900000 means 90 %"
+            )
+
+    def do(self, session: Session, at: float) -> None:
+        """Hold the reward."""
+        find_account(session, self.sponsor)
+        refuse_more(session, "bounty", self.sponsor)
+        number = hold(
+            session,
+            payer=self.sponsor,
+            amount_nanos=self.reward_nanos,
+            purpose=f"{self.sponsor} wants {self.skill}",
+            key=self.key,
+            expires_at=at + self.days * DAY_S,
+            at=at,
         )
-    find_account(session, sponsor)
-    body: dict[str, object] = {
-        "sponsor": sponsor, "skill": skill, "base_model": base_model, "exam": exam,
-        "min_questions": min_questions, "min_accuracy_parts": min_accuracy_parts,
-        "reward_nanos": reward_nanos, "days": days,
-    }  # fmt: skip
-    if not claim(session, key=key, operation="bounty", body=body, at=at):
-        number = queries.transfer_of_key(session, key)
-        assert number is not None, f"key {key!r} left no bounty"
-        return replace(bounty_view(session, number, at), replayed=True)
-    refuse_more(session, "bounty", sponsor)
-    number = hold(
-        session,
-        payer=sponsor,
-        amount_nanos=reward_nanos,
-        purpose=f"{sponsor} wants {skill}",
-        key=key,
-        expires_at=at + days * DAY_S,
-        at=at,
-    )
-    session.add(
-        Bounty(
-            hold_id=number,
-            sponsor=sponsor,
-            principal=principal_of(sponsor),
-            opened_at=at,
-            ends_at=at + days * DAY_S,
-            skill=skill,
-            base_model=base_model,
-            exam=exam,
-            min_questions=min_questions,
-            min_accuracy_parts=min_accuracy_parts,
-            reward_nanos=reward_nanos,
+        session.add(
+            Bounty(
+                hold_id=number,
+                sponsor=self.sponsor,
+                principal=principal_of(self.sponsor),
+                opened_at=at,
+                ends_at=at + self.days * DAY_S,
+                skill=self.skill,
+                base_model=self.base_model,
+                exam=self.exam,
+                min_questions=self.min_questions,
+                min_accuracy_parts=self.min_accuracy_parts,
+                reward_nanos=self.reward_nanos,
+            )
         )
-    )
-    session.flush()
-    return bounty_view(session, number, at)
+        session.flush()
+
+    def done(self, session: Session, at: float) -> BountyView:
+        """The bounty that the key posted."""
+        return bounty_view(session, at, made_by(session, self.key))
+
+    def due(self, session: Session) -> Due:
+        """The reward."""
+        return Due(self.reward_nanos)
 
 
-def bounty_claim(
-    session: Session,
-    *,
-    bounty: int,
-    listing: str,
-    by: str,
-    key: str,
-    at: float,
-) -> BountyView:
-    """Pay the reward to a listing whose exam, sat again by a judge, reached the mark.
-
-    Args:
-        by: Who asks for it: the maker, the sponsor, or anybody else.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimBounty(Operation[BountyView]):
+    """Pay the reward to a listing whose receipt a judge has re-run and found above the mark.
 
     Raises:
         TradeNotFoundError: There is no such bounty.
@@ -153,49 +149,59 @@ def bounty_claim(
         BountyError: It is over, the listing does not meet it, or no judge has sat the exam yet.
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
     """
-    row = _row(session, bounty)
-    find_account(session, by)
-    body: dict[str, object] = {"bounty": bounty, "listing": listing, "by": by}
-    if not claim(session, key=key, operation="bounty-claim", body=body, at=at):
-        return replace(bounty_view(session, bounty, at), replayed=True)
-    state = bounty_view(session, bounty, at).state
-    if state != "open":
-        raise BountyError(f"bounty {bounty} is {state}: look for an open one")
-    view = terms.on_sale(session, listing)
-    if principal_of(view.owner) == row.principal:
-        raise NotOwnerError(
-            f"{view.owner!r} sponsors bounty {row.hold_id} and cannot earn it: let it run out"
+
+    OPERATION: ClassVar[str] = "bounty-claim"
+
+    bounty: Number
+    listing: Name
+    by: Actor
+    """Who asks for it: the maker, the sponsor, or anybody else."""
+
+    def do(self, session: Session, at: float) -> None:
+        """Pay the reward, and note who judged."""
+        row = _row(session, self.bounty)
+        find_account(session, self.by)
+        state = bounty_view(session, at, self.bounty).state
+        if state != "open":
+            raise BountyError(f"bounty {self.bounty} is {state}: look for an open one")
+        view = terms.on_sale(session, self.listing)
+        if principal_of(view.owner) == row.principal:
+            raise NotOwnerError(
+                f"{view.owner!r} sponsors bounty {row.hold_id} and cannot earn it: let it run out"
+            )
+        proof = _proof(session, row, view)
+        _refuse_cheap(session, row, view, self.by)
+        payment = Payment(
+            way="bounty",
+            payer=row.sponsor,
+            principal=row.principal,
+            gross_nanos=row.reward_nanos,
+            parts=(terms.part(session, view),),
+            epoch=current_epoch(session),
+            memo=f"{self.listing} earns bounty {self.bounty} of {row.sponsor}",
         )
-    proof = _proof(session, row, view)
-    _refuse_cheap(session, row, view, by)
-    payment = Payment(
-        way="bounty",
-        payer=row.sponsor,
-        principal=row.principal,
-        gross_nanos=row.reward_nanos,
-        parts=(terms.part(session, view),),
-        epoch=current_epoch(session),
-        memo=f"{listing} earns bounty {bounty} of {row.sponsor}",
-    )
-    number, division = settle_hold(session, bounty, payment, key=key, at=at)
-    if queries.purchase(session, row.principal, listing) is None:
-        note_purchase(session, number, payment, division)
-    session.add(
-        BountyAward(
-            hold_id=bounty,
-            listing=listing,
-            digest=view.digest,
-            judge=proof.by,
-            n_questions=proof.n_questions,
-            n_correct=proof.n_correct,
-            at=at,
+        number, division = settle_hold(session, self.bounty, payment, key=self.key, at=at)
+        if queries.purchase(session, row.principal, self.listing) is None:
+            note_purchase(session, number, payment, division)
+        session.add(
+            BountyAward(
+                hold_id=self.bounty,
+                listing=self.listing,
+                digest=view.digest,
+                judge=proof.by,
+                n_questions=proof.n_questions,
+                n_correct=proof.n_correct,
+                at=at,
+            )
         )
-    )
-    session.flush()
-    return bounty_view(session, bounty, at)
+        session.flush()
+
+    def done(self, session: Session, at: float) -> BountyView:
+        """The bounty as it is now."""
+        return bounty_view(session, at, self.bounty)
 
 
-def bounty_view(session: Session, bounty: int, at: float) -> BountyView:
+def bounty_view(session: Session, at: float, bounty: int) -> BountyView:
     """The bounty of this number.
 
     Raises:
@@ -206,10 +212,15 @@ def bounty_view(session: Session, bounty: int, at: float) -> BountyView:
     return _view(row, award, pending.is_open(session, bounty), at)
 
 
-def bounty_views(
-    session: Session, *, open_only: bool, at: float, after: int = 0, limit: int | None = None
+def bounties(
+    session: Session,
+    at: float,
+    *,
+    open_only: bool = True,
+    after: int = 0,
+    limit: int | None = None,
 ) -> list[BountyView]:
-    """All bounties, or the ones that can still be earned, oldest first; so many behind a number."""
+    """Rewards that can be earned, or all there ever were, oldest first; so many behind a number."""
     found = pending.bounties(session, open_at=at if open_only else None, after=after, limit=limit)
     return [_view(*one, at) for one in found]
 

@@ -7,8 +7,10 @@ No discount goes below a day's rent: files cost that much whichever way they are
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from sqlmodel import Session
 
 from marketplace.errors import (
@@ -18,11 +20,13 @@ from marketplace.errors import (
     ListingTakenError,
     TradeNotFoundError,
 )
+from marketplace.fields import Actor, Credits, ListingName, Name, Parts
 from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
 from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.ledger import linked
+from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView, PurchaseView
@@ -50,55 +54,69 @@ class BundleView:
     at: float
 
 
-def bundle_create(
-    session: Session,
-    *,
-    owner: str,
-    name: str,
-    listings: Sequence[str],
-    discount_parts: int,
-    key: str,
-    at: float,
-) -> BundleView:
-    """Put listings together under a name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateBundle(Operation[BundleView]):
+    """Put listings together.
 
     Raises:
         ListingTakenError: There is a bundle of this name.
         ListingNotFoundError: One of the listings does not exist.
         NotForSaleError: One of them is not for sale.
     """
-    refuse_house(owner, "offer bundles")
-    check_name(name, "bundle name")
-    names = sorted(set(listings))
-    if not 2 <= len(names) <= MAX_LISTINGS:
-        raise InvalidInputError(
-            f"a bundle has 2 to {MAX_LISTINGS} different listings, got {len(names)}: change it"
-        )
-    if type(discount_parts) is not int or not 0 <= discount_parts < PARTS:
-        raise AmountError(
-            f"discount_parts must be 0 to {PARTS - 1} millionths, got {discount_parts!r}: change it"
-        )
-    find_account(session, owner)
-    body: dict[str, object] = {
-        "owner": owner, "name": name, "listings": names, "discount_parts": discount_parts,
-    }  # fmt: skip
-    if claim(session, key=key, operation="bundle", body=body, at=at):
+
+    OPERATION: ClassVar[str] = "bundle"
+
+    owner: Actor
+    name: Name
+    listings: Annotated[Sequence[Name], Field(min_length=1, max_length=100)]
+    discount_parts: Parts = 0
+    """Millionths off the owner's own listings."""
+
+    def check(self) -> None:
+        """Refuse the house, and a bundle that is none."""
+        refuse_house(self.owner, "offer bundles")
+        check_name(self.name, "bundle name")
+        n_listings = len(set(self.listings))
+        if not 2 <= n_listings <= MAX_LISTINGS:
+            raise InvalidInputError(
+                f"a bundle has 2 to {MAX_LISTINGS} different listings, got {n_listings}: change it"
+            )
+        parts = self.discount_parts
+        if type(parts) is not int or not 0 <= parts < PARTS:
+            raise AmountError(
+                f"discount_parts must be 0 to {PARTS - 1} millionths, got {parts!r}: change it"
+            )
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """The listings in any order."""
+        return {
+            "owner": self.owner, "name": self.name, "listings": sorted(set(self.listings)),
+            "discount_parts": self.discount_parts,
+        }  # fmt: skip
+
+    def do(self, session: Session, at: float) -> None:
+        """Note the bundle."""
+        find_account(session, self.owner)
+        name, names = self.name, sorted(set(self.listings))
         if session.get(Bundle, name) is not None:
             raise ListingTakenError(f"bundle name {name!r} is taken: choose another")
-        refuse_more(session, "bundle", owner)
+        refuse_more(session, "bundle", self.owner)
         for listing in names:
             terms.on_sale(session, listing)
-        session.add(Bundle(name=name, owner=owner, discount_parts=discount_parts, at=at, key=key))
+        parts = self.discount_parts
+        session.add(Bundle(name=name, owner=self.owner, discount_parts=parts, at=at, key=self.key))
         session.flush()
         session.add_all(BundlePart(bundle=name, listing=listing) for listing in names)
         session.flush()
-    return bundle_view(session, name)
+
+    def done(self, session: Session, at: float) -> BundleView:
+        """The bundle as it is now."""
+        return bundle_view(session, self.name)
 
 
-def bundle_buy(
-    session: Session, *, buyer: str, bundle: str, key: str, max_price_nanos: int | None, at: float
-) -> list[PurchaseView]:
-    """Buy every listing of a bundle that the buyer does not own, or none of them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuyBundle(Operation[list[PurchaseView]]):
+    """Buy whatever of a bundle the buyer does not own yet: all of it or nothing.
 
     Raises:
         TradeNotFoundError: There is no such bundle.
@@ -106,35 +124,57 @@ def bundle_buy(
         AlreadyOwnedError: The buyer owns all of them.
         PriceAboveLimitError: Together they cost more than `max_price_nanos`.
     """
-    refuse_house(buyer, "buy")
-    check_text(key, "key", min_chars=1, max_chars=MAX_KEY_CHARS)
-    account = find_account(session, buyer)
-    row = _row(session, bundle)
-    body: dict[str, object] = {"buyer": buyer, "bundle": bundle}
-    if not claim(session, key=key, operation="bundle-buy", body=body, at=at):
-        keys = queries.keys_of_group(session, key)
-        return [replace(made(session, one), replayed=True) for one in keys]
-    principal = principal_of(buyer)
-    wanted = [
-        view
-        for name in noticeboard.bundle_listings(session, bundle)
-        if not _has(session, principal, view := terms.on_sale(session, name))
-    ]
-    if not wanted:
-        raise AlreadyOwnedError(f"{principal!r} owns every listing of bundle {bundle!r} already")
-    prices = _prices(session, row, wanted)
-    refuse_price(account, f"bundle {bundle!r}", sum(prices), max_price_nanos)
-    purchases = []
-    with linked(session):
-        for view, price_nanos in zip(wanted, prices, strict=True):
-            own_key = queries.free_key(session, f"{key}/{view.name}"[:200])
-            part: dict[str, object] = {"buyer": buyer, "listing": view.name, "bundle": bundle}
-            claim(session, key=own_key, operation="buy", body=part, at=at)
-            payment = sale(session, account, principal, view, price_nanos)
-            number, division = settle(session, payment, key=own_key, at=at, group_key=key)
-            note_purchase(session, number, payment, division)
-            purchases.append(made(session, own_key))
-    return purchases
+
+    OPERATION: ClassVar[str] = "bundle-buy"
+
+    buyer: Actor
+    bundle: ListingName
+    max_price_nanos: Credits | None = None
+
+    def check(self) -> None:
+        """Refuse the house, and a key that leaves no room for the sales' own."""
+        refuse_house(self.buyer, "buy")
+        check_text(self.key, "key", min_chars=1, max_chars=MAX_KEY_CHARS)
+
+    def do(self, session: Session, at: float) -> None:
+        """One sale per listing, linked."""
+        account, row = find_account(session, self.buyer), _row(session, self.bundle)
+        principal = principal_of(self.buyer)
+        wanted = [
+            view
+            for name in noticeboard.bundle_listings(session, self.bundle)
+            if not _has(session, principal, view := terms.on_sale(session, name))
+        ]
+        if not wanted:
+            raise AlreadyOwnedError(
+                f"{principal!r} owns every listing of bundle {self.bundle!r} already"
+            )
+        prices = _prices(session, row, wanted)
+        refuse_price(account, f"bundle {self.bundle!r}", sum(prices), self.max_price_nanos)
+        with linked(session):
+            for view, price_nanos in zip(wanted, prices, strict=True):
+                own_key = queries.free_key(session, f"{self.key}/{view.name}"[:200])
+                part: dict[str, object] = {
+                    "buyer": self.buyer,
+                    "listing": view.name,
+                    "bundle": self.bundle,
+                }
+                claim(session, key=own_key, operation="buy", body=part, at=at)
+                payment = sale(session, account, principal, view, price_nanos)
+                number, division = settle(session, payment, key=own_key, at=at, group_key=self.key)
+                note_purchase(session, number, payment, division)
+
+    def done(self, session: Session, at: float) -> list[PurchaseView]:
+        """The purchases that the key made."""
+        return [made(session, key) for key in queries.keys_of_group(session, self.key)]
+
+    def due(self, session: Session) -> Due:
+        """The running price of all of it."""
+        return Due(bundle_view(session, self.bundle).price_nanos)
+
+    def hands_over(self, session: Session) -> Sequence[str]:
+        """Every listing of the bundle."""
+        return bundle_view(session, self.bundle).listings
 
 
 def bundle_view(session: Session, name: str) -> BundleView:
@@ -156,10 +196,8 @@ def bundle_view(session: Session, name: str) -> BundleView:
     )
 
 
-def bundle_views(
-    session: Session, *, after: str = "", limit: int | None = None
-) -> list[BundleView]:
-    """Bundles by name, those behind a name, so many."""
+def bundles(session: Session, *, after: str = "", limit: int | None = None) -> list[BundleView]:
+    """All bundles by name, at the running prices; or so many behind a name."""
     names = noticeboard.bundle_names(session, after, limit)
     return [bundle_view(session, name) for name in names]
 

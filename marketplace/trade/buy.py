@@ -4,7 +4,8 @@ A mandate may pay; its owner then owns the layer. Bought means bought once: a se
 finds nothing left to buy, and a sale that was paid back is not made again.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session
 
@@ -14,23 +15,21 @@ from marketplace.errors import (
     OwnLayerError,
     PriceAboveLimitError,
 )
+from marketplace.fields import Actor, Credits, ListingName
 from marketplace.ledger.account import Account, principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account
+from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView, Purchase, PurchaseView
 from marketplace.money import format_credits
 from marketplace.trade import queries, terms
 from marketplace.trade.settlement import Division, Payment, settle
 
 
-def buy(
-    session: Session, *, buyer: str, listing: str, key: str, max_price_nanos: int | None, at: float
-) -> PurchaseView:
-    """Pay the running price once per key.
-
-    The limit guards the payment but is not part of the request's identity: repeating a lost
-    answer after the price has moved must still find the purchase that was made.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buy(Operation[PurchaseView]):
+    """Pay the running price; the buyer then owns the layer for good.
 
     Raises:
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
@@ -39,19 +38,41 @@ def buy(
         PriceAboveLimitError: The price is above `max_price_nanos`.
         InsufficientCreditsError: The buyer's available balance is below the price.
     """
-    refuse_house(buyer, "buy")
-    account = find_account(session, buyer)
-    body: dict[str, object] = {"buyer": buyer, "listing": listing}
-    if not claim(session, key=key, operation="buy", body=body, at=at):
-        return replace(made(session, key), replayed=True)
-    view = terms.on_sale(session, listing)
-    principal = principal_of(buyer)
-    refuse_owner(session, principal, view)
-    refuse_price(account, f"listing {view.name!r}", view.price_nanos, max_price_nanos)
-    payment = sale(session, account, principal, view, view.price_nanos)
-    number, division = settle(session, payment, key=key, at=at)
-    note_purchase(session, number, payment, division)
-    return made(session, key)
+
+    OPERATION: ClassVar[str] = "buy"
+
+    buyer: Actor
+    listing: ListingName
+    max_price_nanos: Credits | None = None
+
+    def check(self) -> None:
+        """Refuse the house."""
+        refuse_house(self.buyer, "buy")
+
+    def do(self, session: Session, at: float) -> None:
+        """Pay, and note whose the listing is now."""
+        account = find_account(session, self.buyer)
+        view = terms.on_sale(session, self.listing)
+        principal = principal_of(self.buyer)
+        refuse_owner(session, principal, view)
+        what = f"listing {view.name!r}"
+        refuse_price(account, what, view.price_nanos, self.max_price_nanos)
+        payment = sale(session, account, principal, view, view.price_nanos)
+        number, division = settle(session, payment, key=self.key, at=at)
+        note_purchase(session, number, payment, division)
+
+    def done(self, session: Session, at: float) -> PurchaseView:
+        """The purchase that the key made."""
+        return made(session, self.key)
+
+    def due(self, session: Session) -> Due:
+        """The running price."""
+        view = catalogue.listing_view(session, self.listing)
+        return Due(view.price_nanos, view.owner)
+
+    def hands_over(self, session: Session) -> tuple[str, ...]:
+        """The listing's."""
+        return (self.listing,)
 
 
 def sale(

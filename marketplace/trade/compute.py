@@ -9,7 +9,8 @@ The seller is paid by the ask; what scarcity adds is the platform's, so filling 
 raises a price one never gets. Layers, which any number can use at once, are never priced so.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session
 
@@ -20,12 +21,13 @@ from marketplace.errors import (
     OwnLayerError,
     TradeNotFoundError,
 )
+from marketplace.fields import Actor, Credits, ListingName, Name, Several, Text
 from marketplace.formula.base_fee import next_base_fee
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.epoch import current_epoch
-from marketplace.ledger.idempotency import claim
-from marketplace.ledger.statement import find_account
+from marketplace.ledger.operation import Operation
+from marketplace.ledger.statement import find_account, made_by
 from marketplace.money import check_amount
 from marketplace.names import check_name
 from marketplace.trade import noticeboard, queries
@@ -71,67 +73,64 @@ class ComputeUseView:
     replayed: bool = False
 
 
-def offer_compute(
-    session: Session,
-    *,
-    owner: str,
-    name: str,
-    resource: str,
-    ask_nanos: int,
-    capacity_units: int,
-    key: str,
-    at: float,
-) -> OfferView:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferCompute(Operation[OfferView]):
     """Put machine time up for sale.
 
     Raises:
         ListingTakenError: There is an offer of this name.
     """
-    refuse_house(owner, "offer machine time")
-    check_name(name, "offer name")
-    check_amount(ask_nanos, "ask")
-    check_amount(capacity_units, "capacity")
-    if resource not in RESOURCES or capacity_units < 2:
-        raise InvalidInputError(
-            f"an offer is {' or '.join(RESOURCES)} of at least 2 units, got {resource!r} of"
-            f" {capacity_units}: change it"
-        )
-    find_account(session, owner)
-    body: dict[str, object] = {
-        "owner": owner, "name": name, "resource": resource, "ask_nanos": ask_nanos,
-        "capacity_units": capacity_units,
-    }  # fmt: skip
-    if claim(session, key=key, operation="offer", body=body, at=at):
-        if session.get(ComputeOffer, name) is not None:
-            raise ListingTakenError(f"offer name {name!r} is taken: choose another")
-        refuse_more(session, "offer", owner)
+
+    OPERATION: ClassVar[str] = "offer"
+
+    owner: Actor
+    name: Name
+    resource: Text
+    ask_nanos: Credits
+    """Per 1,000 units."""
+    capacity_units: Several
+    """Per epoch."""
+
+    def check(self) -> None:
+        """Refuse the house, and a machine that is none."""
+        refuse_house(self.owner, "offer machine time")
+        check_name(self.name, "offer name")
+        check_amount(self.ask_nanos, "ask")
+        check_amount(self.capacity_units, "capacity")
+        if self.resource not in RESOURCES or self.capacity_units < 2:
+            raise InvalidInputError(
+                f"an offer is {' or '.join(RESOURCES)} of at least 2 units, got"
+                f" {self.resource!r} of {self.capacity_units}: change it"
+            )
+
+    def do(self, session: Session, at: float) -> None:
+        """Note the offer."""
+        find_account(session, self.owner)
+        if session.get(ComputeOffer, self.name) is not None:
+            raise ListingTakenError(f"offer name {self.name!r} is taken: choose another")
+        refuse_more(session, "offer", self.owner)
         session.add(
             ComputeOffer(
-                name=name,
-                owner=owner,
-                resource=resource,
-                ask_nanos=ask_nanos,
-                capacity_units=capacity_units,
+                name=self.name,
+                owner=self.owner,
+                resource=self.resource,
+                ask_nanos=self.ask_nanos,
+                capacity_units=self.capacity_units,
                 epoch=current_epoch(session),
                 at=at,
-                key=key,
+                key=self.key,
             )
         )
         session.flush()
-    return offer_view(session, name)
+
+    def done(self, session: Session, at: float) -> OfferView:
+        """The offer as it is now."""
+        return offer_view(session, self.name)
 
 
-def use_compute(
-    session: Session,
-    *,
-    buyer: str,
-    offer: str,
-    units: int,
-    key: str,
-    max_price_nanos: int | None,
-    at: float,
-) -> ComputeUseView:
-    """Pay for units of an offer at the running epoch's rate.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCompute(Operation[ComputeUseView]):
+    """Pay for machine time at the running epoch's rate.
 
     Raises:
         TradeNotFoundError: There is no such offer.
@@ -139,49 +138,61 @@ def use_compute(
         CapacityError: Fewer units are left in this epoch.
         PriceAboveLimitError: The price is above `max_price_nanos`.
     """
-    refuse_house(buyer, "use machine time")
-    check_amount(units, "units")
-    account = find_account(session, buyer)
-    row = _row(session, offer)
-    body: dict[str, object] = {"buyer": buyer, "offer": offer, "units": units}
-    if not claim(session, key=key, operation="compute", body=body, at=at):
-        number = queries.transfer_of_key(session, key)
-        assert number is not None, f"key {key!r} left no use"
-        return replace(_use_view(session, number), replayed=True)
-    principal = principal_of(buyer)
-    if principal == principal_of(row.owner):
-        raise OwnLayerError(f"{principal!r} offers {offer!r}: use the machine directly")
-    view = offer_view(session, offer)
-    if units > view.left_units:
-        raise CapacityError(
-            f"offer {offer!r} has {view.left_units} units left in this epoch, asked for {units}:"
-            " take fewer, wait, or use another offer"
+
+    OPERATION: ClassVar[str] = "compute"
+
+    buyer: Actor
+    offer: ListingName
+    units: Several
+    max_price_nanos: Credits | None = None
+
+    def check(self) -> None:
+        """Refuse the house, and no units."""
+        refuse_house(self.buyer, "use machine time")
+        check_amount(self.units, "units")
+
+    def do(self, session: Session, at: float) -> None:
+        """Pay, and count the units."""
+        account, row = find_account(session, self.buyer), _row(session, self.offer)
+        principal, units = principal_of(self.buyer), self.units
+        if principal == principal_of(row.owner):
+            raise OwnLayerError(f"{principal!r} offers {self.offer!r}: use the machine directly")
+        view = offer_view(session, self.offer)
+        if units > view.left_units:
+            raise CapacityError(
+                f"offer {self.offer!r} has {view.left_units} units left in this epoch, asked for"
+                f" {units}: take fewer, wait, or use another offer"
+            )
+        price_nanos = cost_nanos(units, view.rate_nanos)
+        gross_nanos = cost_nanos(units, row.ask_nanos)
+        what = f"{units} units of {self.offer!r}"
+        refuse_price(account, what, price_nanos, self.max_price_nanos)
+        payment = Payment(
+            way="compute",
+            payer=self.buyer,
+            principal=principal,
+            gross_nanos=gross_nanos,
+            surplus_nanos=price_nanos - gross_nanos,
+            parts=(Part(source=self.offer, seller=row.owner),),
+            epoch=current_epoch(session),
+            memo=f"{self.buyer} uses {units} units of {self.offer}",
         )
-    price_nanos, gross_nanos = cost_nanos(units, view.rate_nanos), cost_nanos(units, row.ask_nanos)
-    refuse_price(account, f"{units} units of {offer!r}", price_nanos, max_price_nanos)
-    payment = Payment(
-        way="compute",
-        payer=buyer,
-        principal=principal,
-        gross_nanos=gross_nanos,
-        surplus_nanos=price_nanos - gross_nanos,
-        parts=(Part(source=offer, seller=row.owner),),
-        epoch=current_epoch(session),
-        memo=f"{buyer} uses {units} units of {offer}",
-    )
-    number, _ = settle(session, payment, key=key, at=at)
-    session.add(
-        ComputeUse(
-            transfer_id=number,
-            offer=offer,
-            user=principal,
-            epoch=payment.epoch,
-            units=units,
-            rate_nanos=view.rate_nanos,
+        number, _ = settle(session, payment, key=self.key, at=at)
+        session.add(
+            ComputeUse(
+                transfer_id=number,
+                offer=self.offer,
+                user=principal,
+                epoch=payment.epoch,
+                units=units,
+                rate_nanos=view.rate_nanos,
+            )
         )
-    )
-    session.flush()
-    return _use_view(session, number)
+        session.flush()
+
+    def done(self, session: Session, at: float) -> ComputeUseView:
+        """The use that the key paid for."""
+        return _use_view(session, made_by(session, self.key))
 
 
 def offer_view(session: Session, name: str) -> OfferView:
@@ -205,8 +216,8 @@ def offer_view(session: Session, name: str) -> OfferView:
     )
 
 
-def offer_views(session: Session, *, after: str = "", limit: int | None = None) -> list[OfferView]:
-    """Offers by name, those behind a name, so many."""
+def offers(session: Session, *, after: str = "", limit: int | None = None) -> list[OfferView]:
+    """All offers of machine time by name, at the running rates; or so many behind a name."""
     names = noticeboard.offer_names(session, after, limit)
     return [offer_view(session, name) for name in names]
 

@@ -180,7 +180,11 @@ def owing(session: Session, debtor: str | None = None) -> list[Debt]:
 
 
 def debt_views(session: Session, account: str | None = None) -> list[DebtView]:
-    """What is owed by or to whoever stands behind an account, or by anybody, oldest first."""
+    """What the account must pay back, or is to be paid back, and is not yet; oldest first.
+
+    Args:
+        account: Meant is whoever stands behind it; None = everybody.
+    """
     rows = owing(session)
     if account is not None:
         who = principal_of(account)

@@ -16,7 +16,9 @@ only skill, account and day are kept, never its words.
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
 from sqlalchemy import func
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
@@ -26,7 +28,7 @@ from marketplace.ledger.statement import find_account
 from marketplace.listing.listing import Listing
 from marketplace.names import check_name
 from marketplace.receipt.receipt import Receipt
-from marketplace.trade.bounty import bounty_views
+from marketplace.trade.bounty import bounties
 from marketplace.trade.notices import Review, SearchMiss
 from marketplace.trade.records import Income, SaleReturn, Settlement
 from marketplace.trade.rent import DAY_S
@@ -54,8 +56,10 @@ class SkillDemand:
     """Days on which somebody searched and found nothing, counted per account."""
 
 
-def demand(session: Session, *, since: float | None, at: float) -> list[SkillDemand]:
-    """Every skill that anybody wanted, most wanted first.
+def demand(
+    session: Session, at: float, since: Annotated[float | None, Field(ge=0.0, le=1e11)] = None
+) -> list[SkillDemand]:
+    """What users want per skill, most wanted first; the last 30 days unless told.
 
     Args:
         since: Start of the window, seconds since 1970; None = 30 days ago.
@@ -160,7 +164,7 @@ def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int
 
 def _wanted(session: Session, at: float) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
-    for bounty in bounty_views(session, open_only=True, at=at):
+    for bounty in bounties(session, at):
         found[bounty.skill] += bounty.reward_nanos
     return dict(found)
 

@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 
 from marketplace.database.tables import table_of
 from marketplace.errors import PageError
+from marketplace.ledger.statement import find_account
 from marketplace.trade.records import Income, IncomeView, SaleReturn, Settlement
 
 _CURSOR = re.compile(r"([0-9]{1,18}) (\S+) (\S+)")
@@ -42,7 +43,8 @@ class IncomePage:
 
 
 def earnings(session: Session, account: str) -> list[EarningView]:
-    """Sums by role, listing and way, in this order."""
+    """What each layer brought the account in each way, summed up; nothing given back."""
+    find_account(session, account)
     income, paid = table_of(Income).c, table_of(Settlement).c
     by = (income.source, income.role, paid.way)
     total = cast(func.sum(income.amount_nanos), BigInteger)  # PostgreSQL sums to a decimal
@@ -52,7 +54,8 @@ def earnings(session: Session, account: str) -> list[EarningView]:
 
 
 def incomes(session: Session, account: str) -> list[IncomeView]:
-    """Every one, oldest first."""
+    """What the account earned as seller or ancestor, oldest first; nothing given back."""
+    find_account(session, account)
     return _views(session, account, None, None)
 
 
@@ -67,6 +70,7 @@ def income_page(
     Raises:
         PageError: A cursor that there is not.
     """
+    find_account(session, account)
     found = _views(session, account, _read_cursor(cursor), limit + 1)
     if len(found) <= limit:
         return IncomePage(tuple(found), None)

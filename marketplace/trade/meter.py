@@ -7,16 +7,18 @@ the greatest bill beforehand, the seller knows that it will be paid. A meter who
 closed by `sweep`; its hold lasts some days longer, so that being late costs the seller nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session
 
 from marketplace.errors import HoldExceededError, NotOfferedError, TradeNotFoundError
+from marketplace.fields import Actor, Credits, Days, ListingName, Number, Several
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.hold import hold, void_hold
-from marketplace.ledger.idempotency import claim
-from marketplace.ledger.statement import find_account
+from marketplace.ledger.operation import Due, Operation
+from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.money import check_amount, format_credits
 from marketplace.trade import pending, queries, rights, terms
@@ -48,140 +50,181 @@ class MeterView:
     replayed: bool = False
 
 
-def meter_open(
-    session: Session,
-    *,
-    account: str,
-    listing: str,
-    limit_nanos: int,
-    days: int,
-    key: str,
-    at: float,
-) -> MeterView:
-    """Hold up to so many credits for metered use of one listing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenMeter(Operation[MeterView]):
+    """Hold up to so many credits and rent by use.
 
     Raises:
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
         NotOfferedError: No metered use is offered, or a meter is already running.
         InsufficientCreditsError: The account has less than the limit available.
     """
-    refuse_house(account, "rent")
-    check_days(days)
-    check_amount(limit_nanos, "limit")
-    find_account(session, account)
-    body: dict[str, object] = {
-        "account": account, "listing": listing, "limit_nanos": limit_nanos, "days": days,
-    }  # fmt: skip
-    if not claim(session, key=key, operation="meter", body=body, at=at):
-        return replace(meter_view(session, _number(session, key)), replayed=True)
-    view = terms.on_sale(session, listing)
-    principal = principal_of(account)
-    refuse_owner(session, principal, view)
-    running = queries.running_rights(session, [(principal, listing)], at)
-    if rights.METER in running.get((principal, listing), {}):
-        raise NotOfferedError(
-            f"{principal!r} has a meter running on listing {listing!r}: use or close it"
+
+    OPERATION: ClassVar[str] = "meter"
+
+    account: Actor
+    listing: ListingName
+    limit_nanos: Credits
+    days: Days
+
+    def check(self) -> None:
+        """Refuse the house, and days beyond a year."""
+        refuse_house(self.account, "rent")
+        check_days(self.days)
+        check_amount(self.limit_nanos, "limit")
+
+    def do(self, session: Session, at: float) -> None:
+        """Hold the limit, at the rate of now."""
+        find_account(session, self.account)
+        view = terms.on_sale(session, self.listing)
+        principal = principal_of(self.account)
+        refuse_owner(session, principal, view)
+        running = queries.running_rights(session, [(principal, self.listing)], at)
+        if rights.METER in running.get((principal, self.listing), {}):
+            raise NotOfferedError(
+                f"{principal!r} has a meter running on listing {self.listing!r}: use or close it"
+            )
+        use_rate = terms.terms_view(session, view).use_rate_nanos
+        rate = terms.offered(use_rate, self.listing, "by use")
+        number = hold(
+            session,
+            payer=self.account,
+            amount_nanos=self.limit_nanos,
+            purpose=f"{self.account} meters {self.listing}",
+            key=self.key,
+            expires_at=at + self.days * DAY_S + GRACE_S,
+            at=at,
         )
-    rate = terms.offered(terms.terms_view(session, view).use_rate_nanos, listing, "by use")
-    number = hold(
-        session,
-        payer=account,
-        amount_nanos=limit_nanos,
-        purpose=f"{account} meters {listing}",
-        key=key,
-        expires_at=at + days * DAY_S + GRACE_S,
-        at=at,
-    )
-    session.add(
-        Meter(
-            hold_id=number,
-            account=account,
-            principal=principal,
-            listing=listing,
-            rate_nanos=rate,
-            limit_nanos=limit_nanos,
-            opened_at=at,
-            ends_at=at + days * DAY_S,
+        session.add(
+            Meter(
+                hold_id=number,
+                account=self.account,
+                principal=principal,
+                listing=self.listing,
+                rate_nanos=rate,
+                limit_nanos=self.limit_nanos,
+                opened_at=at,
+                ends_at=at + self.days * DAY_S,
+            )
         )
-    )
-    session.flush()
-    return meter_view(session, number)
+        session.flush()
+
+    def done(self, session: Session, at: float) -> MeterView:
+        """The meter that the key opened."""
+        return meter_view(session, made_by(session, self.key))
+
+    def due(self, session: Session) -> Due:
+        """What is held."""
+        return Due(self.limit_nanos, catalogue.listing_view(session, self.listing).owner)
+
+    def hands_over(self, session: Session) -> tuple[str, ...]:
+        """The listing's."""
+        return (self.listing,)
 
 
-def meter_use(session: Session, *, meter: int, units: int, key: str, at: float) -> MeterView:
-    """Read units off a meter; moves no credits yet.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOffMeter(Operation[MeterView]):
+    """Count units on a meter; moves no credits yet.
 
     Raises:
         TradeNotFoundError: There is no such meter.
         NotOfferedError: It is closed or its time is over.
         HoldExceededError: The bill would pass the held credits.
     """
-    check_amount(units, "units")
-    view = meter_view(session, meter)
-    body: dict[str, object] = {"meter": meter, "units": units}
-    if not claim(session, key=key, operation="meter-use", body=body, at=at):
-        return replace(view, replayed=True)
-    if not view.open or at >= view.ends_at:
-        raise NotOfferedError(f"meter {meter} is closed: open another")
-    listing = catalogue.listing_view(session, view.listing)
-    if not rights.usable(session, listing.name, listing.version):
-        raise NotOfferedError(
-            f"listing {listing.name!r} is {listing.status} and must not be used:"
-            f" close meter {meter}"
+
+    OPERATION: ClassVar[str] = "meter-use"
+
+    meter: Number
+    units: Several
+
+    def check(self) -> None:
+        """Refuse no units."""
+        check_amount(self.units, "units")
+
+    def do(self, session: Session, at: float) -> None:
+        """Note the reading."""
+        meter, view = self.meter, meter_view(session, self.meter)
+        if not view.open or at >= view.ends_at:
+            raise NotOfferedError(f"meter {meter} is closed: open another")
+        listing = catalogue.listing_view(session, view.listing)
+        if not rights.usable(session, listing.name, listing.version):
+            raise NotOfferedError(
+                f"listing {listing.name!r} is {listing.status} and must not be used:"
+                f" close meter {meter}"
+            )
+        n_units = view.n_units + self.units
+        due = terms.cost_nanos(n_units, view.rate_nanos)
+        if due > view.limit_nanos:
+            raise HoldExceededError(
+                f"{n_units} units cost {format_credits(due)}, meter {meter} holds"
+                f" {format_credits(view.limit_nanos)}: close it and open one with a higher limit"
+            )
+        session.add(
+            MeterReading(key=self.key, hold_id=meter, units=self.units, n_units=n_units, at=at)
         )
-    due = terms.cost_nanos(view.n_units + units, view.rate_nanos)
-    if due > view.limit_nanos:
-        raise HoldExceededError(
-            f"{view.n_units + units} units cost {format_credits(due)}, meter {meter} holds"
-            f" {format_credits(view.limit_nanos)}: close it and open one with a higher limit"
-        )
-    session.add(
-        MeterReading(key=key, hold_id=meter, units=units, n_units=view.n_units + units, at=at)
-    )
-    session.flush()
-    return meter_view(session, meter)
+        session.flush()
+
+    def party(self, session: Session, at: float) -> tuple[str, str]:
+        """The meter's user."""
+        return meter_view(session, self.meter).account, f"meter {self.meter}"
+
+    def done(self, session: Session, at: float) -> MeterView:
+        """The meter as it is now."""
+        return meter_view(session, self.meter)
 
 
-def meter_close(session: Session, *, meter: int, key: str, at: float) -> MeterView:
-    """Pay for what was used and release the rest; all of it when nothing was used.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseMeter(Operation[MeterView]):
+    """Pay what the meter shows and release the rest; all of it when nothing was used.
 
     Raises:
         TradeNotFoundError: There is no such meter.
         HoldClosedError: It was closed before, under another key.
     """
-    view = meter_view(session, meter)
-    if not claim(session, key=key, operation="meter-close", body={"meter": meter}, at=at):
-        return replace(view, replayed=True)
-    row = session.get_one(Meter, meter)
-    if view.n_units == 0:
-        void_hold(session, meter, key=key, at=at)
-        return meter_view(session, meter)
-    listing = catalogue.listing_view(session, row.listing)
-    payment = Payment(
-        way="meter",
-        payer=row.account,
-        principal=row.principal,
-        gross_nanos=view.due_nanos,
-        parts=(terms.part(session, listing),),
-        epoch=current_epoch(session),
-        memo=f"{row.account} used {view.n_units} units of {row.listing}",
-    )
-    settle_hold(session, meter, payment, key=key, at=at)
-    return meter_view(session, meter)
+
+    OPERATION: ClassVar[str] = "meter-close"
+
+    meter: Number
+
+    def do(self, session: Session, at: float) -> None:
+        """Settle the hold, or void it."""
+        view = meter_view(session, self.meter)
+        if view.n_units == 0:
+            void_hold(session, self.meter, key=self.key, at=at)
+            return
+        row = session.get_one(Meter, self.meter)
+        payment = Payment(
+            way="meter",
+            payer=row.account,
+            principal=row.principal,
+            gross_nanos=view.due_nanos,
+            parts=(terms.part(session, catalogue.listing_view(session, row.listing)),),
+            epoch=current_epoch(session),
+            memo=f"{row.account} used {view.n_units} units of {row.listing}",
+        )
+        settle_hold(session, self.meter, payment, key=self.key, at=at)
+
+    def party(self, session: Session, at: float) -> tuple[str, str]:
+        """The meter's user."""
+        return meter_view(session, self.meter).account, f"meter {self.meter}"
+
+    def done(self, session: Session, at: float) -> MeterView:
+        """The meter as it is now."""
+        return meter_view(session, self.meter)
 
 
-def meter_view(session: Session, meter: int) -> MeterView:
-    """The meter of this number.
+def meter_view(session: Session, number: Number) -> MeterView:
+    """What a meter shows.
 
     Raises:
         TradeNotFoundError: There is none.
     """
-    row = session.get(Meter, meter)
+    row = session.get(Meter, number)
     if row is None:
-        raise TradeNotFoundError(f"meter {meter} does not exist: open one first")
-    n_units = pending.metered_units(session, meter)
+        raise TradeNotFoundError(f"meter {number} does not exist: open one first")
+    n_units = pending.metered_units(session, number)
     return MeterView(
-        meter=meter,
+        meter=number,
         account=row.account,
         listing=row.listing,
         rate_nanos=row.rate_nanos,
@@ -189,11 +232,5 @@ def meter_view(session: Session, meter: int) -> MeterView:
         n_units=n_units,
         due_nanos=terms.cost_nanos(n_units, row.rate_nanos) if n_units else 0,
         ends_at=row.ends_at,
-        open=pending.is_open(session, meter),
+        open=pending.is_open(session, number),
     )
-
-
-def _number(session: Session, key: str) -> int:
-    number = queries.transfer_of_key(session, key)
-    assert number is not None, f"key {key!r} left no hold"
-    return number

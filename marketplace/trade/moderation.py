@@ -8,12 +8,17 @@ sold by an account of its own. The states and the ways between them are drawn in
 `marketplace.listing.status`.
 """
 
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 from sqlmodel import Session, col, select
 
 from marketplace.errors import NotOwnerError, StatusError
+from marketplace.fields import AccountName, Actor, ListingName
 from marketplace.ledger.account import principal_of, speaks_for
 from marketplace.ledger.account_key import KeyRevocation
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView, Version
@@ -27,7 +32,9 @@ from marketplace.listing.status import (
     StatusEvent,
     is_evaluator,
 )
+from marketplace.names import check_name, check_text
 from marketplace.trade.queries import has_customers
+from marketplace.trade.returns import return_failed
 
 DEEDS = {
     "withdraw": (WITHDRAWN, (LISTED,)),
@@ -41,32 +48,98 @@ BY_OWNER = ("withdraw", "relist", "revoke")
 BY_EVALUATOR = ("quarantine", "release", "revoke")
 
 
-def appoint(session: Session, *, account: str, key: str, at: float) -> None:
-    """Let an account's verdicts bind from now on."""
-    find_account(session, account)
-    if claim(session, key=key, operation="appoint", body={"account": account}, at=at):
-        if not is_evaluator(session, account):
-            session.add(Evaluator(account=account, appointed_at=at))
+@dataclass(frozen=True, slots=True)
+class AppointEvaluator(Operation[None]):
+    """Let an account's re-runs and verdicts bind from now on, as the platform's do."""
+
+    OPERATION: ClassVar[str] = "appoint"
+
+    account: AccountName
+
+    def do(self, session: Session, at: float) -> None:
+        """Note it, once."""
+        find_account(session, self.account)
+        if not is_evaluator(session, self.account):
+            session.add(Evaluator(account=self.account, appointed_at=at))
         session.flush()
 
+    def done(self, session: Session, at: float) -> None:
+        """Nothing to show."""
 
-def change_status(
-    session: Session, *, deed: str, listing: str, by: str, reason: str, key: str, at: float
-) -> ListingView:
-    """Withdraw, relist, quarantine, release or revoke a listing's newest version, once per key.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeStatus(Operation[ListingView]):
+    """Withdraw, relist, quarantine, release or revoke a listing whose ETag If-Match names.
+
+    A repeat of a change that was made is answered as such, whatever the ETag is by now.
 
     Raises:
         NotOwnerError: The account is not one that may do this.
         StatusError: The version's present status does not allow it.
     """
-    view = catalogue.listing_view(session, listing)
-    body: dict[str, object] = {"listing": listing, "by": by, "reason": reason}
-    if claim(session, key=key, operation=deed, body=body, at=at):
-        refuse_stranger(session, view, deed, by)
-        if deed == "revoke" and principal_of(by) == principal_of(view.owner):
+
+    deed: Literal["withdraw", "relist", "quarantine", "release", "revoke"]
+    listing: ListingName
+    by: Actor
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+    @property
+    def operation(self) -> str:
+        """The deed."""
+        return self.deed
+
+    def check(self) -> None:
+        """Refuse a reason that nobody could read."""
+        check_name(self.listing, "listing name")
+        check_text(self.reason, "reason", max_chars=500)
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """All but the deed, which is the operation."""
+        return {"listing": self.listing, "by": self.by, "reason": self.reason}
+
+    def do(self, session: Session, at: float) -> None:
+        """Change the newest version's status."""
+        view = catalogue.listing_view(session, self.listing)
+        refuse_stranger(session, view, self.deed, self.by)
+        if self.deed == "revoke" and principal_of(self.by) == principal_of(view.owner):
             _refuse_taking_back(session, view, at)
-        add_event(session, view, deed, by=by, reason=reason, key=key, at=at)
-    return catalogue.listing_view(session, listing)
+        reason, key = self.reason, self.key
+        add_event(session, view, self.deed, by=self.by, reason=reason, key=key, at=at)
+
+    def done(self, session: Session, at: float) -> ListingView:
+        """The listing as it is now; a revoked one's buyers are paid back, as far as that goes."""
+        view = catalogue.listing_view(session, self.listing)
+        if self.deed == "revoke":
+            return_failed(session, listing=self.listing, at=at)
+        return view
+
+
+def withdraw(*, listing: str, by: str, key: str, reason: str = "") -> ChangeStatus:
+    """Sell a listing no more; who bought it keeps it. For its owner."""
+    return ChangeStatus(deed="withdraw", listing=listing, by=by, reason=reason, key=key)
+
+
+def relist(*, listing: str, by: str, key: str, reason: str = "") -> ChangeStatus:
+    """Sell a withdrawn listing again. For its owner."""
+    return ChangeStatus(deed="relist", listing=listing, by=by, reason=reason, key=key)
+
+
+def quarantine(*, listing: str, by: str, reason: str, key: str) -> ChangeStatus:
+    """Stop sale and use of a listing's newest version. For an evaluator."""
+    return ChangeStatus(deed="quarantine", listing=listing, by=by, reason=reason, key=key)
+
+
+def release(*, listing: str, by: str, reason: str, key: str) -> ChangeStatus:
+    """Let a quarantined version be sold and used again. For an evaluator."""
+    return ChangeStatus(deed="release", listing=listing, by=by, reason=reason, key=key)
+
+
+def revoke(*, listing: str, by: str, reason: str, key: str) -> ChangeStatus:
+    """Stop sale and use of a listing's newest version for good, and pay its buyers back.
+
+    For an evaluator; for the owner as long as nobody has paid for it.
+    """
+    return ChangeStatus(deed="revoke", listing=listing, by=by, reason=reason, key=key)
 
 
 def add_event(

@@ -68,11 +68,6 @@ def keys_of_group(session: Session, group_key: str) -> list[str]:
     return list(session.exec(query.order_by(col(Transfer.id))))
 
 
-def transfer_of_key(session: Session, key: str) -> int | None:
-    """Number of the transfer a key made."""
-    return session.exec(select(Transfer.id).where(Transfer.key == key)).first()
-
-
 def purchase_views(
     session: Session, buyer: str | None = None, *, after: int = 0, limit: int | None = None
 ) -> list[tuple[int, PurchaseView]]:
@@ -87,6 +82,20 @@ def purchase_views(
     if buyer is not None:
         query = query.where(Purchase.buyer == buyer)
     return [(row[0].transfer_id, _purchase_view(*row)) for row in session.exec(query)]
+
+
+def purchases_of(session: Session, buyer: str | None = None) -> list[PurchaseView]:
+    """All purchases, or one account's, oldest first."""
+    return [view for _, view in purchase_views(session, buyer)]
+
+
+def purchase_page(
+    session: Session, buyer: str, *, limit: int, after: int = 0
+) -> tuple[list[PurchaseView], int | None]:
+    """So many of the account's purchases, oldest first, and what the next page comes after."""
+    found = purchase_views(session, buyer, after=after, limit=limit + 1)
+    following = found[limit - 1][0] if len(found) > limit else None
+    return [view for _, view in found[:limit]], following
 
 
 def purchase_of_key(session: Session, key: str) -> PurchaseView | None:

@@ -8,11 +8,12 @@ version's claim:
 
     its reputation falls: the claim's trials count as failures
     (`marketplace.formula.reputation.measured`) its sales are paid back
-    (`marketplace.trade.returns`, called by the facade) it is quarantined, if it stated a lift on
+    (`marketplace.trade.returns`, called by `Reexamine`) it is quarantined, if it stated a lift on
     its headline exam and the re-run shows none
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 from sqlmodel import Session, col, func, select
 
@@ -23,9 +24,10 @@ from marketplace.errors import (
     StatusError,
     UnpaidRecheckError,
 )
+from marketplace.fields import Actor, Count, ListingName, Number, QuestionsDigest, Seed
 from marketplace.formula.significance import Counts, compare
 from marketplace.ledger.account import principal_of
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView, Version
@@ -43,43 +45,54 @@ from marketplace.receipt.receipt import (
     check_subject,
 )
 from marketplace.trade.moderation import add_event
+from marketplace.trade.returns import return_failed
 from marketplace.trade.rights import had_files
 
 MAX_RECHECKS = 3
 """Of one receipt by one principal; evaluators are not counted."""
 
 
-def add_receipt(
-    session: Session, *, listing: str, owner: str, facts: ReceiptFacts, key: str, at: float
-) -> ReceiptView:
-    """State another exam's result of a listing's newest version, once per key.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddReceipt(Operation[ReceiptView]):
+    """State another exam's result of one's own listing.
 
     Raises:
         NotOwnerError: The account does not own the listing.
         StatusError: The version is not for sale.
         ReceiptError: It has a receipt for this exam, or too many.
     """
-    view = catalogue.listing_view(session, listing)
-    body: dict[str, object] = {"listing": listing, "owner": owner, "receipt": facts.body()}
-    if claim(session, key=key, operation="add_receipt", body=body, at=at):
-        _refuse_receipt(session, view, owner, facts)
-        session.add(Receipt(listing=listing, number=view.version, at=at, **asdict(facts)))
+
+    OPERATION: ClassVar[str] = "add_receipt"
+
+    listing: ListingName
+    owner: Actor
+    receipt: ReceiptFacts
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """Of the receipt only what it states."""
+        return {"listing": self.listing, "owner": self.owner, "receipt": self.receipt.body()}
+
+    def do(self, session: Session, at: float) -> None:
+        """File it with the newest version."""
+        view = catalogue.listing_view(session, self.listing)
+        _refuse_receipt(session, view, self.owner, self.receipt)
+        facts = asdict(self.receipt)
+        session.add(Receipt(listing=self.listing, number=view.version, at=at, **facts))
         session.flush()
-    return next(
-        receipt
-        for receipt in receipt_views(session, listing)
-        if (receipt.skill, receipt.exam) == (facts.skill, facts.exam)
-    )
+
+    def done(self, session: Session, at: float) -> ReceiptView:
+        """The newest version's receipt for this exam."""
+        wanted = (self.receipt.skill, self.receipt.exam)
+        stated = receipt_views(session, self.listing)
+        return next(one for one in stated if (one.skill, one.exam) == wanted)
 
 
-def recheck(
-    session: Session, *, receipt: int, by: str, n_correct: int, n_base_correct: int,
-    questions_digest: str, seed: int | None = None, key: str, at: float,
-) -> RecheckView:  # fmt: skip
-    """File a re-run of a receipt: same exam, same number of questions; once per key.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reexamine(Operation[RecheckView]):
+    """File a re-run: same exam, the same questions or, with their seed, fresh ones.
 
-    Args:
-        seed: What fresh questions were drawn with; None = the receipt's own questions.
+    An evaluator's re-run that refutes the claim also pays recent sales back; a repeat tries again
+    what a seller could not pay at once.
 
     Raises:
         ReceiptNotFoundError: There is no such receipt.
@@ -88,22 +101,52 @@ def recheck(
         NotOwnerError: The owner cannot confirm its own claim.
         UnpaidRecheckError: `by` never had a right to the files, or has filed too many.
     """
-    find_account(session, by)
-    found = receipt_row(session, receipt)
-    body: dict[str, object] = {
-        "receipt": receipt, "by": by, "n_correct": n_correct, "n_base_correct": n_base_correct,
-        "questions_digest": questions_digest,
-    }  # fmt: skip
-    if seed is not None:
-        body["seed"] = seed
-    if claim(session, key=key, operation="recheck", body=body, at=at):
-        again = Counts(found.n_questions, n_correct, n_base_correct)
-        _refuse_recheck(session, found, again, by)
-        _refuse_questions(found, questions_digest, seed)
-        row = _add_recheck(session, found, again, by=by, seed=seed, key=key, at=at)
+
+    OPERATION: ClassVar[str] = "recheck"
+
+    receipt: Number
+    by: Actor
+    n_correct: Count
+    n_base_correct: Count
+    questions_digest: QuestionsDigest = ""
+    seed: Seed | None = None
+    """What fresh questions were drawn with; None = the receipt's own questions."""
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """The seed only where there is one."""
+        body: dict[str, object] = {
+            "receipt": self.receipt, "by": self.by, "n_correct": self.n_correct,
+            "n_base_correct": self.n_base_correct, "questions_digest": self.questions_digest,
+        }  # fmt: skip
+        return body if self.seed is None else body | {"seed": self.seed}
+
+    def do(self, session: Session, at: float) -> None:
+        """File it, and take down what turns out to have no lift."""
+        find_account(session, self.by)
+        found = receipt_row(session, self.receipt)
+        again = Counts(found.n_questions, self.n_correct, self.n_base_correct)
+        _refuse_recheck(session, found, again, self.by)
+        _refuse_questions(found, self.questions_digest, self.seed)
+        row = _add_recheck(session, found, again, by=self.by, seed=self.seed, key=self.key, at=at)
         _quarantine_without_lift(session, found, row, at)
-    made = session.exec(select(Recheck).where(Recheck.key == key)).one()
-    return _recheck_view(found, made)
+
+    def done(self, session: Session, at: float) -> RecheckView:
+        """The re-run that the key filed."""
+        row = session.exec(select(Recheck).where(Recheck.key == self.key)).one()
+        view = _recheck_view(receipt_row(session, self.receipt), row)
+        if view.binding and not view.passed and is_refuted(session, view):
+            return_failed(session, listing=view.listing, at=at)
+        return view
+
+
+def receipts(session: Session, listing: ListingName) -> list[ReceiptView]:
+    """A listing's receipts, newest version first, headline before the others.
+
+    Raises:
+        ListingNotFoundError: There is none of this name.
+    """
+    catalogue.listing_view(session, listing)
+    return receipt_views(session, listing)
 
 
 def receipt_row(session: Session, number: int) -> Receipt:
@@ -161,7 +204,7 @@ def is_refuted(session: Session, view: RecheckView) -> bool:
     )
 
 
-def recheck_views(session: Session, receipt: int) -> list[RecheckView]:
+def recheck_views(session: Session, receipt: Number) -> list[RecheckView]:
     """Every re-run of a receipt, oldest first."""
     found = receipt_row(session, receipt)
     query = select(Recheck).where(Recheck.receipt == receipt).order_by(col(Recheck.id))

@@ -1,14 +1,17 @@
 """Renting by time: so many days, paid in advance; renewing adds to the days that are left."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session
 
 from marketplace.errors import InvalidInputError
+from marketplace.fields import Actor, Credits, Days, ListingName
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
-from marketplace.ledger.idempotency import claim
-from marketplace.ledger.statement import find_account
+from marketplace.ledger.operation import Due, Operation
+from marketplace.ledger.statement import find_account, made_by
+from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView
 from marketplace.money import check_amount
 from marketplace.trade import queries, terms
@@ -36,17 +39,9 @@ class RentalView:
     replayed: bool = False
 
 
-def rent(
-    session: Session,
-    *,
-    renter: str,
-    listing: str,
-    days: int,
-    key: str,
-    max_price_nanos: int | None,
-    at: float,
-) -> RentalView:
-    """Pay for days of use; they start now, or when the rental that is running ends.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rent(Operation[RentalView]):
+    """Pay for days of use; a rental that is running is extended.
 
     Raises:
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
@@ -55,22 +50,54 @@ def rent(
         AlreadyOwnedError: The renter owns it.
         PriceAboveLimitError: The rent is above `max_price_nanos`.
     """
-    refuse_house(renter, "rent")
-    check_days(days)
-    account = find_account(session, renter)
-    body: dict[str, object] = {"renter": renter, "listing": listing, "days": days}
-    if not claim(session, key=key, operation="rent", body=body, at=at):
-        return _made(session, key)
-    view = terms.on_sale(session, listing)
-    principal = principal_of(renter)
-    if (before := queries.purchase(session, principal, view.name)) is None or not before.returned:
-        refuse_owner(session, principal, view)
-    rate = terms.offered(terms.terms_view(session, view).rent_day_nanos, listing, "for rent")
-    price_nanos = check_amount(max(terms.MIN_CHARGE_NANOS, rate * days), "rent")
-    what = f"renting listing {listing!r} for {days} days"
-    refuse_price(account, what, price_nanos, max_price_nanos)
-    payment = rental(session, renter, principal, view, price_nanos, f"for {days} days")
-    return lend(session, payment, days=days, rate_nanos=rate, key=key, at=at)
+
+    OPERATION: ClassVar[str] = "rent"
+
+    renter: Actor
+    listing: ListingName
+    days: Days
+    max_price_nanos: Credits | None = None
+
+    def check(self) -> None:
+        """Refuse the house, and days beyond a year."""
+        refuse_house(self.renter, "rent")
+        check_days(self.days)
+
+    def do(self, session: Session, at: float) -> None:
+        """The days start now, or when the rental that is running ends."""
+        account = find_account(session, self.renter)
+        view = terms.on_sale(session, self.listing)
+        principal = principal_of(self.renter)
+        before = queries.purchase(session, principal, view.name)
+        if before is None or not before.returned:
+            refuse_owner(session, principal, view)
+        day_nanos = terms.terms_view(session, view).rent_day_nanos
+        rate = terms.offered(day_nanos, self.listing, "for rent")
+        price_nanos = check_amount(max(terms.MIN_CHARGE_NANOS, rate * self.days), "rent")
+        what = f"renting listing {self.listing!r} for {self.days} days"
+        refuse_price(account, what, price_nanos, self.max_price_nanos)
+        purpose = f"for {self.days} days"
+        payment = rental(session, self.renter, principal, view, price_nanos, purpose)
+        lend(session, payment, days=self.days, rate_nanos=rate, key=self.key, at=at)
+
+    def done(self, session: Session, at: float) -> RentalView:
+        """The rental that the key paid for."""
+        number = made_by(session, self.key)
+        row, paid = session.get_one(Rental, number), queries.settlement(session, number)
+        days = round((row.ends_at - row.starts_at) / DAY_S)
+        return RentalView(
+            number, paid.payer, row.listing, days, paid.gross_nanos, row.starts_at, row.ends_at
+        )
+
+    def due(self, session: Session) -> Due:
+        """The days' rent."""
+        view = catalogue.listing_view(session, self.listing)
+        daily = terms.terms_view(session, view).rent_day_nanos or 0
+        return Due(daily * self.days, view.owner)
+
+    def hands_over(self, session: Session) -> tuple[str, ...]:
+        """The listing's."""
+        return (self.listing,)
 
 
 def rental(
@@ -90,7 +117,7 @@ def rental(
 
 def lend(
     session: Session, payment: Payment, *, days: int, rate_nanos: int, key: str, at: float
-) -> RentalView:
+) -> None:
     """Move the payment and let its principal use the layer; the caller has claimed the key."""
     number, _ = settle(session, payment, key=key, at=at)
     listing = payment.parts[0].source
@@ -107,10 +134,6 @@ def lend(
         )
     )
     session.flush()
-    return RentalView(
-        number, payment.payer, listing, days, payment.gross_nanos, starts_at,
-        starts_at + days * DAY_S,
-    )  # fmt: skip
 
 
 def check_days(days: object) -> int:
@@ -122,15 +145,3 @@ def check_days(days: object) -> int:
     if type(days) is not int or not 1 <= days <= MAX_DAYS:
         raise InvalidInputError(f"days must be a whole number from 1 to {MAX_DAYS}, got {days!r}")
     return days
-
-
-def _made(session: Session, key: str) -> RentalView:
-    number = queries.transfer_of_key(session, key)
-    rental = None if number is None else session.get(Rental, number)
-    assert number is not None and rental is not None, f"key {key!r} left no rental"
-    paid = queries.settlement(session, number)
-    days = round((rental.ends_at - rental.starts_at) / DAY_S)
-    return RentalView(
-        number, paid.payer, rental.listing, days, paid.gross_nanos, rental.starts_at,
-        rental.ends_at, replayed=True,
-    )  # fmt: skip

@@ -13,19 +13,29 @@ paid out through a false claim and a second account.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from sqlmodel import Session
 
-from marketplace.errors import InsufficientCreditsError, NotDueError, RefundExceededError
+from marketplace.errors import (
+    HoldClosedError,
+    InsufficientCreditsError,
+    NotDueError,
+    RefundExceededError,
+)
+from marketplace.fields import Credits, Number
 from marketplace.ledger.hold import HoldView, open_holds, void_hold
 from marketplace.ledger.idempotency import claim
+from marketplace.ledger.journal import REFUND
+from marketplace.ledger.operation import Operation, once
 from marketplace.ledger.refund import refund
+from marketplace.ledger.statement import made_by
 from marketplace.listing import catalogue
 from marketplace.listing.listing import Purchase
 from marketplace.money import format_credits
 from marketplace.trade import debts, pending, queries
-from marketplace.trade.meter import meter_close
+from marketplace.trade.meter import CloseMeter
 from marketplace.trade.records import Settlement
 from marketplace.trade.rent import DAY_S
 
@@ -151,9 +161,74 @@ def give_back(
                 " add credits with `continuum market fund CREDITS --key KEY`"
             )
     debts.repay(session, transfer, listing="", reason=reason, key=key, at=at)
-    number = queries.transfer_of_key(session, key)
-    assert number is not None, f"key {key!r} moved nothing"
-    return number
+    return made_by(session, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """The transfer that gave it back."""
+
+    transfer_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refund(Operation[Refunded]):
+    """Give a settled payment back, for operators: it takes the royalties and the fee back too.
+
+    Raises:
+        RefundExceededError: More than is left.
+        InsufficientCreditsError: A receiver has spent it.
+    """
+
+    BY_OPERATOR: ClassVar[bool] = True
+    OPERATION: ClassVar[str] = REFUND
+
+    transfer_id: Number
+    amount_nanos: Credits | None = field(default=None, kw_only=True)
+    """None = all that is left."""
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """The payment by the name that it always had here."""
+        return {"transfer": self.transfer_id, "amount_nanos": self.amount_nanos}
+
+    def do(self, session: Session, at: float) -> None:
+        """Give it back."""
+        nanos, key = self.amount_nanos, self.key
+        number, reason = self.transfer_id, "by hand"
+        give_back(session, number, amount_nanos=nanos, reason=reason, key=key, at=at)
+
+    def done(self, session: Session, at: float) -> Refunded:
+        """The transfer that the key made."""
+        return Refunded(made_by(session, self.key))
+
+
+@dataclass(frozen=True, slots=True)
+class VoidHold(Operation[None]):
+    """Take a hold back before its time.
+
+    Raises:
+        HoldClosedError: It has ended already, or something else decides its end.
+    """
+
+    OPERATION: ClassVar[str] = "void"
+
+    hold_id: int
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """The hold by the name that it always had here."""
+        return {"hold": self.hold_id}
+
+    def do(self, session: Session, at: float) -> None:
+        """Take it back."""
+        if pending.is_promised(session, self.hold_id):
+            raise HoldClosedError(
+                f"hold {self.hold_id} belongs to a trial, meter, subscription or bounty, which"
+                " decides how it ends: settle that instead"
+            )
+        void_hold(session, self.hold_id, key=self.key, at=at)
+
+    def done(self, session: Session, at: float) -> None:
+        """Nothing to show."""
 
 
 def release(session: Session, principal: str, nanos: int, *, at: float) -> None:
@@ -168,7 +243,7 @@ def release(session: Session, principal: str, nanos: int, *, at: float) -> None:
             return
         key = queries.free_key(session, f"release/{found.hold_id}")
         if pending.metered_units(session, found.hold_id):
-            meter_close(session, meter=found.hold_id, key=key, at=at)
+            once(session, CloseMeter(meter=found.hold_id, key=key), at)
         elif not pending.covered_units(session, found.hold_id):
             _void(session, found.hold_id, key, at)
 

@@ -6,12 +6,15 @@ reviewer contribute a few uses at most, weighted by trust (R3, R4).
 """
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from sqlmodel import Session, select
 
 from marketplace.errors import InvalidInputError, OwnLayerError, UnpaidReviewError
+from marketplace.fields import Actor, Count, ListingName
 from marketplace.ledger.account import principal_of, refuse_house
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
 from marketplace.names import check_text
@@ -37,54 +40,61 @@ class ReviewView:
     at: float
 
 
-def review(
-    session: Session,
-    *,
-    reviewer: str,
-    listing: str,
-    n_good: int,
-    n_bad: int,
-    text: str,
-    key: str,
-    at: float,
-) -> ReviewView:
-    """Rate the listing's newest version.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateListing(Operation[ReviewView]):
+    """Rate a listing after paid use.
 
     Raises:
         OwnLayerError: The reviewer published the layer.
         UnpaidReviewError: The reviewer never paid for it, or was paid back.
     """
-    refuse_house(reviewer, "review")
-    _check_counts(n_good, n_bad)
-    check_text(text, "review", max_chars=MAX_TEXT_CHARS)
-    find_account(session, reviewer)
-    body: dict[str, object] = {
-        "reviewer": reviewer, "listing": listing, "n_good": n_good, "n_bad": n_bad, "text": text,
-    }  # fmt: skip
-    if claim(session, key=key, operation="review", body=body, at=at):
-        view = catalogue.listing_view(session, listing)
-        principal = principal_of(reviewer)
+
+    OPERATION: ClassVar[str] = "review"
+
+    reviewer: Actor
+    listing: ListingName
+    n_good: Count
+    """Uses that helped."""
+    n_bad: Count
+    text: Annotated[str, Field(max_length=MAX_TEXT_CHARS)] = ""
+
+    def check(self) -> None:
+        """Refuse the house, and counts that say nothing."""
+        refuse_house(self.reviewer, "review")
+        _check_counts(self.n_good, self.n_bad)
+        check_text(self.text, "review", max_chars=MAX_TEXT_CHARS)
+
+    def do(self, session: Session, at: float) -> None:
+        """Rate the listing's newest version."""
+        find_account(session, self.reviewer)
+        view = catalogue.listing_view(session, self.listing)
+        principal = principal_of(self.reviewer)
         if principal_of(view.owner) == principal:
-            raise OwnLayerError(f"{principal!r} published listing {listing!r}: let users rate it")
-        if not queries.has_paid_use(session, principal, listing):
+            raise OwnLayerError(
+                f"{principal!r} published listing {self.listing!r}: let users rate it"
+            )
+        if not queries.has_paid_use(session, principal, self.listing):
             raise UnpaidReviewError(
-                f"{principal!r} has no settled use of listing {listing!r}:"
+                f"{principal!r} has no settled use of listing {self.listing!r}:"
                 " buy, rent or use it first"
             )
         session.add(
             Review(
                 reviewer=principal,
-                listing=listing,
+                listing=self.listing,
                 digest=view.digest,
-                n_good=n_good,
-                n_bad=n_bad,
-                text=text,
+                n_good=self.n_good,
+                n_bad=self.n_bad,
+                text=self.text,
                 at=at,
-                key=key,
+                key=self.key,
             )
         )
         session.flush()
-    return _view(session.exec(select(Review).where(Review.key == key)).one())
+
+    def done(self, session: Session, at: float) -> ReviewView:
+        """The review that the key wrote."""
+        return _view(session.exec(select(Review).where(Review.key == self.key)).one())
 
 
 def review_views(session: Session, listing: str) -> list[ReviewView]:

@@ -60,7 +60,7 @@ def owns(session: Session, account: str, digest: str) -> bool:
     return bought is not None and not bought.returned
 
 
-def may_use(session: Session, account: str, digest: str, *, at: float) -> bool:
+def may_use(session: Session, at: float, account: str, digest: str) -> bool:
     """Whether the account may use this layer now."""
     version = catalogue.version_of_digest(session, digest)
     if version is None or not usable(session, version.listing, version.number):
@@ -69,7 +69,7 @@ def may_use(session: Session, account: str, digest: str, *, at: float) -> bool:
     return right(session, principal, version.listing, at=at) is not None
 
 
-def may_fetch(session: Session, account: str, digest: str, *, at: float) -> bool:
+def may_fetch(session: Session, at: float, account: str, digest: str) -> bool:
     """Whether the account may have this layer's files now: to use them, or to judge them."""
     if may_judge(session, account, digest):
         return True

@@ -7,15 +7,17 @@ used, nothing paid. Use of one's own layers is not counted.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sqlmodel import Session
 
 from marketplace.errors import AlreadyOwnedError, AmountError, NotDueError, TradeNotFoundError
+from marketplace.fields import AccountName, Actor, Credits, Days
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.hold import hold, void_hold
-from marketplace.ledger.idempotency import claim
-from marketplace.ledger.statement import find_account
+from marketplace.ledger.operation import Due, Operation
+from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.money import check_amount, format_credits
 from marketplace.trade import pending, queries, terms
@@ -46,56 +48,72 @@ class SubscriptionView:
     replayed: bool = False
 
 
-def subscribe(
-    session: Session, *, account: str, fee_nanos: int, days: int, key: str, at: float
-) -> SubscriptionView:
-    """Hold a fee and use every layer that takes part until the days are over.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribe(Operation[SubscriptionView]):
+    """Hold a fee; at the end it is divided by the account's own usage.
+
+    Until then every layer that takes part may be used.
 
     Raises:
         AlreadyOwnedError: A subscription is running.
         InsufficientCreditsError: The account has less than the fee available.
     """
-    refuse_house(account, "subscribe")
-    check_days(days)
-    check_amount(fee_nanos, "fee")
-    if fee_nanos < MIN_FEE_NANOS:
-        raise AmountError(
-            f"a subscription costs at least {format_credits(MIN_FEE_NANOS)}, got"
-            f" {format_credits(fee_nanos)}: offer more"
+
+    OPERATION: ClassVar[str] = "subscribe"
+
+    account: Actor
+    fee_nanos: Credits
+    days: Days
+
+    def check(self) -> None:
+        """Refuse the house, days beyond a year, and a fee too small to be divided."""
+        refuse_house(self.account, "subscribe")
+        check_days(self.days)
+        check_amount(self.fee_nanos, "fee")
+        if self.fee_nanos < MIN_FEE_NANOS:
+            raise AmountError(
+                f"a subscription costs at least {format_credits(MIN_FEE_NANOS)}, got"
+                f" {format_credits(self.fee_nanos)}: offer more"
+            )
+
+    def do(self, session: Session, at: float) -> None:
+        """Hold the fee."""
+        find_account(session, self.account)
+        principal = principal_of(self.account)
+        running = queries.running_rights(session, [(principal, "")], at).get((principal, ""))
+        if running:
+            raise AlreadyOwnedError(
+                f"{principal!r} has subscription {running[SUBSCRIPTION]} running:"
+                " wait until it ends"
+            )
+        number = hold(
+            session,
+            payer=self.account,
+            amount_nanos=self.fee_nanos,
+            purpose=f"{self.account} subscribes for {self.days} days",
+            key=self.key,
+            expires_at=at + self.days * DAY_S + GRACE_S,
+            at=at,
         )
-    find_account(session, account)
-    body: dict[str, object] = {"account": account, "fee_nanos": fee_nanos, "days": days}
-    if not claim(session, key=key, operation="subscribe", body=body, at=at):
-        number = queries.transfer_of_key(session, key)
-        assert number is not None, f"key {key!r} left no subscription"
-        return replace(subscription_view(session, number, at), replayed=True)
-    principal = principal_of(account)
-    running = queries.running_rights(session, [(principal, "")], at).get((principal, ""))
-    if running:
-        raise AlreadyOwnedError(
-            f"{principal!r} has subscription {running[SUBSCRIPTION]} running: wait until it ends"
+        session.add(
+            Subscription(
+                hold_id=number,
+                account=self.account,
+                principal=principal,
+                fee_nanos=self.fee_nanos,
+                starts_at=at,
+                ends_at=at + self.days * DAY_S,
+            )
         )
-    number = hold(
-        session,
-        payer=account,
-        amount_nanos=fee_nanos,
-        purpose=f"{account} subscribes for {days} days",
-        key=key,
-        expires_at=at + days * DAY_S + GRACE_S,
-        at=at,
-    )
-    session.add(
-        Subscription(
-            hold_id=number,
-            account=account,
-            principal=principal,
-            fee_nanos=fee_nanos,
-            starts_at=at,
-            ends_at=at + days * DAY_S,
-        )
-    )
-    session.flush()
-    return subscription_view(session, number, at)
+        session.flush()
+
+    def done(self, session: Session, at: float) -> SubscriptionView:
+        """The subscription that the key paid for."""
+        return subscription_view(session, made_by(session, self.key), at)
+
+    def due(self, session: Session) -> Due:
+        """The fee."""
+        return Due(self.fee_nanos)
 
 
 def subscription_settle(session: Session, subscription: int, *, key: str, at: float) -> None:
@@ -147,7 +165,7 @@ def subscription_view(session: Session, subscription: int, at: float) -> Subscri
     )
 
 
-def subscription_views(session: Session, account: str, at: float) -> list[SubscriptionView]:
+def subscriptions(session: Session, at: float, account: AccountName) -> list[SubscriptionView]:
     """The account's subscriptions, oldest first."""
     principal = principal_of(account)
     numbers = pending.subscriptions(session, principal)

@@ -15,8 +15,9 @@ from marketplace.errors import MarketError
 from marketplace.ledger.hold import expire_holds
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.ledger import linked
+from marketplace.ledger.operation import once
 from marketplace.trade import pending, queries
-from marketplace.trade.meter import meter_close
+from marketplace.trade.meter import CloseMeter
 from marketplace.trade.returns import collect, return_quarantined
 from marketplace.trade.subscription import subscription_settle
 
@@ -72,7 +73,8 @@ def sweep(
         return tuple(done)
 
     def close(meter: int) -> None:
-        meter_close(session, meter=meter, key=queries.free_key(session, f"sweep/{meter}"), at=at)
+        key = queries.free_key(session, f"sweep/{meter}")
+        once(session, CloseMeter(meter=meter, key=key), at)
 
     def pay(subscription: int) -> None:
         key = queries.free_key(session, f"sweep/{subscription}")

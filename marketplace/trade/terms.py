@@ -11,13 +11,15 @@ A unit is one token generated, or one call where tokens are not counted.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session
 
 from marketplace.errors import AmountError, NotOfferedError, NotOwnerError
+from marketplace.fields import Actor, ListingName, Parts
 from marketplace.formula.price import PARTS
 from marketplace.formula.royalty import Share
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.operation import Operation
 from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView
 from marketplace.money import INT64_MAX, check_amount
@@ -59,56 +61,64 @@ class TermsView:
         return max(MIN_CHARGE_NANOS, min(usual, rent))
 
 
-def set_terms(
-    session: Session,
-    *,
-    owner: str,
-    listing: str,
-    rent_day_parts: int,
-    use_parts: int,
-    subscribable: bool,
-    key: str,
-    at: float,
-) -> TermsView:
-    """Replace the terms of one's own listing; rights already paid for stay as they are.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTerms(Operation[TermsView]):
+    """Set how one's own listing may be paid for; If-Match is optional: the last word counts.
+
+    Rights already paid for stay as they are.
 
     Raises:
         NotOwnerError: The listing belongs to somebody else.
         AmountError: A share is negative or above the whole price.
     """
-    for what, parts in (("rent_day_parts", rent_day_parts), ("use_parts", use_parts)):
-        if type(parts) is not int or not 0 <= parts <= PARTS:
-            raise AmountError(
-                f"{what} must be 0 to {PARTS} millionths of the price, got {parts!r}:"
-                " 0 = not offered"
-            )
-    body: dict[str, object] = {
-        "owner": owner, "listing": listing, "rent_day_parts": rent_day_parts,
-        "use_parts": use_parts, "subscribable": subscribable,
-    }  # fmt: skip
-    if claim(session, key=key, operation="terms", body=body, at=at):
-        view = catalogue.listing_view(session, listing)
-        if view.owner != owner:
+
+    OPERATION: ClassVar[str] = "terms"
+
+    owner: Actor
+    listing: ListingName
+    rent_day_parts: Parts = RENT_DAY_PARTS
+    """Rent per day in millionths of the price; 0 = not for rent."""
+    use_parts: Parts = USE_PARTS
+    """Rate per 1,000 units in millionths of the price; 0 = no metered use."""
+    subscribable: bool = True
+
+    def check(self) -> None:
+        """Refuse shares that are none."""
+        for what in ("rent_day_parts", "use_parts"):
+            parts = getattr(self, what)
+            if type(parts) is not int or not 0 <= parts <= PARTS:
+                raise AmountError(
+                    f"{what} must be 0 to {PARTS} millionths of the price, got {parts!r}:"
+                    " 0 = not offered"
+                )
+
+    def do(self, session: Session, at: float) -> None:
+        """Note the new terms."""
+        view = catalogue.listing_view(session, self.listing)
+        if view.owner != self.owner:
             raise NotOwnerError(
-                f"listing {listing!r} belongs to {view.owner!r}, not to {owner!r}:"
+                f"listing {self.listing!r} belongs to {view.owner!r}, not to {self.owner!r}:"
                 " set terms for your own"
             )
         session.add(
             Terms(
-                listing=listing,
-                rent_day_parts=rent_day_parts,
-                use_parts=use_parts,
-                subscribable=subscribable,
+                listing=self.listing,
+                rent_day_parts=self.rent_day_parts,
+                use_parts=self.use_parts,
+                subscribable=self.subscribable,
                 at=at,
-                key=key,
+                key=self.key,
             )
         )
         session.flush()
-    return terms_view(session, catalogue.listing_view(session, listing))
+
+    def done(self, session: Session, at: float) -> TermsView:
+        """The terms that apply now."""
+        return terms_of(session, self.listing)
 
 
-def terms_of(session: Session, listing: str) -> TermsView:
-    """The terms of the listing of this name.
+def terms_of(session: Session, listing: ListingName) -> TermsView:
+    """What the listing costs to own, to rent and to use.
 
     Raises:
         ListingNotFoundError: There is none.

@@ -12,15 +12,29 @@ rent, but the usual one at most, or a seller of bad layers could price trials ou
 trial per buyer and listing ever, and few at once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
+from pydantic import Field
 from sqlmodel import Session
 
 from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
+from marketplace.fields import (
+    HEX64_PATTERN,
+    AccountName,
+    Actor,
+    Count,
+    Credits,
+    Days,
+    ListingName,
+    Number,
+    Several,
+)
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.hold import hold, void_hold
 from marketplace.ledger.idempotency import claim
-from marketplace.ledger.statement import find_account
+from marketplace.ledger.operation import Due, Operation
+from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView
 from marketplace.money import format_credits
@@ -57,23 +71,11 @@ class TrialView:
     replayed: bool = False
 
 
-def trial_open(
-    session: Session,
-    *,
-    buyer: str,
-    listing: str,
-    challenge_digest: str,
-    n_questions: int,
-    min_gain: int,
-    days: int,
-    key: str,
-    max_price_nanos: int | None,
-    at: float,
-) -> TrialView:
-    """Take a day's rent, hold the running price, and lend the layer for some days.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTrial(Operation[TrialView]):
+    """Take a day's rent and hold the price while the buyer's own questions decide.
 
-    Args:
-        max_price_nanos: Of both together.
+    The limit is of both together.
 
     Raises:
         NotForSaleError: The listing was withdrawn, quarantined or revoked.
@@ -82,100 +84,141 @@ def trial_open(
         TrialError: Tried before, or too many trials at once.
         InsufficientCreditsError: The buyer has less than rent and price available.
     """
-    refuse_house(buyer, "try")
-    _check_yardstick(challenge_digest, n_questions, min_gain, days)
-    account = find_account(session, buyer)
-    body: dict[str, object] = {
-        "buyer": buyer, "listing": listing, "challenge_digest": challenge_digest,
-        "n_questions": n_questions, "min_gain": min_gain, "days": days,
-    }  # fmt: skip
-    if not claim(session, key=key, operation="trial", body=body, at=at):
-        number = queries.transfer_of_key(session, key)
-        assert number is not None, f"key {key!r} left no trial"
-        return replace(trial_view(session, number, at), replayed=True)
-    view = terms.on_sale(session, listing)
-    principal = principal_of(buyer)
-    refuse_owner(session, principal, view)
-    _refuse_too_many(session, principal, listing, at)
-    fee_nanos = terms.terms_view(session, view).trial_nanos
-    what = f"trying listing {listing!r}, {format_credits(fee_nanos)} for a day's rent included,"
-    refuse_price(account, what, view.price_nanos + fee_nanos, max_price_nanos)
-    number = hold(
-        session,
-        payer=buyer,
-        amount_nanos=view.price_nanos,
-        purpose=f"{buyer} tries {listing}",
-        key=key,
-        expires_at=at + days * DAY_S,
-        at=at,
-    )
-    session.add(
-        Trial(
-            hold_id=number,
-            buyer=buyer,
-            principal=principal,
-            listing=listing,
-            challenge_digest=challenge_digest,
-            n_questions=n_questions,
-            min_gain=min_gain,
-            price_nanos=view.price_nanos,
-            opened_at=at,
-            ends_at=at + days * DAY_S,
+
+    OPERATION: ClassVar[str] = "trial"
+
+    buyer: Actor
+    listing: ListingName
+    challenge_digest: Annotated[str, Field(pattern=HEX64_PATTERN)]
+    n_questions: Several
+    min_gain: Several
+    """Questions the layer must answer beyond the base model for the sale to hold."""
+    days: Days = 7
+    max_price_nanos: Credits | None = None
+
+    def check(self) -> None:
+        """Refuse the house, and a yardstick that measures nothing."""
+        refuse_house(self.buyer, "try")
+        _check_yardstick(self.challenge_digest, self.n_questions, self.min_gain, self.days)
+
+    def do(self, session: Session, at: float) -> None:
+        """Hold the price, pay the rent."""
+        account = find_account(session, self.buyer)
+        view = terms.on_sale(session, self.listing)
+        principal = principal_of(self.buyer)
+        refuse_owner(session, principal, view)
+        _refuse_too_many(session, principal, self.listing, at)
+        fee_nanos = terms.terms_view(session, view).trial_nanos
+        what = (
+            f"trying listing {self.listing!r}, {format_credits(fee_nanos)} for a day's rent"
+            " included,"
         )
-    )
-    _pay_rent(session, number, buyer, principal, view, fee_nanos, at)
-    return trial_view(session, number, at)
+        refuse_price(account, what, view.price_nanos + fee_nanos, self.max_price_nanos)
+        number = hold(
+            session,
+            payer=self.buyer,
+            amount_nanos=view.price_nanos,
+            purpose=f"{self.buyer} tries {self.listing}",
+            key=self.key,
+            expires_at=at + self.days * DAY_S,
+            at=at,
+        )
+        session.add(
+            Trial(
+                hold_id=number,
+                buyer=self.buyer,
+                principal=principal,
+                listing=self.listing,
+                challenge_digest=self.challenge_digest,
+                n_questions=self.n_questions,
+                min_gain=self.min_gain,
+                price_nanos=view.price_nanos,
+                opened_at=at,
+                ends_at=at + self.days * DAY_S,
+            )
+        )
+        _pay_rent(session, number, self.buyer, principal, view, fee_nanos, at)
+
+    def done(self, session: Session, at: float) -> TrialView:
+        """The trial that the key opened."""
+        return trial_view(session, at, made_by(session, self.key))
+
+    def due(self, session: Session) -> Due:
+        """Price and rent."""
+        view = catalogue.listing_view(session, self.listing)
+        asked = terms.terms_view(session, view)
+        return Due(asked.price_nanos + asked.trial_nanos, view.owner)
+
+    def hands_over(self, session: Session) -> tuple[str, ...]:
+        """The listing's."""
+        return (self.listing,)
 
 
-def trial_settle(
-    session: Session, *, trial: int, n_correct: int, n_base_correct: int, key: str, at: float
-) -> TrialView:
-    """Let the result decide: pay the held price, or release it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleTrial(Operation[TrialView]):
+    """Let the result decide: the held price is paid, or released.
 
     Raises:
         TradeNotFoundError: There is no such trial.
         TrialError: It was decided before, or its time is over.
         ReceiptError: The counts cannot be true.
     """
-    row = _row(session, trial)
-    for what, count in (("n_correct", n_correct), ("n_base_correct", n_base_correct)):
-        if type(count) is not int or not 0 <= count <= row.n_questions:
-            raise ReceiptError(
-                f"{what} must be a whole number from 0 to {row.n_questions}, got {count!r}:"
-                " count again"
+
+    OPERATION: ClassVar[str] = "trial-settle"
+
+    trial: Number
+    n_correct: Count
+    n_base_correct: Count
+
+    def do(self, session: Session, at: float) -> None:
+        """Pay the held price, or release it."""
+        row = _row(session, self.trial)
+        for what, count in (("n_correct", self.n_correct), ("n_base_correct", self.n_base_correct)):
+            if type(count) is not int or not 0 <= count <= row.n_questions:
+                raise ReceiptError(
+                    f"{what} must be a whole number from 0 to {row.n_questions}, got {count!r}:"
+                    " count again"
+                )
+        state = trial_view(session, at, self.trial).state
+        if state != "open":
+            raise TrialError(
+                f"trial {self.trial} of listing {row.listing!r} is {state}: nothing to decide"
             )
-    body: dict[str, object] = {
-        "trial": trial, "n_correct": n_correct, "n_base_correct": n_base_correct,
-    }  # fmt: skip
-    if not claim(session, key=key, operation="trial-settle", body=body, at=at):
-        return replace(trial_view(session, trial, at), replayed=True)
-    state = trial_view(session, trial, at).state
-    if state != "open":
-        raise TrialError(f"trial {trial} of listing {row.listing!r} is {state}: nothing to decide")
-    passed = n_correct - n_base_correct >= row.min_gain
-    if passed:
-        _pay(session, row, key=key, at=at)
-    else:
-        void_hold(session, trial, key=key, at=at)
-    session.add(
-        TrialResult(
-            hold_id=trial, n_correct=n_correct, n_base_correct=n_base_correct, passed=passed, at=at
+        passed = self.n_correct - self.n_base_correct >= row.min_gain
+        if passed:
+            _pay(session, row, key=self.key, at=at)
+        else:
+            void_hold(session, self.trial, key=self.key, at=at)
+        session.add(
+            TrialResult(
+                hold_id=self.trial,
+                n_correct=self.n_correct,
+                n_base_correct=self.n_base_correct,
+                passed=passed,
+                at=at,
+            )
         )
-    )
-    session.flush()
-    return trial_view(session, trial, at)
+        session.flush()
+
+    def party(self, session: Session, at: float) -> tuple[str, str]:
+        """The trial's buyer."""
+        return trial_view(session, at, self.trial).buyer, f"trial {self.trial}"
+
+    def done(self, session: Session, at: float) -> TrialView:
+        """The trial as it is now."""
+        return trial_view(session, at, self.trial)
 
 
-def trial_view(session: Session, trial: int, at: float) -> TrialView:
+def trial_view(session: Session, at: float, number: Number) -> TrialView:
     """The trial of this number.
 
     Raises:
         TradeNotFoundError: There is none.
     """
-    return _view(session, _row(session, trial), session.get(TrialResult, trial), at)
+    return _view(session, _row(session, number), session.get(TrialResult, number), at)
 
 
-def trial_views(session: Session, buyer: str | None, at: float) -> list[TrialView]:
+def trials(session: Session, at: float, buyer: AccountName | None = None) -> list[TrialView]:
     """All trials, or one buyer's, oldest first."""
     return [_view(session, row, result, at) for row, result in pending.trials(session, buyer)]
 

@@ -31,8 +31,8 @@ SAME, LEAVE, ROWS = "the same trader?", "may it dispose of that?", "rows of exac
 COMPARISONS = {
     "ledger/account.py": {"account in (owner, principal_of(owner))": LEAVE},
     "ledger/account_key.py": {
-        "known.account == account": LEAVE,
-        "known.account != account": LEAVE,
+        "view.account != self.account": LEAVE,
+        "known.account != self.account": LEAVE,
         "AccountKey.account == account": ROWS,
     },
     "ledger/audit.py": {
@@ -71,7 +71,7 @@ COMPARISONS = {
     },
     "trade/moderation.py": {
         "principal_of(by) != principal_of(view.owner)": SAME,
-        "principal_of(by) == principal_of(view.owner)": SAME,
+        "principal_of(self.by) == principal_of(view.owner)": SAME,
     },
     "formula/royalty.py": {  # of makers, who are principals: trade/lineage.py
         "bred.owner != seller": SAME,
@@ -108,7 +108,7 @@ COMPARISONS = {
         "col(Account.name) == col(Listing.owner)": ROWS,
     },
     "trade/incomes.py": {"col(Income.account) == account": ROWS},
-    "trade/terms.py": {"view.owner != owner": LEAVE},
+    "trade/terms.py": {"view.owner != self.owner": LEAVE},
     "trade/pending.py": {
         "Trial.principal == principal": SAME,
         "Subscription.principal == principal": SAME,

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tui.data.fields import Fields, RecordError
+from tui.data.fields import RecordError, record_of
 from tui.data.records import GenerationRecord, RunConfig, RunStatus, Summary
 from tui.data.snapshot import (
     AccountRecord,
@@ -185,11 +185,9 @@ class FakeSource:
         }
         for part, (name, kind) in kinds.items():
             if name in self.files:
-                parts[part] = kind.parse(Fields(name, self.files[name]))  # type: ignore[attr-defined]
+                parts[part] = record_of(kind, name, self.files[name])
         names = sorted(name for name in self.files if name.startswith("run/generations/"))
-        generations = tuple(
-            GenerationRecord.parse(Fields(name, self.files[name])) for name in names
-        )
+        generations = tuple(record_of(GenerationRecord, name, self.files[name]) for name in names)
         species = species_lines(generations, parts.get("summary"))
         return RunSnapshot(
             **parts, generations=generations, species=species, process_lives=bool(parts)

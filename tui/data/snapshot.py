@@ -183,7 +183,13 @@ def _death(
     """How a species ended; its record may be lost with the file of that generation."""
     if seen == newest and species.population > 0:
         return None
-    lost = ExtinctRecord(species.id, species.name, species.niche, seen + 1, CAUSE_NOT_RECORDED)
+    lost = ExtinctRecord(
+        id=species.id,
+        name=species.name,
+        niche=species.niche,
+        generation=seen + 1,
+        cause=CAUSE_NOT_RECORDED,
+    )
     return extinct.get(species.id, lost)
 
 

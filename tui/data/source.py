@@ -12,12 +12,12 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tui.data.fields import Fields, RecordError, read_fields
+from tui.data.fields import RecordError, read_json, record_of
 from tui.data.records import GenerationRecord, RunConfig, RunStatus, Summary
 from tui.data.snapshot import (
     AccountRecord,
@@ -30,7 +30,7 @@ from tui.data.snapshot import (
 from tui.printing import clean, cleaned
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
 
 MARKET_FILE = "market.db"
 SHOWN_LISTINGS = 500
@@ -99,9 +99,9 @@ class HomeSource:
         """Read what changed under HOME/run; the same object as before if nothing did."""
         with self._lock:
             notices: list[str] = []
-            config = self._record("run/config.json", RunConfig.parse, notices)
-            status = self._record("run/status.json", RunStatus.parse, notices)
-            summary = self._record("summary.json", Summary.parse, notices)
+            config = self._record("run/config.json", RunConfig, notices)
+            status = self._record("run/status.json", RunStatus, notices)
+            summary = self._record("summary.json", Summary, notices)
             generations = self._generations(notices)
             lives = _process_lives(status.pid) if status and status.pid is not None else None
             layers, personas = cleaned((_layers(self.home), _personas(self.home)))
@@ -119,18 +119,16 @@ class HomeSource:
     def _generations(self, notices: list[str]) -> tuple[GenerationRecord, ...]:
         folder = self.home / "run" / "generations"
         names = [f"run/generations/{path.name}" for path in sorted(folder.glob("*.json"))]
-        found = (self._record(name, GenerationRecord.parse, notices) for name in names)
+        found = (self._record(name, GenerationRecord, notices) for name in names)
         records = [record for record in found if record is not None]
         return tuple(sorted(records, key=lambda record: record.generation))
 
-    def _record(
-        self, name: str, parse: Callable[[Fields], Record], notices: list[str]
-    ) -> Record | None:
+    def _record(self, name: str, kind: type[Record], notices: list[str]) -> Record | None:
         """One file's record, from memory if the file is as it was."""
         stamp = _stamp(self.home / name)
         known = self._parsed.get(name)
         if known is None or known[0] != stamp:
-            known = (stamp, self._read(name, parse))
+            known = (stamp, self._read(name, kind))
             self._parsed[name] = known
         result: Any = known[1]
         if isinstance(result, RecordError):
@@ -138,9 +136,9 @@ class HomeSource:
             return None
         return result  # type: ignore[no-any-return]
 
-    def _read(self, name: str, parse: Callable[[Fields], Record]) -> Record | RecordError | None:
+    def _read(self, name: str, kind: type[Record]) -> Record | RecordError | None:
         try:
-            return parse(read_fields(self.home / name, name))
+            return record_of(kind, name, read_json(self.home / name, name))
         except FileNotFoundError:
             return None
         except RecordError as error:

@@ -1,27 +1,21 @@
-"""The routes, one file per concept of the market; each handler is a translation, never a rule."""
+"""Every route; those with a file here are more than a translation of one operation or question."""
 
 from fastapi.routing import APIRoute
 
+from marketplace.service.endpoints import routers
 from marketplace.service.routes import (
     accounts,
     deals,
-    evidence,
     house,
     layers,
     listings,
-    mandates,
     revocations,
-    trades,
     usage,
 )
 
-# the busiest first: routes are tried in this order
-ROUTERS = tuple(
-    part.router
-    for part in (
-        usage, trades, listings, accounts, mandates, evidence, deals, layers, revocations, house,
-    )
-)  # fmt: skip
+_BY_HAND = (listings, accounts, deals, layers, revocations, house)
+ROUTERS = (usage.router, *routers(), *(part.router for part in _BY_HAND))
+"""The busiest first: routes are tried in this order."""
 DIRECT = frozenset({"charge"})
 """Operations that are called past FastAPI (`marketplace.service.direct`)."""
 

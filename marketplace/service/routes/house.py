@@ -5,13 +5,12 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
 from marketplace.errors import MarketError
-from marketplace.ledger.chain import Head
 from marketplace.service.answers import answer
 from marketplace.service.caller import Anyone
 from marketplace.service.change import Changing
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
-from marketplace.service.wire_models import Body, Credits, Number, model_of
+from marketplace.service.wire_models import Body
 
 router = APIRouter(tags=["service"])
 
@@ -32,18 +31,6 @@ class RunningEpoch(BaseModel):
     """Between two of these, prices stand still."""
 
     number: int
-
-
-class RefundBody(Body):
-    """How much of a payment goes back; all that is left unless told."""
-
-    amount: Credits | None = None
-
-
-class Refunded(BaseModel):
-    """The transfer that gave it back."""
-
-    transfer_id: int
 
 
 @router.get("/health", operation_id="health", response_model=Health)
@@ -70,12 +57,6 @@ async def metrics(service: Here) -> Response:
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
-@router.get("/v1/head", operation_id="read_head", response_model=model_of(Head))
-async def read_head(caller: Anyone, service: Here) -> Response:
-    """The end of the ledger's hash chain, for anybody to keep: history before it cannot change."""
-    return answer(await service.read(service.market.head))
-
-
 @router.get("/v1/epoch", operation_id="read_epoch", response_model=RunningEpoch)
 async def read_epoch(caller: Anyone, service: Here) -> Response:
     """Number of the running epoch: name it when closing, and a repeat closes no second one."""
@@ -88,12 +69,3 @@ async def close_epoch(body: EpochBody, change: Changing, service: Here) -> Respo
     change.caller.must_operate()
     await change.run(lambda key: service.market.close_epoch(body.number, key=key))
     return JSONResponse({"status": "closed"})
-
-
-@router.post("/v1/transfers/{number}/refunds", operation_id="refund", response_model=Refunded)
-async def refund(number: Number, body: RefundBody, change: Changing, service: Here) -> Response:
-    """Give a settled payment back, for operators: it takes the royalties and the fee back too."""
-    change.caller.must_operate()
-    market = service.market
-    made = await change.run(lambda key: market.refund(number, amount_nanos=body.amount, key=key))
-    return answer({"transfer_id": made})

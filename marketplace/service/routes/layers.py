@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
+from marketplace.fields import HEX64_PATTERN
 from marketplace.service.answers import answer
 from marketplace.service.caller import BODY_STREAMED, Caller, Signed
 from marketplace.service.change import Changing
@@ -19,7 +20,7 @@ from marketplace.service.layer_store import LayerStore, StoredFile, StoredLayer
 from marketplace.service.problems import ProblemError
 from marketplace.service.signature import mismatch, sha256_of
 from marketplace.service.state import Here, Service
-from marketplace.service.wire_models import HEX64_PATTERN, model_of
+from marketplace.service.wire_models import model_of
 
 router = APIRouter(prefix="/v1/layers", tags=["layers"])
 LayerDigest = Annotated[str, Path(pattern=HEX64_PATTERN)]

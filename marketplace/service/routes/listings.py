@@ -3,40 +3,35 @@
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from marketplace.errors import MarketError
-from marketplace.formula.royalty import Parent
-from marketplace.ledger.epoch import PricePoint
-from marketplace.listing.listing import ListingView, VersionView
-from marketplace.listing.wanted import SearchPage, Wanted
-from marketplace.price.quote import Quote
-from marketplace.receipt.receipt import ReceiptFacts
-from marketplace.service.answers import Cursor, Limit, answer, page, wire
-from marketplace.service.caller import Anyone, Caller
-from marketplace.service.change import Changing
-from marketplace.service.etags import tagged
-from marketplace.service.publishing import Prepared, prepare
-from marketplace.service.state import Here, Service
-from marketplace.service.wire_models import (
+from marketplace.fields import (
     AccountName,
-    Body,
     Count,
     Credits,
     Digest,
     ListingName,
     Name,
+    QuestionsDigest,
     Seed,
     Several,
     Text,
-    listing_page,
-    model_of,
-    page_of,
 )
+from marketplace.formula.royalty import Parent
+from marketplace.listing.listing import ListingView
+from marketplace.listing.wanted import SearchPage, Wanted
+from marketplace.receipt.receipt import ReceiptFacts, ReceiptView
+from marketplace.service.answers import Cursor, Limit, answer, wire
+from marketplace.service.caller import Anyone, Caller
+from marketplace.service.change import Changing
+from marketplace.service.publishing import Prepared, prepare
+from marketplace.service.state import Here, Service
+from marketplace.service.wire_models import Body, listing_page, model_of
 
-router = APIRouter(prefix="/v1/listings", tags=["listings"])
+router = APIRouter(prefix="/v1/listings")
 Conditions = Annotated[list[str] | None, Query(max_length=32)]
 Condition = Annotated[str | None, Query(max_length=200)]
 
@@ -51,7 +46,7 @@ class ReceiptBody(Body):
     split: Literal["audit", "test"] = "test"
     exam: Name = "standard"
     seed: Seed | None = None
-    questions_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    questions_digest: QuestionsDigest = ""
     layer: Digest | Literal[""] = ""
     base_model: Annotated[str, Field(max_length=200)] = ""
     prompt: Annotated[str, Field(max_length=64)] = ""
@@ -61,6 +56,13 @@ class ReceiptBody(Body):
     def facts(self) -> ReceiptFacts:
         """The receipt as the market takes it."""
         return ReceiptFacts(**self.model_dump())
+
+
+class OwnReceiptBody(Body):
+    """One more exam of one's own listing."""
+
+    owner: AccountName
+    receipt: ReceiptBody
 
 
 class ParentBody(Body):
@@ -106,7 +108,9 @@ async def wanted(
     )  # fmt: skip
 
 
-@router.get("", operation_id="list_listings", response_model=listing_page(ListingView))
+@router.get(
+    "", tags=["listings"], operation_id="list_listings", response_model=listing_page(ListingView)
+)
 async def list_listings(
     caller: Anyone,
     service: Here,
@@ -129,7 +133,13 @@ async def list_listings(
     return JSONResponse({"items": items, "next": following, "total": found.total})
 
 
-@router.post("", operation_id="publish", response_model=model_of(ListingView), status_code=201)
+@router.post(
+    "",
+    tags=["listings"],
+    operation_id="publish",
+    response_model=model_of(ListingView),
+    status_code=201,
+)
 async def publish(body: ListingBody, change: Changing, service: Here) -> Response:
     """Put an uploaded layer up for sale; what its files say is found out here, not believed."""
     change.caller.must_be(body.owner)
@@ -142,39 +152,25 @@ async def publish(body: ListingBody, change: Changing, service: Here) -> Respons
     return answer(view, change.caller, status=201, headers={"Location": where})
 
 
-@router.get("/{name}", operation_id="read_listing", response_model=model_of(ListingView))
-async def read_listing(
-    name: ListingName, request: Request, caller: Anyone, service: Here
+@router.post(
+    "/{name}/receipts",
+    operation_id="add_receipt",
+    tags=["evidence"],
+    response_model=model_of(ReceiptView),
+    status_code=201,
+)
+async def add_receipt(
+    name: ListingName, body: OwnReceiptBody, change: Changing, service: Here
 ) -> Response:
-    """One listing at the running epoch's price; its ETag is what updates must name."""
-    view = await service.read(lambda: service.market.listing(name))
-    return tagged(request, wire(view))
-
-
-@router.get("/{name}/quote", operation_id="read_quote", response_model=model_of(Quote))
-async def read_quote(name: ListingName, caller: Anyone, service: Here) -> Response:
-    """What the listing costs now, term by term."""
-    return answer(await service.read(lambda: service.market.quote(name)))
-
-
-@router.get("/{name}/prices", operation_id="read_prices", response_model=page_of(PricePoint))
-async def read_prices(
-    name: ListingName, caller: Anyone, service: Here, limit: Limit = 50, cursor: Cursor = None
-) -> Response:
-    """Price and sales by epoch since publication; the last is the running epoch."""
-    points = await service.read(lambda: service.market.price_history(name))
-    scope = ("prices", name)
-    return page(*service.cursors.page_by_count(scope, points, cursor=cursor, limit=limit))
-
-
-@router.get("/{name}/versions", operation_id="list_versions", response_model=page_of(VersionView))
-async def list_versions(
-    name: ListingName, caller: Anyone, service: Here, limit: Limit = 50, cursor: Cursor = None
-) -> Response:
-    """Every version of a listing, newest first."""
-    found = await service.read(lambda: service.market.versions(name))
-    scope = ("versions", name)
-    return page(*service.cursors.page_by_count(scope, found, cursor=cursor, limit=limit))
+    """State another exam's result of one's own listing."""
+    change.caller.must_be(body.owner)
+    market = service.market
+    view = await change.run(
+        lambda key: market.add_receipt(
+            owner=body.owner, listing=name, receipt=body.receipt.facts(), key=key
+        )
+    )
+    return answer(view, status=201)
 
 
 def _kept(service: Service, digest: str, account: str) -> AbstractContextManager[None]:

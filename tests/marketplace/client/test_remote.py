@@ -353,7 +353,7 @@ def test_listings_are_asked_for_as_they_are_looked_at(
         asked.append(request.url.params["limit"])
         return ""
 
-    monkeypatch.setattr("marketplace.client.catalogue.MAX_PAGE_SIZE", 3)
+    monkeypatch.setattr("marketplace.client.remote.MAX_PAGE_SIZE", 3)
     market = hosted.at("bob", fate)
     found = market.listings()
     assert asked == []

@@ -59,14 +59,14 @@ def test_same_key_other_body_is_refused(shop):
 def test_key_in_progress_is_refused_until_it_is_done(shop, monkeypatch):
     """While the first is at work the second is told to come back; then it gets the answer."""
     ada, inside, go_on = shop.caller("ada"), threading.Event(), threading.Event()
-    buy = shop.market.buy
+    send = shop.market.send
 
-    def slow(**order):
+    def slow(operation):
         inside.set()
         assert go_on.wait(10)
-        return buy(**order)
+        return send(operation)
 
-    monkeypatch.setattr(shop.market, "buy", slow, raising=False)
+    monkeypatch.setattr(shop.market, "send", slow)
     answers = []
     worker = threading.Thread(
         target=lambda: answers.append(

@@ -49,7 +49,7 @@ def test_pages_by_name_show_everything_once(names, limit):
     cursors, names = Cursors(b"secret"), sorted(names)
     seen, cursor = [], None
     while True:
-        page, cursor = cursors.page_by_name(SCOPE, names, str, cursor=cursor, limit=limit)
+        page, cursor = cursors.page_after(SCOPE, names, str, cursor=cursor, limit=limit)
         seen += page
         if cursor is None:
             break
@@ -59,8 +59,8 @@ def test_pages_by_name_show_everything_once(names, limit):
 def test_item_that_appears_between_pages_hides_no_other():
     """A listing published before the cursor's place does not push another out of sight."""
     cursors = Cursors(b"secret")
-    first, cursor = cursors.page_by_name(SCOPE, ["b", "d"], str, cursor=None, limit=1)
-    rest, _ = cursors.page_by_name(SCOPE, ["a", "b", "c", "d"], str, cursor=cursor, limit=9)
+    first, cursor = cursors.page_after(SCOPE, ["b", "d"], str, cursor=None, limit=1)
+    rest, _ = cursors.page_after(SCOPE, ["a", "b", "c", "d"], str, cursor=cursor, limit=9)
     assert first + rest == ["b", "c", "d"]
 
 

@@ -110,7 +110,7 @@ def test_following_links_from_answer_to_request(api):
 def test_checks_find_a_planted_failure(api, monkeypatch):
     """The net has no hole: a route that fails on some input is caught."""
     service = api.app._app.state.service
-    monkeypatch.setattr(service.market, "quote", lambda name: 1 // 0, raising=False)
+    monkeypatch.setattr(service.market, "ask", lambda question, **asked: 1 // 0)
     case = api["/v1/listings/{name}/quote"]["GET"].Case(path_parameters={"name": "sql-v2"})
     with pytest.raises(BaseException, match=r"(?i)server error"):
         case.call_and_validate(checks=CHECKS)

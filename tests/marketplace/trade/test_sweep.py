@@ -6,8 +6,9 @@ import pytest
 from sqlmodel import Session
 
 from marketplace.errors import MarketError
+from marketplace.ledger.operation import once
 from marketplace.market import Market
-from marketplace.trade.meter import meter_close
+from marketplace.trade.meter import CloseMeter
 from marketplace.trade.sweep import SweepReport, sweep
 from tests.support.trading import HandClock, balances
 
@@ -89,10 +90,10 @@ def test_much_that_falls_due_at_once_is_done_in_parts(
         sizes.append(max(len(report.meters), len(report.subscriptions), len(report.expired)))
         return report
 
-    def failing(session: Session, *, meter: int, **options: Any) -> object:
-        if meter == broken:
+    def failing(session: Session, operation: CloseMeter, at: float) -> object:
+        if operation.meter == broken:
             raise MarketError("cannot be settled")
-        return meter_close(session, meter=meter, **options)
+        return once(session, operation, at)
 
     meters = []
     for number in range(8):
@@ -107,8 +108,8 @@ def test_much_that_falls_due_at_once_is_done_in_parts(
         )
         meters.append(opened.meter)
     broken = meters[0]
-    monkeypatch.setattr("marketplace.facade.trading.sweep", noted)
-    monkeypatch.setattr("marketplace.trade.sweep.meter_close", failing)
+    monkeypatch.setattr("marketplace.market.sweep", noted)
+    monkeypatch.setattr("marketplace.trade.sweep.once", failing)
     clock.pass_days(1)
     report = market.sweep()
     assert report.meters == tuple(meters[1:]) and report.problems == ("cannot be settled",)

@@ -11,7 +11,8 @@ from marketplace.errors import MarketError
 from marketplace.ledger.hold import expire_holds, hold, post_hold, void_hold
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.ledger import Entry, Leg, Posted, post_group, post_many
-from marketplace.ledger.mandate import open_mandate
+from marketplace.ledger.mandate import OpenMandate as OpenMandateOperation
+from marketplace.ledger.operation import once
 from marketplace.ledger.refund import refund
 from marketplace.ledger.statement import transfer_of_key
 from marketplace.names import ESCROW
@@ -53,9 +54,10 @@ def do(session: Session, deed: Deed, at: float) -> Done:
             return Done(tuple(expire_holds(session, at=at)))
         case OpenMandate():
             name = deed.name.partition("/")[2]
-            open_mandate(
-                session, owner=deed.owner, name=name, cap_nanos=deed.cap_nanos, key=deed.key, at=at
+            opened = OpenMandateOperation(
+                owner=deed.owner, name=name, cap_nanos=deed.cap_nanos, key=deed.key
             )
+            once(session, opened, at)
             return Done(())
     return Done((_claimed(session, deed, at),))
 

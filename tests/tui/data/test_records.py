@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from tests.support.screens import fake_generation, fake_run_files
-from tui.data.fields import Fields, RecordError, read_fields
+from tui.data.fields import RecordError, read_json, record_of
 from tui.data.records import GenerationRecord, RunConfig, RunStatus, Summary
 from tui.data.snapshot import CAUSE_NOT_RECORDED, species_lines
 
 
 def generations(n: int) -> list[GenerationRecord]:
     """The first generations of the fake run."""
-    return [GenerationRecord.parse(Fields(f"{i}", fake_generation(i))) for i in range(n)]
+    return [record_of(GenerationRecord, f"{i}", fake_generation(i)) for i in range(n)]
 
 
 def test_unknown_keys_are_ignored_and_the_unit_may_be_absent() -> None:
     """A newer run's file still opens; so does an older one's."""
     data = {"seed": 1, "personas": 2, "interactions": 3, "skills": ["a"], "colour": "blue"}
-    config = RunConfig.parse(Fields("config.json", data))
+    config = record_of(RunConfig, "config.json", data)
     assert config.skills == ("a",) and config.unit is None
 
 
@@ -36,11 +36,11 @@ def test_what_a_file_does_not_say_is_not_made_up() -> None:
         del status[key]
     summary = files["summary.json"]
     del summary["extinct_lines"], summary["species"][0]["sales"], summary["species"][0]["born"]
-    record = GenerationRecord.parse(Fields("g", generation))
+    record = record_of(GenerationRecord, "g", generation)
     assert (record.births, record.deaths, record.base_by_skill) == (None, None, ())
-    parsed = RunStatus.parse(Fields("s", status))
+    parsed = record_of(RunStatus, "s", status)
     assert (parsed.generation, parsed.interactions, parsed.interactions_total) == (None,) * 3
-    told = Summary.parse(Fields("x", summary))
+    told = record_of(Summary, "x", summary)
     assert (told.extinct_lines, told.species[0].sales, told.species[0].born) == (None,) * 3
     assert told.base_accuracy == ()
 
@@ -53,7 +53,7 @@ def test_a_wrong_value_names_file_and_key(key: str, value: Any) -> None:
     """The reader of the message knows which file to look at, and where in it."""
     data = fake_run_files(2)["run/status.json"] | {key: value}
     with pytest.raises(RecordError, match=rf"run/status\.json: '{key}' must be"):
-        RunStatus.parse(Fields("run/status.json", data))
+        record_of(RunStatus, "run/status.json", data)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '"text"', "\x00\xff"])
@@ -62,7 +62,7 @@ def test_a_file_that_is_no_json_object_is_damaged(tmp_path: Path, content: str) 
     path = tmp_path / "config.json"
     path.write_text(content, encoding="latin-1")
     with pytest.raises(RecordError) as caught:
-        read_fields(path, "run/config.json")
+        record_of(RunConfig, "run/config.json", read_json(path, "run/config.json"))
     assert caught.value.file == "run/config.json"
 
 
@@ -70,7 +70,7 @@ def test_controls_of_any_shape_become_named_numbers() -> None:
     """The summary's controls may nest; words among them are left out."""
     data = fake_run_files(2, phase="done")["summary.json"]
     data["controls"] = {"plain_lora": {"best": 0.5, "note": "same compute"}, "ok": True}
-    summary = Summary.parse(Fields("summary.json", json.loads(json.dumps(data))))
+    summary = record_of(Summary, "summary.json", json.loads(json.dumps(data)))
     assert summary.controls == (("plain lora best", 0.5),)
 
 
@@ -98,5 +98,5 @@ def test_a_lost_generation_leaves_the_cause_open() -> None:
 def test_a_summary_alone_still_shows_its_species() -> None:
     """Someone may have kept the summary and thrown the generations away."""
     data = fake_run_files(12, phase="done")["summary.json"]
-    lines = species_lines([], Summary.parse(Fields("summary.json", data)))
+    lines = species_lines([], record_of(Summary, "summary.json", data))
     assert len(lines) == 4 and all(line.living for line in lines)

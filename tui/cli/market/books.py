@@ -15,9 +15,9 @@ from tui.cli.tables import credit_text, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
+    from marketplace.front import MarketLike
     from marketplace.ledger.chain import Head
     from marketplace.ledger.journal import PostingView
-    from marketplace.protocol import MarketLike
 
 MAX_HEAD_BYTES = 10_000
 

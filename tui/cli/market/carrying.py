@@ -16,7 +16,7 @@ from tui.cli.tables import print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
 
 FetchOption = Annotated[
     bool, typer.Option("--fetch/--no-fetch", help="Bring the layer into the home's library.")
@@ -59,7 +59,7 @@ def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
 
 def bring(place: MarketLike, home: Path | None, digest: str, name: str) -> bool:
     """Fetch a layer from a service, and say what can be done with it; False = nothing to fetch."""
-    from marketplace.protocol import is_remote
+    from marketplace.client import is_remote
 
     if not is_remote(place):
         return False

@@ -23,7 +23,7 @@ from tui.cli.tables import credit_text, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
 
 app = typer.Typer(help="Accounts that may spend for you, up to a cap.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The mandate's name.")]

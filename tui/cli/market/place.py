@@ -16,9 +16,9 @@ from tui.cli.home import existing_home, market_url, resolve_home
 
 if TYPE_CHECKING:
     from genome.fit import Shapes
+    from marketplace.front import MarketLike
     from marketplace.ledger.keyring import KeyStore
     from marketplace.market import Market
-    from marketplace.protocol import MarketLike
 
 REMOTE = ("http://", "https://")
 SIGNED_ONLY = "CONTINUUM_SIGNED_ONLY"

@@ -26,7 +26,7 @@ from tui.cli.tables import credit_text, percent
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
 
 PARTS = 1_000_000
 LayerArgument = Annotated[

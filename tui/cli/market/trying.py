@@ -16,7 +16,7 @@ from tui.cli.tables import credit_text, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
     from marketplace.trade.trial import TrialView
 
 

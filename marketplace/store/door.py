@@ -1,4 +1,4 @@
-"""What every part of the market's facade stands on: one view to read, one door to change.
+"""One view to read a market by, one door to change it by.
 
 Changes go through `_change`, never around it: the work runs in a transaction that holds the write
 lock, together with whatever else is waiting to be written (see `marketplace.store.writer`).
@@ -7,37 +7,35 @@ Time never runs backwards: a change happens at the clock's time, or at that of t
 the clock, perhaps another machine's, was ahead. Else a sale could be older than what was sold.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlmodel import Session
 
-from genome.fit import Shapes
 from marketplace.database.bulk import NO_DEBTS, state
 from marketplace.errors import MarketError
 from marketplace.listing.nearest import advised
-from marketplace.listing.submission import shipped_bases
 from marketplace.store.database import Database
 from marketplace.store.writer import Batch, Item, Writer
 
 T = TypeVar("T")
 
 
-class MarketBase:
-    """An open database and a clock; the methods come from the classes beside this one."""
+class Door:
+    """An open database and a clock."""
 
-    def __init__(
-        self, database: Database, clock: Callable[[], float], *, must_be_signed: bool = False,
-        bases: Mapping[str, Shapes] | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
-        self._must_be_signed = must_be_signed
-        self._bases = shipped_bases() | dict(bases or {})
         self._clock = clock
         self._writer = Writer(database)
         with database.read() as session:
             self._newest, _ = state(session.connection())
+
+    def close(self) -> None:
+        """Write what is queued and give back the file or server; later calls are refused."""
+        self._writer.close()
+        self._database.close()
 
     @contextmanager
     def _read(self) -> Iterator[Session]:
