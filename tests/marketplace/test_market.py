@@ -1,4 +1,4 @@
-"""Promises of marketplace.market, the facade."""
+"""Promises of marketplace.market."""
 
 import subprocess
 import sys

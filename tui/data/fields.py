@@ -62,6 +62,18 @@ Named = Annotated[tuple[tuple[str, float], ...], BeforeValidator(_flat)]
 """All numbers below a key, with their joined names."""
 
 
+_WANTED = {
+    "missing": "there",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a finite number",
+    "finite_number": "a finite number",
+    "tuple_type": "a list",
+    "dataclass_type": "an object",
+}
+"""What a field should have been, by pydantic's kind of error."""
+
+
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
@@ -85,7 +97,7 @@ def record_of(kind: type[T], file: str, data: object) -> T:
         wrong = error.errors()[0]
         key = ".".join(str(part) for part in wrong["loc"])
         missing = wrong["type"].startswith("missing")
-        wanted = "there" if missing else wrong["msg"].removeprefix("Input should be ")
+        wanted = _WANTED.get(wrong["type"], wrong["msg"].removeprefix("Input should be "))
         given = "nothing" if missing else repr(wrong["input"])[:40]
         raise RecordError(file, f"{key!r} must be {wanted}, found {given}") from None
     return found
