@@ -116,7 +116,7 @@ def _live(run: Evolution, bench: Workbench) -> bool:
             best = max(run.population, key=lambda c: (float(c.profile.mean()), -c.id))
             n = len(bench.skills) * run.config.population.items
             schooling.hear(run, bench, n, best.genes.genome(bench.pool))
-        society.migrate(run, bench)
+        bench.toolbox.migrate(run, bench)
         society.speciate(run, bench)
         known = society.profiles(run.population).max(0)
         run.skill_hits, run.skill_asked = known * 16, np.full(len(known), 16.0)
@@ -128,7 +128,7 @@ def _live(run: Evolution, bench: Workbench) -> bool:
 def _live_on(
     run: Evolution, bench: Workbench, number: int, island: Island, sheet: generation.Sheet
 ) -> None:
-    generation.examine(bench, sheet, island.candidates)
+    bench.toolbox.evaluate(bench, sheet, island.candidates)
     generation.refresh_archive(island, sheet)
     children = generation.breed(run, bench, number, sheet)
     for child in children:

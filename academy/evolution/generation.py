@@ -17,12 +17,11 @@ import numpy as np
 from academy.challenge import Challenge
 from academy.errors import OperatorError
 from academy.evolution.ancestor import teacher_weights
-from academy.evolution.config import RunConfig
 from academy.evolution.events import Born, Discarded
 from academy.evolution.offspring import CROSSOVERS, Nursery
 from academy.evolution.society import quotas
 from academy.evolution.state import Candidate, Evolution, Genes, Island
-from academy.evolution.study import Child, study, tune
+from academy.evolution.study import Child
 from academy.evolution.workbench import Workbench
 from academy.selection import parents
 from academy.species.archive import Archive, Entry
@@ -88,7 +87,8 @@ def breed(run: Evolution, bench: Workbench, number: int, sheet: Sheet) -> list[C
     niches = choose_niches(run, bench, island, births, rng, number)
     operators = island.operators.choose(births, rng)
     children = _conceive(run, bench, island, list(zip(operators, niches, strict=True)), sheet, rng)
-    children = tune(run, bench, study(run, bench, children))
+    tools = bench.toolbox
+    children = tools.tune(run, bench, tools.study(run, bench, children))
     return _score_children(run, bench, children, sheet)
 
 
@@ -113,15 +113,21 @@ def choose_niches(
 
 
 def choose_parent(
-    config: RunConfig, candidates: Sequence[Candidate], niche: int, sheet: Sheet,
+    candidates: Sequence[Candidate],
+    niche: int,
+    sheet: Sheet,
     rng: np.random.Generator,
-) -> int:  # fmt: skip
+    *,
+    rule: str,
+) -> int:
     """Index of the first parent of a child made for a niche.
 
     Lexicase looks at the niche's items, at what is known of the niche from before, and at a
     random quarter of all others.
+
+    Args:
+        rule: One of `CHOICES["selection.parents"]`.
     """
-    rule = config.selection.parents
     if rule == "random":
         return int(rng.integers(len(candidates)))
     results = np.stack([c.results for c in candidates])
@@ -151,27 +157,42 @@ def _conceive(
         species = list(rng.permutation(quotas(run, bench, island.candidates, len(orders))))
     for (operator, niche), kind in zip(orders, species, strict=True):
         may = [i for i, c in enumerate(island.candidates) if kind is None or c.species == kind]
-        first = may[
-            choose_parent(run.config, [island.candidates[i] for i in may], niche, sheet, rng)
-        ]
+        first = may[bench.toolbox.select([island.candidates[i] for i in may], niche, sheet, rng)]
         mother = island.candidates[first]
-        father = _mate(run.config, island, results, first, rng)
+        second = bench.toolbox.attract(results, first, rng)
+        father = None if second is None else island.candidates[second]
         nursery = Nursery(
             bench.pool, run.config.operators, bench.base.linear_shapes, run.ancestor,
             bench.find(bench.skills[niche]),
         )  # fmt: skip
         genes = None
         try:
-            genes = nursery.conceive(operator, mother, father, rng)
+            genes = _made(bench, nursery, operator, mother, father, rng)
         except (GenomeError, OperatorError) as error:
             bench.observe(Discarded(run.generation, run.n_born, operator, str(error)))
         if genes is None:  # nothing to work on yet: study instead
             operator = _study_instead(island.operators.names)
-            genes = nursery.conceive(operator, mother, father, rng)
+            genes = _made(bench, nursery, operator, mother, father, rng)
             if genes is None:
                 continue
         children.append(Child(_newborn(run, genes, operator, niche, mother, father), operator))
     return children
+
+
+def _made(
+    bench: Workbench,
+    nursery: Nursery,
+    operator: str,
+    mother: Candidate,
+    father: Candidate | None,
+    rng: np.random.Generator,
+) -> Genes | None:
+    """The child's genes before any study; None if this operator cannot make one of these."""
+    if operator in CROSSOVERS:
+        made: Genes | None = bench.toolbox.mate(nursery, operator, mother, father, rng)
+    else:
+        made = bench.toolbox.mutate(nursery, operator, mother, rng)
+    return made
 
 
 def _study_instead(names: Sequence[str]) -> str:
@@ -180,16 +201,22 @@ def _study_instead(names: Sequence[str]) -> str:
     return max(studies, key=lambda n: int(n.removeprefix("memetic-"))) if studies else "noise"
 
 
-def _mate(
-    config: RunConfig, island: Island, results: np.ndarray, first: int, rng: np.random.Generator
-) -> Candidate | None:
-    if len(island.candidates) < 2:
+def choose_mate(
+    results: np.ndarray, first: int, rng: np.random.Generator, *, rule: str
+) -> int | None:
+    """Index of the other parent; None where there is nobody else.
+
+    Args:
+        results: Scores on the common items, (n_candidates, n_items).
+        rule: One of `CHOICES["selection.mates"]`.
+    """
+    if len(results) < 2:
         return None
-    if config.selection.mates == "random":
-        others = [i for i in range(len(island.candidates)) if i != first]
-        return island.candidates[others[int(rng.integers(len(others)))]]
+    if rule == "random":
+        others = [i for i in range(len(results)) if i != first]
+        return others[int(rng.integers(len(others)))]
     pull = parents.attraction(results, first)
-    return island.candidates[int(rng.choice(len(pull), p=pull))]
+    return int(rng.choice(len(pull), p=pull))
 
 
 def _newborn(
@@ -224,7 +251,7 @@ def _score_children(
     able = bench.budget.left // each
     children = children[:able]
     if children:
-        examine(bench, sheet, [c.candidate for c in children])
+        bench.toolbox.evaluate(bench, sheet, [c.candidate for c in children])
     for child in children:
         child.tokens += each
     return children

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deap.base import Toolbox
+
 from academy.errors import AcademyError, RunMismatchError, RunSettingsError, did_you_mean
 from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution import engine
@@ -32,6 +34,7 @@ from academy.evolution.guarded import Guarded
 from academy.evolution.mixture import Mixture, evolve_mixture, unevolved
 from academy.evolution.record import record_of
 from academy.evolution.state import Evolution, LayerPool
+from academy.evolution.toolbox import toolbox_of
 from academy.evolution.workbench import Budget, Workbench
 from academy.run_folder import RunFolder
 from academy.selection import demand
@@ -84,6 +87,7 @@ def evolve(
     found: Mapping[str, Sequence[Layer]] | None = None,
     wanted: Demand | None = None,
     begin: Callable[[Workbench], Evolution] | None = None,
+    toolbox: Toolbox | None = None,
 ) -> RunResult:
     """Run, or go on with, an evolution until its budget is spent.
 
@@ -94,6 +98,7 @@ def evolve(
             again when a run is resumed.
         wanted: Demand, instead of what the configuration names.
         begin: Makes the state to go on from, instead of the usual beginning.
+        toolbox: Operators, instead of those the configuration names (`toolbox_of`).
 
     With a folder every generation is saved; the same call then resumes, and the result is
     bit-identical to an uninterrupted run's.
@@ -109,6 +114,7 @@ def evolve(
     bench = Workbench(
         base, guarded, source, pool, Budget(config.run.tokens, guarded.tokens),
         wanted or open_demand(config.selection.demand, source.skills), observer, found or {},
+        toolbox or toolbox_of(config),
     )  # fmt: skip
     start = partial(begin, bench) if begin else partial(
         engine.begin, config, bench, ancestor, founders

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from deap.base import Toolbox
 
 from academy.challenge import Challenge, Split, prompts_and_answers
 from academy.errors import EmptyChallengesError
@@ -41,6 +42,8 @@ class Workbench:
     observe: Observer = silent
     found: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
     """Layers of a library that may be added and swapped in, by skill."""
+    toolbox: Toolbox = field(default_factory=Toolbox)
+    """The operators, by name; empty = only an ancestor can be raised."""
     _scores: dict[tuple[tuple[str, ...], tuple[float, ...], str], float] = field(
         default_factory=dict
     )
