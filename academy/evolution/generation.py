@@ -9,8 +9,8 @@ survival <- sharing (or NSGA-III, or the best), archive members and newborns pro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from academy.evolution.state import Candidate, Evolution, Genes, Island
 from academy.evolution.study import Child
 from academy.evolution.workbench import Workbench
 from academy.selection import parents
+from academy.selection.entries import best
 from academy.species.archive import Archive, Entry
 from genome.errors import GenomeError
 
@@ -33,21 +34,63 @@ HOPELESS_PART = 4
 
 @dataclass(frozen=True)
 class Sheet:
-    """What everybody is asked in one generation."""
+    """What is asked in one generation: everything of everybody, or of newborns their own part.
+
+    With parts of their own candidates cannot be compared answer by answer. What is known of each,
+    skill by skill, then stands for its results.
+    """
 
     items: list[Challenge]
     skills: np.ndarray
-    """Skill index of each item, (n_items,)."""
+    """Skill index of each item, ascending, (n_items,)."""
     name: str
     """Names the items for the archive."""
+    own: int = 0
+    """Questions of its niche that a child is asked; 0 = everybody is asked everything."""
+    others: int = 0
+    """Questions of all other skills together that a child is asked."""
+
+    @property
+    def columns(self) -> np.ndarray:
+        """Skill index of each of a candidate's results, (n_results,)."""
+        return np.unique(self.skills) if self.own else self.skills
+
+    def groups(self, candidates: Sequence[Candidate]) -> dict[int, list[Candidate]]:
+        """Candidates by the niche whose part they are asked; one group if there are no parts."""
+        groups: dict[int, list[Candidate]] = {}
+        for candidate in candidates:
+            groups.setdefault(candidate.niche if self.own else -1, []).append(candidate)
+        return groups
+
+    def places(self, niche: int) -> np.ndarray:
+        """Places of the items that one of a niche is asked; of a founder (-1) one a skill."""
+        if not self.own:
+            return np.arange(len(self.items))
+        skills, first = np.unique(self.skills, return_index=True)
+        counts = np.ones(len(skills), dtype=int)
+        if niche >= 0:
+            rest = np.roll(np.arange(len(skills)), -niche - 1)[:-1]  # all but the niche
+            counts[rest] = self.others // max(len(rest), 1)
+            counts[rest[: self.others % max(len(rest), 1)]] += 1
+            counts[niche] = self.own
+        return np.flatnonzero(np.arange(len(self.items)) - first[self.skills] < counts[self.skills])
+
+    def asked(self, niche: int) -> list[Challenge]:
+        """The questions at `places`."""
+        return [self.items[i] for i in self.places(niche)]
 
 
 def draw_sheet(run: Evolution, bench: Workbench, island: int) -> Sheet:
-    """Fresh select questions, common to all of an island in this generation."""
-    number = run.generation * 1000 + island
-    counts = item_counts(run, run.config.population.items)
-    items, skills = bench.items("select", counts, run.rng("sheet", number))
-    return Sheet(items, skills, f"generation {run.generation}, island {island}")
+    """Fresh select questions for an island in this generation."""
+    rng = run.rng("sheet", run.generation * 1000 + island)
+    name = f"generation {run.generation}, island {island}"
+    n, population = len(run.skills), run.config.population
+    if not population.own:
+        return Sheet(*bench.items("select", item_counts(run, population.items), rng), name)
+    own = n * population.items if n == 1 else max(1, round(population.own * n * population.items))
+    others = n * population.items - own
+    items, skills = bench.items("select", max(own, -(-others // max(n - 1, 1))), rng)
+    return Sheet(items, skills, name, own, others)
 
 
 def item_counts(run: Evolution, mean: int) -> np.ndarray:
@@ -64,13 +107,39 @@ def item_counts(run: Evolution, mean: int) -> np.ndarray:
 
 def examine(bench: Workbench, sheet: Sheet, candidates: Sequence[Candidate]) -> None:
     """Score candidates on the sheet and add it to what is known of them."""
-    for candidate, results in zip(candidates, bench.scores(candidates, sheet.items), strict=True):
-        candidate.results = results
-        candidate.record(sheet.skills, results)
+    for niche, group in sheet.groups(candidates).items():
+        places = sheet.places(niche)
+        scores = bench.scores(group, sheet.asked(niche))
+        for candidate, results in zip(group, scores, strict=True):
+            candidate.record(sheet.skills[places], results)
+            candidate.results = candidate.profile if sheet.own else results
+
+
+def unasked(sheet: Sheet, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Who has yet to be asked what the sheet has for them."""
+    return [c for c in candidates if not (sheet.own and c.asked.any())]
+
+
+def least_cost(bench: Workbench, sheet: Sheet, candidates: Sequence[Candidate]) -> int:
+    """What has to be left for a generation: for exams of those alive, and of children."""
+    if not sheet.own:
+        return 2 * bench.scoring_cost(len(candidates) + 1, sheet.items)
+    founders = bench.scoring_cost(len(unasked(sheet, candidates)), sheet.asked(-1))
+    return founders + _exam_cost(bench, sheet, range(len(bench.skills)))
+
+
+def _exam_cost(bench: Workbench, sheet: Sheet, niches: Iterable[int]) -> int:
+    """The most that asking one child of any of these niches costs."""
+    return max((bench.scoring_cost(1, sheet.asked(niche)) for niche in niches), default=0)
 
 
 def refresh_archive(island: Island, sheet: Sheet) -> None:
     """The archive on this generation's items; who has died is forgotten."""
+    if sheet.own:  # asked nothing new: what they are known for has a new name
+        living = {str(c.id): _entry(c) for c in island.candidates}
+        stayed = [living[e.key] for e in island.archive.entries if e.key in living]
+        island.archive = replace(island.archive, items=sheet.name, entries=tuple(stayed))
+        return
     alive = {str(c.id): tuple(c.results.tolist()) for c in island.candidates}
     kept = tuple(e for e in island.archive.entries if e.key in alive)
     archive = Archive(
@@ -84,6 +153,8 @@ def breed(run: Evolution, bench: Workbench, number: int, sheet: Sheet) -> list[C
     island = run.islands[number]
     rng = run.rng("breed", run.generation * 1000 + number)
     births = run.config.population.births
+    if sheet.own:  # no more than can be examined
+        births = min(births, bench.budget.left // _exam_cost(bench, sheet, range(len(run.skills))))
     niches = choose_niches(run, bench, island, births, rng, number)
     operators = island.operators.choose(births, rng)
     children = _conceive(run, bench, island, list(zip(operators, niches, strict=True)), sheet, rng)
@@ -132,10 +203,12 @@ def choose_parent(
         return int(rng.integers(len(candidates)))
     results = np.stack([c.results for c in candidates])
     known = np.array([c.profile[niche] for c in candidates])
+    if rule == "best":
+        return int(best(known, 1)[0])
     if rule == "tournament":
         return int(parents.tournament(known, 1, rng)[0])
-    own = np.flatnonzero(sheet.skills == niche)
-    others = np.flatnonzero(sheet.skills != niche)
+    own = np.flatnonzero(sheet.columns == niche)
+    others = np.flatnonzero(sheet.columns != niche)
     some = rng.choice(others, len(others) // 4, replace=False) if len(others) >= 4 else others[:0]
     columns = [results[:, own], np.repeat(known[:, None], max(len(own), 1), 1), results[:, some]]
     weighted = np.concatenate(columns, axis=1)
@@ -245,11 +318,10 @@ def _score_children(
     run: Evolution, bench: Workbench, children: list[Child], sheet: Sheet
 ) -> list[Child]:
     """Score on the sheet; of those no gradient made, the worse half after a quarter is dropped."""
-    if run.config.population.halving:
+    if run.config.population.halving and not sheet.own:
         children = _halve(run, bench, children, sheet)
-    each = bench.scoring_cost(1, sheet.items)
-    able = bench.budget.left // each
-    children = children[:able]
+    each = _exam_cost(bench, sheet, sheet.groups([c.candidate for c in children]))
+    children = children[: bench.budget.left // each] if each else []
     if children:
         bench.toolbox.evaluate(bench, sheet, [c.candidate for c in children])
     for child in children:
@@ -278,17 +350,17 @@ def _halve(run: Evolution, bench: Workbench, children: list[Child], sheet: Sheet
     return [c for c in children if c.candidate.id not in hopeless]
 
 
+def _entry(candidate: Candidate) -> Entry:
+    """A candidate as the archive sees it."""
+    hits, asked = int(candidate.hits.sum()), int(candidate.asked.sum())
+    return Entry(str(candidate.id), hits, asked, tuple(candidate.results.tolist()))
+
+
 def remember(
     run: Evolution, bench: Workbench, island: Island, children: Sequence[Child], sheet: Sheet
 ) -> None:
     """Offer children to the archive, pay the bandit its gain, tell observers."""
-    entries = [
-        Entry(
-            str(c.candidate.id), int(c.candidate.hits.sum()), int(c.candidate.asked.sum()),
-            tuple(c.candidate.results.tolist()),
-        )
-        for c in children
-    ]  # fmt: skip
+    entries = [_entry(child.candidate) for child in children]
     island.archive, change = island.archive.update(entries, sheet.name)
     for child in children:
         gain = change.gains.get(str(child.candidate.id), 0.0)
