@@ -192,7 +192,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "islands.topology": ("ring", "random"),
 }
 BOUNDS: dict[str, tuple[float, float]] = {
-    "run.tokens": (1_000, 1e15), "run.interactions": (0, 1e15), "run.threads": (1, 256), "run.seed": (0, 2**31 - 1),
+    "run.tokens": (1_000, 1e15), "run.interactions": (0, 1e15), "run.threads": (1, 256),
+    "run.seed": (0, 2**31 - 1),
     "population.size": (2, 100_000), "population.births": (1, 100_000),
     "population.items": (1, 10_000), "population.own": (0, 1), "population.base_items": (0, 10_000),
     "population.audition": (0, 0.5),

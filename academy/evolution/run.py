@@ -48,7 +48,6 @@ from genome.files import write_json
 from genome.genome import Genome
 from genome.layer import Layer
 
-
 Kept = Callable[[Mapping[str, Any]], None]
 """Is told the record of a generation."""
 
