@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -96,8 +97,10 @@ def examine_species(
         searchable_text(kind.name, str(kind.niche), skill_named(str(kind.niche)).description)
         for kind, _ in heads
     ]
-    n = settings.vector_questions
-    vectors = ability_vectors(evaluator, encoder, genomes, texts, n) if genomes else []
+    vectors: Sequence[np.ndarray] = ()
+    if genomes:
+        n = settings.vector_questions
+        vectors = list(ability_vectors(evaluator, encoder, genomes, texts, n))
     show.phase("library", 2, 4)
     species = []
     for i, ((kind, _), genome, vector) in enumerate(zip(heads, genomes, vectors, strict=True)):
