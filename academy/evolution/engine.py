@@ -18,6 +18,7 @@ from academy.evolution.ancestor import reserve, router_cost
 from academy.evolution.cast import CastMember
 from academy.evolution.config import OperatorSection, RunConfig
 from academy.evolution.events import GenerationEnded, ScoringFailed
+from academy.evolution.sheet import Sheet, draw_sheet, least_cost, unasked
 from academy.evolution.state import Candidate, Evolution, Genes, Island
 from academy.evolution.workbench import Workbench
 from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
@@ -118,9 +119,9 @@ def _live(run: Evolution, bench: Workbench) -> bool:
     whole = bench.budget.limit
     bench.budget.limit -= reserve(run, bench)
     try:
-        sheets = [generation.draw_sheet(run, bench, i) for i in range(len(run.islands))]
+        sheets = [draw_sheet(run, bench, i) for i in range(len(run.islands))]
         cost = sum(
-            generation.least_cost(bench, sheet, island.candidates)
+            least_cost(bench, sheet, island.candidates)
             for island, sheet in zip(run.islands, sheets, strict=True)
         )
         if not bench.budget.affords(cost):
@@ -140,10 +141,8 @@ def _live(run: Evolution, bench: Workbench) -> bool:
         bench.budget.limit = whole
 
 
-def _live_on(
-    run: Evolution, bench: Workbench, number: int, island: Island, sheet: generation.Sheet
-) -> None:
-    bench.toolbox.evaluate(bench, sheet, generation.unasked(sheet, island.candidates))
+def _live_on(run: Evolution, bench: Workbench, number: int, island: Island, sheet: Sheet) -> None:
+    bench.toolbox.evaluate(bench, sheet, unasked(sheet, island.candidates))
     generation.refresh_archive(island, sheet)
     children = generation.breed(run, bench, number, sheet)
     for child in children:

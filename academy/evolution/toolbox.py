@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from deap.base import Toolbox
 
-from academy.evolution import generation, society, study
+from academy.evolution import generation, sheet, society, study
 from academy.evolution.config import RunConfig
 from academy.evolution.offspring import Nursery
 
@@ -28,7 +28,7 @@ def toolbox_of(config: RunConfig) -> Toolbox:
     toolbox.register("mutate", Nursery.mutate)
     toolbox.register("study", study.study)
     toolbox.register("tune", study.tune)
-    toolbox.register("evaluate", generation.examine)
+    toolbox.register("evaluate", sheet.examine)
     toolbox.register("survive", society.choose_survivors, rule=config.selection.survival)
     toolbox.register("migrate", society.migrate)
     return toolbox

@@ -58,8 +58,11 @@ def kind(number: int, niche: str | None) -> Species:
 def test_the_champion_is_the_best_at_the_niche_older_first() -> None:
     """A species without a niche, or without anybody left, has none."""
     members: list[Any] = [
-        person(0, 0, 0.9, 1), person(1, 0, 0.9, 1), person(2, 0, 0.8, 1), person(3, 1, 0.9, 2),
-    ]  # fmt: skip
+        person(0, 0, 0.9, 1),
+        person(1, 0, 0.9, 1),
+        person(2, 0, 0.8, 1),
+        person(3, 1, 0.9, 2),
+    ]
     run = Evolution(load_config("demo"), SKILL_NAMES, np.zeros(N))
     run.islands = [Island(members, Archive(4), FixedRates({"merge": 1.0}))]
     run.taxonomy = Taxonomy((kind(1, SKILL_NAMES[0]), kind(2, None), kind(3, SKILL_NAMES[2])))

@@ -16,8 +16,9 @@ from academy.errors import ConfigError, RunSettingsError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.config import RunConfig, load_config
 from academy.evolution.events import Event
-from academy.evolution.generation import Sheet, choose_parent, draw_sheet
+from academy.evolution.generation import choose_parent
 from academy.evolution.run import RunResult, evolve
+from academy.evolution.sheet import Sheet, draw_sheet
 from academy.evolution.state import Candidate, Genes
 from academy.run_folder import RunFolder
 from academy.sources.builtin import BuiltinSource
@@ -38,12 +39,17 @@ def small(**sections: dict[str, Any]) -> RunConfig:
     settings: dict[str, dict[str, Any]] = {
         "run": {"interactions": 137},
         "population": {
-            "size": 6, "births": 3, "items": 4, "own": 0.5, "base_items": 5, "audition": 20 / 137,
+            "size": 6,
+            "births": 3,
+            "items": 4,
+            "own": 0.5,
+            "base_items": 5,
+            "audition": 20 / 137,
         },
         "ancestor": {"share": 0.0, "teacher": "even"},
         "operators": {"names": ("memetic-4", "merge"), "rank": 2, "rows": 2},
         "selection": {"parents": "best"},
-    }  # fmt: skip
+    }
     for name, keys in sections.items():
         settings[name] = {**settings.get(name, {}), **keys}
     return small_run(**settings)
@@ -179,8 +185,10 @@ def test_too_few_answers_are_refused_before_any_is_given(base: BaseModel) -> Non
 def test_the_preset_is_the_demos() -> None:
     config = load_config("demo")
     assert (config.run.unit, config.run.limit, config.population.size) == (
-        "interactions", 10_000, 100,
-    )  # fmt: skip
+        "interactions",
+        10_000,
+        100,
+    )
 
 
 def test_operators_with_fixed_rates_make_the_children(base: BaseModel) -> None:

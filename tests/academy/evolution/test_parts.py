@@ -15,9 +15,10 @@ from academy.evolution.ancestor import teacher_weights
 from academy.evolution.cast import fit_router
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event
-from academy.evolution.generation import choose_niches, item_counts
+from academy.evolution.generation import choose_niches
 from academy.evolution.offspring import CROSSOVERS, Nursery
 from academy.evolution.run import evolve
+from academy.evolution.sheet import item_counts
 from academy.evolution.state import Candidate, Genes, LayerPool
 from academy.evolution.workbench import scoring_cost
 from academy.exam import general_sheet

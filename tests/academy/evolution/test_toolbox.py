@@ -15,8 +15,16 @@ from tests.support.academy import small_run
 from tests.support.genome import tiny_base
 
 OPERATORS = (
-    "select", "attract", "mate", "mutate", "study", "tune", "evaluate", "survive", "migrate",
-)  # fmt: skip
+    "select",
+    "attract",
+    "mate",
+    "mutate",
+    "study",
+    "tune",
+    "evaluate",
+    "survive",
+    "migrate",
+)
 
 
 @pytest.fixture
