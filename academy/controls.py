@@ -9,13 +9,13 @@ did best on select questions; the trials are not charged to it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.challenge import Challenge, prompts_and_answers
 from academy.evaluator import LocalEvaluator
+from academy.evolution.config import RunConfig
 from academy.exam import general_sheet
 from academy.operators.noise import random_layer
 from academy.skills import SKILLS, questions
@@ -77,9 +77,10 @@ def best_joint(results: Sequence[JointResult]) -> JointResult:
     return max(results, key=lambda result: result.select_mean)
 
 
-def random_search_config(config: ApprenticeshipConfig) -> ApprenticeshipConfig:
-    """The same operators, births and budget, with chance in place of both selections."""
-    return replace(config, selection="random")
+def random_search_config(config: RunConfig) -> RunConfig:
+    """The same operators, births and budget, with chance in place of every selection."""
+    chance = {"parents": "random", "mates": "random", "survival": "random"}
+    return config.with_(selection=chance)
 
 
 def _budgeted_rows(base: BaseModel, n_tokens: int, rng: np.random.Generator) -> tuple[int, Rows]:

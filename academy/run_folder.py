@@ -4,7 +4,7 @@
     HOME/run/status.json                 phase and progress, for who watches
     HOME/run/generations/0000.json ...   one record per generation
     HOME/run/steps/NAME.json             the result of every finished step after evolution
-    HOME/run/checkpoint.safetensors      the evolution between two generations
+    HOME/run/state.json, layers/         the evolution between two generations
 Every file appears by rename, so a kill at any moment leaves a valid run.
 """
 
@@ -36,12 +36,16 @@ class RunFolder:
         self.path = home / "run"
         self._elapsed_before = 0.0
         self._started = time.monotonic()
+        self.claiming = False
+        """Whether this object holds the run now."""
 
     @contextmanager
     def claimed(
         self, settings: Mapping[str, Any], beside: Mapping[str, Any] | None = None
     ) -> Iterator[bool]:
         """Hold the run for this process; yields whether it was begun before.
+
+        Within a claim of the same object another one holds nothing more and compares nothing.
 
         Args:
             settings: Have to be the same ones when the run is resumed.
@@ -52,6 +56,9 @@ class RunFolder:
             RunMismatchError: The folder holds a run with other settings.
             RunCorruptError: The settings cannot be read.
         """
+        if self.claiming:
+            yield True
+            return
         stamp_new(self.home)
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("w") as lock:
@@ -60,7 +67,12 @@ class RunFolder:
                     f"another process is running {self.path}: wait for it, or use another folder"
                 )
             remove_leftovers(self.home)
-            yield self._check_settings(settings, beside or {})
+            begun = self._check_settings(settings, beside or {})
+            self.claiming = True
+            try:
+                yield begun
+            finally:
+                self.claiming = False
 
     def _check_settings(self, settings: Mapping[str, Any], beside: Mapping[str, Any]) -> bool:
         path = self.path / "config.json"
@@ -87,7 +99,7 @@ class RunFolder:
 
     def has_begun(self) -> bool:
         """Whether there is a run here, however far it came."""
-        names = ("config.json", "status.json", "state.json", "checkpoint.safetensors")
+        names = ("config.json", "status.json", "state.json")
         return any((self.path / name).exists() for name in names)
 
     def is_held(self) -> bool:
@@ -135,10 +147,6 @@ class RunFolder:
         )
 
     # -- generations -----------------------------------------------------------------------
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoint.safetensors"
 
     def write_generation(self, record: dict[str, Any]) -> None:
         """Add one generation's record."""

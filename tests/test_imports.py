@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import pkgutil
 import re
 import subprocess
@@ -14,6 +16,8 @@ import pytest
 
 HEAVY = ("torch", "transformers", "peft", "faiss", "matplotlib", "deap")
 
+PACKAGES = ("academy", "economy", "genome", "marketplace", "persona")
+
 ROOT = Path(__file__).parents[1]
 # what a plain `pip install` must not need: these are reached only by commands that say so
 WITH_EXTRAS = ("marketplace.service.", "marketplace.client.")
@@ -25,6 +29,42 @@ RUN_BY_ALEMBIC = {"marketplace.store.migrations.env"}
 )
 def test_this_import_loads_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_front_door_opens_to_every_name_it_lists(package: str) -> None:
+    """And type checkers are told the same names, from the same modules."""
+    door = importlib.import_module(package)
+    assert door.__all__ and set(dir(door)).isdisjoint(door.__all__), "nothing is loaded beforehand"
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    told = {
+        alias.name: node.module
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    assert sorted(told) == sorted(door.__all__)
+    for name, module in told.items():
+        assert getattr(door, name) is getattr(importlib.import_module(module), name)
+    with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'nothing'"):
+        _ = door.nothing
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import academy, economy, genome, marketplace, persona",
+        "from genome import GenomeError, LayerRejected",
+        "from academy import SKILLS, AcademyError, Challenge, Demand, RunConfig, RunFolder",
+        "from marketplace import Market, MarketError",
+    ],
+)
+def test_a_front_door_loads_no_more_than_is_asked_for(line: str) -> None:
+    code = f"import sys; {line}; print([m for m in {HEAVY!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -152,8 +152,8 @@ def _repeated(
 
 
 def reserve(run: Evolution, bench: Workbench) -> int:
-    """Token-equivalents that no earlier phase may touch."""
-    return int(run.config.population.audition * run.config.run.tokens) + router_cost(run, bench)
+    """What no earlier phase may touch, in the unit of the budget."""
+    return int(run.config.population.audition * run.config.run.limit) + router_cost(run, bench)
 
 
 def genes_budget(run: Evolution) -> int:
@@ -163,8 +163,8 @@ def genes_budget(run: Evolution) -> int:
 
 
 def router_cost(run: Evolution, bench: Workbench) -> int:
-    """About what fitting the router, genes included, takes; 0 without one."""
-    if not run.config.routing.enabled:
+    """About what fitting the router, genes included, takes; 0 without one, or where it is free."""
+    if not run.config.routing.enabled or run.config.run.interactions:
         return 0
     rng = run.rng("widths")
     some = [c for skill in bench.skills for c in bench.source.draw(skill, "train", 4, rng)]

@@ -74,6 +74,8 @@ def audition(run: Evolution, bench: Workbench, reserve: int = 0) -> list[CastMem
             for candidate, row in zip(leaders, scores[k], strict=True):
                 candidate.record(np.full(len(sheet), k), row)
     announce_trials(run, bench, finalists, scores)
+    if bench.budget.answers is not None:
+        _ask_the_rest(run, bench, finalists, {k: pools[k][n_each:] for k in finalists}, reserve)
     best = {k: _leaders(leaders, k, 1)[0] for k, leaders in finalists.items()}
     best = _at_most(best, run.config.routing.cast, run.skills)
     members = list(dict.fromkeys(c.id for c in best.values()))
@@ -130,6 +132,22 @@ def _affordable(
         for k, leaders in finalists.items()
     )
     return int(max(0, min(MOST, (bench.budget.left - reserve) // max(cost_of_one, 1))))
+
+
+def _ask_the_rest(
+    run: Evolution,
+    bench: Workbench,
+    finalists: dict[int, list[Candidate]],
+    fresh: dict[int, list[Challenge]],
+    reserve: int,
+) -> None:
+    """Spend the few answers that do not go round: one more to each, skill by skill."""
+    for k, leaders in finalists.items():
+        more = leaders[: max(0, bench.budget.left - reserve)]
+        if more and fresh[k]:
+            row = bench.scores(more, fresh[k][:1])
+            for candidate, result in zip(more, row, strict=True):
+                candidate.record(np.array([k]), result)
 
 
 def _at_most(best: dict[int, Candidate], n: int, skills: Sequence[str]) -> dict[int, Candidate]:

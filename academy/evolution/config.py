@@ -38,8 +38,20 @@ class RunSection:
     seed: int = 1
     tokens: int = 2_000_000
     """Budget in token-equivalents (forward 1, forward + backward 3), everything included."""
+    interactions: int = 0
+    """Budget in scored answers of candidates instead, study not counted; 0 = count tokens."""
     threads: int = 2
     """Torch threads; the number can change the last bit of a sum, so it belongs to the run."""
+
+    @property
+    def unit(self) -> str:
+        """What the budget is counted in, by the key that sets it."""
+        return "interactions" if self.interactions else "tokens"
+
+    @property
+    def limit(self) -> int:
+        """The budget, in its unit."""
+        return self.interactions or self.tokens
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,12 @@ class PopulationSection:
     births: int = 8
     """Children per island and generation."""
     items: int = 8
-    """Common select questions per skill and generation."""
+    """Select questions per skill and generation."""
+    own: float = 0.0
+    """Share of a newborn's questions that are of the kind it was made for, the others evenly of
+    the rest; who lives is not asked again. 0 = everybody is asked the same in every generation."""
+    base_items: int = 0
+    """Select questions per skill that the base is measured on; 0 = as many as `items`."""
     audition: float = 0.04
     """Share of the budget kept for the final re-test of the cast on fresh questions."""
     halving: bool = True
@@ -104,7 +121,7 @@ class SelectionSection:
     """Who reproduces and who stays."""
 
     parents: str = "lexicase"
-    """`lexicase`, `tournament` or `random`."""
+    """`lexicase`, `best` (the highest estimate at the niche), `tournament` or `random`."""
     mates: str = "attraction"
     """`attraction` or `random`."""
     survival: str = "sharing"
@@ -169,15 +186,17 @@ class RoutingSection:
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "ancestor.teacher": ("learnable", "hard", "balanced", "even", "coevolution"),
-    "selection.parents": ("lexicase", "tournament", "random"),
+    "selection.parents": ("lexicase", "best", "tournament", "random"),
     "selection.mates": ("attraction", "random"),
     "selection.survival": ("sharing", "nsga3", "demand", "top", "random"),
     "islands.topology": ("ring", "random"),
 }
 BOUNDS: dict[str, tuple[float, float]] = {
-    "run.tokens": (1_000, 1e15), "run.threads": (1, 256), "run.seed": (0, 2**31 - 1),
+    "run.tokens": (1_000, 1e15), "run.interactions": (0, 1e15), "run.threads": (1, 256),
+    "run.seed": (0, 2**31 - 1),
     "population.size": (2, 100_000), "population.births": (1, 100_000),
-    "population.items": (1, 10_000), "population.audition": (0, 0.5),
+    "population.items": (1, 10_000), "population.own": (0, 1), "population.base_items": (0, 10_000),
+    "population.audition": (0, 0.5),
     "ancestor.share": (0, 0.95), "ancestor.rank": (1, 1024), "ancestor.rows": (1, 65_536),
     "ancestor.learning_rate": (1e-7, 1), "operators.rank": (1, 1024),
     "operators.max_layers": (1, 64), "operators.learning_rate": (1e-7, 1),
@@ -210,6 +229,11 @@ class RunConfig:
                 value = getattr(getattr(self, section.name), key.name)
                 _check_value(f"{section.name}.{key.name}", value)
         self._check_operators()
+        if self.run.interactions and (self.ancestor.share or self.routing.genes):
+            raise ConfigError(
+                f"run.interactions is {self.run.interactions}, but an ancestor and routing genes "
+                "are paid in tokens: set ancestor.share and routing.genes to 0, or give run.tokens"
+            )
         for rule in self.islands.survival:
             known = CHOICES["selection.survival"]
             if rule not in known:

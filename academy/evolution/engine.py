@@ -11,14 +11,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from academy.challenge import Challenge
 from academy.errors import RunSettingsError
 from academy.evolution import ancestor, cast, generation, schooling, society
 from academy.evolution.ancestor import reserve, router_cost
 from academy.evolution.cast import CastMember
 from academy.evolution.config import OperatorSection, RunConfig
 from academy.evolution.events import GenerationEnded, ScoringFailed
+from academy.evolution.sheet import Sheet, draw_sheet, least_cost, unasked
 from academy.evolution.state import Candidate, Evolution, Genes, Island
-from academy.evolution.workbench import Budget, Workbench
+from academy.evolution.workbench import Workbench
 from academy.operators.bandit import FixedRates, OperatorBandit, OperatorChoice
 from academy.operators.memetic import checked
 from academy.operators.noise import random_layer
@@ -47,17 +49,18 @@ def begin(
         founders: Layers to begin with instead of an ancestor or random ones.
     """
     n = len(bench.skills)
-    run = Evolution(config, bench.skills, np.zeros(n))
+    run = Evolution(config, bench.skills, np.zeros(n), answers=bench.budget.answers)
     run.skill_hits, run.skill_asked = np.zeros(n), np.zeros(n)
     rng = run.rng("base")
-    items, skills = bench.items("select", config.population.items, rng)
-    least = bench.scoring_cost(1, items) * (config.population.size * config.islands.count + 4)
-    if least + reserve(run, bench) > config.run.tokens:
+    population, unit = config.population, config.run.unit
+    items, skills = bench.items("select", population.base_items or population.items, rng)
+    n_each, least = _least(config, bench, items, skills)
+    if least + reserve(run, bench) > config.run.limit:
         raise RunSettingsError(
-            f"run.tokens is {config.run.tokens}: asking {config.population.size} candidates "
-            f"{len(items)} questions, once, and keeping the audition's share takes "
-            f"{least + reserve(run, bench)} token-equivalents: raise it, or lower "
-            "population.size or population.items"
+            f"run.{unit} is {config.run.limit}: asking {population.size} candidates "
+            f"{n_each} questions, once, and keeping the audition's share takes "
+            f"{least + reserve(run, bench)} {'token-equivalents' if unit == 'tokens' else unit}: "
+            "raise it, or lower population.size or population.items"
         )
     results = bench.evaluator.scores([bench.bare()], items)[0]
     run.failures = _failures(bench)
@@ -69,6 +72,18 @@ def begin(
     if founders or config.ancestor.share == 0:
         _found(run, bench, founders)
     return run
+
+
+def _least(
+    config: RunConfig, bench: Workbench, items: Sequence[Challenge], skills: np.ndarray
+) -> tuple[int, int]:
+    """Questions that every founder is asked, and what the shortest run costs but its audition."""
+    n = config.population.size * config.islands.count
+    if not config.population.own:
+        return len(items), bench.scoring_cost(1, items) * (n + 4)
+    firsts = [items[i] for i in np.unique(skills, return_index=True)[1]]
+    child = items[: config.population.items * len(bench.skills)]
+    return len(firsts), bench.scoring_cost(n, firsts) + bench.scoring_cost(1, child)
 
 
 def advance(run: Evolution, bench: Workbench) -> list[CastMember]:
@@ -94,21 +109,22 @@ def advance(run: Evolution, bench: Workbench) -> list[CastMember]:
     if failed:
         bench.observe(ScoringFailed(run.generation, failed, _last_cause(bench)))
     bench.forget_scores()
+    run.answers = bench.budget.answers
     _announce(run, bench)
     return members
 
 
 def _live(run: Evolution, bench: Workbench) -> bool:
     """One generation of all islands; False if the budget does not allow another."""
-    whole = bench.budget
-    bench.budget = Budget(whole.limit - reserve(run, bench), whole.meter)
+    whole = bench.budget.limit
+    bench.budget.limit -= reserve(run, bench)
     try:
-        sheets = [generation.draw_sheet(run, bench, i) for i in range(len(run.islands))]
+        sheets = [draw_sheet(run, bench, i) for i in range(len(run.islands))]
         cost = sum(
-            bench.scoring_cost(len(island.candidates) + 1, sheet.items)
+            least_cost(bench, sheet, island.candidates)
             for island, sheet in zip(run.islands, sheets, strict=True)
         )
-        if not bench.budget.affords(2 * cost):
+        if not bench.budget.affords(cost):
             return False
         for number, (island, sheet) in enumerate(zip(run.islands, sheets, strict=True)):
             _live_on(run, bench, number, island, sheet)
@@ -116,19 +132,17 @@ def _live(run: Evolution, bench: Workbench) -> bool:
             best = max(run.population, key=lambda c: (float(c.profile.mean()), -c.id))
             n = len(bench.skills) * run.config.population.items
             schooling.hear(run, bench, n, best.genes.genome(bench.pool))
-        society.migrate(run, bench)
+        bench.toolbox.migrate(run, bench)
         society.speciate(run, bench)
         known = society.profiles(run.population).max(0)
         run.skill_hits, run.skill_asked = known * 16, np.full(len(known), 16.0)
         return True
     finally:
-        bench.budget = whole
+        bench.budget.limit = whole
 
 
-def _live_on(
-    run: Evolution, bench: Workbench, number: int, island: Island, sheet: generation.Sheet
-) -> None:
-    generation.examine(bench, sheet, island.candidates)
+def _live_on(run: Evolution, bench: Workbench, number: int, island: Island, sheet: Sheet) -> None:
+    bench.toolbox.evaluate(bench, sheet, unasked(sheet, island.candidates))
     generation.refresh_archive(island, sheet)
     children = generation.breed(run, bench, number, sheet)
     for child in children:

@@ -10,21 +10,21 @@ survival <- sharing (or NSGA-III, or the best), archive members and newborns pro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from academy.challenge import Challenge
 from academy.errors import OperatorError
 from academy.evolution.ancestor import teacher_weights
-from academy.evolution.config import RunConfig
 from academy.evolution.events import Born, Discarded
 from academy.evolution.offspring import CROSSOVERS, Nursery
+from academy.evolution.sheet import Sheet, exam_cost
 from academy.evolution.society import quotas
 from academy.evolution.state import Candidate, Evolution, Genes, Island
-from academy.evolution.study import Child, study, tune
+from academy.evolution.study import Child
 from academy.evolution.workbench import Workbench
 from academy.selection import parents
+from academy.selection.entries import best
 from academy.species.archive import Archive, Entry
 from genome.errors import GenomeError
 
@@ -32,46 +32,13 @@ HOPELESS_PART = 4
 """Children that no gradient made are judged on one item in so many first."""
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """What everybody is asked in one generation."""
-
-    items: list[Challenge]
-    skills: np.ndarray
-    """Skill index of each item, (n_items,)."""
-    name: str
-    """Names the items for the archive."""
-
-
-def draw_sheet(run: Evolution, bench: Workbench, island: int) -> Sheet:
-    """Fresh select questions, common to all of an island in this generation."""
-    number = run.generation * 1000 + island
-    counts = item_counts(run, run.config.population.items)
-    items, skills = bench.items("select", counts, run.rng("sheet", number))
-    return Sheet(items, skills, f"generation {run.generation}, island {island}")
-
-
-def item_counts(run: Evolution, mean: int) -> np.ndarray:
-    """Questions per skill, (n_skills,): in proportion to the spread sqrt(p(1-p)) of an answer.
-
-    That is the allocation with the least total variance (Neyman 1934); what everybody can or
-    nobody can is asked little.
-    """
-    p = (run.skill_hits + 1) / (run.skill_asked + 2)
-    spread = np.sqrt(p * (1 - p))
-    n = mean * len(p)
-    return np.asarray(np.maximum(1, np.round(n * spread / spread.sum())).astype(int))
-
-
-def examine(bench: Workbench, sheet: Sheet, candidates: Sequence[Candidate]) -> None:
-    """Score candidates on the sheet and add it to what is known of them."""
-    for candidate, results in zip(candidates, bench.scores(candidates, sheet.items), strict=True):
-        candidate.results = results
-        candidate.record(sheet.skills, results)
-
-
 def refresh_archive(island: Island, sheet: Sheet) -> None:
     """The archive on this generation's items; who has died is forgotten."""
+    if sheet.own:  # asked nothing new: what they are known for has a new name
+        living = {str(c.id): _entry(c) for c in island.candidates}
+        stayed = [living[e.key] for e in island.archive.entries if e.key in living]
+        island.archive = replace(island.archive, items=sheet.name, entries=tuple(stayed))
+        return
     alive = {str(c.id): tuple(c.results.tolist()) for c in island.candidates}
     kept = tuple(e for e in island.archive.entries if e.key in alive)
     archive = Archive(
@@ -85,10 +52,13 @@ def breed(run: Evolution, bench: Workbench, number: int, sheet: Sheet) -> list[C
     island = run.islands[number]
     rng = run.rng("breed", run.generation * 1000 + number)
     births = run.config.population.births
+    if sheet.own:  # no more than can be examined
+        births = min(births, bench.budget.left // exam_cost(bench, sheet, range(len(run.skills))))
     niches = choose_niches(run, bench, island, births, rng, number)
     operators = island.operators.choose(births, rng)
     children = _conceive(run, bench, island, list(zip(operators, niches, strict=True)), sheet, rng)
-    children = tune(run, bench, study(run, bench, children))
+    tools = bench.toolbox
+    children = tools.tune(run, bench, tools.study(run, bench, children))
     return _score_children(run, bench, children, sheet)
 
 
@@ -113,23 +83,31 @@ def choose_niches(
 
 
 def choose_parent(
-    config: RunConfig, candidates: Sequence[Candidate], niche: int, sheet: Sheet,
+    candidates: Sequence[Candidate],
+    niche: int,
+    sheet: Sheet,
     rng: np.random.Generator,
-) -> int:  # fmt: skip
+    *,
+    rule: str,
+) -> int:
     """Index of the first parent of a child made for a niche.
 
     Lexicase looks at the niche's items, at what is known of the niche from before, and at a
     random quarter of all others.
+
+    Args:
+        rule: One of `CHOICES["selection.parents"]`.
     """
-    rule = config.selection.parents
     if rule == "random":
         return int(rng.integers(len(candidates)))
     results = np.stack([c.results for c in candidates])
     known = np.array([c.profile[niche] for c in candidates])
+    if rule == "best":
+        return int(best(known, 1)[0])
     if rule == "tournament":
         return int(parents.tournament(known, 1, rng)[0])
-    own = np.flatnonzero(sheet.skills == niche)
-    others = np.flatnonzero(sheet.skills != niche)
+    own = np.flatnonzero(sheet.columns == niche)
+    others = np.flatnonzero(sheet.columns != niche)
     some = rng.choice(others, len(others) // 4, replace=False) if len(others) >= 4 else others[:0]
     columns = [results[:, own], np.repeat(known[:, None], max(len(own), 1), 1), results[:, some]]
     weighted = np.concatenate(columns, axis=1)
@@ -151,27 +129,42 @@ def _conceive(
         species = list(rng.permutation(quotas(run, bench, island.candidates, len(orders))))
     for (operator, niche), kind in zip(orders, species, strict=True):
         may = [i for i, c in enumerate(island.candidates) if kind is None or c.species == kind]
-        first = may[
-            choose_parent(run.config, [island.candidates[i] for i in may], niche, sheet, rng)
-        ]
+        first = may[bench.toolbox.select([island.candidates[i] for i in may], niche, sheet, rng)]
         mother = island.candidates[first]
-        father = _mate(run.config, island, results, first, rng)
+        second = bench.toolbox.attract(results, first, rng)
+        father = None if second is None else island.candidates[second]
         nursery = Nursery(
             bench.pool, run.config.operators, bench.base.linear_shapes, run.ancestor,
             bench.find(bench.skills[niche]),
         )  # fmt: skip
         genes = None
         try:
-            genes = nursery.conceive(operator, mother, father, rng)
+            genes = _made(bench, nursery, operator, mother, father, rng)
         except (GenomeError, OperatorError) as error:
             bench.observe(Discarded(run.generation, run.n_born, operator, str(error)))
         if genes is None:  # nothing to work on yet: study instead
             operator = _study_instead(island.operators.names)
-            genes = nursery.conceive(operator, mother, father, rng)
+            genes = _made(bench, nursery, operator, mother, father, rng)
             if genes is None:
                 continue
         children.append(Child(_newborn(run, genes, operator, niche, mother, father), operator))
     return children
+
+
+def _made(
+    bench: Workbench,
+    nursery: Nursery,
+    operator: str,
+    mother: Candidate,
+    father: Candidate | None,
+    rng: np.random.Generator,
+) -> Genes | None:
+    """The child's genes before any study; None if this operator cannot make one of these."""
+    if operator in CROSSOVERS:
+        made: Genes | None = bench.toolbox.mate(nursery, operator, mother, father, rng)
+    else:
+        made = bench.toolbox.mutate(nursery, operator, mother, rng)
+    return made
 
 
 def _study_instead(names: Sequence[str]) -> str:
@@ -180,16 +173,22 @@ def _study_instead(names: Sequence[str]) -> str:
     return max(studies, key=lambda n: int(n.removeprefix("memetic-"))) if studies else "noise"
 
 
-def _mate(
-    config: RunConfig, island: Island, results: np.ndarray, first: int, rng: np.random.Generator
-) -> Candidate | None:
-    if len(island.candidates) < 2:
+def choose_mate(
+    results: np.ndarray, first: int, rng: np.random.Generator, *, rule: str
+) -> int | None:
+    """Index of the other parent; None where there is nobody else.
+
+    Args:
+        results: Scores on the common items, (n_candidates, n_items).
+        rule: One of `CHOICES["selection.mates"]`.
+    """
+    if len(results) < 2:
         return None
-    if config.selection.mates == "random":
-        others = [i for i in range(len(island.candidates)) if i != first]
-        return island.candidates[others[int(rng.integers(len(others)))]]
+    if rule == "random":
+        others = [i for i in range(len(results)) if i != first]
+        return others[int(rng.integers(len(others)))]
     pull = parents.attraction(results, first)
-    return island.candidates[int(rng.choice(len(pull), p=pull))]
+    return int(rng.choice(len(pull), p=pull))
 
 
 def _newborn(
@@ -218,13 +217,12 @@ def _score_children(
     run: Evolution, bench: Workbench, children: list[Child], sheet: Sheet
 ) -> list[Child]:
     """Score on the sheet; of those no gradient made, the worse half after a quarter is dropped."""
-    if run.config.population.halving:
+    if run.config.population.halving and not sheet.own:
         children = _halve(run, bench, children, sheet)
-    each = bench.scoring_cost(1, sheet.items)
-    able = bench.budget.left // each
-    children = children[:able]
+    each = exam_cost(bench, sheet, sheet.groups([c.candidate for c in children]))
+    children = children[: bench.budget.left // each] if each else []
     if children:
-        examine(bench, sheet, [c.candidate for c in children])
+        bench.toolbox.evaluate(bench, sheet, [c.candidate for c in children])
     for child in children:
         child.tokens += each
     return children
@@ -251,17 +249,17 @@ def _halve(run: Evolution, bench: Workbench, children: list[Child], sheet: Sheet
     return [c for c in children if c.candidate.id not in hopeless]
 
 
+def _entry(candidate: Candidate) -> Entry:
+    """A candidate as the archive sees it."""
+    hits, asked = int(candidate.hits.sum()), int(candidate.asked.sum())
+    return Entry(str(candidate.id), hits, asked, tuple(candidate.results.tolist()))
+
+
 def remember(
     run: Evolution, bench: Workbench, island: Island, children: Sequence[Child], sheet: Sheet
 ) -> None:
     """Offer children to the archive, pay the bandit its gain, tell observers."""
-    entries = [
-        Entry(
-            str(c.candidate.id), int(c.candidate.hits.sum()), int(c.candidate.asked.sum()),
-            tuple(c.candidate.results.tolist()),
-        )
-        for c in children
-    ]  # fmt: skip
+    entries = [_entry(child.candidate) for child in children]
     island.archive, change = island.archive.update(entries, sheet.name)
     for child in children:
         gain = change.gains.get(str(child.candidate.id), 0.0)

@@ -41,21 +41,23 @@ class Nursery:
     """Digest; empty = none."""
     find: Find | None = None
 
-    def conceive(
+    def mate(
         self, name: str, mother: Candidate, father: Candidate | None, rng: np.random.Generator
     ) -> Genes | None:
-        """The child's genes before any study; None if this operator cannot make one of these."""
-        genes = self._with_top(mother.genes, rng) if name.startswith("memetic") else mother.genes
+        """A crossover's child, before its weights are tuned; None if these two cannot have one."""
+        if name == "cma":
+            return self._pooled(mother.genes, father)
+        return self._crossed(name, mother.genes, father, rng)
+
+    def mutate(self, name: str, mother: Candidate, rng: np.random.Generator) -> Genes | None:
+        """One parent's child, before it studies; None if this operator cannot make one of her."""
+        genes = mother.genes
         if name.startswith("memetic"):
-            return genes
-        if name in CROSSOVERS and name != "cma":
-            return self._crossed(name, genes, father, rng)
+            return self._with_top(genes, rng)
         if name in ("add", "drop", "swap"):
             return self._restacked(name, genes, rng)
         if name == "weights":
             return self._reweighted(genes, rng)
-        if name == "cma":
-            return self._pooled(genes, father)
         top = self._top(genes)
         if top is None:
             return None

@@ -24,7 +24,7 @@ def record_of(run: Evolution, tokens: TokenMeter) -> dict[str, Any]:
     return {
         "generation": run.generation,
         "phase": run.phase,
-        "interactions": tokens.equivalents,
+        "interactions": tokens.equivalents if run.answers is None else run.answers,
         "births": len(born),
         "deaths": sum(
             n.kind == "candidate" and n.died == run.generation for n in run.phylogeny.nodes

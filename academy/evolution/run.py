@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deap.base import Toolbox
+
 from academy.errors import AcademyError, RunMismatchError, RunSettingsError, did_you_mean
 from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution import engine
@@ -32,6 +34,7 @@ from academy.evolution.guarded import Guarded
 from academy.evolution.mixture import Mixture, evolve_mixture, unevolved
 from academy.evolution.record import record_of
 from academy.evolution.state import Evolution, LayerPool
+from academy.evolution.toolbox import toolbox_of
 from academy.evolution.workbench import Budget, Workbench
 from academy.run_folder import RunFolder
 from academy.selection import demand
@@ -44,6 +47,13 @@ from genome.base_model import BaseModel
 from genome.files import write_json
 from genome.genome import Genome
 from genome.layer import Layer
+
+Kept = Callable[[Mapping[str, Any]], None]
+"""Is told the record of a generation."""
+
+
+def _unheard(_record: Mapping[str, Any]) -> None:
+    """Nobody is told."""
 
 
 @dataclass
@@ -84,6 +94,8 @@ def evolve(
     found: Mapping[str, Sequence[Layer]] | None = None,
     wanted: Demand | None = None,
     begin: Callable[[Workbench], Evolution] | None = None,
+    toolbox: Toolbox | None = None,
+    kept: Kept = _unheard,
 ) -> RunResult:
     """Run, or go on with, an evolution until its budget is spent.
 
@@ -94,9 +106,12 @@ def evolve(
             again when a run is resumed.
         wanted: Demand, instead of what the configuration names.
         begin: Makes the state to go on from, instead of the usual beginning.
+        toolbox: Operators, instead of those the configuration names (`toolbox_of`).
+        kept: Is told every generation's record once it is saved.
 
     With a folder every generation is saved; the same call then resumes, and the result is
-    bit-identical to an uninterrupted run's.
+    bit-identical to an uninterrupted run's. A job that goes on after its evolution claims the
+    folder itself, by settings of its own, and says itself when it is done.
 
     Raises:
         RunError, ConfigError, SourceError, DemandError: With one line to show.
@@ -107,22 +122,30 @@ def evolve(
     guarded = Guarded(evaluator or LocalEvaluator(base), base)
     pool = LayerPool(base.fingerprint, folder.path / "layers" if folder else None)
     bench = Workbench(
-        base, guarded, source, pool, Budget(config.run.tokens, guarded.tokens),
+        base, guarded, source, pool,
+        Budget(config.run.limit, guarded.tokens, 0 if config.run.interactions else None),
         wanted or open_demand(config.selection.demand, source.skills), observer, found or {},
+        toolbox or toolbox_of(config),
     )  # fmt: skip
     start = partial(begin, bench) if begin else partial(
         engine.begin, config, bench, ancestor, founders
     )  # fmt: skip
     if folder is None:
-        return _finish(_generations(bench, None, source.notes, start), bench)
+        return _finish(_generations(bench, None, source.notes, start, kept), bench, kept=kept)
+    whole = not folder.claiming
     inputs = inputs_of(config, base)
     settings = {**config.plain(), "skills": list(source.skills)}
     with folder.claimed(settings, beside={**_summary_fields(config), **inputs}) as begun:
         check_inputs(folder.read(folder.path / "config.json"), inputs)
         if not begun:
-            folder.write_status("beginning", 0, 0, config.run.tokens)  # before anything is asked
+            folder.write_status("beginning", 0, 0, config.run.limit)  # before anything is asked
         try:
-            return _finish(_generations(bench, folder, source.notes, start), bench, folder)
+            ended = _generations(bench, folder, source.notes, start, kept)
+            result = _finish(ended, bench, folder, kept)
+            if whole:
+                run, spent = result.run, bench.budget.spent
+                folder.write_status("done", run.generation, spent, config.run.limit)
+            return result
         except AcademyError:
             if not Checkpoints(folder.path).exists():
                 folder.forget()  # refused before it began: other settings may be tried here
@@ -156,6 +179,7 @@ def _generations(
     folder: RunFolder | None,
     look: Callable[[], list[str]],
     start: Callable[[], Evolution],
+    kept: Kept,
 ) -> tuple[Evolution, list[CastMember]]:
     checkpoints, observer = Checkpoints(folder.path) if folder else None, bench.observe
     notes: list[str] = []
@@ -163,6 +187,7 @@ def _generations(
         run, tokens = checkpoints.load(bench.pool, notes.append)
         meter = bench.evaluator.tokens
         meter.forward, meter.backward = tokens.forward, tokens.backward
+        bench.budget.answers = run.answers
     else:
         notes += look()
         run = start()
@@ -176,23 +201,34 @@ def _generations(
         members: list[CastMember] = []
         while run.phase != "finished":
             members = engine.advance(run, bench)
-            if checkpoints and folder and not members:
-                _save(run, bench, folder, checkpoints)
+            if not members:
+                _save(run, bench, folder, checkpoints, kept)
         return run, members
     finally:
         if log:
             log.close()
 
 
-def _save(run: Evolution, bench: Workbench, folder: RunFolder, checkpoints: Checkpoints) -> None:
-    folder.write_generation(record_of(run, bench.evaluator.tokens))
-    checkpoints.save(run, bench.pool, bench.evaluator.tokens)
-    limit = run.config.run.tokens
-    folder.write_status(run.phase, run.generation, bench.budget.spent, limit)
+def _save(
+    run: Evolution,
+    bench: Workbench,
+    folder: RunFolder | None,
+    checkpoints: Checkpoints | None,
+    kept: Kept,
+) -> None:
+    record = record_of(run, bench.evaluator.tokens)
+    if checkpoints and folder:
+        folder.write_generation(record)
+        checkpoints.save(run, bench.pool, bench.evaluator.tokens)
+        folder.write_status(run.phase, run.generation, bench.budget.spent, run.config.run.limit)
+    kept(record)
 
 
 def _finish(
-    ended: tuple[Evolution, list[CastMember]], bench: Workbench, folder: RunFolder | None = None
+    ended: tuple[Evolution, list[CastMember]],
+    bench: Workbench,
+    folder: RunFolder | None = None,
+    kept: Kept = _unheard,
 ) -> RunResult:
     """Fit the router, write the result; a finished run is read back instead."""
     run, members = ended
@@ -217,7 +253,7 @@ def _finish(
         write_json(folder.path / "result.json", result)
         bench.pool.save({d for member in members for d in member.genes.layers})
         folder.write_generation(record_of(run, tokens))
-        folder.write_status("done", run.generation, tokens.equivalents, run.config.run.tokens)
+    kept(record_of(run, tokens))
     return RunResult(run.config, run, members, genomes, router, tokens, mixture, guarded.seconds())
 
 
@@ -244,8 +280,8 @@ def _summary_fields(config: RunConfig) -> dict[str, Any]:
     return {
         "seed": config.run.seed,
         "personas": config.population.size * config.islands.count,
-        "interactions": config.run.tokens,
-        "unit": "tokens",
+        "interactions": config.run.limit,
+        "unit": config.run.unit,
     }
 
 

@@ -8,8 +8,6 @@ standard level.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from academy.challenge import Challenge
@@ -18,8 +16,6 @@ from academy.evolution.state import Evolution
 from academy.evolution.workbench import Workbench
 from academy.sources.teacher import Teacher
 from genome.genome import Genome
-
-Score = Callable[[list[Challenge]], np.ndarray]
 
 
 def coevolves(run: Evolution) -> bool:

@@ -47,28 +47,44 @@ def survive(run: Evolution, bench: Workbench, number: int) -> None:
     candidates, capacity = island.candidates, run.config.population.size
     if len(candidates) <= capacity:
         return
-    rule = run.config.selection.survival
-    if run.config.islands.survival:
-        rule = run.config.islands.survival[number]
+    own_rule = {"rule": run.config.islands.survival[number]} if run.config.islands.survival else {}
     rng = run.rng("survive", run.generation * 1000 + number)
-    if rule == "random":
-        kept = sorted(rng.permutation(len(candidates))[:capacity].tolist())
-    else:
-        contest = Contest(
-            profiles(candidates) ** SHARPNESS,
-            item_weights=bench.demand.shares,
-            token_cost=np.array([_rank(bench.pool, c) for c in candidates], dtype=float),
-            layer_bytes=np.array([_bytes(bench.pool, c) for c in candidates], dtype=float),
-            worth=worth(run, bench, candidates) if rule == "demand" else None,
-            protected=_protected(run, island, capacity),
-        )
-        kept = survival_named("topk" if rule == "top" else rule)(contest, capacity, rng).tolist()
+    kept = bench.toolbox.survive(run, bench, island, capacity, rng, **own_rule)
     staying = set(kept)
     for i, candidate in enumerate(candidates):
         if i not in staying:
             bench.observe(Died(run.generation, candidate.id, "outcompeted"))
             run.phylogeny.end(f"c{candidate.id}", run.generation, "outcompeted")
     island.candidates = [candidates[i] for i in kept]
+
+
+def choose_survivors(
+    run: Evolution,
+    bench: Workbench,
+    island: Island,
+    capacity: int,
+    rng: np.random.Generator,
+    *,
+    rule: str,
+) -> list[int]:
+    """Places on the island of those who stay, ascending.
+
+    Args:
+        rule: One of `CHOICES["selection.survival"]`.
+    """
+    candidates = island.candidates
+    if rule == "random":
+        return sorted(rng.permutation(len(candidates))[:capacity].tolist())
+    contest = Contest(
+        profiles(candidates) ** SHARPNESS,
+        item_weights=bench.demand.shares,
+        token_cost=np.array([_rank(bench.pool, c) for c in candidates], dtype=float),
+        layer_bytes=np.array([_bytes(bench.pool, c) for c in candidates], dtype=float),
+        worth=worth(run, bench, candidates) if rule == "demand" else None,
+        protected=_protected(run, island, capacity),
+    )
+    kept: list[int] = survival_named(rule)(contest, capacity, rng).tolist()
+    return kept
 
 
 def _protected(run: Evolution, island: Island, capacity: int) -> np.ndarray:

@@ -103,6 +103,8 @@ class Evolution:
     """Items whose scoring raised, so far."""
     cast: list[int] = field(default_factory=list)
     """Ids of those chosen to answer, once the audition is over."""
+    answers: int | None = None
+    """Scored answers of candidates so far, where the budget is counted in them."""
 
     @property
     def population(self) -> list[Candidate]:
@@ -137,7 +139,7 @@ class Evolution:
             "islands": [island.plain() for island in self.islands],
             "founders": [candidate.plain() for candidate in self.founders],
             "taxonomy": self.taxonomy.state(), "phylogeny": self.phylogeny.state(),
-            "failures": self.failures, "cast": self.cast,
+            "failures": self.failures, "cast": self.cast, "answers": self.answers,
         }  # fmt: skip
 
     @classmethod
@@ -155,7 +157,7 @@ class Evolution:
             np.array(data["skill_hits"]), np.array(data["skill_asked"]), data["teacher"],
             islands, [alive.get(c.id, c) for c in founders],
             Taxonomy.restore(data["taxonomy"]), Phylogeny.restore(data["phylogeny"]),
-            data["failures"], list(data["cast"]),
+            data["failures"], list(data["cast"]), data["answers"],
         )  # fmt: skip
 
 

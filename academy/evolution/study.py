@@ -31,7 +31,7 @@ from academy.evaluator import Evaluator
 from academy.evolution import schooling
 from academy.evolution.events import Discarded
 from academy.evolution.state import Candidate, Evolution, Genes
-from academy.evolution.workbench import TRAINED, Workbench, width
+from academy.evolution.workbench import Workbench, width
 from academy.operators.memetic import Raised, checked, study_rows
 from academy.operators.weights import HIGH, LOW, WeightSearch
 from academy.training import StudyPlan, trained_positions
@@ -59,7 +59,7 @@ class _Class:
     children: Sequence[Child]
     litter: Litter
     cost: int
-    """Token-equivalents, exactly."""
+    """In the unit of the budget, exactly."""
 
 
 def study(run: Evolution, bench: Workbench, children: list[Child]) -> list[Child]:
@@ -114,8 +114,9 @@ def _class(
     pairs = [(child, questions) for child, questions in pairs if questions]
     if not pairs:
         return None
-    each = TRAINED * plan.n_rows * max(width(bench.base, questions) for _, questions in pairs)
-    pairs = pairs[: max(0, left // each)]
+    widest = max(width(bench.base, questions) for _, questions in pairs)
+    if each := bench.training_cost(plan.n_rows * widest):
+        pairs = pairs[: max(0, left // each)]
     if not pairs:
         return None
     candidates = [child.candidate for child, _ in pairs]
@@ -126,7 +127,7 @@ def _class(
         plan,
         below=[_below(c.genes.genome(bench.pool)) for c in candidates],
     )
-    cost = TRAINED * trained_positions(bench.base, studies, plan)
+    cost = bench.training_cost(trained_positions(bench.base, studies, plan))
     return _Class([child for child, _ in pairs], litter, cost)
 
 

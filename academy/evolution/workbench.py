@@ -1,6 +1,6 @@
 """What a run works with, as opposed to what it is: model, evaluator, questions, budget.
 
-What a run may spend, in token-equivalents: forward 1, forward and backward 3.
+What a run may spend, in token-equivalents (forward 1, forward and backward 3) or in scored answers.
 
 Every cost is known before it is incurred (rows times the widest row of the batch, padding
 included), so a run stops at its budget and never after it.
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from deap.base import Toolbox
 
 from academy.challenge import Challenge, Split, prompts_and_answers
 from academy.errors import EmptyChallengesError
@@ -41,6 +42,8 @@ class Workbench:
     observe: Observer = silent
     found: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
     """Layers of a library that may be added and swapped in, by skill."""
+    toolbox: Toolbox = field(default_factory=Toolbox)
+    """The operators, by name; empty = only an ancestor can be raised."""
     _scores: dict[tuple[tuple[str, ...], tuple[float, ...], str], float] = field(
         default_factory=dict
     )
@@ -102,6 +105,7 @@ class Workbench:
             first = {key: keys.index(key) for key in unknown}
             genomes = [candidates[first[key]].genes.genome(self.pool) for key in unknown]
             rows = self.evaluator.scores(genomes, challenges)
+            self.budget.answered(rows.size)
             for key, row in zip(unknown, rows, strict=True):
                 for item, score in zip(challenges, row, strict=True):
                     self._scores[(*key, item.id)] = float(score)
@@ -117,8 +121,14 @@ class Workbench:
         self._scores.clear()
 
     def scoring_cost(self, n_candidates: int, challenges: Sequence[Challenge]) -> int:
-        """Most that scoring may cost, in token-equivalents."""
+        """Most that scoring may cost, in the unit of the budget."""
+        if self.budget.answers is not None:
+            return n_candidates * len(challenges)
         return scoring_cost(self.base, n_candidates, challenges)
+
+    def training_cost(self, positions: int) -> int:
+        """What training on so many positions costs, in the unit of the budget."""
+        return 0 if self.budget.answers is not None else TRAINED * positions
 
     def bare(self) -> Genome:
         """The base alone."""
@@ -134,10 +144,17 @@ class Budget:
 
     limit: int
     meter: TokenMeter
+    answers: int | None = None
+    """Scored answers of candidates so far, where these are counted; None = tokens are."""
+
+    def answered(self, n: int) -> None:
+        """So many more answers of candidates were scored."""
+        if self.answers is not None:
+            self.answers += n
 
     @property
     def spent(self) -> int:
-        return self.meter.equivalents
+        return self.meter.equivalents if self.answers is None else self.answers
 
     @property
     def left(self) -> int:

@@ -15,7 +15,6 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 from deap import base, tools
@@ -23,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from academy.errors import ObjectivesError, ScoresError, UnknownMethodError
 from academy.selection.arrays import count, vector
+from academy.selection.entries import Entry
 
 OBJECTIVES: dict[str, float] = {
     "quality": 1.0,
@@ -37,14 +37,6 @@ class Costs(base.Fitness):  # type: ignore[misc]  # deap has no types
     """One number from 0 (best present) to 1 (worst) per objective."""
 
     weights = (-1.0,) * len(OBJECTIVES)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """What DEAP is shown of a candidate: its place and its costs, nothing heavy."""
-
-    index: int
-    fitness: Costs
 
 
 def survivors(

@@ -1,6 +1,6 @@
 """Who stays: four methods behind one function type.
 
-- `topk`: the best on demand-weighted mean score, the control;
+- `top`: the best on demand-weighted mean score, the control;
 - `sharing`: the poorest leaves and the items are dealt anew, until all fit (M2N2);
 - `nsga3`: fronts of quality, token cost, layer bytes and demand served, spread evenly;
 - `demand`: the best by worth (lift x demand / (cost x redundancy), `selection.fitness`).
@@ -16,6 +16,7 @@ import numpy as np
 from academy.errors import ScoresError, UnknownMethodError
 from academy.selection import nsga, sharing
 from academy.selection.arrays import count, score_matrix, vector, weights_or_even
+from academy.selection.entries import best
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,9 @@ Survival = Callable[[Contest, int, np.random.Generator], np.ndarray]
 """A contest, a capacity and chance -> indices that stay, ascending, (min(capacity, n),)."""
 
 
-def topk(contest: Contest, capacity: int, rng: np.random.Generator) -> np.ndarray:
+def top(contest: Contest, capacity: int, rng: np.random.Generator) -> np.ndarray:
     """The best by quality; protected ones first; the earlier wins a tie."""
-    order = np.lexsort((-contest.quality, ~contest.shielded))
-    return np.sort(order[: count(capacity, 0, "capacity")])
+    return np.sort(best(contest.quality, capacity, contest.shielded))
 
 
 def by_sharing(contest: Contest, capacity: int, rng: np.random.Generator) -> np.ndarray:
@@ -115,13 +115,15 @@ def by_demand(contest: Contest, capacity: int, rng: np.random.Generator) -> np.n
     """
     if contest.worth is None:
         raise ScoresError("survival by demand needs what candidates are worth: give `worth`")
-    order = np.lexsort((-np.asarray(contest.worth), ~contest.shielded))
-    return np.sort(order[: count(capacity, 0, "capacity")])
+    return np.sort(best(contest.worth, capacity, contest.shielded))
 
 
 SURVIVALS: dict[str, Survival] = {
-    "topk": topk, "sharing": by_sharing, "nsga3": nsga3, "demand": by_demand,
-}  # fmt: skip
+    "sharing": by_sharing,
+    "nsga3": nsga3,
+    "demand": by_demand,
+    "top": top,
+}
 
 
 def survival_named(name: str) -> Survival:
@@ -141,4 +143,4 @@ def _too_many_protected(
     """The best protected ones where they alone fill the places."""
     if int(contest.shielded.sum()) < capacity:
         return None
-    return topk(contest, capacity, rng)
+    return top(contest, capacity, rng)

@@ -85,3 +85,14 @@ def test_working_time_adds_up_over_processes(tmp_path: Path) -> None:
     later = RunFolder(tmp_path)
     with later.claimed(SETTINGS):
         assert later.elapsed_s >= spent
+
+
+def test_a_claim_within_a_claim_is_the_same_claim(tmp_path: Path) -> None:
+    """A job that goes on after its evolution keeps the run until it is done itself."""
+    folder = RunFolder(tmp_path)
+    with folder.claimed(SETTINGS):
+        with folder.claimed({"of": "the evolution"}) as begun:
+            assert begun and folder.claiming
+        assert folder.claiming and RunFolder(tmp_path).is_held()
+    assert not folder.claiming and not folder.is_held()
+    assert folder.read(folder.path / "config.json") == SETTINGS

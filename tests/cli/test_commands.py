@@ -205,13 +205,13 @@ def test_too_few_credits_are_refused_with_the_remedy(home: Path) -> None:
 def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(home: Path) -> None:
     for name in ("summary.json", "run/steps/evolved.json"):
         (home / name).unlink()
-    checkpoint = home / "run" / "checkpoint.safetensors"
-    checkpoint.write_bytes(b"broken")
+    for name in ("state.json", "state.before.json"):
+        (home / "run" / name).write_bytes(b"broken")
     line = refused(
         continuum(
             "demo", "--tiny", "--no-tui", "--seed", "5", "--personas", "8", "--interactions",
             "500", "--home", str(home),
         )
     )  # fmt: skip
-    assert "checkpoint.safetensors" in line
+    assert "state.json" in line
     assert (home / "market.db").exists()

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from academy.apprenticeship.apprenticeship import Workshop
-from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.evaluator import LocalEvaluator
 from academy.evolution.config import RunConfig
 from academy.evolution.state import Evolution, LayerPool
@@ -15,16 +13,6 @@ from academy.evolution.workbench import Budget, Workbench
 from academy.selection import demand
 from academy.sources.opening import open_source
 from genome.base_model import BaseModel
-from tests.support.genome import tiny_base
-
-
-def small_config(**changes: Any) -> ApprenticeshipConfig:
-    """Six personas, a few hundred interactions: a whole run in a second or two."""
-    settings: dict[str, Any] = {
-        "personas": 6, "interactions": 280, "births": 3, "attempts": 6, "niche_questions": 2,
-        "audition": 20, "steps": 2, "rows_per_step": 4, "rank": 2, "base_questions": 4,
-    }  # fmt: skip
-    return ApprenticeshipConfig(**{**settings, **changes})
 
 
 def small_run(**sections: dict[str, Any]) -> RunConfig:
@@ -43,12 +31,6 @@ def small_run(**sections: dict[str, Any]) -> RunConfig:
     for name, keys in sections.items():
         settings[name] = {**settings.get(name, {}), **keys}
     return RunConfig().with_(**settings)
-
-
-def small_academy(tokenizer: Any) -> Workshop:
-    """An Academy on a random two-block model."""
-    base = tiny_base(tokenizer)
-    return Workshop(base, LocalEvaluator(base))
 
 
 def bench_of(base: BaseModel, source: str = "builtin:reverse,sort,count") -> Workbench:

@@ -2,72 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from academy.apprenticeship.apprentice import Apprentice
-from academy.apprenticeship.apprenticeship import Apprenticeship
-from academy.apprenticeship.config import ApprenticeshipConfig
+import numpy as np
+
 from academy.controls import best_joint, random_search_config, train_joint
 from academy.evaluator import LocalEvaluator
+from academy.evolution.run import RunResult, evolve
+from academy.evolution.state import LayerPool
 from academy.exam import SkillAccuracies, general_accuracy, general_sheet
-from academy.routing import ability_vectors, routed_accuracy, skill_leaders
 from academy.run_folder import RunFolder
-from academy.skills import skill_named
 from academy.throughput import measure_throughput
-from academy.training import TokenMeter
 from genome.base_model import BaseModel
-from genome.embedding import Encoder, searchable_text
 from genome.genome import Genome
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
-from tui.jobs.specialists import Specialists
-
-Evolve = Callable[[str, str, ApprenticeshipConfig], tuple[Apprenticeship, TokenMeter]]
 
 
 def compare(
-    base: BaseModel,
-    run: Apprenticeship,
-    tokens: TokenMeter,
-    specialists: Specialists,
-    settings: DemoSettings,
-    folder: RunFolder,
-    show: Show,
-    evolve: Evolve,
+    base: BaseModel, result: RunResult, settings: DemoSettings, folder: RunFolder, show: Show
 ) -> dict[str, Any]:
     """Every method's accuracies and tokens, and the throughput measured beside PEFT."""
     evaluator = LocalEvaluator(base)
-    n = settings.general_exam
-
-    shelf = skill_leaders(run)
+    n, config = settings.general_exam, result.config
 
     def random_search() -> dict[str, Any]:
-        other, spent = evolve("random search", "random-search", random_search_config(run.config))
-        found = skill_leaders(other)
-        return _routed(evaluator, found, specialists.encoder, spent.equivalents, settings)
+        def kept(record: Mapping[str, Any]) -> None:
+            show.phase("random search", record["interactions"], config.run.limit)
 
-    def evolved() -> dict[str, Any]:
-        return _routed(evaluator, shelf, specialists.encoder, tokens.equivalents, settings)
+        own = RunFolder(folder.path / "random-search")
+        found = evolve(random_search_config(config), base=base, folder=own, kept=kept)
+        return _routed(evaluator, found, n)
 
-    matched = len(shelf) * run.config.rank
-    ranks = (run.config.rank, matched)
-    joint = _joint(base, ranks, tokens.equivalents, settings, folder, show)
+    rank = config.operators.rank
+    ranks = (rank, len(result.cast) * rank)
+    joint = _joint(base, ranks, result.tokens.equivalents, settings, folder, show)
     methods: dict[str, Any] = {}
     steps: list[tuple[str, str, Callable[[], dict[str, Any]]]] = [
         ("base", "base", lambda: _facts(
             general_accuracy(evaluator, Genome(base.fingerprint), n), 0
         )),
         ("random_search", "random-search", random_search),
-        ("evolved", "evolved", evolved),
+        ("evolved", "evolved", lambda: _routed(evaluator, result, n)),
     ]  # fmt: skip
     for done, (method, name, compute) in enumerate(steps):
         show.phase("controls", done, len(steps) + 1)
         methods[method] = folder.step(name, compute)
     methods["joint_lora"] = joint
     show.phase("controls", len(steps), len(steps) + 1)
-    layers = [candidate.layer for candidate in run.population[: settings.throughput_layers]]
+    pool = LayerPool(base.fingerprint, folder.path / "layers")
+    some = result.run.population[: settings.throughput_layers]
+    layers = [pool.get(candidate.genes.layers[-1]) for candidate in some]
     sheet = general_sheet(1, "select")
     throughput = folder.step("throughput", lambda: measure_throughput(base, layers, sheet))
     show.phase("controls", len(steps) + 1, len(steps) + 1)
@@ -149,23 +136,18 @@ def _joint_rank(
     }
 
 
-def _routed(
-    evaluator: LocalEvaluator,
-    shelf: Sequence[tuple[str, Apprentice]],
-    encoder: Encoder,
-    equivalents: int,
-    settings: DemoSettings,
-) -> dict[str, Any]:
-    """A population's leaders as one helper, each question sent where search finds it best."""
-    genomes = [candidate.genome for _, candidate in shelf]
-    niches = [skill for skill, _ in shelf]
-    texts = [searchable_text("", niche, skill_named(niche).description) for niche in niches]
-    vectors = ability_vectors(evaluator, encoder, genomes, texts, settings.vector_questions)
-    result = routed_accuracy(evaluator, encoder, genomes, niches, vectors, settings.general_exam)
+def _routed(evaluator: LocalEvaluator, result: RunResult, n_per_skill: int) -> dict[str, Any]:
+    """A run's cast as one helper on the general test exam: each question by who is sent it."""
+    sheet = general_sheet(n_per_skill, "test")
+    answering = result.answers([challenge.prompt for challenge in sheet])
+    scores, right = np.zeros(len(sheet)), 0
+    for member, genome in zip(result.cast, result.genomes, strict=True):
+        mine = [i for i, chosen in enumerate(answering) if chosen is genome]
+        if mine:
+            scores[mine] = evaluator.scores([genome], [sheet[i] for i in mine])[0]
+        right += sum(sheet[i].skill in member.niches for i in mine)
     return {
-        **_facts(result.accuracies, equivalents),
-        "layers": len(shelf),
-        "right_specialist": (
-            None if result.right_specialist is None else round(result.right_specialist, 4)
-        ),
+        **_facts(SkillAccuracies.of(scores), result.tokens.equivalents),
+        "layers": len(result.cast),
+        "right_specialist": round(right / len(sheet), 4),
     }

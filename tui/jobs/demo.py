@@ -8,22 +8,17 @@ and ends with the same `summary.json`, times apart.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from academy.apprenticeship.apprenticeship import Apprenticeship, Workshop
-from academy.apprenticeship.checkpoint import load_checkpoint, save_checkpoint
-from academy.apprenticeship.config import ApprenticeshipConfig
-from academy.apprenticeship.lineage import extinct_lines
-from academy.apprenticeship.record import record_of
-from academy.evaluator import LocalEvaluator
+from academy.evolution.config import RunConfig
+from academy.evolution.run import RunResult, evolve
 from academy.report import write_report
 from academy.run_folder import RunFolder
 from academy.skills import SKILL_NAMES
-from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.files import write_json
 from seeds.bases import load_base
@@ -33,9 +28,6 @@ from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Pace, Show
 from tui.jobs.specialists import Specialists, examine_species
 
-THREADS = 2
-"""Fixed, because the number of threads can change the last bit of a sum."""
-
 
 def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
     """Run or resume the demo; returns what `summary.json` holds.
@@ -43,7 +35,7 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
     Raises:
         AcademyError, GenomeError, MarketError, PersonaError, OSError: With one line to show.
     """
-    settings.evolution.check()
+    evolution = settings.evolution()
     summary_path = settings.out / "summary.json"
     folder = RunFolder(settings.out)
     config = {**settings.identity(), "skills": list(SKILL_NAMES)}
@@ -51,9 +43,9 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
         if summary_path.exists():
             show.note(f"{settings.out} holds this run, finished: nothing to do")
             return folder.read(summary_path)
-        torch.set_num_threads(THREADS)
+        torch.set_num_threads(evolution.run.threads)
         base = load_base(settings.out, settings.base_path or None)
-        summary = _Demo(settings, show, folder, base).run()
+        summary = _Demo(settings, evolution, show, folder, base).run()
         write_json(summary_path, summary)
         folder.write_status(
             "done", summary["generations"], summary["interactions"], settings.interactions
@@ -85,83 +77,73 @@ class _Demo:
     """The parts of one demo, sharing a base model and a folder."""
 
     def __init__(
-        self, settings: DemoSettings, show: Show, folder: RunFolder, base: BaseModel
+        self,
+        settings: DemoSettings,
+        evolution: RunConfig,
+        show: Show,
+        folder: RunFolder,
+        base: BaseModel,
     ) -> None:
         self.settings = settings
+        self.evolution = evolution
         self.show: Show = _Watched(show, self._note_step)
-        self._phase, self._at = "evolving", (0, 0)
+        self._phase, self._at = "", (0, 0)
         self.folder = folder
         self.base = base
 
     def run(self) -> dict[str, Any]:
         """All parts in order."""
-        run, tokens = self._evolve("evolving", "checkpoint", self.settings.evolution)
-        self._status("exams", run)
+        result = self._evolve()
+        run = result.run
+        self._at = run.generation, run.answers or 0
+        self._status("exams")
         specialists = examine_species(self.base, run, self.settings, self.folder, self.show)
-        self._status("controls", run)
-        controls = compare(
-            self.base, run, tokens, specialists, self.settings, self.folder, self.show, self._evolve
-        )
-        self._status("market", run)
+        self._status("controls")
+        controls = compare(self.base, result, self.settings, self.folder, self.show)
+        self._status("market")
         market = sell_champions(self.base, specialists, self.settings, self.folder, self.show)
-        summary = self._summary(run, tokens, specialists, controls, market)
+        summary = self._summary(result, specialists, controls, market)
         write_report(self.settings.out / "report.html", summary, self.folder.generations())
         return summary
 
-    def _evolve(
-        self, phase: str, checkpoint: str, config: ApprenticeshipConfig
-    ) -> tuple[Apprenticeship, TokenMeter]:
-        """Run or resume one evolution until its budget is spent, saving every generation."""
-        evaluator = LocalEvaluator(self.base)
-        academy = Workshop(self.base, evaluator)
-        path = self.folder.path / f"{checkpoint}.safetensors"
-        main = checkpoint == "checkpoint"
-        if path.exists():
-            run, evaluator.tokens = load_checkpoint(path, self.base.fingerprint)
-            self.show.note(f"{phase}: resumed after generation {run.generation}")
-        else:
-            self.show.phase(phase, 0, config.interactions)
-            run, generation = academy.found(config, self.settings.seed)
-            self._keep(run, evaluator.tokens, record_of(run, generation), path, main)
-        while not academy.finished(run):
-            self.show.phase(phase, run.interactions, config.interactions)
-            generation = academy.advance(run)
-            self._keep(run, evaluator.tokens, record_of(run, generation), path, main)
-        self.show.phase(phase, config.interactions, config.interactions)
-        return run, evaluator.tokens
+    def _evolve(self) -> RunResult:
+        """Run or resume the evolution until its budget is spent, saving every generation."""
+        limit = self.settings.interactions
+        before = self.folder.generations()
+        spent = before[-1]["interactions"] if before else 0
+        if before:
+            self.show.note(f"evolving: resumed after generation {before[-1]['generation']}")
+        self.show.phase("evolving", spent, limit)
 
-    def _keep(
-        self, run: Apprenticeship, tokens: TokenMeter, record: dict[str, Any], path: Any, main: bool
-    ) -> None:
-        record["tokens"] = asdict(tokens)
-        if main:
-            self.folder.write_generation(record)
-        save_checkpoint(path, run, tokens)
-        if main:
-            self._status("evolving", run)
+        def kept(record: Mapping[str, Any]) -> None:
+            self.show.phase("evolving", record["interactions"], limit)
             self.show.generation(record)
 
-    def _status(self, phase: str, run: Apprenticeship) -> None:
-        self._phase, self._at = phase, (run.generation, run.interactions)
+        return evolve(self.evolution, base=self.base, folder=self.folder, kept=kept)
+
+    def _status(self, phase: str) -> None:
+        self._phase = phase
         self.folder.write_status(phase, *self._at, self.settings.interactions)
 
     def _note_step(self, step: dict[str, Any]) -> None:
         """After evolution the budget is spent: what is going on is told beside it."""
-        if self._phase != "evolving":
+        if self._phase:
             self.folder.write_status(self._phase, *self._at, self.settings.interactions, step)
 
     def _summary(
         self,
-        run: Apprenticeship,
-        tokens: TokenMeter,
+        result: RunResult,
         specialists: Specialists,
         controls: dict[str, Any],
         market: dict[str, Any],
     ) -> dict[str, Any]:
+        run, tokens = result.run, result.tokens
+        living = len({candidate.line for candidate in run.population})
+        ended = sum(n.kind == "species" and n.died is not None for n in run.phylogeny.nodes)
         return {
             "seed": self.settings.seed,
             "personas": self.settings.personas,
-            "interactions": run.interactions,
+            "interactions": run.answers,
             "generations": run.generation,
             "wall_s": round(self.folder.elapsed_s, 1),
             "skills": list(SKILL_NAMES),
@@ -170,13 +152,13 @@ class _Demo:
                 {**species.facts(), **market["by_species"].get(species.name, {})}
                 for species in specialists.species
             ],
-            "extinct_lines": extinct_lines(self.settings.personas, run.population),
-            "extinct_species": len(run.extinctions),
+            "extinct_lines": self.settings.personas - living,
+            "extinct_species": ended,
             "controls": controls["methods"],
             "tokens": {**asdict(tokens), "equivalents": tokens.equivalents},
             "market": market["totals"],
             "purchase": market["purchase"],
             "throughput": controls["throughput"],
-            "threads": THREADS,
+            "threads": self.evolution.run.threads,
             "base_model": self.base.fingerprint,
         }

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from academy.apprenticeship.config import ApprenticeshipConfig
 from academy.controls import JOINT_RATES
+from academy.errors import RunSettingsError
+from academy.evolution.config import RunConfig, load_config
+from academy.skills import SKILLS
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,39 @@ class DemoSettings:
     base_path: Path | None = None
     """Base model folder; None = the embedded one."""
 
-    @property
-    def evolution(self) -> ApprenticeshipConfig:
-        if not self.tiny:
-            return ApprenticeshipConfig(personas=self.personas, interactions=self.interactions)
-        return ApprenticeshipConfig(
-            personas=self.personas, interactions=self.interactions, births=10, attempts=16,
-            niche_questions=4, audition=100, steps=10, rows_per_step=8, base_questions=20,
-        )  # fmt: skip
+    def evolution(self) -> RunConfig:
+        """The preset `demo` at these sizes.
+
+        Raises:
+            RunSettingsError: They cannot give a run; with the rule, the value and what to use.
+        """
+        preset = load_config("demo")
+        if self.tiny:
+            preset = preset.with_(
+                population={"births": 6, "items": 3, "own": 0.75, "base_items": 20},
+                species={"target": 4},
+            )
+        audition = 100 if self.tiny else 400
+        self._check(audition + preset.population.items * len(SKILLS))
+        share = min(0.5, audition / self.interactions)
+        return preset.with_(
+            run={"seed": self.seed, "interactions": self.interactions},
+            population={"size": self.personas, "audition": share},
+        )
+
+    def _check(self, beside_founders: int) -> None:
+        if self.personas < 2:
+            raise RunSettingsError(
+                f"a population needs at least 2 personas to select among, not {self.personas}: "
+                "use --personas 2 or more (100 is the default)"
+            )
+        least = self.personas * len(SKILLS) + beside_founders
+        if self.interactions < least:
+            raise RunSettingsError(
+                f"{self.personas} personas need at least {least} interactions (one exam of "
+                f"{len(SKILLS)} questions each, one birth, the final auditions), not "
+                f"{self.interactions}: raise --interactions or lower --personas"
+            )
 
     @property
     def joint_rates(self) -> tuple[float, ...]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from academy.apprenticeship.apprentice import Apprentice
-from academy.apprenticeship.apprenticeship import Apprenticeship
-from academy.apprenticeship.mutation import draw_attempts
-from academy.apprenticeship.species import Species, champion
 from academy.evaluator import LocalEvaluator
+from academy.evolution.state import Candidate, Evolution, LayerPool
 from academy.exam import ExamResult, exam_sheet, general_accuracy
 from academy.routing import ability_vectors, calibrate_advice
 from academy.run_folder import RunFolder
-from academy.skills import SKILLS, skill_named
+from academy.skills import SKILLS, skill_index, skill_named, unique_questions
+from academy.species.species import Species
 from economy.examined import Examined, examine
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
@@ -29,8 +28,8 @@ from persona.persona import Persona, PersonaStore
 from tui.jobs.settings import DemoSettings
 from tui.jobs.show import Show
 
-SAMPLE_PROMPTS = 600
-"""Train questions that the encoder is whitened over."""
+SAMPLE_PROMPTS = 50
+"""Train questions of each skill that the encoder is whitened over."""
 
 
 @dataclass(frozen=True)
@@ -84,31 +83,34 @@ class Specialists:
 
 
 def examine_species(
-    base: BaseModel, run: Apprenticeship, settings: DemoSettings, folder: RunFolder, show: Show
+    base: BaseModel, run: Evolution, settings: DemoSettings, folder: RunFolder, show: Show
 ) -> Specialists:
     """Open the test split for every species with a niche, and put its champion on the shelf."""
+    pool = LayerPool(base.fingerprint, folder.path / "layers")
     show.phase("library", 0, 4)
     encoder = fit_encoder(base, settings.seed)
     show.phase("library", 1, 4)
     evaluator = LocalEvaluator(base)
     heads = champions(run)
+    genomes = [head.genes.genome(pool) for _, head in heads]
     texts = [
         searchable_text(kind.name, str(kind.niche), skill_named(str(kind.niche)).description)
         for kind, _ in heads
     ]
-    vectors = ability_vectors(
-        evaluator, encoder, [head.genome for _, head in heads], texts, settings.vector_questions
-    )
+    vectors: Sequence[np.ndarray] = ()
+    if genomes:
+        n = settings.vector_questions
+        vectors = list(ability_vectors(evaluator, encoder, genomes, texts, n))
     show.phase("library", 2, 4)
     species = []
-    for i, ((kind, head), vector) in enumerate(zip(heads, vectors, strict=True)):
+    for i, ((kind, _), genome, vector) in enumerate(zip(heads, genomes, vectors, strict=True)):
         show.phase("exams", i, len(heads))
         assert kind.niche is not None
         sheet = exam_sheet(kind.niche, settings.niche_exam)
-        exam = examine(evaluator, head.genome, kind.niche, sheet)
+        exam = examine(evaluator, genome, kind.niche, sheet)
         members = sum(c.species == kind.id for c in run.population)
         species.append(
-            Specialist(kind.name, kind.niche, members, kind.born, exam, head.layer, vector)
+            Specialist(kind.name, kind.niche, members, kind.born, exam, genome.layers[-1], vector)
         )
     show.phase("exams", len(heads), len(heads))
     species.sort(key=lambda s: (-s.result.accuracy, s.name))
@@ -120,21 +122,22 @@ def examine_species(
     return shelf
 
 
-def champions(run: Apprenticeship) -> list[tuple[Species, Apprentice]]:
-    """Every living species that has a niche, with its best member by select results."""
-    return [
-        (species, champion([c for c in run.population if c.species == species.id], species.niche))
-        for species in run.taxonomy.living
-        if species.niche is not None
-    ]
+def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
+    """Every living species that has a niche, and its best member by select results."""
+    found = []
+    for species in run.taxonomy.species:
+        niche = skill_index(species.niche)
+        members = [c for c in run.population if c.species == species.id]
+        if niche is not None and members:
+            found.append((species, max(members, key=lambda c: (float(c.profile[niche]), -c.id))))
+    return found
 
 
 def fit_encoder(base: BaseModel, seed: int) -> QuestionEncoder:
     """An encoder whitened over unlabelled train questions."""
     rng = np.random.default_rng([seed, SAMPLE_PROMPTS])
-    even = np.full(len(SKILLS), 1 / len(SKILLS))
-    sample = draw_attempts(even, SAMPLE_PROMPTS, (), rng)
-    return QuestionEncoder.fit(base, [c.prompt for c in sample])
+    drawn = [unique_questions(skill, "train", SAMPLE_PROMPTS, rng) for skill in SKILLS]
+    return QuestionEncoder.fit(base, [c.prompt for some in drawn for c in some])
 
 
 def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:

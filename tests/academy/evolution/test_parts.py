@@ -15,9 +15,10 @@ from academy.evolution.ancestor import teacher_weights
 from academy.evolution.cast import fit_router
 from academy.evolution.config import RunConfig
 from academy.evolution.events import Event
-from academy.evolution.generation import choose_niches, item_counts
+from academy.evolution.generation import choose_niches
 from academy.evolution.offspring import CROSSOVERS, Nursery
 from academy.evolution.run import evolve
+from academy.evolution.sheet import item_counts
 from academy.evolution.state import Candidate, Genes, LayerPool
 from academy.evolution.workbench import scoring_cost
 from academy.exam import general_sheet
@@ -166,7 +167,11 @@ def test_every_operator_leaves_the_ancestor_and_its_parents_alone(
     if name == "drop":  # the last own layer stays
         mother.genes = mother.genes.stacked(nursery.pool.add(_layer(base, 8)))
     before = [mother.genes, father.genes]
-    child = nursery.conceive(name, mother, father, np.random.default_rng(5))
+    rng = np.random.default_rng(5)
+    crossed = name in CROSSOVERS
+    child = (
+        nursery.mate(name, mother, father, rng) if crossed else nursery.mutate(name, mother, rng)
+    )
     assert child is not None and child != mother.genes
     assert child.layers[0] == nursery.ancestor and child.weights[0] == 1.0
     assert [mother.genes, father.genes] == before
@@ -178,26 +183,26 @@ def test_a_bare_ancestor_gets_a_fresh_layer_to_study_and_cannot_be_crossed(
     nursery, mother, father = _family(base)
     mother.genes = Genes(mother.genes.layers[:1], (1.0,))
     rng = np.random.default_rng(0)
-    studied = nursery.conceive("memetic-4", mother, father, rng)
+    studied = nursery.mutate("memetic-4", mother, rng)
     assert studied is not None and len(studied.layers) == 2
     fresh = nursery.pool.get(studied.layers[-1])
     assert float(geometry.norms([fresh])) == 0.0
-    assert nursery.conceive("merge", mother, father, rng) is None
-    assert nursery.conceive("spectral", mother, father, rng) is None
+    assert nursery.mate("merge", mother, father, rng) is None
+    assert nursery.mutate("spectral", mother, rng) is None
 
 
 def test_found_layers_are_added_and_swapped(base: BaseModel) -> None:
-    nursery, mother, father = _family(base)
+    nursery, mother, _ = _family(base)
     other = nursery.pool.add(_layer(base, 9))
     finding = Nursery(
         nursery.pool, nursery.settings, nursery.shapes, nursery.ancestor, lambda _rng: other
     )
     rng = np.random.default_rng(0)
-    added = finding.conceive("add", mother, father, rng)
+    added = finding.mutate("add", mother, rng)
     assert added is not None and added.layers == (*mother.genes.layers, other)
-    swapped = finding.conceive("swap", mother, father, rng)
+    swapped = finding.mutate("swap", mother, rng)
     assert swapped is not None and swapped.layers == (nursery.ancestor, other)
-    assert nursery.conceive("add", mother, father, rng) is None  # nothing to find in
+    assert nursery.mutate("add", mother, rng) is None  # nothing to find in
 
 
 def test_a_pool_reads_back_what_it_wrote_and_refuses_anything_else(

@@ -168,9 +168,9 @@ def test_every_method_keeps_newborns_and_never_more_than_there_is_room_for(name:
     assert len(SURVIVALS[name](everybody, 5, rng)) == 5
 
 
-def test_topk_counts_items_by_their_weight() -> None:
+def test_top_counts_items_by_their_weight() -> None:
     field = Contest(np.eye(3), item_weights=np.array([0.1, 0.6, 0.3]))
-    assert SURVIVALS["topk"](field, 2, np.random.default_rng(0)).tolist() == [1, 2]
+    assert SURVIVALS["top"](field, 2, np.random.default_rng(0)).tolist() == [1, 2]
 
 
 def test_bad_contests_and_names_are_refused_in_one_line() -> None:
@@ -182,7 +182,7 @@ def test_bad_contests_and_names_are_refused_in_one_line() -> None:
     with pytest.raises(ScoresError, match="nan"):
         Contest(np.array([[np.nan]]))
     with pytest.raises(ScoresError, match="weighs 0"):
-        SURVIVALS["topk"](Contest(np.eye(2), item_weights=np.zeros(2)), 1, np.random.default_rng(0))
+        SURVIVALS["top"](Contest(np.eye(2), item_weights=np.zeros(2)), 1, np.random.default_rng(0))
 
 
 def test_demand_keeps_the_most_worth_and_says_what_it_misses() -> None:

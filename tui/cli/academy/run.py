@@ -202,7 +202,7 @@ class _Printer:
     """A line for every generation and whatever a person should know."""
 
     def __init__(self, settings: RunConfig) -> None:
-        self.budget = settings.run.tokens
+        self.budget = settings.run.limit
         self.born = 0
 
     def __call__(self, event: Event) -> None:

@@ -1,1 +1,0 @@
-"""The demo's loop: helpers apprenticed to customers, counted in scored interactions."""
