@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from marketplace.errors import MarketError
     from marketplace.market import Market
     from marketplace.money import NANOS_PER_CREDIT
-    from marketplace.protocol import MarketLike
+    from marketplace.front import MarketLike
 
 __all__ = [
     "NANOS_PER_CREDIT",
@@ -30,6 +30,6 @@ __getattr__ = lazily(
         "marketplace.errors": ("MarketError",),
         "marketplace.market": ("Market",),
         "marketplace.money": ("NANOS_PER_CREDIT",),
-        "marketplace.protocol": ("MarketLike",),
+        "marketplace.front": ("MarketLike",),
     },
 )
