@@ -11,9 +11,9 @@ from genome.exports import lazily
 if TYPE_CHECKING:
     from marketplace.client.remote import RemoteMarket
     from marketplace.errors import MarketError
+    from marketplace.front import MarketLike
     from marketplace.market import Market
     from marketplace.money import NANOS_PER_CREDIT
-    from marketplace.front import MarketLike
 
 __all__ = [
     "NANOS_PER_CREDIT",

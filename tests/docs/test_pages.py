@@ -11,7 +11,10 @@ import pytest
 
 from academy.evolution.config import parse_config
 from academy.sources.jsonl import JsonlSource
+from genome.base_model import BaseModel
+from genome.library import Library
 from tests.support.commands import fault
+from tests.support.genome import random_layer
 from tests.support.pages import COMMAND, PAGES, ROOT, blocks, commands, in_backticks
 
 A_FILE = re.compile(r"[a-z_.]+/[\w./-]*")
@@ -44,11 +47,15 @@ def test_every_command_in_a_sentence_exists() -> None:
 
 
 def test_code_runs_as_it_stands(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, embedded: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks of one page one after the other, beside a home `two` that a demo has filled."""
+    """Blocks of a page one after the other, beside a home `two`: a demo's, with one layer more."""
     (tmp_path / "seeds").symlink_to(ROOT / "seeds")
-    (tmp_path / "two").symlink_to(finished[0])
+    (tmp_path / "two").symlink_to(home)
+    library = Library.open(home)
+    random_layer(embedded.model, embedded.fingerprint, scale=0.01).to_peft(tmp_path / "more")
+    vector = library.encoder(embedded).encode(["sort: 9 2 7"])[0]
+    library.set_vector(library.import_folder(tmp_path / "more", name="more"), vector, n_results=24)
     monkeypatch.chdir(tmp_path)
     known: dict[str, dict[str, Any]] = {}
     found = blocks("python")
