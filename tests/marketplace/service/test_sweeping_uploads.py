@@ -18,8 +18,7 @@ from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.upkeep import do_chores
 from tests.support.hostile import write_valid
-
-DAY_S = 86_400.0
+from tests.support.uploads import DAY_S, two_days_later
 
 
 @pytest.fixture
@@ -98,9 +97,10 @@ def test_no_account_uploads_elsewhere(store, tmp_path, account):
 
 def test_the_chores_sweep_whatever_else_fails(host, tmp_path, monkeypatch):
     """A settlement that fails keeps no abandoned file on the disk."""
-    hosted = host(layers=tmp_path / "store", upload_rests_s=-1.0)  # older than the future
+    hosted = host(layers=tmp_path / "store", upload_rests_s=DAY_S)
     begin(hosted.service.store, "bob", "a" * 64)
     monkeypatch.setattr(hosted.market, "sweep", lambda: 1 // 0, raising=False)
+    two_days_later(monkeypatch)
     asyncio.run(do_chores(hosted.service))
     assert unfinished(tmp_path / "store") == []
     assert any(line["event"] == "chore failed" for line in hosted.logged())

@@ -13,8 +13,7 @@ from marketplace.service.settings import ServiceSettings
 from marketplace.service.unlisted import Unlisted
 from marketplace.service.upkeep import do_chores
 from tests.support.hostile import write_valid
-
-DAY_S = 86_400.0
+from tests.support.uploads import DAY_S, two_days_later
 LISTED: set[str] = set()
 
 
@@ -161,9 +160,10 @@ def test_small_files_take_a_block_each(tmp_path):
         assert "a" * 64 in one and one.account("b" * 64) == "eve"
 
 
-def test_the_chores_remove_what_is_not_listed(host, layer, tmp_path):
+def test_the_chores_remove_what_is_not_listed(host, layer, tmp_path, monkeypatch):
     """By the service's own market, in which this layer never was."""
-    hosted = host(layers=tmp_path / "store", upload_rests_s=-1.0)  # older than the future
+    hosted = host(layers=tmp_path / "store", upload_rests_s=DAY_S)
     upload(hosted.service.store, "bob", layer)
+    two_days_later(monkeypatch)
     asyncio.run(do_chores(hosted.service))
     assert not hosted.service.store.has(layer[0])
