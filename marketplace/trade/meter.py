@@ -10,18 +10,19 @@ closed by `sweep`; its hold lasts some days longer, so that being late costs the
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from marketplace.errors import HoldExceededError, NotOfferedError, TradeNotFoundError
 from marketplace.fields import Actor, Credits, Days, ListingName, Number, Several
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.hold import hold, void_hold
+from marketplace.ledger.journal import OpenHold
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.money import check_amount, format_credits
-from marketplace.trade import pending, queries, rights, terms
+from marketplace.trade import pending, queries, terms
 from marketplace.trade.buy import refuse_owner
 from marketplace.trade.records import Meter, MeterReading
 from marketplace.trade.rent import DAY_S, check_days
@@ -79,8 +80,7 @@ class OpenMeter(Operation[MeterView]):
         view = terms.on_sale(session, self.listing)
         principal = principal_of(self.account)
         refuse_owner(session, principal, view)
-        running = queries.running_rights(session, [(principal, self.listing)], at)
-        if rights.METER in running.get((principal, self.listing), {}):
+        if _is_running(session, principal, self.listing, at):
             raise NotOfferedError(
                 f"{principal!r} has a meter running on listing {self.listing!r}: use or close it"
             )
@@ -147,7 +147,7 @@ class ReadOffMeter(Operation[MeterView]):
         if not view.open or at >= view.ends_at:
             raise NotOfferedError(f"meter {meter} is closed: open another")
         listing = catalogue.listing_view(session, view.listing)
-        if not rights.usable(session, listing.name, listing.version):
+        if not catalogue.usable(session, listing.name, listing.version):
             raise NotOfferedError(
                 f"listing {listing.name!r} is {listing.status} and must not be used:"
                 f" close meter {meter}"
@@ -211,6 +211,16 @@ class CloseMeter(Operation[MeterView]):
     def done(self, session: Session, at: float) -> MeterView:
         """The meter as it is now."""
         return meter_view(session, self.meter)
+
+
+def _is_running(session: Session, principal: str, listing: str, at: float) -> bool:
+    """Whether the account has a meter on the listing that counts now."""
+    query = (
+        select(Meter.hold_id)
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Meter.hold_id))
+        .where(Meter.principal == principal, Meter.listing == listing, Meter.ends_at > at)
+    )
+    return session.exec(query.limit(1)).first() is not None
 
 
 def meter_view(session: Session, number: Number) -> MeterView:

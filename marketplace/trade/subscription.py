@@ -80,11 +80,10 @@ class Subscribe(Operation[SubscriptionView]):
         """Hold the fee."""
         find_account(session, self.account)
         principal = principal_of(self.account)
-        running = queries.running_rights(session, [(principal, "")], at).get((principal, ""))
-        if running:
+        running = _running(session, principal, at)
+        if running is not None:
             raise AlreadyOwnedError(
-                f"{principal!r} has subscription {running[SUBSCRIPTION]} running:"
-                " wait until it ends"
+                f"{principal!r} has subscription {running} running: wait until it ends"
             )
         number = hold(
             session,
@@ -177,3 +176,13 @@ def _row(session: Session, subscription: int) -> Subscription:
     if row is None:
         raise TradeNotFoundError(f"subscription {subscription} does not exist: subscribe first")
     return row
+
+
+def _running(session: Session, principal: str, at: float) -> int | None:
+    """The account's subscription that has not ended."""
+    query = (
+        select(Subscription.hold_id)
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Subscription.hold_id))
+        .where(Subscription.principal == principal, Subscription.ends_at > at)
+    )
+    return session.exec(query.limit(1)).first()
