@@ -51,6 +51,7 @@ from marketplace.price.prices import history, quote
 from marketplace.trade.bounty import ClaimBounty, PostBounty, bounties
 from marketplace.trade.bundle import BuyBundle, CreateBundle, bundles
 from marketplace.trade.buy import Buy
+from marketplace.trade.charge import Charge, UsageView
 from marketplace.trade.compute import OfferCompute, UseCompute, offers
 from marketplace.trade.debts import DebtView, debt_views
 from marketplace.trade.demand import demand
@@ -64,7 +65,6 @@ from marketplace.trade.review import RateListing, review_views
 from marketplace.trade.subscription import Subscribe, subscriptions
 from marketplace.trade.terms import SetTerms, terms_of
 from marketplace.trade.trial import OpenTrial, SettleTrial, trials
-from marketplace.trade.usage import Charge, UsageView
 
 P = ParamSpec("P")
 V = TypeVar("V")

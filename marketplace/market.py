@@ -41,7 +41,7 @@ from marketplace.listing.catalogue import (
     listing_views,
     version_of_digest,
 )
-from marketplace.listing.listing import ListingView, PurchaseView, ReceiptFacts
+from marketplace.listing.listing import ListingView, ReceiptFacts
 from marketplace.listing.provenance import Evidence
 from marketplace.listing.revocation import sign_revocations
 from marketplace.listing.submission import Offer, Publishing, as_parents, shipped_bases
@@ -56,16 +56,16 @@ from marketplace.store.database import BUSY_TIMEOUT_S, Database
 from marketplace.store.door import Door
 from marketplace.store.verify import problems
 from marketplace.trade.bundle import bundle_view
+from marketplace.trade.buy import PurchaseView, purchase_page, purchases_of
+from marketplace.trade.charge import Charge, UsageView, charge_many, claim_batch
 from marketplace.trade.debts import DebtView, debt_views
 from marketplace.trade.demand import record_miss
 from marketplace.trade.incomes import income_page
 from marketplace.trade.moderation import AppointEvaluator, revocation_list
-from marketplace.trade.queries import purchase_page, purchases_of
 from marketplace.trade.returns import ReturnReport, VoidHold, collect, return_failed
 from marketplace.trade.rights import may_fetch, may_use, owns
 from marketplace.trade.sweep import SweepReport, sweep
 from marketplace.trade.trial import trial_view
-from marketplace.trade.usage import Charge, UsageView, charge_many, claim_batch
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

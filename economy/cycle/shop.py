@@ -25,7 +25,7 @@ from marketplace.formula.price import PARTS
 from marketplace.listing.similarity import Weights
 from marketplace.market import ListingView, Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.trade.usage import Charge
+from marketplace.trade.charge import Charge
 
 ACADEMY, OFFER = "academy", "academy-hours"
 CUSTOMERS = tuple(f"customer-{number}" for number in range(8))

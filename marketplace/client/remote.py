@@ -34,8 +34,8 @@ from marketplace.listing.submission import Publishing, as_parents
 from marketplace.listing.wanted import MAX_PAGE_SIZE, PAGE_SIZE, SearchPage, Wanted
 from marketplace.routes import READS, WRITES, spelt
 from marketplace.trade.bounty import BountyView
+from marketplace.trade.charge import Charge, UsageView
 from marketplace.trade.debts import DebtView
-from marketplace.trade.usage import Charge, UsageView
 from marketplace.wire import error_of, from_wire
 
 P = ParamSpec("P")

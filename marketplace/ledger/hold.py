@@ -255,3 +255,17 @@ def _claim_free_key(session: Session, hold_id: int, at: float) -> str:
 
 def _view(row: OpenHold) -> HoldView:
     return HoldView(row.transfer_id, row.payer, row.amount_nanos, row.expires_at)
+
+
+def is_open(session: Session, hold_id: int) -> bool:
+    """Whether a hold still waits for its end."""
+    query = select(OpenHold.transfer_id).where(OpenHold.transfer_id == hold_id)
+    return session.exec(query).first() is not None
+
+
+def hold_end(session: Session, hold_id: int) -> tuple[int, str] | None:
+    """The transfer that ended a hold, and its kind: post, void or expire."""
+    query = select(Transfer.id, Transfer.kind).where(
+        Transfer.refers_to == hold_id, col(Transfer.kind).in_(("post", "void", "expire"))
+    )
+    return session.exec(query).first()

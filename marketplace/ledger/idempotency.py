@@ -12,12 +12,14 @@ over random keys would cost a third of all pages that a commit writes.
 """
 
 import json
+import secrets
 from hashlib import sha256
 from typing import ClassVar
 
 from sqlmodel import Field, Session
 
 from marketplace.database import bulk
+from marketplace.database.bulk import known_requests
 from marketplace.database.tables import MarketTable
 from marketplace.errors import IdempotencyKeyReusedError
 
@@ -80,3 +82,11 @@ def reused(key: str, known: str, asked: str) -> IdempotencyKeyReusedError:
         f"key {key!r} already belongs to another request ({known}), not to this one ({asked}):"
         " use a new key for a new request"
     )
+
+
+def free_key(session: Session, base: str) -> str:
+    """A key nobody has used, for what the market does by itself."""
+    key = base
+    while known_requests(session.connection(), [key]):  # by chance: nobody can take the next one
+        key = f"{base[:180]}+{secrets.token_hex(8)}"
+    return key

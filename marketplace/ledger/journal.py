@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, text
-from sqlmodel import Field
+from sqlmodel import Field, Session, col, select
 
 from marketplace.database.tables import MarketTable, RowNumber
 
@@ -110,3 +110,14 @@ class PostingView:
     kind: str
     memo: str
     balance_after_nanos: int
+
+
+def keys_of_group(session: Session, group_key: str) -> list[str]:
+    """Keys of the transfers of a linked group, in order."""
+    query = select(Transfer.key).where(Transfer.group_key == group_key)
+    return list(session.exec(query.order_by(col(Transfer.id))))
+
+
+def transfer_key() -> Any:
+    """A primary key that is the number of a transfer."""
+    return Field(primary_key=True, foreign_key="transfer.id", sa_type=BigInteger)

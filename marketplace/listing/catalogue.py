@@ -5,18 +5,22 @@ the epoch was opened with (`marketplace.listing.standing`), unless something new
 layer: then it follows from the headline receipt and its binding re-run alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from marketplace.database.statement import Question, ask, one_of
 from marketplace.errors import ListingNotFoundError, NotForSaleError, unknown
 from marketplace.formula.ranking import clone_rank
+from marketplace.ledger.account import principal_of
 from marketplace.listing.listing import Listing, ListingView, Version, VersionParent, VersionView
 from marketplace.listing.rows import Row, parent_names, rows
-from marketplace.listing.status import LISTED, QUARANTINED, REVOKED, StatusEvent
+from marketplace.listing.status import LISTED, QUARANTINED, REVOKED, UNUSABLE, StatusEvent
 from marketplace.receipt.receipt import Receipt, Recheck
+
+_OWNERS = Question(select(Listing.name, Listing.owner).where(one_of(Listing.name, "names")))
 
 
 def listing_views(
@@ -241,3 +245,14 @@ def first_listed(session: Session, limit: int) -> list[ListingView]:
         found += listing_views(session, names, only_listed=True)
         after = names[-1]
     return found[:limit]
+
+
+def sellers_of(session: Session, listings: Collection[str]) -> dict[str, str]:
+    """Who stands behind the owner of each of these listings."""
+    rows = ask(session, _OWNERS, names=set(listings))
+    return {listing: principal_of(owner) for listing, owner in rows}
+
+
+def usable(session: Session, listing: str, number: int) -> bool:
+    """Whether anybody may use this version."""
+    return status_of(session, listing, number) not in UNUSABLE

@@ -10,7 +10,7 @@ the evidence is in `marketplace.receipt.receipt`, what befell a version in
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, true
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, true
 from sqlmodel import Field
 
 from marketplace.database.tables import MarketTable
@@ -18,7 +18,7 @@ from marketplace.listing.status import LISTED
 from marketplace.receipt.receipt import PRICED_SPLITS, Receipt, ReceiptFacts
 
 __all__ = [
-    "PRICED_SPLITS", "Listing", "ListingView", "Purchase", "PurchaseView", "Receipt",
+    "PRICED_SPLITS", "Listing", "ListingView", "Receipt",
     "ReceiptFacts", "Version", "VersionParent", "VersionView",
 ]  # fmt: skip
 
@@ -80,24 +80,6 @@ class VersionParent(MarketTable, table=True):
     """Contribution relative to the other parents."""
 
 
-class Purchase(MarketTable, table=True):
-    """One sale of one listing to one buyer; its money moved in the transfer of that number."""
-
-    __tablename__: ClassVar[str] = "purchase"
-    __table_args__: ClassVar[Any] = (
-        UniqueConstraint("buyer", "listing", name="nobody_buys_twice"),
-        CheckConstraint("fee_nanos + creator_nanos = price_nanos", name="split_is_exact"),
-    )
-
-    transfer_id: int = Field(primary_key=True, foreign_key="transfer.id", sa_type=BigInteger)
-    buyer: str = Field(foreign_key="account.name")
-    listing: str = Field(foreign_key="listing.name", index=True)
-    epoch: int = Field(foreign_key="epoch.number", index=True, sa_type=BigInteger)
-    price_nanos: int = Field(sa_type=BigInteger)
-    fee_nanos: int = Field(sa_type=BigInteger)
-    creator_nanos: int = Field(sa_type=BigInteger)
-
-
 @dataclass(frozen=True, slots=True)
 class ListingView:
     """A listing as others see it: its newest version at its price of the running epoch."""
@@ -157,19 +139,3 @@ class VersionView:
     release: str
     status: str
     published_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class PurchaseView:
-    """A purchase as its buyer sees it."""
-
-    buyer: str
-    listing: str
-    digest: str
-    price_nanos: int
-    fee_nanos: int
-    creator_nanos: int
-    key: str
-    replayed: bool
-    """True when the key had already taken effect and nothing moved this time."""
-    at: float

@@ -4,12 +4,18 @@ A parent must be in the market before its child, and a layer is published once; 
 only be a layer that names itself, which is refused by name.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
+from marketplace.database.statement import Question, ask, one_of
+from marketplace.database.tables import table_of
 from marketplace.errors import LineageError, unknown
+from marketplace.formula.royalty import Bred, Parent, Share, royalty_shares
 from marketplace.ledger.account import principal_of
 from marketplace.listing import catalogue
 from marketplace.listing.licence import Ancestor, check_inheritance
@@ -17,6 +23,12 @@ from marketplace.listing.listing import Listing, Version, VersionParent
 from marketplace.listing.rows import CHUNK
 from marketplace.listing.status import UNUSABLE
 from marketplace.listing.submission import Offer
+
+_PARENTS = Question(
+    select(VersionParent.child, VersionParent.parent, VersionParent.weight)
+    .where(one_of(VersionParent.child, "digests"))
+    .order_by(col(VersionParent.child), col(VersionParent.parent))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +113,68 @@ def _check_fit(session: Session, offer: Offer, parent: Version) -> None:
             f"parent {parent.listing!r} version {parent.number} is {status}: make the layer"
             " without it"
         )
+
+
+def _line() -> Any:
+    """Every layer above some, with its parents: one question, however long the line."""
+    edges, versions, listings = table_of(VersionParent), table_of(Version), table_of(Listing)
+    edge, version, listing = edges.c, versions.c, listings.c
+    start = select_columns(edge.parent.label("digest")).where(one_of(edge.child, "digests"))
+    line = start.cte("line", recursive=True)
+    above = select_columns(edge.parent).join(line, edge.child == line.c.digest)
+    line = line.union(above)  # each layer once
+    return (
+        select_columns(
+            version.digest,
+            listing.owner,
+            version.near_of,
+            version.is_repeat,
+            edge.parent,
+            edge.weight,
+        )
+        .select_from(line)
+        .join(versions, version.digest == line.c.digest)
+        .join(listings, listing.name == version.listing)
+        .outerjoin(edges, edge.child == version.digest)
+        .order_by(version.digest, edge.parent)
+    )
+
+
+def shares_of(session: Session, sellers: Mapping[str, str]) -> dict[str, tuple[Share, ...]]:
+    """What each ancestor's owner takes of the royalty pool when these layers earn, by digest.
+
+    Args:
+        sellers: Owner of each layer, by digest.
+    """
+    if not sellers:
+        return {}
+    parents = _parents(session, sorted(sellers))
+    line = _ancestors(session, sorted(parents))
+    return {
+        digest: royalty_shares(principal_of(seller), parents[digest], line)
+        if digest in parents
+        else ()
+        for digest, seller in sellers.items()
+    }
+
+
+def _ancestors(session: Session, digests: list[str]) -> dict[str, Bred]:
+    """Every layer above these, by digest."""
+    found: dict[str, Bred] = {}
+    for digest, owner, near_of, repeats, parent, weight in ask(session, _LINE, digests=digests):
+        novel = near_of is None or not repeats
+        known = found.get(digest) or Bred(principal_of(owner), novel=novel)
+        own = () if parent is None else (Parent(parent, weight),)
+        found[digest] = replace(known, parents=(*known.parents, *own))
+    return found
+
+
+def _parents(session: Session, digests: list[str]) -> dict[str, tuple[Parent, ...]]:
+    found: dict[str, list[Parent]] = defaultdict(list)
+    rows = ask(session, _PARENTS, digests=digests)
+    for child, parent, weight in rows:
+        found[child].append(Parent(parent, weight))
+    return {child: tuple(parents) for child, parents in found.items()}
+
+
+_LINE = Question(_line())

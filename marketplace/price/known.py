@@ -27,12 +27,13 @@ from marketplace.formula.reputation import (
 from marketplace.formula.trust import Edge
 from marketplace.ledger.account import principal_of
 from marketplace.listing.gain import better_than_elder
-from marketplace.listing.listing import Listing, Purchase, Version
+from marketplace.listing.listing import Listing, Version
 from marketplace.listing.standing import Vouching
 from marketplace.names import PLATFORM
 from marketplace.receipt.receipt import Receipt, Recheck
-from marketplace.trade.notices import Review
-from marketplace.trade.records import Income, SaleReturn, Settlement
+from marketplace.trade.buy import Purchase
+from marketplace.trade.incomes import Income, SaleReturn, Settlement
+from marketplace.trade.review import Review
 
 DAY_S = 86_400.0
 OLDEST_REPORT_DAYS = 10 * HALF_LIFE_DAYS

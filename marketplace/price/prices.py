@@ -14,12 +14,13 @@ from marketplace.ledger.account import principal_of
 from marketplace.ledger.epoch import PricePoint, PriceRow, current_epoch
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
-from marketplace.listing.listing import Listing, Purchase
+from marketplace.listing.listing import Listing
 from marketplace.listing.rows import is_real_sale, rows
 from marketplace.listing.standing import AccountTrust, Standing
 from marketplace.price import known
 from marketplace.price.quote import Basis, Quote, explain
-from marketplace.trade.records import SELLER, Income, SaleReturn
+from marketplace.trade.buy import Purchase
+from marketplace.trade.incomes import SELLER, Income, SaleReturn
 from marketplace.trade.terms import part
 
 EVERYTHING = "all"

@@ -17,21 +17,48 @@ from marketplace.ledger.account import house_accounts
 from marketplace.ledger.epoch import Epoch
 from marketplace.listing import listing, standing, status
 from marketplace.receipt import receipt
-from marketplace.trade import notices, records
+from marketplace.trade import (
+    bounty,
+    bundle,
+    buy,
+    compute,
+    debts,
+    demand,
+    incomes,
+    meter,
+    rent,
+    review,
+    subscription,
+    terms,
+    trial,
+    usage,
+)
 
 TABLE_MODULES = (
     account,
     account_key,
+    bounty,
+    bundle,
+    buy,
+    compute,
+    debts,
+    demand,
     epoch,
     event_log,
     idempotency,
+    incomes,
     journal,
     listing,
-    notices,
+    meter,
     receipt,
-    records,
+    rent,
+    review,
     standing,
     status,
+    subscription,
+    terms,
+    trial,
+    usage,
 )
 """Where the tables are defined; a market consists of exactly these."""
 

@@ -15,8 +15,10 @@ price. Unclaimed, the reward goes back.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sqlmodel import Session
+from sqlalchemy import BigInteger
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.errors import (
     BountyError,
     InvalidInputError,
@@ -28,19 +30,51 @@ from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
 from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.epoch import current_epoch
-from marketplace.ledger.hold import hold
+from marketplace.ledger.hold import hold, is_open
+from marketplace.ledger.journal import OpenHold, transfer_key
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing.listing import ListingView
 from marketplace.money import check_amount, format_credits
 from marketplace.names import check_name, check_text
 from marketplace.receipt.receipt import ReceiptView, RecheckView, check_counts
-from marketplace.trade import pending, queries, terms
-from marketplace.trade.buy import note_purchase
-from marketplace.trade.notices import Bounty, BountyAward
+from marketplace.trade import terms
+from marketplace.trade.buy import note_purchase, purchase_by
 from marketplace.trade.recheck import receipt_views, recheck_views
 from marketplace.trade.rent import DAY_S, check_days
 from marketplace.trade.settlement import Payment, settle_hold
+
+
+class Bounty(MarketTable, table=True):
+    """A reward held for the first layer that scores enough on an exam."""
+
+    __tablename__: ClassVar[str] = "bounty"
+
+    hold_id: int = transfer_key()
+    sponsor: str = Field(foreign_key="account.name")
+    principal: str = Field(foreign_key="account.name")
+    skill: str = Field(index=True)
+    base_model: str
+    exam: str
+    min_questions: int = Field(sa_type=BigInteger)
+    min_accuracy_parts: int = Field(sa_type=BigInteger)
+    reward_nanos: int = Field(sa_type=BigInteger)
+    opened_at: float
+    ends_at: float
+
+
+class BountyAward(MarketTable, table=True):
+    """The listing that earned a bounty, and the exam that says so."""
+
+    __tablename__: ClassVar[str] = "bounty_award"
+
+    hold_id: int = Field(primary_key=True, foreign_key="bounty.hold_id", sa_type=BigInteger)
+    listing: str = Field(foreign_key="listing.name")
+    digest: str
+    judge: str = Field(foreign_key="account.name")
+    n_questions: int = Field(sa_type=BigInteger)
+    n_correct: int = Field(sa_type=BigInteger)
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +215,7 @@ class ClaimBounty(Operation[BountyView]):
             memo=f"{self.listing} earns bounty {self.bounty} of {row.sponsor}",
         )
         number, division = settle_hold(session, self.bounty, payment, key=self.key, at=at)
-        if queries.purchase(session, row.principal, self.listing) is None:
+        if purchase_by(session, row.principal, self.listing) is None:
             note_purchase(session, number, payment, division)
         session.add(
             BountyAward(
@@ -209,7 +243,7 @@ def bounty_view(session: Session, at: float, bounty: int) -> BountyView:
     """
     row = _row(session, bounty)
     award = session.get(BountyAward, bounty)
-    return _view(row, award, pending.is_open(session, bounty), at)
+    return _view(row, award, is_open(session, bounty), at)
 
 
 def bounties(
@@ -221,7 +255,7 @@ def bounties(
     limit: int | None = None,
 ) -> list[BountyView]:
     """Rewards that can be earned, or all there ever were, oldest first; so many behind a number."""
-    found = pending.bounties(session, open_at=at if open_only else None, after=after, limit=limit)
+    found = _bounties(session, open_at=at if open_only else None, after=after, limit=limit)
     return [_view(*one, at) for one in found]
 
 
@@ -328,3 +362,24 @@ def _view(row: Bounty, award: BountyAward | None, held: bool, at: float) -> Boun
         state=state,
         listing=None if award is None else award.listing,
     )
+
+
+def _bounties(
+    session: Session, *, open_at: float | None = None, after: int = 0, limit: int | None = None
+) -> list[tuple[Bounty, BountyAward | None, bool]]:
+    """Bounties, oldest first, with their award and whether the reward is still held.
+
+    Args:
+        open_at: Only those that can be earned at this time.
+    """
+    query = (
+        select(Bounty, BountyAward, OpenHold.transfer_id)
+        .outerjoin(BountyAward, col(BountyAward.hold_id) == col(Bounty.hold_id))
+        .outerjoin(OpenHold, col(OpenHold.transfer_id) == col(Bounty.hold_id))
+        .where(col(Bounty.hold_id) > after)
+        .order_by(col(Bounty.hold_id))
+        .limit(limit)
+    )
+    if open_at is not None:
+        query = query.where(col(OpenHold.transfer_id).is_not(None), col(Bounty.ends_at) > open_at)
+    return [(row[0], row[1], row[2] is not None) for row in session.exec(query)]

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-from sqlmodel import Session
+import pydantic
+from sqlalchemy import BigInteger
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.errors import (
     AlreadyOwnedError,
     AmountError,
@@ -24,17 +26,41 @@ from marketplace.fields import Actor, Credits, ListingName, Name, Parts
 from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
 from marketplace.ledger.caps import refuse_more
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.idempotency import claim, free_key
+from marketplace.ledger.journal import keys_of_group
 from marketplace.ledger.ledger import linked
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
-from marketplace.listing.listing import ListingView, PurchaseView
+from marketplace.listing.listing import ListingView
 from marketplace.names import check_name, check_text
-from marketplace.trade import noticeboard, queries, terms
-from marketplace.trade.buy import made, note_purchase, refuse_price, sale
-from marketplace.trade.notices import Bundle, BundlePart
+from marketplace.trade import terms
+from marketplace.trade.buy import PurchaseView, made, note_purchase, purchase_by, refuse_price, sale
 from marketplace.trade.settlement import settle
+from marketplace.trade.terms import latest_terms
+
+
+class Bundle(MarketTable, table=True):
+    """Several listings under one name, bought together."""
+
+    __tablename__: ClassVar[str] = "bundle"
+
+    name: str = Field(primary_key=True)
+    owner: str = Field(foreign_key="account.name", index=True)
+    discount_parts: int = Field(sa_type=BigInteger)
+    """Millionths taken off the owner's own listings; others' go in at full price."""
+    at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
+
+class BundlePart(MarketTable, table=True):
+    """One listing of a bundle."""
+
+    __tablename__: ClassVar[str] = "bundle_part"
+
+    bundle: str = Field(primary_key=True, foreign_key="bundle.name")
+    listing: str = Field(primary_key=True, foreign_key="listing.name")
+
 
 MAX_LISTINGS = 50
 MAX_KEY_CHARS = 180
@@ -68,7 +94,7 @@ class CreateBundle(Operation[BundleView]):
 
     owner: Actor
     name: Name
-    listings: Annotated[Sequence[Name], Field(min_length=1, max_length=100)]
+    listings: Annotated[Sequence[Name], pydantic.Field(min_length=1, max_length=100)]
     discount_parts: Parts = 0
     """Millionths off the owner's own listings."""
 
@@ -142,7 +168,7 @@ class BuyBundle(Operation[list[PurchaseView]]):
         principal = principal_of(self.buyer)
         wanted = [
             view
-            for name in noticeboard.bundle_listings(session, self.bundle)
+            for name in bundle_listings(session, self.bundle)
             if not _has(session, principal, view := terms.on_sale(session, name))
         ]
         if not wanted:
@@ -153,7 +179,7 @@ class BuyBundle(Operation[list[PurchaseView]]):
         refuse_price(account, f"bundle {self.bundle!r}", sum(prices), self.max_price_nanos)
         with linked(session):
             for view, price_nanos in zip(wanted, prices, strict=True):
-                own_key = queries.free_key(session, f"{self.key}/{view.name}"[:200])
+                own_key = free_key(session, f"{self.key}/{view.name}"[:200])
                 part: dict[str, object] = {
                     "buyer": self.buyer,
                     "listing": view.name,
@@ -166,7 +192,7 @@ class BuyBundle(Operation[list[PurchaseView]]):
 
     def done(self, session: Session, at: float) -> list[PurchaseView]:
         """The purchases that the key made."""
-        return [made(session, key) for key in queries.keys_of_group(session, self.key)]
+        return [made(session, key) for key in keys_of_group(session, self.key)]
 
     def due(self, session: Session) -> Due:
         """The running price of all of it."""
@@ -184,7 +210,7 @@ def bundle_view(session: Session, name: str) -> BundleView:
         TradeNotFoundError: There is none.
     """
     row = _row(session, name)
-    names = noticeboard.bundle_listings(session, name)
+    names = bundle_listings(session, name)
     views = catalogue.listing_views(session, names)
     return BundleView(
         name=row.name,
@@ -198,7 +224,7 @@ def bundle_view(session: Session, name: str) -> BundleView:
 
 def bundles(session: Session, *, after: str = "", limit: int | None = None) -> list[BundleView]:
     """All bundles by name, at the running prices; or so many behind a name."""
-    names = noticeboard.bundle_names(session, after, limit)
+    names = bundle_names(session, after, limit)
     return [bundle_view(session, name) for name in names]
 
 
@@ -211,7 +237,7 @@ def _row(session: Session, name: str) -> Bundle:
 
 def _has(session: Session, principal: str, view: ListingView) -> bool:
     is_own = principal_of(view.owner) == principal
-    return is_own or queries.purchase(session, principal, view.name) is not None
+    return is_own or purchase_by(session, principal, view.name) is not None
 
 
 def _prices(session: Session, bundle: Bundle, views: Sequence[ListingView]) -> list[int]:
@@ -219,7 +245,7 @@ def _prices(session: Session, bundle: Bundle, views: Sequence[ListingView]) -> l
 
     What is discounted costs a day's rent at least, for which alone files are handed out.
     """
-    set_by_owner = noticeboard.latest_terms(session, [view.name for view in views])
+    set_by_owner = latest_terms(session, [view.name for view in views])
     prices = []
     for view in views:
         price_nanos = view.price_nanos
@@ -229,3 +255,15 @@ def _prices(session: Session, bundle: Bundle, views: Sequence[ListingView]) -> l
             price_nanos = min(price_nanos, max(floor, discounted))
         prices.append(price_nanos)
     return prices
+
+
+def bundle_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
+    """Names of bundles in order, those behind a name, so many."""
+    query = select(Bundle.name).where(col(Bundle.name) > after).order_by(col(Bundle.name))
+    return list(session.exec(query.limit(limit)))
+
+
+def bundle_listings(session: Session, bundle: str) -> list[str]:
+    """Names of the listings of a bundle."""
+    query = select(BundlePart.listing).where(BundlePart.bundle == bundle)
+    return list(session.exec(query.order_by(col(BundlePart.listing))))

@@ -4,11 +4,16 @@ A mandate may pay; its owner then owns the layer. Bought means bought once: a se
 finds nothing left to buy, and a sale that was paid back is not made again.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from sqlmodel import Session
+from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint, and_, func
+from sqlalchemy.orm import aliased
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.statement import Question, ask, one_of
+from marketplace.database.tables import MarketTable
 from marketplace.errors import (
     AlreadyOwnedError,
     InsufficientCreditsError,
@@ -18,13 +23,66 @@ from marketplace.errors import (
 from marketplace.fields import Actor, Credits, ListingName
 from marketplace.ledger.account import Account, principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
+from marketplace.ledger.journal import Transfer
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
-from marketplace.listing.listing import ListingView, Purchase, PurchaseView
+from marketplace.listing.listing import ListingView, Version
 from marketplace.money import format_credits
-from marketplace.trade import queries, terms
+from marketplace.trade import terms
+from marketplace.trade.incomes import SaleReturn
 from marketplace.trade.settlement import Division, Payment, settle
+
+Pair = tuple[str, str]
+"""An account and a listing."""
+
+
+class Purchase(MarketTable, table=True):
+    """One sale of one listing to one buyer; its money moved in the transfer of that number."""
+
+    __tablename__: ClassVar[str] = "purchase"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("buyer", "listing", name="nobody_buys_twice"),
+        CheckConstraint("fee_nanos + creator_nanos = price_nanos", name="split_is_exact"),
+    )
+
+    transfer_id: int = Field(primary_key=True, foreign_key="transfer.id", sa_type=BigInteger)
+    buyer: str = Field(foreign_key="account.name")
+    listing: str = Field(foreign_key="listing.name", index=True)
+    epoch: int = Field(foreign_key="epoch.number", index=True, sa_type=BigInteger)
+    price_nanos: int = Field(sa_type=BigInteger)
+    fee_nanos: int = Field(sa_type=BigInteger)
+    creator_nanos: int = Field(sa_type=BigInteger)
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseView:
+    """A purchase as its buyer sees it."""
+
+    buyer: str
+    listing: str
+    digest: str
+    price_nanos: int
+    fee_nanos: int
+    creator_nanos: int
+    key: str
+    replayed: bool
+    """True when the key had already taken effect and nothing moved this time."""
+    at: float
+
+
+class Bought(NamedTuple):
+    """A purchase: its number, and whether it was paid back."""
+
+    number: int
+    returned: bool
+
+
+_PURCHASES = Question(
+    select(Purchase.buyer, Purchase.listing, Purchase.transfer_id, SaleReturn.refund_id)
+    .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Purchase.transfer_id))
+    .where(one_of(Purchase.buyer, "names"), one_of(Purchase.listing, "layers"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +166,7 @@ def note_purchase(session: Session, number: int, payment: Payment, division: Div
 
 def made(session: Session, key: str) -> PurchaseView:
     """The purchase that this key made."""
-    purchase = queries.purchase_of_key(session, key)
+    purchase = purchase_of_key(session, key)
     assert purchase is not None, f"key {key!r} was claimed by a purchase that left no row"
     return purchase
 
@@ -125,7 +183,7 @@ def refuse_owner(session: Session, principal: str, view: ListingView) -> None:
             f"{principal!r} published listing {view.name!r} and owns it already:"
             " use the layer from the library"
         )
-    before = queries.purchase(session, principal, view.name)
+    before = purchase_by(session, principal, view.name)
     if before is None:
         return
     if before.returned:
@@ -160,3 +218,110 @@ def refuse_price(payer: Account, what: str, price_nanos: int, max_price_nanos: i
             f" the operator adds credits with `continuum market fund CREDITS --account {payer.name}"
             " --key KEY`"
         )
+
+
+def names_of(pairs: Collection[Pair]) -> dict[str, Any]:
+    """Accounts and listings as values of a statement: it may find more pairs than were asked."""
+    return {
+        "names": {account for account, _ in pairs}, "layers": {listing for _, listing in pairs}
+    }  # fmt: skip
+
+
+def purchase_views(
+    session: Session, buyer: str | None = None, *, after: int = 0, limit: int | None = None
+) -> list[tuple[int, PurchaseView]]:
+    """Purchases with their numbers, oldest first; returned ones are not left out.
+
+    Args:
+        buyer: Only this account's.
+        after: Only those with a higher number.
+        limit: At most so many.
+    """
+    query = _purchases().where(col(Purchase.transfer_id) > after).limit(limit)
+    if buyer is not None:
+        query = query.where(Purchase.buyer == buyer)
+    return [(row[0].transfer_id, _purchase_view(*row)) for row in session.exec(query)]
+
+
+def purchases_of(session: Session, buyer: str | None = None) -> list[PurchaseView]:
+    """All purchases, or one account's, oldest first."""
+    return [view for _, view in purchase_views(session, buyer)]
+
+
+def purchase_page(
+    session: Session, buyer: str, *, limit: int, after: int = 0
+) -> tuple[list[PurchaseView], int | None]:
+    """So many of the account's purchases, oldest first, and what the next page comes after."""
+    found = purchase_views(session, buyer, after=after, limit=limit + 1)
+    following = found[limit - 1][0] if len(found) > limit else None
+    return [view for _, view in found[:limit]], following
+
+
+def purchase_of_key(session: Session, key: str) -> PurchaseView | None:
+    """The purchase this key made."""
+    row = session.exec(_purchases().where(Transfer.key == key)).first()
+    return None if row is None else _purchase_view(*row)
+
+
+def purchases_by(session: Session, pairs: Collection[Pair]) -> dict[Pair, Bought]:
+    """Purchases of these listings by these accounts."""
+    rows = ask(session, _PURCHASES, **names_of(pairs))
+    return {
+        (buyer, listing): Bought(number, refund is not None)
+        for buyer, listing, number, refund in rows
+    }
+
+
+def purchase_by(session: Session, buyer: str, listing: str) -> Bought | None:
+    """The account's purchase of a listing."""
+    return purchases_by(session, [(buyer, listing)]).get((buyer, listing))
+
+
+def unreturned_sales(session: Session, listing: str) -> list[tuple[int, float]]:
+    """Number and time of a listing's sales that were not paid back, oldest first."""
+    return list(
+        session.exec(
+            select(Purchase.transfer_id, Transfer.at)
+            .join(Transfer, col(Transfer.id) == col(Purchase.transfer_id))
+            .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Purchase.transfer_id))
+            .where(
+                Purchase.listing == listing,
+                col(SaleReturn.sale_id).is_(None),
+            )
+            .order_by(col(Purchase.transfer_id))
+        )
+    )
+
+
+def _purchases() -> Any:
+    """Each purchase with its transfer and the digest of the version that was sold then."""
+    newest = aliased(Version)
+    number = (
+        select(func.max(newest.number))
+        .where(newest.listing == Purchase.listing, newest.published_at <= Transfer.at)
+        .correlate(Purchase, Transfer)
+        .scalar_subquery()
+    )
+    return (
+        select(Purchase, Transfer, Version.digest)
+        .join(Transfer, col(Transfer.id) == col(Purchase.transfer_id))
+        .join(
+            Version,
+            and_(col(Version.listing) == col(Purchase.listing), col(Version.number) == number),
+        )
+        .order_by(col(Purchase.transfer_id))
+    )
+
+
+def _purchase_view(purchase: Purchase, transfer: Transfer, digest: str) -> PurchaseView:
+    return PurchaseView(
+        buyer=purchase.buyer,
+        listing=purchase.listing,
+        digest=digest,
+        price_nanos=purchase.price_nanos,
+        fee_nanos=purchase.fee_nanos,
+        creator_nanos=purchase.creator_nanos,
+        key=transfer.key,
+        replayed=False,
+        at=transfer.at,
+    )

@@ -10,10 +10,12 @@ raises a price one never gets. Layers, which any number can use at once, are nev
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlmodel import Session
+from sqlalchemy import BigInteger, CheckConstraint, Index, func
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.errors import (
     CapacityError,
     InvalidInputError,
@@ -26,15 +28,51 @@ from marketplace.formula.base_fee import next_base_fee
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.epoch import current_epoch
+from marketplace.ledger.journal import transfer_key
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.money import check_amount
 from marketplace.names import check_name
-from marketplace.trade import noticeboard, queries
 from marketplace.trade.buy import refuse_price
-from marketplace.trade.notices import ComputeOffer, ComputeUse
+from marketplace.trade.incomes import settlement_of
 from marketplace.trade.settlement import Part, Payment, settle
 from marketplace.trade.terms import cost_nanos
+
+
+class ComputeOffer(MarketTable, table=True):
+    """Somebody's machine time, priced per 1,000 units; what one uses, another cannot."""
+
+    __tablename__: ClassVar[str] = "compute_offer"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("ask_nanos > 0 AND capacity_units > 0", name="offer_is_positive"),
+    )
+
+    name: str = Field(primary_key=True)
+    owner: str = Field(foreign_key="account.name", index=True)
+    resource: str
+    """inference or training."""
+    ask_nanos: int = Field(sa_type=BigInteger)
+    capacity_units: int = Field(sa_type=BigInteger)
+    """Per epoch."""
+    epoch: int = Field(foreign_key="epoch.number", sa_type=BigInteger)
+    at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
+
+class ComputeUse(MarketTable, table=True):
+    """Units of an offer that were paid for in an epoch, at that epoch's rate."""
+
+    __tablename__: ClassVar[str] = "compute_use"
+    __table_args__: ClassVar[Any] = (Index("compute_use_by_offer", "offer", "epoch"),)
+
+    transfer_id: int = transfer_key()
+    offer: str = Field(foreign_key="compute_offer.name")
+    user: str = Field(foreign_key="account.name")
+    epoch: int = Field(foreign_key="epoch.number", sa_type=BigInteger)
+    units: int = Field(sa_type=BigInteger)
+    rate_nanos: int = Field(sa_type=BigInteger)
+    """Per 1,000 units, surplus included."""
+
 
 RESOURCES = ("inference", "training")
 
@@ -203,7 +241,7 @@ def offer_view(session: Session, name: str) -> OfferView:
     """
     row = _row(session, name)
     epoch = current_epoch(session)
-    units = noticeboard.computed_units(session, name)
+    units = computed_units(session, name)
     return OfferView(
         name=row.name,
         owner=row.owner,
@@ -218,7 +256,7 @@ def offer_view(session: Session, name: str) -> OfferView:
 
 def offers(session: Session, *, after: str = "", limit: int | None = None) -> list[OfferView]:
     """All offers of machine time by name, at the running rates; or so many behind a name."""
-    names = noticeboard.offer_names(session, after, limit)
+    names = offer_names(session, after, limit)
     return [offer_view(session, name) for name in names]
 
 
@@ -252,7 +290,7 @@ def _row(session: Session, name: str) -> ComputeOffer:
 
 def _use_view(session: Session, number: int) -> ComputeUseView:
     row = session.get_one(ComputeUse, number)
-    paid = queries.settlement(session, number)
+    paid = settlement_of(session, number)
     return ComputeUseView(
         use=number,
         user=row.user,
@@ -262,3 +300,20 @@ def _use_view(session: Session, number: int) -> ComputeUseView:
         price_nanos=paid.gross_nanos + paid.surplus_nanos,
         surplus_nanos=paid.surplus_nanos,
     )
+
+
+def offer_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
+    """Names of offers of computing time in order, those behind a name, so many."""
+    name = col(ComputeOffer.name)
+    query = select(ComputeOffer.name).where(name > after).order_by(name)
+    return list(session.exec(query.limit(limit)))
+
+
+def computed_units(session: Session, offer: str) -> dict[int, int]:
+    """Units of an offer sold in each epoch."""
+    query = (
+        select(ComputeUse.epoch, func.sum(ComputeUse.units))
+        .where(ComputeUse.offer == offer)
+        .group_by(col(ComputeUse.epoch))
+    )
+    return {epoch: int(units) for epoch, units in session.exec(query)}

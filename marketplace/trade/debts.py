@@ -18,18 +18,42 @@ every sweep try the rest.
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlalchemy import BigInteger, CheckConstraint, func
+from sqlmodel import Field, Session, col, select
 
 from marketplace.database import bulk
 from marketplace.database.statement import Question, ask, one_of
+from marketplace.database.tables import MarketTable
 from marketplace.ledger.account import Account, principal_of
-from marketplace.ledger.idempotency import claim
-from marketplace.ledger.journal import RECLAIM, REFUND, Posting, Transfer
+from marketplace.ledger.idempotency import claim, free_key
+from marketplace.ledger.journal import RECLAIM, REFUND, Posting, Transfer, transfer_key
 from marketplace.ledger.ledger import Leg, record_transfer
-from marketplace.trade.queries import free_key
-from marketplace.trade.records import Debt, SaleReturn
+from marketplace.trade.incomes import SaleReturn
+
+
+class Debt(MarketTable, table=True):
+    """Who could not give back at once what was received in a payment that is being given back.
+
+    Refunds of the payment pay it off; when all of it is back there is a `sale_return`.
+    """
+
+    __tablename__: ClassVar[str] = "debt"
+    __table_args__: ClassVar[Any] = (CheckConstraint("amount_nanos > 0", name="something_is_owed"),)
+
+    transfer_id: int = transfer_key()
+    debtor: str = Field(primary_key=True, foreign_key="account.name", index=True)
+    """Whoever stands behind the account that received it."""
+    creditor: str = Field(foreign_key="account.name")
+    """The account that paid."""
+    listing: str
+    """What was paid for."""
+    amount_nanos: int = Field(sa_type=BigInteger)
+    """All that was claimed from this debtor, paid by now or not."""
+    reason: str
+    at: float
+
 
 _OWING = Question(
     select(Debt.debtor)

@@ -16,22 +16,35 @@ only skill, account and day are kept, never its words.
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import Field
-from sqlalchemy import func
+import pydantic
+from sqlalchemy import BigInteger, func
 from sqlalchemy import select as select_columns
-from sqlmodel import Session, col, select
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.ledger.account import Account, principal_of
 from marketplace.ledger.statement import find_account
 from marketplace.listing.listing import Listing
 from marketplace.names import check_name
 from marketplace.receipt.receipt import Receipt
 from marketplace.trade.bounty import bounties
-from marketplace.trade.notices import Review, SearchMiss
-from marketplace.trade.records import Income, SaleReturn, Settlement
+from marketplace.trade.incomes import Income, SaleReturn, Settlement
 from marketplace.trade.rent import DAY_S
+from marketplace.trade.review import Review
+
+
+class SearchMiss(MarketTable, table=True):
+    """A day on which an account searched for a skill and found nothing it could use."""
+
+    __tablename__: ClassVar[str] = "search_miss"
+
+    account: str = Field(primary_key=True, foreign_key="account.name")
+    skill: str = Field(primary_key=True)
+    day: int = Field(primary_key=True, index=True, sa_type=BigInteger)
+    """Whole days since 1970."""
+
 
 SAY = {"paid": 0.35, "vain": 0.25, "bounty": 0.25, "miss": 0.15}
 WINDOW_DAYS = 30
@@ -57,7 +70,9 @@ class SkillDemand:
 
 
 def demand(
-    session: Session, at: float, since: Annotated[float | None, Field(ge=0.0, le=1e11)] = None
+    session: Session,
+    at: float,
+    since: Annotated[float | None, pydantic.Field(ge=0.0, le=1e11)] = None,
 ) -> list[SkillDemand]:
     """What users want per skill, most wanted first; the last 30 days unless told.
 

@@ -8,25 +8,61 @@ closed by `sweep`; its hold lasts some days longer, so that being late costs the
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlmodel import Session, col, select
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, func
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.errors import HoldExceededError, NotOfferedError, TradeNotFoundError
 from marketplace.fields import Actor, Credits, Days, ListingName, Number, Several
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
-from marketplace.ledger.hold import hold, void_hold
-from marketplace.ledger.journal import OpenHold
+from marketplace.ledger.hold import hold, is_open, void_hold
+from marketplace.ledger.journal import OpenHold, transfer_key
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.money import check_amount, format_credits
-from marketplace.trade import pending, queries, terms
+from marketplace.trade import terms
 from marketplace.trade.buy import refuse_owner
-from marketplace.trade.records import Meter, MeterReading
 from marketplace.trade.rent import DAY_S, check_days
 from marketplace.trade.settlement import Payment, settle_hold
+
+
+class Meter(MarketTable, table=True):
+    """A rental by use: a hold that readings count against, paid once when it is closed."""
+
+    __tablename__: ClassVar[str] = "meter"
+    __table_args__: ClassVar[Any] = (Index("meter_by_account", "account", "listing"),)
+
+    hold_id: int = transfer_key()
+    account: str = Field(foreign_key="account.name")
+    principal: str = Field(foreign_key="account.name")
+    listing: str = Field(foreign_key="listing.name")
+    rate_nanos: int = Field(sa_type=BigInteger)
+    """Per 1,000 units, fixed when the meter was opened."""
+    limit_nanos: int = Field(sa_type=BigInteger)
+    opened_at: float
+    ends_at: float = Field(index=True)
+
+
+class MeterReading(MarketTable, table=True):
+    """Units used since the reading before; the running totals can only grow."""
+
+    __tablename__: ClassVar[str] = "meter_reading"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("units > 0", name="reading_is_positive"),
+        UniqueConstraint("hold_id", "n_units", name="totals_grow"),
+    )
+
+    key: str = Field(primary_key=True, foreign_key="request.key")
+    hold_id: int = Field(foreign_key="meter.hold_id", sa_type=BigInteger)
+    units: int = Field(sa_type=BigInteger)
+    n_units: int = Field(sa_type=BigInteger)
+    """All units up to this reading."""
+    at: float
+
 
 GRACE_S = 30 * DAY_S
 """How long a hold outlives what it is for, so that whoever settles may be late."""
@@ -232,7 +268,7 @@ def meter_view(session: Session, number: Number) -> MeterView:
     row = session.get(Meter, number)
     if row is None:
         raise TradeNotFoundError(f"meter {number} does not exist: open one first")
-    n_units = pending.metered_units(session, number)
+    n_units = metered_units(session, number)
     return MeterView(
         meter=number,
         account=row.account,
@@ -242,5 +278,34 @@ def meter_view(session: Session, number: Number) -> MeterView:
         n_units=n_units,
         due_nanos=terms.cost_nanos(n_units, row.rate_nanos) if n_units else 0,
         ends_at=row.ends_at,
-        open=pending.is_open(session, number),
+        open=is_open(session, number),
     )
+
+
+def due_meters(session: Session, at: float) -> list[int]:
+    """Meters whose time is over and whose hold is still open."""
+    query = (
+        select(Meter.hold_id)
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Meter.hold_id))
+        .where(Meter.ends_at <= at)
+        .order_by(col(Meter.hold_id))
+    )
+    return list(session.exec(query))
+
+
+def metered_units(session: Session, hold_id: int) -> int:
+    """Units read on a meter so far."""
+    query = select(func.max(MeterReading.n_units)).where(MeterReading.hold_id == hold_id)
+    return session.exec(query).one() or 0
+
+
+def running_meters(session: Session, principal: str, listing: str) -> list[tuple[int, int]]:
+    """Units read so far and rate of each meter of the account on a listing that is still open."""
+    query = (
+        select(func.max(MeterReading.n_units), Meter.rate_nanos)
+        .join(MeterReading, col(MeterReading.hold_id) == col(Meter.hold_id))
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Meter.hold_id))
+        .where(Meter.principal == principal, Meter.listing == listing)
+        .group_by(col(Meter.hold_id), col(Meter.rate_nanos))
+    )
+    return [(int(n_units), rate) for n_units, rate in session.exec(query)]

@@ -33,8 +33,8 @@ from marketplace.listing.status import (
     is_evaluator,
 )
 from marketplace.names import check_name, check_text
-from marketplace.trade.queries import has_customers
 from marketplace.trade.returns import return_failed
+from marketplace.trade.rights import has_customers
 
 DEEDS = {
     "withdraw": (WITHDRAWN, (LISTED,)),

@@ -1,23 +1,45 @@
 """Renting by time: so many days, paid in advance; renewing adds to the days that are left."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from sqlmodel import Session
+from sqlalchemy import BigInteger, CheckConstraint, Index, func
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.errors import InvalidInputError
 from marketplace.fields import Actor, Credits, Days, ListingName
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
+from marketplace.ledger.journal import transfer_key
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView
 from marketplace.money import check_amount
-from marketplace.trade import queries, terms
-from marketplace.trade.buy import refuse_owner, refuse_price
-from marketplace.trade.records import Rental
+from marketplace.trade import terms
+from marketplace.trade.buy import purchase_by, refuse_owner, refuse_price
+from marketplace.trade.incomes import SaleReturn, Settlement, settlement_of
 from marketplace.trade.settlement import Payment, settle
+
+
+class Rental(MarketTable, table=True):
+    """The right to use a listing during a stretch of time, paid in advance."""
+
+    __tablename__: ClassVar[str] = "rental"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("ends_at > starts_at", name="rental_lasts"),
+        Index("rental_by_renter", "renter", "listing"),
+    )
+
+    transfer_id: int = transfer_key()
+    renter: str = Field(foreign_key="account.name")
+    listing: str = Field(foreign_key="listing.name")
+    starts_at: float
+    ends_at: float
+    rate_nanos: int = Field(sa_type=BigInteger)
+    """Per day."""
+
 
 DAY_S = 86_400.0
 MAX_DAYS = 366
@@ -68,7 +90,7 @@ class Rent(Operation[RentalView]):
         account = find_account(session, self.renter)
         view = terms.on_sale(session, self.listing)
         principal = principal_of(self.renter)
-        before = queries.purchase(session, principal, view.name)
+        before = purchase_by(session, principal, view.name)
         if before is None or not before.returned:
             refuse_owner(session, principal, view)
         day_nanos = terms.terms_view(session, view).rent_day_nanos
@@ -83,7 +105,7 @@ class Rent(Operation[RentalView]):
     def done(self, session: Session, at: float) -> RentalView:
         """The rental that the key paid for."""
         number = made_by(session, self.key)
-        row, paid = session.get_one(Rental, number), queries.settlement(session, number)
+        row, paid = session.get_one(Rental, number), settlement_of(session, number)
         days = round((row.ends_at - row.starts_at) / DAY_S)
         return RentalView(
             number, paid.payer, row.listing, days, paid.gross_nanos, row.starts_at, row.ends_at
@@ -121,7 +143,7 @@ def lend(
     """Move the payment and let its principal use the layer; the caller has claimed the key."""
     number, _ = settle(session, payment, key=key, at=at)
     listing = payment.parts[0].source
-    running = queries.rental_end(session, payment.principal, listing)
+    running = rental_end(session, payment.principal, listing)
     starts_at = at if running is None else max(at, running)
     session.add(
         Rental(
@@ -145,3 +167,28 @@ def check_days(days: object) -> int:
     if type(days) is not int or not 1 <= days <= MAX_DAYS:
         raise InvalidInputError(f"days must be a whole number from 1 to {MAX_DAYS}, got {days!r}")
     return days
+
+
+def rentals_running(session: Session, listing: str, at: float) -> list[int]:
+    """Rentals of a listing that were paid by then, had days left, and were not paid back."""
+    query = (
+        select(Rental.transfer_id)
+        .join(Settlement, col(Settlement.transfer_id) == col(Rental.transfer_id))
+        .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Rental.transfer_id))
+        .where(
+            Rental.listing == listing,
+            Rental.ends_at > at,
+            Settlement.at <= at,
+            col(SaleReturn.sale_id).is_(None),
+        )
+        .order_by(col(Rental.transfer_id))
+    )
+    return list(session.exec(query))
+
+
+def rental_end(session: Session, renter: str, listing: str) -> float | None:
+    """When the last of the account's rentals of a listing ends; None = it never rented it."""
+    query = select(func.max(Rental.ends_at)).where(
+        Rental.renter == renter, Rental.listing == listing
+    )
+    return session.exec(query).one()

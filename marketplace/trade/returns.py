@@ -26,18 +26,22 @@ from marketplace.errors import (
 )
 from marketplace.fields import Credits, Number
 from marketplace.ledger.hold import HoldView, open_holds, void_hold
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.idempotency import claim, free_key
 from marketplace.ledger.journal import REFUND
 from marketplace.ledger.operation import Operation, once
 from marketplace.ledger.refund import refund
 from marketplace.ledger.statement import made_by
 from marketplace.listing import catalogue
-from marketplace.listing.listing import Purchase
 from marketplace.money import format_credits
-from marketplace.trade import debts, pending, queries
-from marketplace.trade.meter import CloseMeter
-from marketplace.trade.records import Settlement
-from marketplace.trade.rent import DAY_S
+from marketplace.trade import debts
+from marketplace.trade.bounty import Bounty
+from marketplace.trade.buy import Purchase, unreturned_sales
+from marketplace.trade.incomes import Settlement
+from marketplace.trade.meter import CloseMeter, Meter, metered_units
+from marketplace.trade.rent import DAY_S, rentals_running
+from marketplace.trade.subscription import Subscription
+from marketplace.trade.trial import Trial, open_trials_of
+from marketplace.trade.usage import covered_units
 
 WARRANTY_DAYS = 90
 MAX_AT_ONCE = 50
@@ -75,14 +79,14 @@ def return_failed(
             f"no receipt of listing {listing!r} failed a binding re-run: re-run it first"
         )
     due: dict[int, str] = {}
-    for sale, sold_at in queries.unreturned_sales(session, listing):
+    for sale, sold_at in unreturned_sales(session, listing):
         if any(span.sold(sold_at) for span in taken):
             due[sale] = f"{listing} was taken away"
         elif any(span.sold(sold_at) and _in_warranty(sold_at, span, since) for span in refuted):
             due[sale] = f"receipt of {listing} failed"
     for span in taken:
         _void_trials(session, listing, at)
-        for rental in queries.rentals_running(session, listing, span.known_at):
+        for rental in rentals_running(session, listing, span.known_at):
             due[rental] = f"{listing} was taken away"
     done = {
         payment: pay_back(session, payment, listing=listing, reason=reason, at=at)
@@ -220,7 +224,7 @@ class VoidHold(Operation[None]):
 
     def do(self, session: Session, at: float) -> None:
         """Take it back."""
-        if pending.is_promised(session, self.hold_id):
+        if is_promised(session, self.hold_id):
             raise HoldClosedError(
                 f"hold {self.hold_id} belongs to a trial, meter, subscription or bounty, which"
                 " decides how it ends: settle that instead"
@@ -241,17 +245,17 @@ def release(session: Session, principal: str, nanos: int, *, at: float) -> None:
     for found in _promises(session, principal):
         if debts.reachable(session, principal) >= nanos:
             return
-        key = queries.free_key(session, f"release/{found.hold_id}")
-        if pending.metered_units(session, found.hold_id):
+        key = free_key(session, f"release/{found.hold_id}")
+        if metered_units(session, found.hold_id):
             once(session, CloseMeter(meter=found.hold_id, key=key), at)
-        elif not pending.covered_units(session, found.hold_id):
+        elif not covered_units(session, found.hold_id):
             _void(session, found.hold_id, key, at)
 
 
 def _has_something(session: Session, principal: str) -> bool:
     """Whether a debtor could pay anything now, a promise taken back included."""
     return debts.reachable(session, principal) > 0 or any(
-        not pending.covered_units(session, one.hold_id) for one in _promises(session, principal)
+        not covered_units(session, one.hold_id) for one in _promises(session, principal)
     )
 
 
@@ -267,8 +271,8 @@ def _make_free(session: Session, payment: int, at: float) -> None:
 
 def _void_trials(session: Session, listing: str, at: float) -> None:
     """Release the prices that are held for a layer which must not be used."""
-    for trial in pending.open_trials_of(session, listing):
-        _void(session, trial, queries.free_key(session, f"release/{trial}"), at)
+    for trial in open_trials_of(session, listing):
+        _void(session, trial, free_key(session, f"release/{trial}"), at)
 
 
 def _void(session: Session, hold_id: int, key: str, at: float) -> None:
@@ -279,3 +283,10 @@ def _void(session: Session, hold_id: int, key: str, at: float) -> None:
 def _in_warranty(sold_at: float, span: catalogue.Span, since: float | None) -> bool:
     oldest = span.known_at - WARRANTY_DAYS * DAY_S if since is None else since
     return sold_at >= oldest
+
+
+def is_promised(session: Session, hold_id: int) -> bool:
+    """Whether a hold belongs to a trial, meter, subscription or bounty, which decides its end."""
+    return any(
+        session.get(table, hold_id) is not None for table in (Trial, Meter, Subscription, Bounty)
+    )

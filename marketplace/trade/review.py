@@ -6,11 +6,13 @@ reviewer contribute a few uses at most, weighted by trust (R3, R4).
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
-from sqlmodel import Session, select
+import pydantic
+from sqlalchemy import BigInteger, CheckConstraint, Index, func
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable, RowNumber
 from marketplace.errors import InvalidInputError, OwnLayerError, UnpaidReviewError
 from marketplace.fields import Actor, Count, ListingName
 from marketplace.ledger.account import principal_of, refuse_house
@@ -18,8 +20,28 @@ from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
 from marketplace.names import check_text
-from marketplace.trade import noticeboard, queries
-from marketplace.trade.notices import Review
+from marketplace.trade.incomes import has_paid_use
+
+
+class Review(MarketTable, table=True):
+    """What a paying user counted: uses that helped and uses that did not."""
+
+    __tablename__: ClassVar[str] = "review"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("n_good >= 0 AND n_bad >= 0 AND n_good + n_bad > 0", name="review_counts"),
+        Index("review_by_listing", "listing", "reviewer"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowNumber)
+    reviewer: str = Field(foreign_key="account.name")
+    listing: str = Field(foreign_key="listing.name")
+    digest: str
+    n_good: int = Field(sa_type=BigInteger)
+    n_bad: int = Field(sa_type=BigInteger)
+    text: str
+    at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
 
 MAX_USES = 10**6
 MAX_TEXT_CHARS = 2000
@@ -56,7 +78,7 @@ class RateListing(Operation[ReviewView]):
     n_good: Count
     """Uses that helped."""
     n_bad: Count
-    text: Annotated[str, Field(max_length=MAX_TEXT_CHARS)] = ""
+    text: Annotated[str, pydantic.Field(max_length=MAX_TEXT_CHARS)] = ""
 
     def check(self) -> None:
         """Refuse the house, and counts that say nothing."""
@@ -73,7 +95,7 @@ class RateListing(Operation[ReviewView]):
             raise OwnLayerError(
                 f"{principal!r} published listing {self.listing!r}: let users rate it"
             )
-        if not queries.has_paid_use(session, principal, self.listing):
+        if not has_paid_use(session, principal, self.listing):
             raise UnpaidReviewError(
                 f"{principal!r} has no settled use of listing {self.listing!r}:"
                 " buy, rent or use it first"
@@ -100,7 +122,7 @@ class RateListing(Operation[ReviewView]):
 def review_views(session: Session, listing: str) -> list[ReviewView]:
     """Every reviewer's newest review of each version, oldest first."""
     catalogue.listing_view(session, listing)
-    return [_view(row) for row in noticeboard.latest_reviews(session, listing)]
+    return [_view(row) for row in latest_reviews(session, listing)]
 
 
 def _check_counts(n_good: object, n_bad: object) -> None:
@@ -118,3 +140,12 @@ def _view(row: Review) -> ReviewView:
     return ReviewView(
         row.id, row.reviewer, row.listing, row.digest, row.n_good, row.n_bad, row.text, row.at
     )
+
+
+def latest_reviews(session: Session, listing: str | None = None) -> list[Review]:
+    """Each reviewer's newest review of each layer, oldest first."""
+    newest = select(func.max(Review.id)).group_by(col(Review.reviewer), col(Review.digest))
+    query = select(Review).where(col(Review.id).in_(newest)).order_by(col(Review.id))
+    if listing is not None:
+        query = query.where(Review.listing == listing)
+    return list(session.exec(query))

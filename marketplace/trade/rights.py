@@ -23,14 +23,25 @@ alone.
 """
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlmodel import Session
+from sqlalchemy import bindparam, exists, literal, union_all
+from sqlmodel import Session, col, select
 
+from marketplace.database.statement import Question, ask, one_of
 from marketplace.ledger.account import principal_of
+from marketplace.ledger.journal import OpenHold
 from marketplace.listing import catalogue
-from marketplace.listing.status import REVOKED, UNUSABLE, is_evaluator
-from marketplace.trade import noticeboard, pending, queries, terms
+from marketplace.listing.catalogue import sellers_of, usable
+from marketplace.listing.status import REVOKED, is_evaluator
+from marketplace.trade import terms
+from marketplace.trade.buy import Pair, Purchase, names_of, purchase_by, unreturned_sales
+from marketplace.trade.incomes import SaleReturn, paid_for
+from marketplace.trade.meter import Meter, running_meters
+from marketplace.trade.rent import Rental, rentals_running
+from marketplace.trade.subscription import Subscription
+from marketplace.trade.terms import latest_terms
+from marketplace.trade.trial import Trial
 
 OWN, SALE, RENT, METER = "own", "sale", "rent", "meter"
 SUBSCRIPTION, TRIAL = "subscription", "trial"
@@ -54,9 +65,9 @@ def owns(session: Session, account: str, digest: str) -> bool:
     if version is None:
         return False
     principal = principal_of(account)
-    if queries.sellers(session, [version.listing])[version.listing] == principal:
+    if sellers_of(session, [version.listing])[version.listing] == principal:
         return True
-    bought = queries.purchase(session, principal, version.listing)
+    bought = purchase_by(session, principal, version.listing)
     return bought is not None and not bought.returned
 
 
@@ -87,8 +98,8 @@ def had_files(session: Session, account: str, listing: str) -> bool:
     """Whether the account ever had a right to files of this listing, whatever became of it."""
     principal = principal_of(account)
     return (
-        queries.sellers(session, [listing])[listing] == principal
-        or queries.had_rental_or_sale(session, principal, listing)
+        sellers_of(session, [listing])[listing] == principal
+        or had_rental_or_sale(session, principal, listing)
         or _paid_a_day(session, principal, listing)
     )
 
@@ -97,9 +108,9 @@ def _paid_a_day(session: Session, principal: str, listing: str) -> bool:
     """Whether a principal has paid, or owes on a meter, a day's rent for a listing."""
     due_nanos = sum(
         terms.cost_nanos(n_units, rate_nanos)
-        for n_units, rate_nanos in pending.running_meters(session, principal, listing)
+        for n_units, rate_nanos in running_meters(session, principal, listing)
     )
-    paid_nanos = queries.paid_nanos(session, principal, listing) + due_nanos
+    paid_nanos = paid_for(session, principal, listing) + due_nanos
     return paid_nanos >= terms.terms_of(session, listing).trial_nanos
 
 
@@ -111,35 +122,28 @@ def may_judge(session: Session, account: str, digest: str) -> bool:
     return catalogue.status_of(session, version.listing, version.number) != REVOKED
 
 
-def usable(session: Session, listing: str, number: int) -> bool:
-    """Whether anybody may use this version."""
-    return catalogue.status_of(session, listing, number) not in UNUSABLE
-
-
 def right(session: Session, principal: str, listing: str, *, at: float) -> Right | None:
     """The best right of an account to a listing: one that costs nothing more, if there is one."""
     return rights(session, [(principal, listing)], at=at).get((principal, listing))
 
 
-def rights(
-    session: Session, pairs: Collection[queries.Pair], *, at: float
-) -> dict[queries.Pair, Right]:
+def rights(session: Session, pairs: Collection[Pair], *, at: float) -> dict[Pair, Right]:
     """The best right of each account to each listing asked for; few questions, however many."""
-    sellers = queries.sellers(session, [listing for _, listing in pairs])
-    bought = queries.running_rights(session, pairs, at)
+    sellers = sellers_of(session, [listing for _, listing in pairs])
+    bought = running_rights(session, pairs, at)
     subscribed = any(not listing for _, listing in bought)
-    terms = noticeboard.latest_terms(session, list(sellers)) if subscribed else {}
+    terms = latest_terms(session, list(sellers)) if subscribed else {}
     closed = {listing for listing, own in terms.items() if not own.subscribable}
     return best_rights(pairs, bought, sellers=sellers, closed=closed)
 
 
 def best_rights(
-    pairs: Collection[queries.Pair],
-    bought: Mapping[queries.Pair, Mapping[str, int]],
+    pairs: Collection[Pair],
+    bought: Mapping[Pair, Mapping[str, int]],
     *,
     sellers: Mapping[str, str],
     closed: Collection[str],
-) -> dict[queries.Pair, Right]:
+) -> dict[Pair, Right]:
     """As `rights`, from what is known.
 
     Args:
@@ -147,7 +151,7 @@ def best_rights(
         sellers: Who stands behind the owner, by listing.
         closed: Listings whose sellers take part in no subscription.
     """
-    found: dict[queries.Pair, Right] = {}
+    found: dict[Pair, Right] = {}
     for pair in pairs:
         who, listing = pair
         kinds = dict(bought.get(pair, {}))
@@ -159,3 +163,88 @@ def best_rights(
         elif best is not None:
             found[pair] = Right(best, kinds[best])
     return found
+
+
+def _rights() -> Any:
+    """One question for every right that can be bought."""
+    at: Any = bindparam("at")
+    returned = select(SaleReturn.sale_id)
+
+    def held(hold_id: Any) -> Any:  # "in (every open hold)" would be looked through first
+        return exists().where(col(OpenHold.transfer_id) == hold_id)
+
+    return union_all(
+        select(literal("sale"), Purchase.buyer, Purchase.listing, Purchase.transfer_id).where(
+            one_of(Purchase.buyer, "names"),
+            one_of(Purchase.listing, "layers"),
+            col(Purchase.transfer_id).not_in(returned),
+        ),
+        select(literal("rent"), Rental.renter, Rental.listing, Rental.transfer_id).where(
+            one_of(Rental.renter, "names"),
+            one_of(Rental.listing, "layers"),
+            col(Rental.starts_at) <= at,
+            col(Rental.ends_at) > at,
+            col(Rental.transfer_id).not_in(returned),
+        ),
+        select(literal("trial"), Trial.principal, Trial.listing, Trial.hold_id).where(
+            one_of(Trial.principal, "names"),
+            one_of(Trial.listing, "layers"),
+            col(Trial.ends_at) > at,
+            held(Trial.hold_id),
+        ),
+        select(
+            literal("subscription"), Subscription.principal, literal(""), Subscription.hold_id
+        ).where(
+            one_of(Subscription.principal, "names"),
+            col(Subscription.ends_at) > at,
+            held(Subscription.hold_id),
+        ),
+        select(literal("meter"), Meter.principal, Meter.listing, Meter.hold_id).where(
+            one_of(Meter.principal, "names"),
+            one_of(Meter.listing, "layers"),
+            col(Meter.ends_at) > at,
+            held(Meter.hold_id),
+        ),
+    )
+
+
+def running_rights(
+    session: Session, pairs: Collection[Pair], at: float
+) -> dict[Pair, dict[str, int]]:
+    """What accounts may use now: per account and listing, kinds of right with their numbers.
+
+    A subscription is not about one listing: it stands under the account and "".
+    """
+    found: dict[Pair, dict[str, int]] = {}
+    rows = ask(session, _RIGHTS, **names_of(pairs), at=at)
+    for kind, who, listing, number in rows:
+        found.setdefault((who, listing), {})[kind] = number
+    return found
+
+
+def has_customers(session: Session, listing: str, at: float) -> bool:
+    """Whether anybody has paid, or promised to pay, for a right to the listing that still holds."""
+    open_holds = select(OpenHold.transfer_id)
+    metered = select(Meter.hold_id).where(
+        Meter.listing == listing, col(Meter.hold_id).in_(open_holds)
+    )
+    tried = select(Trial.hold_id).where(
+        Trial.listing == listing, col(Trial.hold_id).in_(open_holds)
+    )
+    return bool(
+        unreturned_sales(session, listing)
+        or rentals_running(session, listing, at)
+        or any(session.exec(query.limit(1)).first() is not None for query in (metered, tried))
+    )
+
+
+def had_rental_or_sale(session: Session, principal: str, listing: str) -> bool:
+    """Whether the account ever bought or rented the listing, paid back or not."""
+    bought = select(Purchase.transfer_id).where(
+        Purchase.buyer == principal, Purchase.listing == listing
+    )
+    rented = select(Rental.transfer_id).where(Rental.renter == principal, Rental.listing == listing)
+    return any(session.exec(query.limit(1)).first() is not None for query in (bought, rented))
+
+
+_RIGHTS = Question(_rights())

@@ -25,7 +25,7 @@ from marketplace.ledger.ledger import Leg, record_transfer
 from marketplace.money import check_amount, split_price
 from marketplace.names import PLATFORM
 from marketplace.trade import debts
-from marketplace.trade.records import ROYALTY, SELLER, Income, Settlement
+from marketplace.trade.incomes import ROYALTY, SELLER, Income, Settlement
 
 _SETTLEMENT = table_of(Settlement)
 _INCOME = table_of(Income)

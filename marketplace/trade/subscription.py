@@ -9,23 +9,39 @@ used, nothing paid. Use of one's own layers is not counted.
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from sqlmodel import Session
+from sqlalchemy import BigInteger
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.errors import AlreadyOwnedError, AmountError, NotDueError, TradeNotFoundError
 from marketplace.fields import AccountName, Actor, Credits, Days
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
-from marketplace.ledger.hold import hold, void_hold
+from marketplace.ledger.hold import hold, hold_end, void_hold
+from marketplace.ledger.journal import OpenHold, transfer_key
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.money import check_amount, format_credits
-from marketplace.trade import pending, queries, terms
+from marketplace.trade import terms
 from marketplace.trade.meter import GRACE_S
-from marketplace.trade.records import Subscription
 from marketplace.trade.rent import DAY_S, check_days
-from marketplace.trade.rights import SUBSCRIPTION
 from marketplace.trade.settlement import Payment, settle_hold
+from marketplace.trade.usage import covered_units
+
+
+class Subscription(MarketTable, table=True):
+    """A fee held for a stretch of time and then divided by the subscriber's own usage."""
+
+    __tablename__: ClassVar[str] = "subscription"
+
+    hold_id: int = transfer_key()
+    account: str = Field(foreign_key="account.name")
+    principal: str = Field(foreign_key="account.name", index=True)
+    fee_nanos: int = Field(sa_type=BigInteger)
+    starts_at: float
+    ends_at: float = Field(index=True)
+
 
 MIN_FEE_NANOS = 1_000_000
 """A thousandth of a credit: enough to be divided among many layers."""
@@ -124,7 +140,7 @@ def subscription_settle(session: Session, subscription: int, *, key: str, at: fl
     row = _row(session, subscription)
     if at < row.ends_at:
         raise NotDueError(f"subscription {subscription} is still running: settle it when it ends")
-    units = pending.covered_units(session, subscription)
+    units = covered_units(session, subscription)
     if not units:
         void_hold(session, subscription, key=key, at=at)
         return
@@ -148,7 +164,7 @@ def subscription_view(session: Session, subscription: int, at: float) -> Subscri
         TradeNotFoundError: There is none.
     """
     row = _row(session, subscription)
-    end = pending.hold_end(session, subscription)
+    end = hold_end(session, subscription)
     if end is None:
         state = "open" if at < row.ends_at else "due"
     else:
@@ -160,14 +176,14 @@ def subscription_view(session: Session, subscription: int, at: float) -> Subscri
         starts_at=row.starts_at,
         ends_at=row.ends_at,
         state=state,
-        units=tuple(pending.covered_units(session, subscription).items()),
+        units=tuple(covered_units(session, subscription).items()),
     )
 
 
 def subscriptions(session: Session, at: float, account: AccountName) -> list[SubscriptionView]:
     """The account's subscriptions, oldest first."""
     principal = principal_of(account)
-    numbers = pending.subscriptions(session, principal)
+    numbers = _numbers(session, principal)
     return [subscription_view(session, number, at) for number in numbers]
 
 
@@ -186,3 +202,20 @@ def _running(session: Session, principal: str, at: float) -> int | None:
         .where(Subscription.principal == principal, Subscription.ends_at > at)
     )
     return session.exec(query.limit(1)).first()
+
+
+def due_subscriptions(session: Session, at: float) -> list[Subscription]:
+    """Subscriptions whose time is over and whose fee is still held."""
+    query = (
+        select(Subscription)
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Subscription.hold_id))
+        .where(Subscription.ends_at <= at)
+        .order_by(col(Subscription.hold_id))
+    )
+    return list(session.exec(query))
+
+
+def _numbers(session: Session, principal: str) -> list[int]:
+    """Numbers of the account's subscriptions, oldest first."""
+    query = select(Subscription.hold_id).where(Subscription.principal == principal)
+    return list(session.exec(query.order_by(col(Subscription.hold_id))))

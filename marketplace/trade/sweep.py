@@ -13,13 +13,12 @@ from sqlmodel import Session
 
 from marketplace.errors import MarketError
 from marketplace.ledger.hold import expire_holds
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.idempotency import claim, free_key
 from marketplace.ledger.ledger import linked
 from marketplace.ledger.operation import once
-from marketplace.trade import pending, queries
-from marketplace.trade.meter import CloseMeter
+from marketplace.trade.meter import CloseMeter, due_meters
 from marketplace.trade.returns import collect, return_quarantined
-from marketplace.trade.subscription import subscription_settle
+from marketplace.trade.subscription import due_subscriptions, subscription_settle
 
 AT_ONCE = 50
 """Of each kind in one transaction, while which nobody else can change anything."""
@@ -73,17 +72,17 @@ def sweep(
         return tuple(done)
 
     def close(meter: int) -> None:
-        key = queries.free_key(session, f"sweep/{meter}")
+        key = free_key(session, f"sweep/{meter}")
         once(session, CloseMeter(meter=meter, key=key), at)
 
     def pay(subscription: int) -> None:
-        key = queries.free_key(session, f"sweep/{subscription}")
+        key = free_key(session, f"sweep/{subscription}")
         body: dict[str, object] = {"subscription": subscription}
         claim(session, key=key, operation="subscription-settle", body=body, at=at)
         subscription_settle(session, subscription, key=key, at=at)
 
-    meters = [number for number in pending.due_meters(session, at) if number not in skip]
-    due = [row.hold_id for row in pending.due_subscriptions(session, at)]
+    meters = [number for number in due_meters(session, at) if number not in skip]
+    due = [row.hold_id for row in due_subscriptions(session, at)]
     subscriptions = [number for number in due if number not in skip]
     closed, paid = tried(meters[:limit], close), tried(subscriptions[:limit], pay)
     more = len(meters) > limit or len(subscriptions) > limit

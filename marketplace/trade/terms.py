@@ -9,25 +9,85 @@ price, in millionths, so that quality and demand move them too:
 A unit is one token generated, or one call where tokens are not counted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
 
-from sqlmodel import Session
+from sqlalchemy import BigInteger, CheckConstraint, exists, func
+from sqlalchemy import select as columns
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.statement import Question, ask, one_of
+from marketplace.database.tables import MarketTable, RowNumber, table_of
 from marketplace.errors import AmountError, NotOfferedError, NotOwnerError
 from marketplace.fields import Actor, ListingName, Parts
 from marketplace.formula.price import PARTS
 from marketplace.formula.royalty import Share
+from marketplace.ledger.epoch import Epoch, PriceRow
 from marketplace.ledger.operation import Operation
 from marketplace.listing import catalogue
-from marketplace.listing.listing import ListingView
+from marketplace.listing.listing import Listing, ListingView, Version, VersionParent
+from marketplace.listing.parents import shares_of
+from marketplace.listing.rows import priced
+from marketplace.listing.status import LISTED, StatusEvent
 from marketplace.money import INT64_MAX, check_amount
-from marketplace.trade import noticeboard
-from marketplace.trade.goods import Goods
-from marketplace.trade.lineage import shares_of
-from marketplace.trade.notices import Terms
 from marketplace.trade.settlement import Part
+
+
+class Terms(MarketTable, table=True):
+    """How a listing may be paid for other than by buying it."""
+
+    __tablename__: ClassVar[str] = "terms"
+    __table_args__: ClassVar[Any] = (
+        CheckConstraint("rent_day_parts >= 0 AND use_parts >= 0", name="terms_are_not_negative"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowNumber)
+    listing: str = Field(foreign_key="listing.name", index=True)
+    rent_day_parts: int = Field(sa_type=BigInteger)
+    use_parts: int = Field(sa_type=BigInteger)
+    subscribable: bool
+    at: float
+    key: str = Field(foreign_key="request.key", unique=True)
+
+
+class Shares(NamedTuple):
+    """What a seller set."""
+
+    rent_day_parts: int
+    """Rent per day, in millionths of the price; 0 = not for rent."""
+    use_parts: int
+    """Rate per 1,000 units, in millionths of the price; 0 = no metered use."""
+    subscribable: bool
+
+
+class Goods(NamedTuple):
+    """A listing as somebody pays for its use."""
+
+    name: str
+    owner: str
+    digest: str
+    price_nanos: int
+    status: str
+    epoch: int
+    is_bred: bool
+    """Whether it has parents, which may share in what it earns."""
+    terms: Shares | None
+    """What the seller set; None = the usual terms."""
+
+
+_LATEST = Question(
+    select(
+        col(Terms.listing), col(Terms.rent_day_parts), col(Terms.use_parts), col(Terms.subscribable)
+    ).where(
+        col(Terms.id).in_(
+            select(func.max(Terms.id))
+            .where(one_of(Terms.listing, "names"))
+            .group_by(col(Terms.listing))
+        )
+    )
+)
 
 RENT_DAY_PARTS = 50_000
 """Usual rent: renting for 20 days costs as much as owning."""
@@ -128,10 +188,10 @@ def terms_of(session: Session, listing: ListingName) -> TermsView:
 
 def terms_view(session: Session, view: ListingView) -> TermsView:
     """The terms that apply to a listing now."""
-    return terms_from(view, noticeboard.latest_terms(session, [view.name]).get(view.name))
+    return terms_from(view, latest_terms(session, [view.name]).get(view.name))
 
 
-def terms_from(view: ListingView | Goods, terms: noticeboard.SetTerms | None) -> TermsView:
+def terms_from(view: ListingView | Goods, terms: Shares | None) -> TermsView:
     """A listing's terms at its running price; None = the usual ones."""
     rent = RENT_DAY_PARTS if terms is None else terms.rent_day_parts
     use = USE_PARTS if terms is None else terms.use_parts
@@ -193,3 +253,44 @@ def _share(price_nanos: int, parts: int) -> int | None:
     if parts == 0:
         return None
     return min(INT64_MAX, max(1, -(-price_nanos * parts // PARTS)))
+
+
+def goods(session: Session, names: Collection[str]) -> dict[str, Goods]:
+    """The listings of these names that exist, by name."""
+    found = {}
+    for row in ask(session, _goods(), names=names):
+        name, owner, digest, price_nanos, status, epoch, is_bred = row[:7]
+        rent_day_parts, use_parts, subscribable = row[7:]
+        terms = None
+        if rent_day_parts is not None:
+            terms = Shares(rent_day_parts, use_parts, bool(subscribable))
+        found[name] = Goods(name, owner, digest, price_nanos, status, epoch, bool(is_bred), terms)
+    return found
+
+
+@lru_cache
+def _goods() -> Question:
+    newest = (
+        select(func.max(Terms.id))
+        .where(col(Terms.listing) == col(Listing.name))
+        .correlate(Listing)
+        .scalar_subquery()
+    )
+    return Question(
+        columns(
+            col(Listing.name), col(Listing.owner), col(Version.digest), col(PriceRow.price_nanos),
+            func.coalesce(StatusEvent.status, LISTED), col(Epoch.number),
+            exists().where(col(VersionParent.child) == col(Version.digest)),
+            col(Terms.rent_day_parts), col(Terms.use_parts), col(Terms.subscribable),
+        )
+        .select_from(priced().outerjoin(table_of(Terms), col(Terms.id) == newest))
+        .where(one_of(Listing.name, "names"))
+    )  # fmt: skip
+
+
+def latest_terms(session: Session, listings: Collection[str]) -> dict[str, Shares]:
+    """The terms that apply to each of these listings; those without have the usual ones."""
+    found = ask(session, _LATEST, names=listings)
+    return {
+        listing: Shares(rent, use, bool(subscribable)) for listing, rent, use, subscribable in found
+    }

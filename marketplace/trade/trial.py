@@ -13,11 +13,13 @@ trial per buyer and listing ever, and few at once.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
-from sqlmodel import Session
+import pydantic
+from sqlalchemy import BigInteger, UniqueConstraint, func
+from sqlmodel import Field, Session, col, select
 
+from marketplace.database.tables import MarketTable
 from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
 from marketplace.fields import (
     HEX64_PATTERN,
@@ -31,19 +33,54 @@ from marketplace.fields import (
     Several,
 )
 from marketplace.ledger.account import principal_of, refuse_house
-from marketplace.ledger.hold import hold, void_hold
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.hold import hold, is_open, void_hold
+from marketplace.ledger.idempotency import claim, free_key
+from marketplace.ledger.journal import OpenHold, transfer_key
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing import catalogue
 from marketplace.listing.listing import ListingView
 from marketplace.money import format_credits
 from marketplace.names import check_digest
-from marketplace.trade import pending, queries, terms
+from marketplace.trade import terms
 from marketplace.trade.buy import note_purchase, refuse_owner, refuse_price, sale
-from marketplace.trade.records import Trial, TrialResult
 from marketplace.trade.rent import DAY_S, lend, rental
 from marketplace.trade.settlement import settle_hold
+
+
+class Trial(MarketTable, table=True):
+    """A price held while the buyer's own challenges are tried."""
+
+    __tablename__: ClassVar[str] = "trial"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("principal", "listing", name="one_trial_per_buyer_and_listing"),
+    )
+
+    hold_id: int = transfer_key()
+    buyer: str = Field(foreign_key="account.name")
+    principal: str = Field(foreign_key="account.name")
+    listing: str = Field(foreign_key="listing.name", index=True)
+    challenge_digest: str
+    """Of the buyer's challenges, fixed before the layer is tried."""
+    n_questions: int = Field(sa_type=BigInteger)
+    min_gain: int = Field(sa_type=BigInteger)
+    """Questions the layer must answer beyond the base model for the sale to hold."""
+    price_nanos: int = Field(sa_type=BigInteger)
+    opened_at: float
+    ends_at: float
+
+
+class TrialResult(MarketTable, table=True):
+    """How the layer did on the buyer's challenges; decides the trial."""
+
+    __tablename__: ClassVar[str] = "trial_result"
+
+    hold_id: int = Field(primary_key=True, foreign_key="trial.hold_id", sa_type=BigInteger)
+    n_correct: int = Field(sa_type=BigInteger)
+    n_base_correct: int = Field(sa_type=BigInteger)
+    passed: bool
+    at: float
+
 
 MAX_OPEN_TRIALS = 3
 MAX_TRIAL_DAYS = 30
@@ -89,7 +126,7 @@ class OpenTrial(Operation[TrialView]):
 
     buyer: Actor
     listing: ListingName
-    challenge_digest: Annotated[str, Field(pattern=HEX64_PATTERN)]
+    challenge_digest: Annotated[str, pydantic.Field(pattern=HEX64_PATTERN)]
     n_questions: Several
     min_gain: Several
     """Questions the layer must answer beyond the base model for the sale to hold."""
@@ -220,7 +257,7 @@ def trial_view(session: Session, at: float, number: Number) -> TrialView:
 
 def trials(session: Session, at: float, buyer: AccountName | None = None) -> list[TrialView]:
     """All trials, or one buyer's, oldest first."""
-    return [_view(session, row, result, at) for row, result in pending.trials(session, buyer)]
+    return [_view(session, row, result, at) for row, result in _trials(session, buyer)]
 
 
 def _pay_rent(
@@ -228,7 +265,7 @@ def _pay_rent(
     at: float,
 ) -> None:  # fmt: skip
     """Pay the day that no result gives back."""
-    key = queries.free_key(session, f"trial/{trial}")
+    key = free_key(session, f"trial/{trial}")
     claim(session, key=key, operation="trial-rent", body={"trial": trial}, at=at)
     payment = rental(session, buyer, principal, view, nanos, "for a day, to try it")
     lend(session, payment, days=1, rate_nanos=nanos, key=key, at=at)
@@ -260,13 +297,13 @@ def _check_yardstick(digest: str, n_questions: int, min_gain: int, days: int) ->
 
 
 def _refuse_too_many(session: Session, principal: str, listing: str, at: float) -> None:
-    before = pending.trial_of(session, principal, listing)
+    before = trial_of(session, principal, listing)
     if before is not None:
         raise TrialError(
             f"{principal!r} tried listing {listing!r} before (trial {before.hold_id}):"
             " buy or rent it"
         )
-    running = pending.n_open_trials(session, principal, at)
+    running = n_open_trials(session, principal, at)
     if running >= MAX_OPEN_TRIALS:
         raise TrialError(
             f"{principal!r} has {running} trials running, the limit is {MAX_OPEN_TRIALS}:"
@@ -285,7 +322,7 @@ def _view(session: Session, row: Trial, result: TrialResult | None, at: float) -
     if result is not None:
         state = "passed" if result.passed else "failed"
     else:
-        waiting = at < row.ends_at and pending.is_open(session, row.hold_id)
+        waiting = at < row.ends_at and is_open(session, row.hold_id)
         state = "open" if waiting else "expired"
     return TrialView(
         trial=row.hold_id,
@@ -300,3 +337,43 @@ def _view(session: Session, row: Trial, result: TrialResult | None, at: float) -
         n_correct=None if result is None else result.n_correct,
         n_base_correct=None if result is None else result.n_base_correct,
     )
+
+
+def trial_of(session: Session, principal: str, listing: str) -> Trial | None:
+    """The one trial of a listing an account ever had."""
+    query = select(Trial).where(Trial.principal == principal, Trial.listing == listing)
+    return session.exec(query).first()
+
+
+def open_trials_of(session: Session, listing: str) -> list[int]:
+    """Trials of a listing whose price is still held."""
+    query = (
+        select(Trial.hold_id)
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Trial.hold_id))
+        .where(Trial.listing == listing)
+        .order_by(col(Trial.hold_id))
+    )
+    return list(session.exec(query))
+
+
+def n_open_trials(session: Session, principal: str, at: float) -> int:
+    """How many trials an account is running."""
+    query = (
+        select(func.count())
+        .select_from(Trial)
+        .join(OpenHold, col(OpenHold.transfer_id) == col(Trial.hold_id))
+        .where(Trial.principal == principal, Trial.ends_at > at)
+    )
+    return session.exec(query).one()
+
+
+def _trials(session: Session, buyer: str | None) -> list[tuple[Trial, TrialResult | None]]:
+    """All trials, or those of one buyer, oldest first, with what decided them."""
+    query = (
+        select(Trial, TrialResult)
+        .outerjoin(TrialResult, col(TrialResult.hold_id) == col(Trial.hold_id))
+        .order_by(col(Trial.hold_id))
+    )
+    if buyer is not None:
+        query = query.where((Trial.buyer == buyer) | (Trial.principal == buyer))
+    return [(row[0], row[1]) for row in session.exec(query)]

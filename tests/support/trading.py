@@ -6,7 +6,7 @@ from marketplace.formula.royalty import Parent
 from marketplace.listing.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.trade.usage import Charge
+from marketplace.trade.charge import Charge
 
 DAY_S = 86_400.0
 

@@ -6,7 +6,6 @@ from starlette.responses import Response
 from marketplace.fields import PublicKey
 from marketplace.ledger.account_key import KeyView
 from marketplace.ledger.journal import PostingView
-from marketplace.listing.listing import PurchaseView
 from marketplace.service.answers import Cursor, Limit, answer, page
 from marketplace.service.caller import Signed, within_registrations
 from marketplace.service.change import Changing, Joining
@@ -14,8 +13,9 @@ from marketplace.service.endpoints import Account
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
 from marketplace.service.wire_models import Body, model_of, page_of
+from marketplace.trade.buy import PurchaseView
 from marketplace.trade.debts import DebtView
-from marketplace.trade.records import IncomeView
+from marketplace.trade.incomes import IncomeView
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 

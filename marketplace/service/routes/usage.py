@@ -14,7 +14,7 @@ from marketplace.service.change import Changing
 from marketplace.service.problems import ProblemError, market_document, status_of
 from marketplace.service.state import Here
 from marketplace.service.wire_models import Body, Problem, model_of
-from marketplace.trade.usage import Charge, UsageView
+from marketplace.trade.charge import Charge, UsageView
 
 router = APIRouter(prefix="/v1", tags=["usage"])
 MAX_CHARGES = 1000

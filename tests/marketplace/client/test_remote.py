@@ -24,7 +24,7 @@ from marketplace.errors import (
 from marketplace.ledger.account_key import prove_key
 from marketplace.listing.wanted import Wanted
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.trade.usage import Charge
+from marketplace.trade.charge import Charge
 from tests.support.client import Hosted
 from tests.support.market import publish_example
 

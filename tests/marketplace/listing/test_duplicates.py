@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from marketplace.errors import InvalidInputError, NearDuplicateError
+from marketplace.listing.parents import shares_of
 from marketplace.listing.similarity import Weights, update_cosine
 from marketplace.market import Market
 from marketplace.receipt.receipt import ReceiptFacts
-from marketplace.trade.lineage import shares_of
 from tests.support.market import buried, example_weights
 
 ROOT = example_weights(0)

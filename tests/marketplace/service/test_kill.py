@@ -20,7 +20,7 @@ from marketplace.errors import MarketError, ServiceUnreachableError
 from marketplace.ledger.keyring import PrivateKey
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.trade.usage import Charge, UsageView
+from marketplace.trade.charge import Charge, UsageView
 from tests.support.cli import continuum
 from tests.support.market import publish_example
 

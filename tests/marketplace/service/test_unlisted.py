@@ -14,6 +14,7 @@ from marketplace.service.unlisted import Unlisted
 from marketplace.service.upkeep import do_chores
 from tests.support.hostile import write_valid
 from tests.support.uploads import DAY_S, two_days_later
+
 LISTED: set[str] = set()
 
 

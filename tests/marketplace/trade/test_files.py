@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from marketplace.errors import BountyError, RefusedError
 from marketplace.market import Market
-from marketplace.trade.records import Meter
+from marketplace.trade.meter import Meter
 from tests.support.trading import HandClock, balances, open_bazaar, put_up
 
 DIGEST = "digest-of-sort"

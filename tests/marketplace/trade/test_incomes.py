@@ -10,7 +10,7 @@ import pytest
 from marketplace.errors import AccountNotFoundError, PageError
 from marketplace.market import Market
 from marketplace.trade import incomes
-from marketplace.trade.usage import Charge
+from marketplace.trade.charge import Charge
 from tests.support.trading import HandClock, open_bazaar, put_up
 
 

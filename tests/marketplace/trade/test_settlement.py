@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from marketplace.formula.royalty import WHOLE, Share, split
 from marketplace.money import INT64_MAX
-from marketplace.trade.records import SELLER
+from marketplace.trade.incomes import SELLER
 from marketplace.trade.settlement import Part, Payment, divide, legs, payees
 
 AMOUNTS = st.integers(1, INT64_MAX)

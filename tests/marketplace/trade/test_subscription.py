@@ -4,8 +4,8 @@ import pytest
 
 from marketplace.errors import AlreadyOwnedError, AmountError, InsufficientCreditsError
 from marketplace.market import Market
+from marketplace.trade.charge import Charge
 from marketplace.trade.subscription import SubscriptionView
-from marketplace.trade.usage import Charge
 from tests.support.trading import HandClock, balances, gains, put_up
 
 FEE = 10 * 10**9

@@ -1,4 +1,4 @@
-"""Promises of marketplace.trade.usage."""
+"""Promises of marketplace.trade.charge."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from marketplace.errors import (
     MarketError,
 )
 from marketplace.market import Market
-from marketplace.trade.usage import Charge, UsageView
+from marketplace.trade.charge import Charge, UsageView
 from tests.support.trading import balances, gains, put_up
 
 

@@ -1,9 +1,9 @@
-"""Promises of marketplace.trade.goods, on both databases."""
+"""Promises of marketplace.trade.terms, on both databases."""
 
 from marketplace.listing import catalogue
 from marketplace.market import Market
 from marketplace.trade import terms
-from marketplace.trade.goods import goods
+from marketplace.trade.terms import goods
 from tests.support.trading import put_up
 
 

@@ -1,8 +1,8 @@
-"""Promises of marketplace.trade.lineage."""
+"""Promises of marketplace.listing.parents."""
 
 from marketplace.formula.royalty import WHOLE, Parent, Share
+from marketplace.listing.parents import shares_of
 from marketplace.market import Market
-from marketplace.trade.lineage import shares_of
 from tests.support.trading import balances, gains, put_up
 
 
