@@ -17,9 +17,8 @@ from genome.library import MANIFEST_FILE, Library, Receipt, TrustPolicy
 from marketplace.client import is_remote
 from marketplace.errors import StatusError
 from marketplace.front import MarketLike
-from marketplace.listing.listing import ListingView
+from marketplace.listing.listing import QUARANTINED, ListingView
 from marketplace.listing.similarity import Weights, factors_of
-from marketplace.listing.status import QUARANTINED
 from marketplace.receipt.receipt import STANDARD_EXAM, ReceiptView
 
 ANY_PARENTS = TrustPolicy(allow_missing_parents=True)

@@ -24,8 +24,8 @@ from genome.files import write_json
 from marketplace.client import is_remote
 from marketplace.errors import ProvenanceError
 from marketplace.front import MarketLike
-from marketplace.listing.revocation import RevocationList, check_revocations, stated_signer
 from marketplace.market import Market
+from marketplace.trade.moderation import RevocationList, check_revocations, stated_signer
 
 FILE = "revocations.json"
 ORIGINS = "origins.json"

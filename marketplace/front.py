@@ -44,9 +44,8 @@ from marketplace.ledger.statement import (
     statement_page,
 )
 from marketplace.listing.catalogue import listing_view, version_views
-from marketplace.listing.listing import ListingView
+from marketplace.listing.listing import PAGE_SIZE, ListingView, SearchPage, Wanted
 from marketplace.listing.submission import Publishing
-from marketplace.listing.wanted import PAGE_SIZE, SearchPage, Wanted
 from marketplace.price.prices import history, quote
 from marketplace.trade.bounty import ClaimBounty, PostBounty, bounties
 from marketplace.trade.bundle import BuyBundle, CreateBundle, bundles

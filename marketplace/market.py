@@ -41,11 +41,9 @@ from marketplace.listing.catalogue import (
     listing_views,
     version_of_digest,
 )
-from marketplace.listing.listing import ListingView, ReceiptFacts
+from marketplace.listing.listing import PAGE_SIZE, ListingView, ReceiptFacts, SearchPage, Wanted
 from marketplace.listing.provenance import Evidence
-from marketplace.listing.revocation import sign_revocations
 from marketplace.listing.submission import Offer, Publishing, as_parents, shipped_bases
-from marketplace.listing.wanted import PAGE_SIZE, SearchPage, Wanted
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.names import check_key, check_name
 from marketplace.price.closing import Vouch, close_epoch
@@ -53,18 +51,18 @@ from marketplace.price.known import vouched
 from marketplace.price.prices import concentration, net_income, record, trust
 from marketplace.price.quote import Quote
 from marketplace.store.database import BUSY_TIMEOUT_S, Database
-from marketplace.store.door import Door
 from marketplace.store.verify import problems
+from marketplace.store.writer import Door
 from marketplace.trade.bundle import bundle_view
-from marketplace.trade.buy import PurchaseView, purchase_page, purchases_of
+from marketplace.trade.buy import PurchaseView, purchase_page
 from marketplace.trade.charge import Charge, UsageView, charge_many, claim_batch
 from marketplace.trade.debts import DebtView, debt_views
 from marketplace.trade.demand import record_miss
 from marketplace.trade.incomes import income_page
-from marketplace.trade.moderation import AppointEvaluator, revocation_list
-from marketplace.trade.returns import ReturnReport, VoidHold, collect, return_failed
+from marketplace.trade.moderation import AppointEvaluator, revocation_list, sign_revocations
+from marketplace.trade.returns import ReturnReport, collect, return_failed
 from marketplace.trade.rights import may_fetch, may_use, owns
-from marketplace.trade.sweep import SweepReport, sweep
+from marketplace.trade.sweep import SweepReport, VoidHold, sweep
 from marketplace.trade.trial import trial_view
 
 if TYPE_CHECKING:
@@ -115,7 +113,6 @@ class Market(Door, MarketLike):
     trust = Asks(trust)
     record = Asks(record)
     concentration = Asks(concentration)
-    purchases = Asks(purchases_of)
     purchase_page = Asks(purchase_page)
     income_page = Asks(income_page)
     trial = AsksNow(trial_view)

@@ -134,7 +134,7 @@ def paths(folder: Path, finished: Path) -> dict[str, Callable[[], Any]]:
 def _over_http(folder: Path) -> Callable[[], Any]:
     """A purchase from the client's method to the row and back, in one process."""
     from marketplace.market import Market
-    from marketplace.service.app import create_app
+    from marketplace.service.serve import create_app
     from marketplace.service.settings import ServiceSettings
     from tests.support.client import ORIGIN, Hosted, InProcess
     from tests.support.trading import put_up

@@ -29,9 +29,8 @@ from marketplace.ledger.journal import PostingView
 from marketplace.ledger.keyring import PrivateKey
 from marketplace.ledger.operation import Operation, view_of
 from marketplace.ledger.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
-from marketplace.listing.listing import ListingView
+from marketplace.listing.listing import MAX_PAGE_SIZE, PAGE_SIZE, ListingView, SearchPage, Wanted
 from marketplace.listing.submission import Publishing, as_parents
-from marketplace.listing.wanted import MAX_PAGE_SIZE, PAGE_SIZE, SearchPage, Wanted
 from marketplace.routes import READS, WRITES, spelt
 from marketplace.trade.bounty import BountyView
 from marketplace.trade.charge import Charge, UsageView

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import HouseAccountError
 from marketplace.names import ESCROW, HOUSE, PLATFORM, WORLD
 

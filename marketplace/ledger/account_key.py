@@ -5,6 +5,8 @@ same transaction, with proof of holding the private half. Later keys are added b
 already good, or by whoever holds the database. Private keys are never here.
 
 Rows are only added. A revoked key stays known, so that it can never speak again for anybody.
+
+Whether an Ed25519 signature holds, for everything in the market that somebody signs.
 """
 
 import re
@@ -16,8 +18,7 @@ from sqlalchemy import bindparam, exists, func
 from sqlmodel import Field, Session, col, select
 
 from genome.shelf.signing import is_weak
-from marketplace.database.statement import Question, ask
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable, Statement, ask
 from marketplace.errors import (
     KeyProofError,
     KeyTakenError,
@@ -28,7 +29,6 @@ from marketplace.errors import (
 from marketplace.fields import AccountName, Actor, PublicKey
 from marketplace.ledger.account import Account, refuse_house
 from marketplace.ledger.operation import Operation
-from marketplace.ledger.signatures import is_signed
 from marketplace.ledger.statement import find_account
 from marketplace.names import check_name
 
@@ -58,13 +58,13 @@ class KeyRevocation(MarketTable, table=True):
     revoked_at: float
 
 
-_SPEAKER = Question(
+_SPEAKER = Statement(
     select(AccountKey.account).where(
         col(AccountKey.public_key) == bindparam("public_key"),
         ~exists().where(col(KeyRevocation.public_key) == col(AccountKey.public_key)),
     )
 )
-_N_REVOKED = Question(select(func.count()).select_from(KeyRevocation))
+_N_REVOKED = Statement(select(func.count()).select_from(KeyRevocation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,3 +326,25 @@ def _view(session: Session, row: AccountKey) -> KeyView:
     revocation = session.get(KeyRevocation, row.public_key)
     revoked_at = None if revocation is None else revocation.revoked_at
     return KeyView(row.public_key, row.account, row.added_at, revoked_at)
+
+
+def is_signed(public_key: str, signature: str, message: bytes) -> bool:
+    """Whether the key signed the message; False also for what is no key or no signature.
+
+    A weak key signs nothing: everybody can sign with it.
+
+    Args:
+        public_key: 64 hex digits.
+        signature: 128 hex digits.
+    """
+    from cryptography.exceptions import InvalidSignature  # slow to import and rarely needed
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        if is_weak(public_key):
+            return False
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+        key.verify(bytes.fromhex(signature), message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -19,7 +19,7 @@ from sqlmodel import Session
 
 from marketplace.database import bulk
 from marketplace.errors import HeadError
-from marketplace.ledger.signatures import is_signed
+from marketplace.ledger.account_key import is_signed
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -23,10 +23,10 @@ from marketplace.errors import (
     TransferNotFoundError,
 )
 from marketplace.ledger.account import Account, refuse_house
-from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.journal import EXPIRE, HOLD, POST, VOID, OpenHold, Transfer
 from marketplace.ledger.ledger import Leg, as_leg, record_transfer
+from marketplace.ledger.mandate import refuse_more
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.money import check_amount, format_credits

@@ -20,7 +20,7 @@ from sqlmodel import Field, Session
 
 from marketplace.database import bulk
 from marketplace.database.bulk import known_requests
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import IdempotencyKeyReusedError
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable, RowNumber
+from marketplace.database.sql import MarketTable, RowNumber
 
 HOLD, POST, VOID, EXPIRE = "hold", "post", "void", "expire"
 """Kinds of a hold and of the three ways it ends."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from sqlmodel import Session
 
 from marketplace.database import bulk
-from marketplace.database.tables import table_of
+from marketplace.database.sql import table_of
 from marketplace.errors import MarketError
 from marketplace.ledger.account import CACHES, Account
 from marketplace.ledger.book import Book, Leg

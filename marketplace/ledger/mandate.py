@@ -5,23 +5,41 @@
 The cap bounds everything that ever leaves the mandate, open holds included, across all merchants:
 the ledger enforces what a stateless verifier of signed mandates cannot. It never changes; the
 owner takes back what is left whenever he likes, and opens another mandate for another cap.
+
+How much one account may have open at the same time: one table, one rule.
+
+Whoever answers for several accounts has one allowance for all of them, else each mandate, which
+costs nothing to open, would bring one of its own. What cannot be closed counts for ever.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from sqlalchemy import Select, func, select
 from sqlmodel import Session
 
-from marketplace.errors import MandateError
+from marketplace.database.sql import MarketTable
+from marketplace.errors import MandateError, TooManyOpenError
 from marketplace.fields import Actor, Credits, MandateName, Name
 from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
-from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.journal import RECLAIM
 from marketplace.ledger.ledger import Leg, record_transfer
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.money import check_amount
 from marketplace.names import check_name
+
+MOST = {"mandate": 100, "bundle": 100, "offer": 100, "bounty": 100, "hold": 1000}
+"""What may be open, by kind; a trial, meter, subscription or bounty is a hold too."""
+_WORDS = {
+    "mandate": "mandates", "bundle": "bundles", "offer": "offers of machine time",
+    "bounty": "open bounties", "hold": "open holds",
+}  # fmt: skip
+_REMEDIES = {
+    "bounty": "wait until one is earned or over",
+    "hold": "settle a trial, meter or deposit, or wait until one is over",
+}
 
 MANDATE_FUND = "mandate_fund"
 
@@ -156,3 +174,56 @@ def _mandate(session: Session, name: str) -> Account:
     if account.owner is None:
         raise MandateError(f"account {name!r} is no mandate: open one with `open_mandate`")
     return account
+
+
+def refuse_more(session: Session, kind: str, account: str) -> None:
+    """Let an account open one more of a kind.
+
+    Raises:
+        TooManyOpenError: It, its owner and the owner's mandates have as many as one may have.
+    """
+    row = session.get(Account, account)
+    principal = account if row is None or row.owner is None else row.owner
+    most = MOST[kind]
+    (found,) = session.connection().execute(_QUESTIONS[kind](principal)).one()
+    if found >= most:
+        raise TooManyOpenError(
+            f"{principal!r} has {found} of its {most} {_WORDS[kind]}, mandates included:"
+            f" {_REMEDIES.get(kind, 'use those that are there')}"
+        )
+
+
+def _table(name: str) -> Any:
+    return MarketTable.metadata.tables[name]
+
+
+def _accounts(principal: str) -> Any:
+    account = _table("account").c
+    return select(account.name).where((account.name == principal) | (account.owner == principal))
+
+
+def _owned(table: str) -> Callable[[str], Select[Any]]:
+    def question(principal: str) -> Select[Any]:
+        owner = _table(table).c.owner
+        return select(func.count()).where(owner.in_(_accounts(principal)))
+
+    return question
+
+
+def _mandates(principal: str) -> Select[Any]:
+    return select(func.count()).where(_table("account").c.owner == principal)
+
+
+def _holds(principal: str) -> Select[Any]:
+    return select(func.count()).where(_table("open_hold").c.payer.in_(_accounts(principal)))
+
+
+def _bounties(principal: str) -> Select[Any]:
+    hold, bounty = _table("open_hold").c, _table("bounty").c
+    return _holds(principal).where(bounty.hold_id == hold.transfer_id)
+
+
+_QUESTIONS: dict[str, Callable[[str], Select[Any]]] = {
+    "mandate": _mandates, "bundle": _owned("bundle"), "offer": _owned("compute_offer"),
+    "bounty": _bounties, "hold": _holds,
+}  # fmt: skip

@@ -1,8 +1,14 @@
 """Every SQL question about what is for sale; answers are rows or views, never decisions.
 
 A listing is shown as its newest version at the running epoch's price. Its reputation is the one
-the epoch was opened with (`marketplace.listing.standing`), unless something newer is known of the
+the epoch was opened with (`marketplace.price.known`), unless something newer is known of the
 layer: then it follows from the headline receipt and its binding re-run alone.
+
+Which name was probably meant, found out when a refusal is on its way to whoever asked.
+
+Comparing names takes a while, and who asks chooses how often: so whatever runs for everybody, such
+as the writer's thread, only notes what was sought (`errors.unknown`), and the facade compares, once
+for each request, with few names (`advised`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,16 +17,33 @@ from typing import NamedTuple
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from marketplace.database.statement import Question, ask, one_of
-from marketplace.errors import ListingNotFoundError, NotForSaleError, unknown
+from marketplace.database.sql import Statement, ask, one_of
+from marketplace.errors import ListingNotFoundError, MarketError, NotForSaleError, unknown
 from marketplace.formula.ranking import clone_rank
-from marketplace.ledger.account import principal_of
-from marketplace.listing.listing import Listing, ListingView, Version, VersionParent, VersionView
+from marketplace.ledger.account import Account, principal_of
+from marketplace.listing.listing import (
+    LISTED,
+    QUARANTINED,
+    REVOKED,
+    UNUSABLE,
+    Listing,
+    ListingView,
+    StatusEvent,
+    Version,
+    VersionParent,
+    VersionView,
+)
 from marketplace.listing.rows import Row, parent_names, rows
-from marketplace.listing.status import LISTED, QUARANTINED, REVOKED, UNUSABLE, StatusEvent
+from marketplace.names import did_you_mean
 from marketplace.receipt.receipt import Receipt, Recheck
 
-_OWNERS = Question(select(Listing.name, Listing.owner).where(one_of(Listing.name, "names")))
+MAX_BESIDE = 50
+"""Names compared on either side of the one that was sought, in the order of the alphabet."""
+MAX_OTHERS = 100
+"""Names compared besides: enough to find any slip in a small market."""
+_NAMES = {"account": col(Account.name), "listing": col(Listing.name)}
+
+_OWNERS = Statement(select(Listing.name, Listing.owner).where(one_of(Listing.name, "names")))
 
 
 def listing_views(
@@ -256,3 +279,20 @@ def sellers_of(session: Session, listings: Collection[str]) -> dict[str, str]:
 def usable(session: Session, listing: str, number: int) -> bool:
     """Whether anybody may use this version."""
     return status_of(session, listing, number) not in UNUSABLE
+
+
+def advised(session: Session, refusal: MarketError) -> MarketError:
+    """A refusal of the same kind that names the closest names; itself if none is close."""
+    if refusal.sought is None:
+        return refusal
+    table, name = refusal.sought
+    names, close = _NAMES[table], name[:64]
+    after = select(names).where(names >= close).order_by(names).limit(MAX_BESIDE)
+    before = select(names).where(names < close).order_by(names.desc()).limit(MAX_BESIDE)
+    known = {
+        found
+        for query in (after, before, select(names).limit(MAX_OTHERS))
+        for found in session.exec(query)
+    }
+    hint = did_you_mean(close, known)
+    return type(refusal)(f"{str(refusal).rpartition(': ')[0]}: {hint}") if hint else refusal

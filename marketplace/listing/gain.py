@@ -16,7 +16,7 @@ from sqlalchemy import Select, func, select, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
-from marketplace.database.statement import one_of
+from marketplace.database.sql import one_of
 from marketplace.formula.significance import Counts, is_better
 from marketplace.listing.listing import Version
 from marketplace.receipt.receipt import Receipt, Recheck

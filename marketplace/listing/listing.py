@@ -4,18 +4,84 @@ A listing is a name and an owner for good; what it sells is its newest version. 
 layer, known by its digest, which is unique in the market: an exact copy cannot be sold beside
 the original. Rows never change. The moving price is a row per epoch in `marketplace.ledger.epoch`,
 the evidence is in `marketplace.receipt.receipt`, what befell a version in
-`marketplace.listing.status`.
+`marketplace.listing.listing`.
+
+What a search asks for and what it gives back: plain data, so that asking loads no numpy.
+
+What befell a version since it was published, and whose verdicts bind.
+
+    listed ──withdraw (owner)──> withdrawn ──relist (owner)──> listed
+    listed, withdrawn ──quarantine (evaluator)──> quarantined ──release (evaluator)──> listed
+    any but revoked ──revoke (evaluator; owner, of what nobody paid for)──> revoked, for good
+
+Only a listed version is sold. Who bought a withdrawn one keeps it; a quarantined or revoked one
+must not be used either. Rows are only added; the last one of a version holds, and a version
+without any is listed.
 """
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, true
-from sqlmodel import Field
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, LargeBinary, true
+from sqlmodel import Field, Session
 
-from marketplace.database.tables import MarketTable
-from marketplace.listing.status import LISTED
+from marketplace.database.sql import MarketTable, RowNumber
+from marketplace.names import PLATFORM
 from marketplace.receipt.receipt import PRICED_SPLITS, Receipt, ReceiptFacts
+
+PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+LISTED, WITHDRAWN, QUARANTINED, REVOKED = "listed", "withdrawn", "quarantined", "revoked"
+UNUSABLE = (QUARANTINED, REVOKED)
+"""Statuses under which even a buyer may not use the layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Conditions; all that are given must hold."""
+
+    base_model: str | None = None
+    niche: str | None = None
+    owner: str | None = None
+    licences: tuple[str, ...] = ()
+    """Any of these, exactly as stated."""
+    commercial: bool = False
+    """Only where commercial use is not forbidden."""
+    tags: tuple[str, ...] = ()
+    """All of these."""
+    max_price_nanos: int | None = None
+    min_reputation: float = 0.0
+
+
+class StatusEvent(MarketTable, table=True):
+    """One change of status of one version."""
+
+    __tablename__: ClassVar[str] = "status_event"
+    __table_args__: ClassVar[Any] = (
+        ForeignKeyConstraint(["listing", "number"], ["version.listing", "version.number"]),
+        Index("status_event_of", "listing", "number"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=RowNumber)
+    listing: str
+    number: int = Field(sa_type=BigInteger)
+    status: str
+    reason: str
+    by: str = Field(foreign_key="account.name")
+    at: float
+    key: str | None = Field(default=None, foreign_key="request.key")
+    """The request that asked for it; None for a consequence, such as of a failed re-run."""
+
+
+class Evaluator(MarketTable, table=True):
+    """An account whose re-runs and verdicts bind, besides the platform's own."""
+
+    __tablename__: ClassVar[str] = "evaluator"
+
+    account: str = Field(primary_key=True, foreign_key="account.name")
+    appointed_at: float
+
 
 __all__ = [
     "PRICED_SPLITS", "Listing", "ListingView", "Receipt",
@@ -139,3 +205,19 @@ class VersionView:
     release: str
     status: str
     published_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """Some of what was found."""
+
+    listings: tuple[ListingView, ...]
+    total: int
+    """How many were found in all."""
+    next: str | None
+    """Cursor of the next page; None after the last."""
+
+
+def is_evaluator(session: Session, account: str) -> bool:
+    """Whether the account's verdicts bind; the platform's always do."""
+    return account == PLATFORM or session.get(Evaluator, account) is not None

@@ -12,19 +12,17 @@ from typing import Any
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
-from marketplace.database.statement import Question, ask, one_of
-from marketplace.database.tables import table_of
+from marketplace.database.sql import Statement, ask, one_of, table_of
 from marketplace.errors import LineageError, unknown
 from marketplace.formula.royalty import Bred, Parent, Share, royalty_shares
 from marketplace.ledger.account import principal_of
 from marketplace.listing import catalogue
 from marketplace.listing.licence import Ancestor, check_inheritance
-from marketplace.listing.listing import Listing, Version, VersionParent
+from marketplace.listing.listing import UNUSABLE, Listing, Version, VersionParent
 from marketplace.listing.rows import CHUNK
-from marketplace.listing.status import UNUSABLE
 from marketplace.listing.submission import Offer
 
-_PARENTS = Question(
+_PARENTS = Statement(
     select(VersionParent.child, VersionParent.parent, VersionParent.weight)
     .where(one_of(VersionParent.child, "digests"))
     .order_by(col(VersionParent.child), col(VersionParent.parent))
@@ -177,4 +175,4 @@ def _parents(session: Session, digests: list[str]) -> dict[str, tuple[Parent, ..
     return {child: tuple(parents) for child, parents in found.items()}
 
 
-_LINE = Question(_line())
+_LINE = Statement(_line())

@@ -31,10 +31,18 @@ from marketplace.ledger.idempotency import claim
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
 from marketplace.listing.duplicates import Finding, Near, Newcomer, elder_of, refuse_overtaken
-from marketplace.listing.listing import Listing, ListingView, Version, VersionParent
+from marketplace.listing.listing import (
+    QUARANTINED,
+    REVOKED,
+    UNUSABLE,
+    Listing,
+    ListingView,
+    StatusEvent,
+    Version,
+    VersionParent,
+)
 from marketplace.listing.parents import Origin, check_licences, find_parents
 from marketplace.listing.provenance import Claim, Standards, Voucher, check_provenance, creator_of
-from marketplace.listing.status import QUARANTINED, REVOKED, UNUSABLE, StatusEvent
 from marketplace.listing.submission import Offer, check_fit
 from marketplace.receipt.receipt import Receipt
 

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Select, and_, func, select, true
 from sqlmodel import Session
 
-from marketplace.database.statement import one_of
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable, one_of
 from marketplace.formula.reputation import Evidence, lower_bound, measured
 from marketplace.formula.significance import Counts
 from marketplace.listing.gain import better_than_elder
-from marketplace.listing.status import LISTED
+from marketplace.listing.listing import LISTED
 
 CHUNK = 500
 """Names per query: databases limit how many values one statement may carry."""

@@ -26,8 +26,8 @@ from sqlmodel import Session
 from marketplace.errors import PageError
 from marketplace.formula.ranking import OWNER_CAP, page_of
 from marketplace.listing import catalogue
+from marketplace.listing.listing import MAX_PAGE_SIZE, SearchPage, Wanted
 from marketplace.listing.shelf import ORDERS, Shelf
-from marketplace.listing.wanted import MAX_PAGE_SIZE, SearchPage, Wanted
 from marketplace.names import check_text, words
 
 POOL_PAGES = 3

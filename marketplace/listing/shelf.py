@@ -26,8 +26,8 @@ from marketplace.formula.reputation import Evidence
 from marketplace.ledger.account import principal_of
 from marketplace.ledger.epoch import Epoch
 from marketplace.listing.licence import is_commercial
+from marketplace.listing.listing import LISTED, StatusEvent
 from marketplace.listing.rows import Row, rows
-from marketplace.listing.status import LISTED, StatusEvent
 from marketplace.names import words
 from marketplace.receipt.receipt import Receipt, Recheck
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 from sqlmodel import Session, func, select
 
 from marketplace.database import bulk
-from marketplace.database.tables import MarketTable, table_of
+from marketplace.database.sql import MarketTable, table_of
 from marketplace.fields import AccountName
 from marketplace.formula.price import buyer_weight, next_demand, step_nanos, target_nanos
 from marketplace.formula.ranking import ranks
@@ -22,8 +22,8 @@ from marketplace.ledger.epoch import Epoch, PriceRow, current_epoch, price_value
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
-from marketplace.listing.standing import AccountTrust, Standing, Vouching, standing_row
 from marketplace.price import known, prices
+from marketplace.price.known import AccountTrust, Standing, Vouching, standing_row
 
 CLOSE_EPOCH = "close_epoch"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select as columns
 from sqlmodel import Session, col, func, select
 
-from marketplace.database.tables import table_of
+from marketplace.database.sql import table_of
 from marketplace.formula.price import Demand
 from marketplace.formula.reputation import Record
 from marketplace.formula.returns import gini, hhi
@@ -16,8 +16,8 @@ from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
 from marketplace.listing.listing import Listing
 from marketplace.listing.rows import is_real_sale, rows
-from marketplace.listing.standing import AccountTrust, Standing
 from marketplace.price import known
+from marketplace.price.known import AccountTrust, Standing
 from marketplace.price.quote import Basis, Quote, explain
 from marketplace.trade.buy import Purchase
 from marketplace.trade.incomes import SELLER, Income, SaleReturn

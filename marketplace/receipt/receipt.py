@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
 from sqlmodel import Field
 
-from marketplace.database.tables import MarketTable, RowNumber
+from marketplace.database.sql import MarketTable, RowNumber
 from marketplace.errors import ReceiptError
 from marketplace.names import check_digest, check_name, check_text
 

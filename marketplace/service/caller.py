@@ -13,9 +13,8 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from marketplace.errors import TradeNotFoundError
-from marketplace.service.connections import SEAT
 from marketplace.service.problems import ProblemError
-from marketplace.service.rates import Allowance
+from marketplace.service.rates import SEAT, Allowance
 from marketplace.service.signature import (
     CHALLENGE,
     PUBLIC_KEY,

@@ -26,14 +26,21 @@ from marketplace.ledger.account_key import RevokeKey
 from marketplace.ledger.operation import Operation, view_of
 from marketplace.names import NAME
 from marketplace.routes import ROUTES, Read, Write
-from marketplace.service.answers import Cursor, Limit, answer, page, wire
+from marketplace.service.answers import (
+    Cursor,
+    Limit,
+    answer,
+    check_if_match,
+    etag_of,
+    page,
+    tagged,
+    wire,
+)
 from marketplace.service.caller import Anyone, Caller, Signed
-from marketplace.service.change import Change, Changing
-from marketplace.service.etags import check_if_match, etag_of, tagged
+from marketplace.service.change import Change, Changing, must_be_deliverable
+from marketplace.service.openapi import Body, model_of, page_of
 from marketplace.service.problems import costs
 from marketplace.service.state import Here, Service
-from marketplace.service.upkeep import must_be_deliverable
-from marketplace.service.wire_models import Body, model_of, page_of
 from marketplace.wire import wire_name
 
 Endpoint = Callable[..., Awaitable[Response]]

@@ -2,7 +2,7 @@
 
 httptools keeps a header in memory until its line ends, however long that is, and uvicorn waits for
 the end of a head or a body for ever. What is bounded here is the head; who may wait how long is
-decided by the seats (`marketplace.service.connections`), which are told whose turn it is.
+decided by the seats (`marketplace.service.rates`), which are told whose turn it is.
 """
 
 import asyncio
@@ -14,7 +14,6 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from marketplace.service.caller import peer_name
-from marketplace.service.connections import SEAT, Connections, Seat
 from marketplace.service.frontdoor import is_layer_file
 from marketplace.service.problems import (
     MEDIA_TYPE,
@@ -23,6 +22,7 @@ from marketplace.service.problems import (
     problem_response,
     service_document,
 )
+from marketplace.service.rates import SEAT, Connections, Seat
 
 LINE_BYTES = 32
 """What an empty header line counts: thousands of them cost memory too."""

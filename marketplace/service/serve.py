@@ -3,8 +3,15 @@
 SIGTERM and SIGINT stop it gracefully: no new connection, what is under way gets its answer, the
 writer finishes what it acknowledged, then the market closes. One process serves one market: the
 writer groups the commits of all requests, which more processes would only take apart.
+
+The service as one ASGI application over an open market.
+
+    app = create_app(market, ServiceSettings(origins=("https://market.example",)))
+
+The market stays open when the application ends: whoever opened it closes it.
 """
 
+import asyncio
 import gc
 import logging
 import signal
@@ -12,22 +19,37 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 
 from genome.fit import Shapes
 from marketplace.errors import InvalidInputError, MarketError
 from marketplace.ledger.account_key import check_public_key
 from marketplace.market import Market
-from marketplace.service.app import create_app
+from marketplace.service.change import keep_up
+from marketplace.service.direct import Direct
+from marketplace.service.frontdoor import FrontDoor, add_handlers
 from marketplace.service.http import BoundedHttp
+from marketplace.service.openapi import PROBLEMS, complete
+from marketplace.service.routes import ROUTERS, busiest
 from marketplace.service.settings import ConnectionLimits, ServiceSettings
 from marketplace.service.state import Service
+
+VERSION = "1"
+DESCRIPTION = """Layers published, tried, bought, rented, forked and metered.
+
+Requests that act for an account are signed (RFC 9421, Ed25519, tag `continuum-market`) over
+`@method`, `@target-uri`, `content-digest` when there is a body and `idempotency-key` when there is
+one, with `created`, `expires` at most 60 s later, a fresh `nonce`, and the public key as `keyid`.
+Amounts are exact decimal credits in strings. Refusals are problem documents (RFC 9457)."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 ANYWHERE = ("0.0.0.0", "::")
@@ -211,3 +233,58 @@ if __name__ == "__main__":  # for tests of signals; people use `continuum market
         operators=frozenset(sys.argv[2:3]),
         started=lambda here: print(here.address, flush=True),
     )
+
+
+def create_app(market: Market, settings: ServiceSettings | None = None, **parts: Any) -> FastAPI:
+    """The application that serves a market.
+
+    Args:
+        parts: Other fields of `Service`: clock, log.
+    """
+    service = Service(market, settings or ServiceSettings(), **parts)
+    app = FastAPI(
+        title="Continuum market",
+        version=VERSION,
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(service),
+        responses=PROBLEMS,
+    )
+    app.state.service = service
+    for router in ROUTERS:
+        app.include_router(router)
+    add_handlers(app)
+    app.add_middleware(Direct, routes=busiest(), handlers=app.exception_handlers)
+    app.add_middleware(FrontDoor, service=service)
+    app.openapi = _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _lifespan(service: Service) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        chores = asyncio.create_task(keep_up(service))
+        try:
+            yield
+        finally:
+            chores.cancel()
+            service.close()
+
+    return lifespan
+
+
+def _document(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    def document() -> dict[str, Any]:
+        if not app.openapi_schema:
+            app.openapi_schema = complete(
+                get_openapi(
+                    title=app.title,
+                    version=app.version,
+                    description=app.description,
+                    routes=app.routes,
+                )
+            )
+        return app.openapi_schema
+
+    return document

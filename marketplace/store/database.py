@@ -3,23 +3,66 @@
 A transaction that changes something holds the market's only write lock from its start, in
 whatever database the market lives (`marketplace.database`). The writer groups many changes into
 one such transaction; see `marketplace.store.writer`.
+
+The questions a database answers in its own way.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
-from marketplace.database.backend import Backend
 from marketplace.database.place import Place, check_usable, find_place
 from marketplace.database.postgresql import PostgreSQL
 from marketplace.database.sqlite import SQLite
 from marketplace.errors import MarketBusyError, MarketError, MarketFileError, MarketNotFoundError
 from marketplace.ledger import event_log
 from marketplace.store import schema
+
+
+class Backend(Protocol):
+    """One kind of database.
+
+    Its writer's transactions hold the market's only write lock from their first statement, so
+    that whatever is read in them is still true when it is written back.
+    """
+
+    writer: Engine
+    """Transactions that change something; at most one runs at a time, in all processes."""
+    reader: Engine
+    """Transactions that see one unchanging state and block nobody."""
+    mover: Engine
+    """Transactions that rebuild tables; they hold the write lock and do not check references."""
+
+    def begin_write(self, connection: Connection) -> None:
+        """Take the write lock, unless the transaction's own first statement does."""
+
+    def is_alive(self, connection: Connection) -> bool:
+        """Whether the transaction can still be committed."""
+
+    def settle(self) -> bool:
+        """Last touches to a market that was just opened; False if others kept it busy."""
+
+    def check_same(self) -> None:
+        """Refuse when what was opened is no longer what is at the address.
+
+        Raises:
+            MarketFileError: It was moved, deleted or replaced.
+        """
+
+    def dispose(self) -> None:
+        """Give back every connection."""
+
+    def busy(self) -> MarketError:
+        """The error of having waited too long for other writers."""
+
+    def named(self, error: BaseException | None) -> MarketError:
+        """A failure in the market's words; the database's own follow in brackets."""
+
 
 BUSY_TIMEOUT_S = 30.0
 

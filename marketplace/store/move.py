@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, select
 from sqlmodel import Session
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import MarketDamagedError
 from marketplace.ledger import chain
 from marketplace.ledger.chain import Head

@@ -13,25 +13,44 @@ after the head is vouched for by nobody.
 It reads rows as they are stored and adds them up in Python, because SQLite's own sum() gives up
 on overflow and quietly counts a text as 0, and whoever tampers with a file may leave both. The
 journal streams by (`marketplace.ledger.audit`), so memory stays flat however long it is.
+
+Whether a market is still built as this program builds one: its version, tables and triggers.
+
+Whoever may edit a database may also drop a constraint, so that rows fit which never could have, or
+add a trigger that writes them later. On SQLite the stored text of every object must be ours; on
+PostgreSQL, which stores none, Alembic compares with the tables' classes.
 """
 
 import json
+import re
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import CheckConstraint, Connection, inspect
 from sqlmodel import Session
 
 from marketplace.database import bulk
-from marketplace.ledger import event_audit
+from marketplace.database.bulk import is_postgres
+from marketplace.database.sql import MarketTable
+from marketplace.errors import MarketError
 from marketplace.ledger.account import principal_of
 from marketplace.ledger.audit import Audit, stored_transfers, streamed
 from marketplace.ledger.chain import Head
+from marketplace.ledger.event_log import event_problems
 from marketplace.names import ESCROW, WORLD
-from marketplace.store import schema, structure
+from marketplace.store import schema
+
+VERSIONED = schema.VERSION_TABLE
+_OBJECTS = (
+    "SELECT name, sql FROM sqlite_schema"
+    " WHERE type <> 'trigger' AND sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+)
 
 MAX_PROBLEMS = 1000
 """Lines that are reported; a ruined file has one per row."""
@@ -46,7 +65,7 @@ def problems(session: Session, head: Head | None = None) -> list[str]:
         head: A head kept elsewhere; the journal must contain it.
     """
     connection = session.connection()
-    if altered := structure.altered(connection):
+    if altered := altered_structure(connection):
         return altered
     found = list(islice(_book_problems(connection, head), MAX_PROBLEMS + 1))
     if not any("no whole number" in line for line in found):  # sums of these would mean nothing
@@ -78,7 +97,7 @@ def _book_problems(connection: Connection, head: Head | None) -> Iterator[str]:
     yield from _mandate_problems(connection)
     yield from _open_hold_problems(connection, audit)
     yield from _refund_problems(connection)
-    yield from event_audit.problems(connection, head)
+    yield from event_problems(connection, head)
 
 
 def _file_problems(connection: Connection) -> Iterator[str]:
@@ -90,7 +109,7 @@ def _file_problems(connection: Connection) -> Iterator[str]:
             yield f"table {table} row {row} refers to a missing {parent}"
     for name in schema.missing_triggers(connection):
         yield f"trigger {name} is missing or altered: rows are no longer protected"
-    for name in structure.unknown_triggers(connection):
+    for name in unknown_triggers(connection):
         yield f"trigger {name} is none of a market: it may change rows by itself"
 
 
@@ -194,3 +213,81 @@ def _mirrors(paid: int, back: int) -> bool:
 
 def _all(connection: Connection, sql: str) -> Rows:
     return list(streamed(connection, sql))
+
+
+def altered_structure(connection: Connection) -> list[str]:
+    """What about tables and version is not as it was made, one line each; then rows mean little."""
+    lines = _on_server(connection) if is_postgres(connection) else _in_file(connection)
+    found = [f"{line}: restore a backup made before that" for line in lines]
+    return found or list(_version_problems(connection))
+
+
+def unknown_triggers(connection: Connection) -> list[str]:
+    """Names of triggers that are none of ours."""
+    known = schema.protection_statements(connection.dialect.name)
+    if is_postgres(connection):
+        sql = (
+            "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid"
+            " WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace"
+        )
+    else:
+        sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
+    return sorted(set(connection.exec_driver_sql(sql).scalars()) - set(known))
+
+
+def _version_problems(connection: Connection) -> Iterator[str]:
+    try:
+        noted = schema.revision(connection, "this market")
+    except MarketError as refusal:
+        yield str(refusal)
+        return
+    if noted != schema.HEAD:
+        yield (
+            f"this market is of schema version {schema.HEAD} and says it is of {noted}: restore a"
+            " backup made before that"
+        )
+
+
+@cache
+def _model() -> dict[str, str]:
+    """The text of every table and index of a new file, by name."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        for statement in schema.table_statements("sqlite"):
+            model.execute(statement)
+        return dict(model.execute(_OBJECTS).fetchall())
+
+
+def _in_file(connection: Connection) -> Iterator[str]:
+    found = {row[0]: row[1] for row in connection.exec_driver_sql(_OBJECTS)}
+    wanted = {**_model(), VERSIONED: found.get(VERSIONED, "")}  # that one in Alembic's words
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            deed = "was altered" if name in found else "is missing"
+            yield f"table or index {name} {deed if name in wanted else 'is none of a market'}"
+
+
+def _on_server(connection: Connection) -> Iterator[str]:
+    from alembic.autogenerate import compare_metadata  # slow to import and rarely needed
+    from alembic.runtime.migration import MigrationContext
+
+    options = {"version_table": VERSIONED, "compare_type": True, "compare_server_default": True}
+    context = MigrationContext.configure(connection, opts=options)
+    for difference in compare_metadata(context, MarketTable.metadata):
+        yield f"the tables differ from what they should be by {difference!r}"
+    known = inspect(connection)
+    for table in MarketTable.metadata.sorted_tables:
+        wanted = {
+            (str(one.name), _plain(str(one.sqltext)))
+            for one in table.constraints
+            if isinstance(one, CheckConstraint)
+        }
+        checks = known.get_check_constraints(table.name) if known.has_table(table.name) else []
+        found = {(str(one["name"]), _plain(one["sqltext"])) for one in checks}
+        for name in sorted({name for name, _ in wanted ^ found}):
+            yield f"constraint {name} of table {table.name} is missing or altered"
+
+
+def _plain(condition: str) -> str:
+    """A condition as PostgreSQL writes it down, without the casts and brackets that it adds."""
+    condition = re.sub(r"(\w+) BETWEEN (\w+) AND", r"\1 >= \2 AND \1 <=", condition)
+    return re.sub(r"::\w+|[\s()]", "", condition).lower()

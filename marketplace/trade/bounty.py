@@ -18,7 +18,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import (
     BountyError,
     InvalidInputError,
@@ -28,10 +28,10 @@ from marketplace.errors import (
 from marketplace.fields import Actor, Credits, Days, Name, Number, Parts, Several, Text
 from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
-from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.hold import hold, is_open
 from marketplace.ledger.journal import OpenHold, transfer_key
+from marketplace.ledger.mandate import refuse_more
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing.listing import ListingView

@@ -14,7 +14,7 @@ import pydantic
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import (
     AlreadyOwnedError,
     AmountError,
@@ -25,10 +25,10 @@ from marketplace.errors import (
 from marketplace.fields import Actor, Credits, ListingName, Name, Parts
 from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
-from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.idempotency import claim, free_key
 from marketplace.ledger.journal import keys_of_group
 from marketplace.ledger.ledger import linked
+from marketplace.ledger.mandate import refuse_more
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue

@@ -12,8 +12,7 @@ from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint, and_, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.statement import Question, ask, one_of
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable, Statement, ask, one_of
 from marketplace.errors import (
     AlreadyOwnedError,
     InsufficientCreditsError,
@@ -78,7 +77,7 @@ class Bought(NamedTuple):
     returned: bool
 
 
-_PURCHASES = Question(
+_PURCHASES = Statement(
     select(Purchase.buyer, Purchase.listing, Purchase.transfer_id, SaleReturn.refund_id)
     .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Purchase.transfer_id))
     .where(one_of(Purchase.buyer, "names"), one_of(Purchase.listing, "layers"))
@@ -241,11 +240,6 @@ def purchase_views(
     if buyer is not None:
         query = query.where(Purchase.buyer == buyer)
     return [(row[0].transfer_id, _purchase_view(*row)) for row in session.exec(query)]
-
-
-def purchases_of(session: Session, buyer: str | None = None) -> list[PurchaseView]:
-    """All purchases, or one account's, oldest first."""
-    return [view for _, view in purchase_views(session, buyer)]
 
 
 def purchase_page(

@@ -18,14 +18,14 @@ from dataclasses import asdict, dataclass
 from sqlmodel import Session
 
 from marketplace.database import bulk
-from marketplace.database.tables import table_of
+from marketplace.database.sql import table_of
 from marketplace.errors import MarketError, NotForSaleError
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.idempotency import Request, body_hash, canonical_body, claim, reused
 from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.listing import catalogue
+from marketplace.listing.listing import UNUSABLE
 from marketplace.listing.parents import shares_of
-from marketplace.listing.status import UNUSABLE
 from marketplace.money import check_amount
 from marketplace.names import check_key, check_name, check_text
 from marketplace.trade import rights, terms

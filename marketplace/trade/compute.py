@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import (
     CapacityError,
     InvalidInputError,
@@ -24,11 +24,11 @@ from marketplace.errors import (
     TradeNotFoundError,
 )
 from marketplace.fields import Actor, Credits, ListingName, Name, Several, Text
-from marketplace.formula.base_fee import next_base_fee
+from marketplace.formula.price import next_base_fee
 from marketplace.ledger.account import principal_of, refuse_house
-from marketplace.ledger.caps import refuse_more
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.journal import transfer_key
+from marketplace.ledger.mandate import refuse_more
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account, made_by
 from marketplace.money import check_amount

@@ -24,8 +24,7 @@ from sqlalchemy import BigInteger, CheckConstraint, func
 from sqlmodel import Field, Session, col, select
 
 from marketplace.database import bulk
-from marketplace.database.statement import Question, ask, one_of
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable, Statement, ask, one_of
 from marketplace.ledger.account import Account, principal_of
 from marketplace.ledger.idempotency import claim, free_key
 from marketplace.ledger.journal import RECLAIM, REFUND, Posting, Transfer, transfer_key
@@ -55,7 +54,7 @@ class Debt(MarketTable, table=True):
     at: float
 
 
-_OWING = Question(
+_OWING = Statement(
     select(Debt.debtor)
     .where(
         one_of(Debt.debtor, "names"),

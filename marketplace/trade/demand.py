@@ -23,7 +23,7 @@ from sqlalchemy import BigInteger, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.ledger.account import Account, principal_of
 from marketplace.ledger.statement import find_account
 from marketplace.listing.listing import Listing

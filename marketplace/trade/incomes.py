@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, Select, cast, func, t
 from sqlalchemy import select as select_columns
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable, table_of
+from marketplace.database.sql import MarketTable, table_of
 from marketplace.errors import PageError
 from marketplace.ledger.journal import transfer_key
 from marketplace.ledger.statement import find_account

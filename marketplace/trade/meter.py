@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import HoldExceededError, NotOfferedError, TradeNotFoundError
 from marketplace.fields import Actor, Credits, Days, ListingName, Number, Several
 from marketplace.ledger.account import principal_of, refuse_house

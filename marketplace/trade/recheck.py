@@ -30,8 +30,7 @@ from marketplace.ledger.account import principal_of
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
-from marketplace.listing.listing import ListingView, Version
-from marketplace.listing.status import LISTED, is_evaluator
+from marketplace.listing.listing import LISTED, ListingView, Version, is_evaluator
 from marketplace.listing.submission import MAX_RECEIPTS
 from marketplace.names import PLATFORM
 from marketplace.receipt.receipt import (

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import InvalidInputError
 from marketplace.fields import Actor, Credits, Days, ListingName
 from marketplace.ledger.account import principal_of, refuse_house

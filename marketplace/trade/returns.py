@@ -19,7 +19,6 @@ from typing import ClassVar
 from sqlmodel import Session
 
 from marketplace.errors import (
-    HoldClosedError,
     InsufficientCreditsError,
     NotDueError,
     RefundExceededError,
@@ -34,13 +33,11 @@ from marketplace.ledger.statement import made_by
 from marketplace.listing import catalogue
 from marketplace.money import format_credits
 from marketplace.trade import debts
-from marketplace.trade.bounty import Bounty
 from marketplace.trade.buy import Purchase, unreturned_sales
 from marketplace.trade.incomes import Settlement
-from marketplace.trade.meter import CloseMeter, Meter, metered_units
+from marketplace.trade.meter import CloseMeter, metered_units
 from marketplace.trade.rent import DAY_S, rentals_running
-from marketplace.trade.subscription import Subscription
-from marketplace.trade.trial import Trial, open_trials_of
+from marketplace.trade.trial import open_trials_of
 from marketplace.trade.usage import covered_units
 
 WARRANTY_DAYS = 90
@@ -206,35 +203,6 @@ class Refund(Operation[Refunded]):
         return Refunded(made_by(session, self.key))
 
 
-@dataclass(frozen=True, slots=True)
-class VoidHold(Operation[None]):
-    """Take a hold back before its time.
-
-    Raises:
-        HoldClosedError: It has ended already, or something else decides its end.
-    """
-
-    OPERATION: ClassVar[str] = "void"
-
-    hold_id: int
-
-    def identity(self, session: Session) -> dict[str, object]:
-        """The hold by the name that it always had here."""
-        return {"hold": self.hold_id}
-
-    def do(self, session: Session, at: float) -> None:
-        """Take it back."""
-        if is_promised(session, self.hold_id):
-            raise HoldClosedError(
-                f"hold {self.hold_id} belongs to a trial, meter, subscription or bounty, which"
-                " decides how it ends: settle that instead"
-            )
-        void_hold(session, self.hold_id, key=self.key, at=at)
-
-    def done(self, session: Session, at: float) -> None:
-        """Nothing to show."""
-
-
 def release(session: Session, principal: str, nanos: int, *, at: float) -> None:
     """Take back what a debtor has promised, until so much is free or nothing is left to take.
 
@@ -283,10 +251,3 @@ def _void(session: Session, hold_id: int, key: str, at: float) -> None:
 def _in_warranty(sold_at: float, span: catalogue.Span, since: float | None) -> bool:
     oldest = span.known_at - WARRANTY_DAYS * DAY_S if since is None else since
     return sold_at >= oldest
-
-
-def is_promised(session: Session, hold_id: int) -> bool:
-    """Whether a hold belongs to a trial, meter, subscription or bounty, which decides its end."""
-    return any(
-        session.get(table, hold_id) is not None for table in (Trial, Meter, Subscription, Bounty)
-    )

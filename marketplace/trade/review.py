@@ -12,7 +12,7 @@ import pydantic
 from sqlalchemy import BigInteger, CheckConstraint, Index, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable, RowNumber
+from marketplace.database.sql import MarketTable, RowNumber
 from marketplace.errors import InvalidInputError, OwnLayerError, UnpaidReviewError
 from marketplace.fields import Actor, Count, ListingName
 from marketplace.ledger.account import principal_of, refuse_house

@@ -18,7 +18,7 @@ quarantined one too, and sit its exam again. Nothing is covered by it, so using 
 anything else is paid for like everybody's use.
 
 A right is to the listing, not to a copy: it ends for everybody when a version may not be used any
-more (`marketplace.listing.status.UNUSABLE`), and a withdrawal, which only stops sales, leaves it
+more (`marketplace.listing.listing.UNUSABLE`), and a withdrawal, which only stops sales, leaves it
 alone.
 """
 
@@ -28,12 +28,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, exists, literal, union_all
 from sqlmodel import Session, col, select
 
-from marketplace.database.statement import Question, ask, one_of
+from marketplace.database.sql import Statement, ask, one_of
 from marketplace.ledger.account import principal_of
 from marketplace.ledger.journal import OpenHold
 from marketplace.listing import catalogue
 from marketplace.listing.catalogue import sellers_of, usable
-from marketplace.listing.status import REVOKED, is_evaluator
+from marketplace.listing.listing import REVOKED, is_evaluator
 from marketplace.trade import terms
 from marketplace.trade.buy import Pair, Purchase, names_of, purchase_by, unreturned_sales
 from marketplace.trade.incomes import SaleReturn, paid_for
@@ -247,4 +247,4 @@ def had_rental_or_sale(session: Session, principal: str, listing: str) -> bool:
     return any(session.exec(query.limit(1)).first() is not None for query in (bought, rented))
 
 
-_RIGHTS = Question(_rights())
+_RIGHTS = Statement(_rights())

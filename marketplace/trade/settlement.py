@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from marketplace.database import bulk
-from marketplace.database.tables import table_of
-from marketplace.formula.apportion import apportion
-from marketplace.formula.royalty import Share, split_net
+from marketplace.database.sql import table_of
+from marketplace.formula.royalty import Share, apportion, split_net
 from marketplace.ledger.hold import post_hold
 from marketplace.ledger.ledger import Leg, record_transfer
 from marketplace.money import check_amount, split_price

@@ -12,7 +12,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import AlreadyOwnedError, AmountError, NotDueError, TradeNotFoundError
 from marketplace.fields import AccountName, Actor, Credits, Days
 from marketplace.ledger.account import principal_of, refuse_house

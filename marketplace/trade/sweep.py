@@ -8,17 +8,50 @@ When nothing more is, debtors pay what they can by now.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlmodel import Session
 
-from marketplace.errors import MarketError
-from marketplace.ledger.hold import expire_holds
+from marketplace.errors import HoldClosedError, MarketError
+from marketplace.ledger.hold import expire_holds, void_hold
 from marketplace.ledger.idempotency import claim, free_key
 from marketplace.ledger.ledger import linked
-from marketplace.ledger.operation import once
-from marketplace.trade.meter import CloseMeter, due_meters
+from marketplace.ledger.operation import Operation, once
+from marketplace.trade.bounty import Bounty
+from marketplace.trade.meter import CloseMeter, Meter, due_meters
 from marketplace.trade.returns import collect, return_quarantined
-from marketplace.trade.subscription import due_subscriptions, subscription_settle
+from marketplace.trade.subscription import Subscription, due_subscriptions, subscription_settle
+from marketplace.trade.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class VoidHold(Operation[None]):
+    """Take a hold back before its time.
+
+    Raises:
+        HoldClosedError: It has ended already, or something else decides its end.
+    """
+
+    OPERATION: ClassVar[str] = "void"
+
+    hold_id: int
+
+    def identity(self, session: Session) -> dict[str, object]:
+        """The hold by the name that it always had here."""
+        return {"hold": self.hold_id}
+
+    def do(self, session: Session, at: float) -> None:
+        """Take it back."""
+        if _is_promised(session, self.hold_id):
+            raise HoldClosedError(
+                f"hold {self.hold_id} belongs to a trial, meter, subscription or bounty, which"
+                " decides how it ends: settle that instead"
+            )
+        void_hold(session, self.hold_id, key=self.key, at=at)
+
+    def done(self, session: Session, at: float) -> None:
+        """Nothing to show."""
+
 
 AT_ONCE = 50
 """Of each kind in one transaction, while which nobody else can change anything."""
@@ -91,4 +124,11 @@ def sweep(
     repaid = () if more else (*return_quarantined(session, at=at), *collect(session, at=at))
     return SweepReport(
         closed, paid, expired, tuple(problems.values()), tuple(problems), more, repaid
+    )
+
+
+def _is_promised(session: Session, hold_id: int) -> bool:
+    """Whether a hold belongs to a trial, meter, subscription or bounty, which decides its end."""
+    return any(
+        session.get(table, hold_id) is not None for table in (Trial, Meter, Subscription, Bounty)
     )

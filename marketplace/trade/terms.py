@@ -18,8 +18,7 @@ from sqlalchemy import BigInteger, CheckConstraint, exists, func
 from sqlalchemy import select as columns
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.statement import Question, ask, one_of
-from marketplace.database.tables import MarketTable, RowNumber, table_of
+from marketplace.database.sql import MarketTable, RowNumber, Statement, ask, one_of, table_of
 from marketplace.errors import AmountError, NotOfferedError, NotOwnerError
 from marketplace.fields import Actor, ListingName, Parts
 from marketplace.formula.price import PARTS
@@ -27,10 +26,16 @@ from marketplace.formula.royalty import Share
 from marketplace.ledger.epoch import Epoch, PriceRow
 from marketplace.ledger.operation import Operation
 from marketplace.listing import catalogue
-from marketplace.listing.listing import Listing, ListingView, Version, VersionParent
+from marketplace.listing.listing import (
+    LISTED,
+    Listing,
+    ListingView,
+    StatusEvent,
+    Version,
+    VersionParent,
+)
 from marketplace.listing.parents import shares_of
 from marketplace.listing.rows import priced
-from marketplace.listing.status import LISTED, StatusEvent
 from marketplace.money import INT64_MAX, check_amount
 from marketplace.trade.settlement import Part
 
@@ -77,7 +82,7 @@ class Goods(NamedTuple):
     """What the seller set; None = the usual terms."""
 
 
-_LATEST = Question(
+_LATEST = Statement(
     select(
         col(Terms.listing), col(Terms.rent_day_parts), col(Terms.use_parts), col(Terms.subscribable)
     ).where(
@@ -269,14 +274,14 @@ def goods(session: Session, names: Collection[str]) -> dict[str, Goods]:
 
 
 @lru_cache
-def _goods() -> Question:
+def _goods() -> Statement:
     newest = (
         select(func.max(Terms.id))
         .where(col(Terms.listing) == col(Listing.name))
         .correlate(Listing)
         .scalar_subquery()
     )
-    return Question(
+    return Statement(
         columns(
             col(Listing.name), col(Listing.owner), col(Version.digest), col(PriceRow.price_nanos),
             func.coalesce(StatusEvent.status, LISTED), col(Epoch.number),

@@ -19,7 +19,7 @@ import pydantic
 from sqlalchemy import BigInteger, UniqueConstraint, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
 from marketplace.fields import (
     HEX64_PATTERN,

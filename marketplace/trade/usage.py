@@ -7,8 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.statement import Question, ask, one_of
-from marketplace.database.tables import MarketTable, table_of
+from marketplace.database.sql import MarketTable, Statement, ask, one_of, table_of
 
 
 class Used(NamedTuple):
@@ -49,7 +48,7 @@ class Usage(MarketTable, table=True):
     at: float
 
 
-_USAGES = Question(
+_USAGES = Statement(
     select_columns(
         *table_of(Usage).c[
             "key", "account", "listing", "units", "amount_nanos", "covered_by", "cover_id", "at"

@@ -12,8 +12,7 @@ from sqlmodel import Session, SQLModel
 from marketplace.ledger.account import Account
 from marketplace.ledger.epoch import PriceRow
 from marketplace.ledger.idempotency import Request
-from marketplace.listing.listing import Listing, Receipt, Version
-from marketplace.listing.wanted import Wanted
+from marketplace.listing.listing import Listing, Receipt, Version, Wanted
 from marketplace.market import Market
 
 BASES = [f"base-{number}" for number in range(5)]

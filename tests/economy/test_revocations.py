@@ -12,10 +12,10 @@ from economy.revocations import FILE, ORIGINS, kept, note_origin, refresh, refus
 from marketplace.client.remote import RemoteMarket
 from marketplace.errors import ProvenanceError, ServiceError
 from marketplace.ledger.keyring import PrivateKey
-from marketplace.listing.revocation import RevocationList, sign_revocations
 from marketplace.market import Market
-from marketplace.service.app import create_app
+from marketplace.service.serve import create_app
 from marketplace.service.settings import ServiceSettings
+from marketplace.trade.moderation import RevocationList, sign_revocations
 from tests.support.client import ORIGIN, Hosted, InProcess
 from tests.support.market import publish_example
 

@@ -14,7 +14,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from tests.support.market import make_market, publish_example
-from tests.support.trading import HandClock, put_up
+from tests.support.trading import HandClock, purchases, put_up
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,9 +37,9 @@ def test_a_market_survives_closing(tmp_path: Path) -> None:
     with make_market(path, credits={"ada": 100, "bob": 0}) as market:
         publish_example(market, "bob", "sort")
         market.buy(buyer="ada", listing="sort", key="sale")
-        before = (market.accounts(), market.listings(), market.purchases(), market.postings("ada"))
+        before = (market.accounts(), market.listings(), purchases(market), market.postings("ada"))
     with Market.open(f"sqlite:///{path}", create=False) as market:
-        after = (market.accounts(), market.listings(), market.purchases(), market.postings("ada"))
+        after = (market.accounts(), market.listings(), purchases(market), market.postings("ada"))
     assert after == before
 
 

@@ -29,53 +29,41 @@ SAME, LEAVE, ROWS = "the same trader?", "may it dispose of that?", "rows of exac
 """What is compared: principals; an account with an owner's; names that were looked up as such."""
 
 COMPARISONS = {
+    "formula/royalty.py": {"bred.owner != seller": SAME, "bred.owner not in elders": SAME},
+    "formula/trust.py": {"edge.payer != edge.payee": SAME},
     "ledger/account.py": {"account in (owner, principal_of(owner))": LEAVE},
     "ledger/account_key.py": {
+        "AccountKey.account == account": ROWS,
         "view.account != self.account": LEAVE,
         "known.account != self.account": LEAVE,
-        "AccountKey.account == account": ROWS,
     },
     "ledger/audit.py": {
         "promised != [(payer, -amount)]": ROWS,
         "previous != last.get(account, 0)": ROWS,
         "account != ESCROW": ROWS,
     },
-    "ledger/caps.py": {
-        "_table('account').c.owner == principal": SAME,
-        "account.owner == principal": SAME,
-        "account.name == principal": SAME,
-    },
-    "price/known.py": {
-        "buyer != principal_of(owner)": SAME,
-        "payer != payee": SAME,  # the payee is looked up as principal_of(account)
-        "PLATFORM not in (payer, payee)": ROWS,
-    },
     "ledger/hold.py": {"OpenHold.payer == payer": ROWS},
-    "listing/licence.py": {"ancestor.owner == owner": SAME},  # principals, both
-    "listing/rows.py": {
-        "purchase.buyer != seller": SAME,  # the seller is coalesce(account.owner, account.name)
-        "account.name == listing.owner": ROWS,
+    "ledger/mandate.py": {
+        "_table('account').c.owner == principal": SAME,
+        "account.name == principal": SAME,
+        "account.owner == principal": SAME,
     },
+    "ledger/statement.py": {"Account.owner == owner": ROWS},
+    "listing/licence.py": {"ancestor.owner == owner": SAME},
+    "listing/listing.py": {"account == PLATFORM": ROWS},
     "listing/publish.py": {
+        "offer.owner != view.owner": LEAVE,
         "owner == principal_of(offer.owner)": SAME,
         "its_owner == principal_of(owner)": SAME,
-        "principal_of(event.by) == owner": SAME,
-        "offer.owner != view.owner": LEAVE,
         "AccountKey.account == offer.owner": ROWS,
+        "principal_of(event.by) == owner": SAME,
         "signer.account != offer.owner": LEAVE,
     },
-    "trade/recheck.py": {
-        "owner != view.owner": LEAVE,
-        "principal_of(by) == principal_of(owner)": SAME,
-        "by == principal": SAME,  # and by.startswith(principal + "/")
-    },
-    "trade/moderation.py": {
-        "principal_of(by) != principal_of(view.owner)": SAME,
-        "principal_of(self.by) == principal_of(view.owner)": SAME,
-    },
-    "formula/royalty.py": {  # of makers, who are principals: trade/lineage.py
-        "bred.owner != seller": SAME,
-        "bred.owner not in elders": SAME,
+    "listing/rows.py": {"purchase.buyer != seller": SAME, "account.name == listing.owner": ROWS},
+    "price/known.py": {
+        "buyer != principal_of(owner)": SAME,
+        "payer != payee": SAME,
+        "PLATFORM not in (payer, payee)": ROWS,
     },
     "service/caller.py": {"account == self.account": LEAVE},
     "service/layer_store.py": {
@@ -83,15 +71,16 @@ COMPARISONS = {
         "self._unlisted.account(digest) not in (None, account)": LEAVE,
         "who == principal": SAME,
     },
-    "ledger/statement.py": {"Account.owner == owner": ROWS},
-    "listing/status.py": {"account == PLATFORM": ROWS},
     "trade/bounty.py": {
         "principal_of(view.owner) == row.principal": SAME,
         "judge != principal_of(seller)": SAME,
         "judge == row.principal": SAME,
     },
     "trade/bundle.py": {"principal_of(view.owner) == principal": SAME},
-    "trade/buy.py": {"principal_of(view.owner) == principal": SAME},
+    "trade/buy.py": {
+        "principal_of(view.owner) == principal": SAME,
+        "Purchase.buyer == buyer": ROWS,
+    },
     "trade/compute.py": {"principal == principal_of(row.owner)": SAME},
     "trade/debts.py": {
         "debtor in claim_of(session, debt.transfer_id).owed": SAME,
@@ -107,37 +96,44 @@ COMPARISONS = {
         "said.c.reviewer == Settlement.principal": SAME,
         "col(Account.name) == col(Listing.owner)": ROWS,
     },
-    "trade/incomes.py": {"col(Income.account) == account": ROWS},
-    "trade/terms.py": {"view.owner != self.owner": LEAVE},
-    "trade/pending.py": {
-        "Trial.principal == principal": SAME,
-        "Subscription.principal == principal": SAME,
-        "Trial.buyer == buyer": ROWS,
-        "Trial.principal == buyer": ROWS,
-        "Meter.principal == principal": SAME,
-    },
-    "trade/queries.py": {
-        "Rental.renter == renter": SAME,
-        "Purchase.buyer == principal": SAME,
-        "Rental.renter == principal": SAME,
+    "trade/incomes.py": {
+        "col(Income.account) == account": ROWS,
         "Settlement.principal == principal": SAME,
-        "Purchase.buyer == buyer": ROWS,
     },
+    "trade/meter.py": {"Meter.principal == principal": SAME},
+    "trade/moderation.py": {
+        "principal_of(by) != principal_of(view.owner)": SAME,
+        "principal_of(self.by) == principal_of(view.owner)": SAME,
+    },
+    "trade/recheck.py": {
+        "owner != view.owner": LEAVE,
+        "principal_of(by) == principal_of(owner)": SAME,
+        "by == principal": SAME,
+    },
+    "trade/rent.py": {"Rental.renter == renter": SAME},
     "trade/returns.py": {"one.debtor in able": SAME},
     "trade/review.py": {"principal_of(view.owner) == principal": SAME},
     "trade/rights.py": {
-        "queries.sellers(session, [version.listing])[version.listing] == principal": SAME,
-        "queries.sellers(session, [listing])[listing] == principal": SAME,
+        "sellers_of(session, [version.listing])[version.listing] == principal": SAME,
+        "sellers_of(session, [listing])[listing] == principal": SAME,
         "sellers.get(listing) == who": SAME,
+        "Purchase.buyer == principal": SAME,
+        "Rental.renter == principal": SAME,
     },
-    "formula/trust.py": {"edge.payer != edge.payee": SAME},
+    "trade/subscription.py": {"Subscription.principal == principal": SAME},
+    "trade/terms.py": {"view.owner != self.owner": LEAVE},
+    "trade/trial.py": {
+        "Trial.principal == principal": SAME,
+        "Trial.buyer == buyer": ROWS,
+        "Trial.principal == buyer": ROWS,
+    },
 }
 TRADERS = {
     "account", "buyer", "by", "creditor", "debtor", "judge", "maker", "owner", "payee", "payer",
     "principal", "renter", "reviewer", "seller", "sponsor", "uploader", "who",
 }  # fmt: skip
 """Names under which code holds an account's name."""
-OTHERWISE = ("len(good_keys(session, account)) == 1", "rights.METER in running.get(")
+OTHERWISE = ("len(good_keys(session, account)) == 1",)
 """Comparisons of something else that mention an account."""
 ELSEWHERE = ("store/migrations",)
 """Folders without accounts of a market, or with a model of the ledger that knows no mandates."""

@@ -10,7 +10,7 @@ from marketplace.front import MarketLike, Sends
 from marketplace.ledger.operation import Operation
 from marketplace.routes import READS, WRITES, Read, Write
 from marketplace.service.endpoints import actor_of, body_of
-from marketplace.service.wire_models import Body
+from marketplace.service.openapi import Body
 from marketplace.trade.bundle import BuyBundle, CreateBundle
 from marketplace.trade.buy import Buy
 from marketplace.trade.rent import Rent

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from marketplace.market import Market
 from tests.support.market import buy_loop, fund_loop, make_market, publish_example
+from tests.support.trading import purchases
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -33,7 +34,7 @@ def test_four_processes_lose_no_purchase_and_no_credit(tmp_path: Path) -> None:
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
     with Market.open(f"sqlite:///{path}", create=False) as market:
         assert market.verify() == []
-        assert len(market.purchases()) == 100
+        assert len(purchases(market)) == 100
         spent = {market.account(buyer).balance_nanos for buyer in buyers}
         assert spent == {1000 * 10**9 - 25 * price}
         fee = -(-price // 10)

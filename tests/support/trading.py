@@ -6,6 +6,7 @@ from marketplace.formula.royalty import Parent
 from marketplace.listing.listing import ListingView, ReceiptFacts
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.trade.buy import PurchaseView, purchase_views
 from marketplace.trade.charge import Charge
 
 DAY_S = 86_400.0
@@ -117,3 +118,9 @@ def gains(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]
     """Who gained or lost how much in between; whoever did neither is left out."""
     changes = {name: after[name] - before.get(name, 0) for name in after}
     return {name: change for name, change in changes.items() if change}
+
+
+def purchases(market: Market, buyer: str | None = None) -> list[PurchaseView]:
+    """All purchases, or one account's, oldest first."""
+    with market._read() as session:
+        return [view for _, view in purchase_views(session, buyer)]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from marketplace.service import upkeep
+from marketplace.service import change
 
 DAY_S = 86_400.0
 
@@ -13,4 +13,4 @@ DAY_S = 86_400.0
 def two_days_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on the chores see the day after tomorrow; what is on its way now is not swept."""
     clock = SimpleNamespace(time=lambda: time.time() + 2 * DAY_S)
-    monkeypatch.setattr(upkeep, "time", clock)
+    monkeypatch.setattr(change, "time", clock)

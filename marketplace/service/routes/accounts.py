@@ -10,9 +10,9 @@ from marketplace.service.answers import Cursor, Limit, answer, page
 from marketplace.service.caller import Signed, within_registrations
 from marketplace.service.change import Changing, Joining
 from marketplace.service.endpoints import Account
+from marketplace.service.openapi import Body, model_of, page_of
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
-from marketplace.service.wire_models import Body, model_of, page_of
 from marketplace.trade.buy import PurchaseView
 from marketplace.trade.debts import DebtView
 from marketplace.trade.incomes import IncomeView

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from marketplace.service.answers import Cursor, Limit, page
 from marketplace.service.caller import Anyone
+from marketplace.service.openapi import page_of
 from marketplace.service.state import Here
-from marketplace.service.wire_models import page_of
 from marketplace.trade.bounty import BountyView
 
 router = APIRouter(prefix="/v1", tags=["deals"])

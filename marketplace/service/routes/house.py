@@ -8,9 +8,9 @@ from marketplace.errors import MarketError
 from marketplace.service.answers import answer
 from marketplace.service.caller import Anyone
 from marketplace.service.change import Changing
+from marketplace.service.openapi import Body
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
-from marketplace.service.wire_models import Body
 
 router = APIRouter(tags=["service"])
 

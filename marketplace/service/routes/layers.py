@@ -12,15 +12,14 @@ from pydantic import BaseModel
 from starlette.responses import Response, StreamingResponse
 
 from marketplace.fields import HEX64_PATTERN
-from marketplace.service.answers import answer
+from marketplace.service.answers import ByteRange, answer, byte_range, lists
 from marketplace.service.caller import BODY_STREAMED, Caller, Signed
 from marketplace.service.change import Changing
-from marketplace.service.etags import ByteRange, byte_range, lists
 from marketplace.service.layer_store import LayerStore, StoredFile, StoredLayer
+from marketplace.service.openapi import model_of
 from marketplace.service.problems import ProblemError
 from marketplace.service.signature import mismatch, sha256_of
 from marketplace.service.state import Here, Service
-from marketplace.service.wire_models import model_of
 
 router = APIRouter(prefix="/v1/layers", tags=["layers"])
 LayerDigest = Annotated[str, Path(pattern=HEX64_PATTERN)]

@@ -1,12 +1,20 @@
-"""What is for sale, finding it, and putting it there."""
+"""What is for sale, finding it, and putting it there.
+
+What the service finds out from a layer's files before it is listed.
+
+The seller's word is not taken for it: near-duplicates are found from the uploaded weights, and
+the manifest, if there is one, is the uploaded file, beside hashes that were computed here.
+"""
 
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
+from genome.adapter.layer_files import MANIFEST_FILE
 from marketplace.errors import MarketError
 from marketplace.fields import (
     AccountName,
@@ -21,15 +29,28 @@ from marketplace.fields import (
     Text,
 )
 from marketplace.formula.royalty import Parent
-from marketplace.listing.listing import ListingView
-from marketplace.listing.wanted import SearchPage, Wanted
+from marketplace.listing.duplicates import Others
+from marketplace.listing.listing import ListingView, SearchPage, Wanted
+from marketplace.listing.provenance import Evidence
+from marketplace.listing.similarity import Weights, factors_of
 from marketplace.receipt.receipt import ReceiptFacts, ReceiptView
 from marketplace.service.answers import Cursor, Limit, answer, wire
 from marketplace.service.caller import Anyone, Caller
 from marketplace.service.change import Changing
-from marketplace.service.publishing import Prepared, prepare
+from marketplace.service.layer_store import LayerStore
+from marketplace.service.openapi import Body, listing_page, model_of
+from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here, Service
-from marketplace.service.wire_models import Body, listing_page, model_of
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What follows from the files."""
+
+    weights: Weights | None = None
+    others: Others | None = None
+    evidence: Evidence = field(default_factory=Evidence)
+
 
 router = APIRouter(prefix="/v1/listings")
 Conditions = Annotated[list[str] | None, Query(max_length=32)]
@@ -207,3 +228,28 @@ async def _note_miss(service: Service, caller: Caller, conditions: Wanted) -> No
     if account is not None and skill:
         with suppress(MarketError):  # no skill's name, or no room: the answer stays what it is
             await service.change(lambda: service.market.record_miss(account=account, skill=skill))
+
+
+def prepare(store: LayerStore, digest: str, base_model: str) -> Prepared:
+    """Read a stored layer, validated once more.
+
+    Raises:
+        ProblemError: layer-rejected, when it was made for another base model than stated.
+    """
+    layer = store.layer(digest)
+    if layer.base_model not in ("", base_model):
+        raise ProblemError(
+            "layer-rejected",
+            f"the files say base model {layer.base_model}, the request {base_model}: correct it",
+            extra={"code": "base_mismatch"},
+        )
+    factors = factors_of(store.folder(digest))
+    names = {file.name for file in layer.files}
+    manifest = store.text(digest, MANIFEST_FILE) if MANIFEST_FILE in names else b""
+
+    def others(other: str) -> Weights | None:
+        """The weights of another layer that is kept here."""
+        return factors_of(store.folder(other)) if store.has(other) else None
+
+    hashes = {file.name: file.sha256 for file in layer.files}
+    return Prepared(factors, others, Evidence(manifest, hashes))

@@ -11,9 +11,9 @@ from marketplace.fields import NAME_PATTERN, AccountName, Key, Several
 from marketplace.service.answers import JSONAnswer, wire
 from marketplace.service.caller import Caller
 from marketplace.service.change import Changing
+from marketplace.service.openapi import Body, Problem, model_of
 from marketplace.service.problems import ProblemError, market_document, status_of
 from marketplace.service.state import Here
-from marketplace.service.wire_models import Body, Problem, model_of
 from marketplace.trade.charge import Charge, UsageView
 
 router = APIRouter(prefix="/v1", tags=["usage"])

@@ -9,7 +9,7 @@ import pytest
 
 from marketplace.ledger.keyring import PrivateKey
 from marketplace.market import Market
-from marketplace.service.app import create_app
+from marketplace.service.serve import create_app
 from marketplace.service.settings import ServiceSettings
 from tests.support.client import ORIGIN, Hosted, InProcess
 

@@ -22,11 +22,12 @@ from marketplace.errors import (
     ServiceUnreachableError,
 )
 from marketplace.ledger.account_key import prove_key
-from marketplace.listing.wanted import Wanted
+from marketplace.listing.listing import Wanted
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.trade.charge import Charge
 from tests.support.client import Hosted
 from tests.support.market import publish_example
+from tests.support.trading import purchases
 
 
 @pytest.fixture
@@ -326,7 +327,7 @@ def test_however_answers_are_lost_a_purchase_is_made_once(
 
     bought = hosted.at("bob", fate).buy(buyer="bob", listing="sorter", key="k")
     assert bought.listing == "sorter" and bought.key == "k"
-    assert len(hosted.market.purchases("bob")) == 1
+    assert len(purchases(hosted.market, "bob")) == 1
     assert hosted.market.verify() == []
 
 
@@ -338,7 +339,7 @@ def test_when_every_answer_is_lost_the_key_tells_what_happened(
         hosted.at("bob", lambda _: "answer").buy(buyer="bob", listing="sorter", key="k-lost")
     again = bob.buy(buyer="bob", listing="sorter", key="k-lost")
     assert again.replayed
-    assert len(hosted.market.purchases("bob")) == 1
+    assert len(purchases(hosted.market, "bob")) == 1
 
 
 def test_listings_are_asked_for_as_they_are_looked_at(
@@ -378,7 +379,7 @@ def test_keys_that_cannot_travel_are_refused_here(
     """One line, before anything is sent."""
     with pytest.raises(InvalidInputError):
         bob.buy(buyer="bob", listing="sorter", key=key)
-    assert hosted.market.purchases("bob") == []
+    assert purchases(hosted.market, "bob") == []
 
 
 def test_names_from_strangers_do_not_change_the_address(bob: RemoteMarket) -> None:

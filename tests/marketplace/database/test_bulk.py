@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import inspect
 
 from marketplace.database import bulk
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
 from marketplace.market import Market
 from tests.support.market import TickingClock

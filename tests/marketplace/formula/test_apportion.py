@@ -1,9 +1,9 @@
-"""Promises of marketplace.formula.apportion."""
+"""Promises of marketplace.formula.royalty."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.formula.apportion import apportion
+from marketplace.formula.royalty import apportion
 from marketplace.money import INT64_MAX
 
 weights = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 10**9), min_size=1)

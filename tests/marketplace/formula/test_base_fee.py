@@ -1,11 +1,11 @@
-"""Promises of marketplace.formula.base_fee."""
+"""Promises of marketplace.formula.price."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.errors import InvalidInputError
-from marketplace.formula.base_fee import next_base_fee
+from marketplace.formula.price import next_base_fee
 from marketplace.money import INT64_MAX
 
 fees = st.integers(8, INT64_MAX // 2)

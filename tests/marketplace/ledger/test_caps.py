@@ -3,7 +3,8 @@
 import pytest
 
 from marketplace.errors import TooManyOpenError
-from marketplace.ledger import caps
+from marketplace.ledger import mandate
+from marketplace.ledger.mandate import MOST
 from marketplace.market import Market
 from tests.support.market import make_market, publish_example
 
@@ -16,7 +17,7 @@ def market(monkeypatch: pytest.MonkeyPatch) -> Market:
         publish_example(market, "bob", name)
     market.open_mandate(owner="ada", name="agent", cap_nanos=10**10, key="agent")
     market.fund_mandate("ada/agent", 10**10, key="fill")
-    monkeypatch.setattr(caps, "MOST", dict.fromkeys(caps.MOST, 3))
+    monkeypatch.setattr(mandate, "MOST", dict.fromkeys(MOST, 3))
     return market
 
 
@@ -41,7 +42,7 @@ def open_one(market: Market, kind: str, account: str, name: str) -> int | None:
     return None
 
 
-@pytest.mark.parametrize("kind", caps.MOST)
+@pytest.mark.parametrize("kind", MOST)
 def test_an_account_and_its_mandates_share_one_allowance(market: Market, kind: str) -> None:
     """The next one is refused to each of them, a repeat of an earlier one is not, nor others'."""
     opened = len(market.mandates("ada")) if kind == "mandate" else 0

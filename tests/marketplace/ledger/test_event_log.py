@@ -8,14 +8,13 @@ import pytest
 from sqlmodel import Session
 
 from marketplace.database import bulk
-from marketplace.database.tables import table_of
+from marketplace.database.sql import table_of
 from marketplace.errors import MarketError
 from marketplace.ledger import event_log
 from marketplace.ledger.ledger import linked
-from marketplace.listing.listing import ReceiptFacts
-from marketplace.listing.standing import AccountTrust
-from marketplace.listing.status import Evaluator
+from marketplace.listing.listing import Evaluator, ReceiptFacts
 from marketplace.market import Market
+from marketplace.price.known import AccountTrust
 from marketplace.store.move import move
 from tests.support.market import example_weights, make_market, publish_example
 

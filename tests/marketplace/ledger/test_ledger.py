@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import BigInteger
 from sqlalchemy.event import listen
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import (
     AccountNotFoundError,
     AmountError,

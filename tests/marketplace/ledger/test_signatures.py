@@ -1,4 +1,4 @@
-"""Promises of marketplace.ledger.signatures."""
+"""Promises of marketplace.ledger.account_key."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -7,8 +7,7 @@ from genome.errors import LayerRejected
 from genome.shelf.manifest import Manifest
 from genome.shelf.signing import TrustPolicy, is_weak, signature_holds
 from marketplace.errors import NameFormatError
-from marketplace.ledger.account_key import check_public_key
-from marketplace.ledger.signatures import is_signed
+from marketplace.ledger.account_key import check_public_key, is_signed
 from tests.support.market import make_market
 
 WEAK_KEYS = [

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from marketplace.errors import PageError
-from marketplace.listing.listing import ListingView
+from marketplace.listing.listing import ListingView, SearchPage, Wanted
 from marketplace.listing.shelf import ORDERS
-from marketplace.listing.wanted import SearchPage, Wanted
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.receipt.receipt import ReceiptFacts

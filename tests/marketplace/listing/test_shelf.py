@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketplace.listing.listing import Wanted
 from marketplace.listing.search import Searcher
 from marketplace.listing.shelf import MOST_MERGED, Shelf, is_commercial, merged
-from marketplace.listing.wanted import Wanted
 from marketplace.market import Market
 from tests.support.market import make_market, publish_example
 

@@ -11,10 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from marketplace.market import Market
-from marketplace.service.app import create_app
-from marketplace.service.logs import make_logger
+from marketplace.service.serve import create_app
 from marketplace.service.settings import ServiceSettings
-from marketplace.service.state import Service
+from marketplace.service.state import Service, make_logger
 from tests.support.market import make_market
 from tests.support.service import ORIGIN, SigningClient, key_of, public_of
 

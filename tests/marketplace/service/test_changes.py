@@ -10,6 +10,7 @@ import pytest
 from marketplace.errors import IdempotencyKeyReusedError
 from tests.support.market import publish_example
 from tests.support.service import key_of, public_of
+from tests.support.trading import purchases
 
 
 def slug(response) -> str:
@@ -43,7 +44,7 @@ def test_same_key_same_body_has_one_effect_and_the_same_answer(shop):
     first, second = (a.json() for a in answers)
     assert (first.pop("replayed"), second.pop("replayed")) == (False, True)
     assert first == second and first["key"] == "k1"
-    assert len(shop.market.purchases()) == 1
+    assert len(purchases(shop.market)) == 1
 
 
 def test_same_key_other_body_is_refused(shop):
@@ -135,7 +136,7 @@ def test_stopping_service_refuses_new_work_and_is_not_ready(shop):
     assert (refused.status_code, slug(refused)) == (503, "stopping")
     assert shop.client.get("/ready").status_code == 503
     assert shop.client.get("/health").status_code == 200
-    assert shop.market.purchases() == []
+    assert purchases(shop.market) == []
 
 
 def test_close_waits_for_what_was_begun(shop, monkeypatch):

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from marketplace.service import serve as serving
-from marketplace.service.connections import Connections, Seat
+from marketplace.service.rates import Connections, Seat
 from marketplace.service.settings import ConnectionLimits, RateLimit, ServiceSettings
 from tests.support.service import SigningClient, key_of, public_of
 

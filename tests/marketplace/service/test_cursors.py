@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.service.cursors import Cursors
 from marketplace.service.problems import ProblemError
+from marketplace.service.state import Cursors
 from tests.support.market import publish_example
 
 SCOPE = ("postings", "ada")

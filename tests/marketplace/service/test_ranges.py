@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.service.etags import byte_range
+from marketplace.service.answers import byte_range
 from marketplace.service.problems import ProblemError
 
 

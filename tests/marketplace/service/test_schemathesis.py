@@ -25,9 +25,9 @@ from schemathesis.specs.openapi.checks import (
 from starlette.testclient import TestClient
 
 from marketplace.ledger.keyring import PrivateKey
-from marketplace.service.app import create_app
-from marketplace.service.logs import make_logger
+from marketplace.service.serve import create_app
 from marketplace.service.settings import RateLimit, ServiceSettings
+from marketplace.service.state import make_logger
 from tests.support.market import make_market, publish_example
 from tests.support.service import SigningClient, SigningProxy, key_of, public_of
 

@@ -1,11 +1,11 @@
-"""Promises of marketplace.service.speakers."""
+"""Promises of marketplace.service.state."""
 
 import asyncio
 from collections import Counter
 
 import pytest
 
-from marketplace.service.speakers import CHECK_S, Speakers
+from marketplace.service.state import CHECK_S, Speakers
 
 
 class Keys:

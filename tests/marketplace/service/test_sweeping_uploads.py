@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from genome.validate import check_folder
+from marketplace.service.change import do_chores
 from marketplace.service.layer_store import (
     CONFIG_FILE,
     MAX_ARRIVING,
@@ -16,7 +17,6 @@ from marketplace.service.layer_store import (
 )
 from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
-from marketplace.service.upkeep import do_chores
 from tests.support.hostile import write_valid
 from tests.support.uploads import DAY_S, two_days_later
 

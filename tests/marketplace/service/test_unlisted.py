@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from genome.validate import check_folder
+from marketplace.service.change import do_chores
 from marketplace.service.layer_store import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, LayerStore
 from marketplace.service.problems import ProblemError
 from marketplace.service.settings import ServiceSettings
 from marketplace.service.unlisted import Unlisted
-from marketplace.service.upkeep import do_chores
 from tests.support.hostile import write_valid
 from tests.support.uploads import DAY_S, two_days_later
 

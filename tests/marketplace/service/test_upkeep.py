@@ -2,7 +2,7 @@
 
 import asyncio
 
-from marketplace.service.upkeep import do_chores
+from marketplace.service.change import do_chores
 
 
 def test_due_hold_is_released_by_the_chores(hosted):

@@ -117,7 +117,7 @@ def test_names_are_compared_once_a_request_and_never_by_the_writer(hosted, monke
         compared.append((threading.current_thread().name, len(list(known))))
         return did_you_mean(name, known)
 
-    monkeypatch.setattr("marketplace.listing.nearest.did_you_mean", noted)
+    monkeypatch.setattr("marketplace.listing.catalogue.did_you_mean", noted)
     town = Town(hosted, monkeypatch, n_listings=3)
     items = town.do(town.ada, "POST", "/usage", town.uses([NAMES[0] + "x", *UNKNOWN]))["items"]
     assert [item["status"] for item in items] == [404] * MAX_CHARGES

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from marketplace.database.tables import MarketTable
+from marketplace.database.sql import MarketTable
 from marketplace.errors import MarketDamagedError, MarketFileError, MarketNotFoundError
 from marketplace.ledger import chain
 from marketplace.market import Market

@@ -1,4 +1,4 @@
-"""Promises of marketplace.store.structure: verify notices changed tables, triggers, versions."""
+"""Promises of marketplace.store.verify: verify notices changed tables, triggers, versions."""
 
 import sqlite3
 from contextlib import closing

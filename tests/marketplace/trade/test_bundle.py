@@ -15,7 +15,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.trade.bundle import BundleView
-from tests.support.trading import balances, gains, put_up
+from tests.support.trading import balances, gains, purchases, put_up
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_all_of_it_or_nothing(market: Market, pack: BundleView) -> None:
     with pytest.raises(NotForSaleError):
         market.bundle_buy(buyer="ada", bundle="pack", key="ada")
     assert balances(market) == before
-    assert market.purchases() == []
+    assert purchases(market) == []
 
 
 def test_bundles_that_cannot_be(market: Market, pack: BundleView) -> None:

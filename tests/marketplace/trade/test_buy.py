@@ -15,7 +15,7 @@ from marketplace.errors import (
 )
 from marketplace.listing.listing import ReceiptFacts
 from marketplace.market import Market
-from tests.support.trading import balances, gains, open_bazaar, put_up
+from tests.support.trading import balances, gains, open_bazaar, purchases, put_up
 
 
 def test_sale_splits_the_price_and_creates_no_money(market: Market) -> None:
@@ -85,7 +85,7 @@ def test_nobody_pays_twice_for_the_same_layer(market: Market) -> None:
     assert market.buy(buyer="ada", listing="sort", key="first").price_nanos == first.price_nanos
     with pytest.raises(AlreadyOwnedError, match="keeps it for good"):
         market.buy(buyer="ada", listing="sort", key="second")
-    assert len(market.purchases()) == 1
+    assert len(purchases(market)) == 1
 
 
 def test_held_credits_cannot_be_spent(market: Market) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from marketplace.errors import StatusError
 from marketplace.market import Market
-from tests.support.trading import HandClock, balances, open_bazaar, put_up
+from tests.support.trading import HandClock, balances, open_bazaar, purchases, put_up
 
 DIGEST = "digest-of-sort"
 
@@ -154,7 +154,7 @@ def test_the_next_income_pays_first(market: Market) -> None:
 
 def test_an_income_that_owes_nobody_anything_is_kept(market: Market) -> None:
     """The usual case."""
-    assert sold(market) == market.purchases()[0].creator_nanos
+    assert sold(market) == purchases(market)[0].creator_nanos
 
 
 def test_ancestors_and_the_platform_give_back_their_part(market: Market) -> None:

@@ -10,7 +10,7 @@ from sqlmodel import select
 from marketplace.errors import BountyError, RefusedError
 from marketplace.market import Market
 from marketplace.trade.meter import Meter
-from tests.support.trading import HandClock, balances, open_bazaar, put_up
+from tests.support.trading import HandClock, balances, open_bazaar, purchases, put_up
 
 DIGEST = "digest-of-sort"
 SMALL = 1_000_000
@@ -143,7 +143,7 @@ def test_a_cheap_bundle_is_no_cheaper_than_a_day(market: Market) -> None:
     """999,999 millionths off leave a day's rent for each, and the price shown is the price paid."""
     bundle(market, 1)
     day = market.terms("sort").trial_nanos
-    assert [view.price_nanos for view in market.purchases("ada")] == [day, day]
+    assert [view.price_nanos for view in purchases(market, "ada")] == [day, day]
     put_up(market, "bob", "third")
     put_up(market, "bob", "fourth")
     shown = market.bundle_create(

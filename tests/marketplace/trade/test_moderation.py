@@ -9,10 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketplace.errors import ListingTakenError, MarketError, NotOwnerError, StatusError
-from marketplace.listing.revocation import check_revocations
-from marketplace.listing.status import QUARANTINED, REVOKED
+from marketplace.listing.listing import QUARANTINED, REVOKED
 from marketplace.market import Market
-from marketplace.trade.moderation import DEEDS
+from marketplace.trade.moderation import DEEDS, check_revocations
 from tests.support.market import (
     Publish,
     example_weights,

@@ -2,10 +2,9 @@
 
 import pytest
 
-from marketplace.listing.listing import ReceiptFacts
-from marketplace.listing.status import UNUSABLE
+from marketplace.listing.listing import UNUSABLE, ReceiptFacts
 from marketplace.market import Market
-from tests.support.trading import HandClock, put_up
+from tests.support.trading import HandClock, purchases, put_up
 
 DIGEST = "digest-of-sort"
 
@@ -57,7 +56,7 @@ def test_a_sale_covers_later_versions(market: Market, clock: HandClock) -> None:
         key="v2",
     )
     assert market.may_use("ada", "second")
-    assert market.purchases()[0].digest == DIGEST
+    assert purchases(market)[0].digest == DIGEST
 
 
 def test_rented_means_until_the_days_are_over(market: Market, clock: HandClock) -> None:

@@ -13,7 +13,7 @@ from marketplace.errors import (
 )
 from marketplace.market import Market
 from marketplace.trade.trial import TrialView
-from tests.support.trading import HandClock, balances, gains, put_up
+from tests.support.trading import HandClock, balances, gains, purchases, put_up
 
 
 def start(market: Market, buyer: str = "ada", listing: str = "sort") -> TrialView:
@@ -118,7 +118,7 @@ def test_a_trial_is_decided_once(market: Market) -> None:
     assert again.replayed
     with pytest.raises(TrialError, match="is failed"):
         market.trial_settle(trial=trial, n_correct=20, n_base_correct=0, key="second")
-    assert len(market.purchases()) == 0
+    assert len(purchases(market)) == 0
 
 
 def test_no_report_in_time_means_no_sale(market: Market, clock: HandClock) -> None:
@@ -160,7 +160,7 @@ def test_the_price_of_the_first_day_holds(market: Market) -> None:
     market.buy(buyer="eve", listing="sort", key="sale")
     market.close_epoch()
     market.trial_settle(trial=trial.trial, n_correct=20, n_base_correct=0, key="settle")
-    assert market.purchases("ada")[0].price_nanos == trial.price_nanos
+    assert purchases(market, "ada")[0].price_nanos == trial.price_nanos
 
 
 def test_who_bought_meanwhile_is_not_charged_again(market: Market) -> None:

@@ -65,7 +65,7 @@ def search(
 ) -> None:
     """Find layers; what nobody offers is noted as demand, without your words."""
     from marketplace.errors import AccountNotFoundError
-    from marketplace.listing.wanted import Wanted
+    from marketplace.listing.listing import Wanted
     from seeds.bases import fingerprint_of
 
     base_model = None if base is None else fingerprint_of(resolve_home(home), base)

@@ -10,7 +10,7 @@ from alembic import op
 from marketplace.errors import MarketFileError
 from marketplace.ledger import event_log
 from marketplace.store import schema
-from marketplace.store.migrations import rebuild
+from marketplace.store.migrations.run import drop_everything, remake, tables
 
 revision = "0004"
 down_revision = None
@@ -21,8 +21,8 @@ depends_on = None
 def upgrade() -> None:
     """Fill an empty place, or rebuild a market of schema 3."""
     connection = op.get_bind()
-    if rebuild.tables(connection):
-        rebuild.remake(connection)
+    if tables(connection):
+        remake(connection)
         event_log.write_all(connection)
     else:
         schema.fill(connection, time.time())
@@ -40,4 +40,4 @@ def downgrade() -> None:
             "this market holds transfers, which no earlier schema version has a place for: keep it,"
             " or delete its database"
         )
-    rebuild.drop_everything(connection)
+    drop_everything(connection)

@@ -1,4 +1,4 @@
-"""Promises of marketplace.database.statement, on both databases."""
+"""Promises of marketplace.database.sql, on both databases."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import event, literal
 from sqlmodel import col, select
 
-from marketplace.database.statement import Question, ask, one_of
+from marketplace.database.sql import Statement, ask, one_of
 from marketplace.ledger.account import Account
 from marketplace.market import Market
 
-NAMES = Question(
+NAMES = Statement(
     select(Account.name, literal("found"))
     .where(one_of(Account.name, "names"))
     .order_by(col(Account.name))

@@ -1,4 +1,11 @@
-"""Questions to the database that are worded once and asked many times.
+"""Tables of a market, and SQL statements with lists of values in them.
+
+The base of every marketplace table.
+
+The tables keep a registry of their own, so that another package's SQLModel tables can
+neither collide with these names nor be created in a market file by accident.
+
+Questions to the database that are worded once and asked many times.
 
     _OWNERS = Question(select(Account.owner).where(one_of(Account.name, "names")))
     ask(session, _OWNERS, names=["ada", "bob"])
@@ -14,14 +21,28 @@ import json
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, Boolean, ColumnElement, Connection, Dialect, Text, bindparam
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Integer,
+    Table,
+    Text,
+    bindparam,
+)
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import registry
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 Row = tuple[Any, ...]
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+"""64-bit on every database: SQLite numbers rows by itself only under the name INTEGER."""
 
 
 class _Texts(TypeDecorator[Collection[str]]):
@@ -49,11 +70,6 @@ class _OneOf(FunctionElement[bool]):
         return self
 
 
-def one_of(column: Any, values: str) -> ColumnElement[bool]:
-    """Whether the column is one of the texts that the parameter of this name will hold."""
-    return _OneOf(column, bindparam(values, type_=_Texts()))
-
-
 class _Worded(NamedTuple):
     text: str
     fixed: dict[str, Any]
@@ -62,7 +78,7 @@ class _Worded(NamedTuple):
     """Names of the values in order; None where the driver takes them by name."""
 
 
-class Question:
+class Statement:
     """A statement in the words of each database; its values are texts, numbers and lists of texts.
 
     Rows come as the driver gives them: SQLite has 0 and 1 for false and true.
@@ -88,7 +104,16 @@ class Question:
         return [tuple(row) for row in connection.exec_driver_sql(worded.text, parameters)]
 
 
-def ask(session: Session, question: Question, **values: Any) -> list[Row]:
+class MarketTable(SQLModel, registry=registry()):
+    """Base class; holds the metadata of all marketplace tables."""
+
+
+def one_of(column: Any, values: str) -> ColumnElement[bool]:
+    """Whether the column is one of the texts that the parameter of this name will hold."""
+    return _OneOf(column, bindparam(values, type_=_Texts()))
+
+
+def ask(session: Session, question: Statement, **values: Any) -> list[Row]:
     """The rows of a question; what waits in the session is written first, and seen."""
     session.flush()
     return question.rows(session.connection(), values)
@@ -110,3 +135,8 @@ def _postgresql(element: _OneOf, compiler: SQLCompiler, **options: Any) -> str:
     column, values = element.clauses
     listed = f"ANY({compiler.process(values, **options)})"
     return f"{compiler.process(column, **options)} = {listed}"
+
+
+def table_of(model: type[MarketTable]) -> Table:
+    """The table behind a model, for statements that need no objects."""
+    return MarketTable.metadata.tables[str(model.__tablename__)]

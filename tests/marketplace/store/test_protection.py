@@ -1,4 +1,4 @@
-"""Promises of marketplace.database.protection on SQLite; on PostgreSQL see test_postgresql."""
+"""Promises of marketplace.store.schema on SQLite; on PostgreSQL see test_postgresql."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,10 +1,10 @@
-"""Promises of marketplace.listing.revocation."""
+"""Promises of marketplace.trade.moderation."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from marketplace.errors import ProvenanceError
-from marketplace.listing.revocation import RevocationList, check_revocations, sign_revocations
+from marketplace.trade.moderation import RevocationList, check_revocations, sign_revocations
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes_raw().hex()
