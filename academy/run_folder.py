@@ -6,6 +6,11 @@
     HOME/run/steps/NAME.json             the result of every finished step after evolution
     HOME/run/state.json, layers/         the evolution between two generations
 Every file appears by rename, so a kill at any moment leaves a valid run.
+
+Files that only grow, one JSON object a line, safe against crashes and other processes.
+
+A line is written whole and flushed to the disk before the call returns; a last line that a crash
+cut short is dropped by whoever reads or writes next.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from academy.errors import RunBusyError, RunCorruptError, RunMismatchError
-from genome.files import hold, remove_leftovers, write_json
+from genome.files import hold, locked, remove_leftovers, sync, write_json
 from genome.home import stamp_new
 
 NAMED = 3
@@ -194,3 +199,24 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def append_line(path: Path, data: Mapping[str, Any]) -> None:
+    """Add one line and flush it to the disk; raises OSError if the disk will not take it."""
+    line = (json.dumps(data) + "\n").encode()
+    with locked(path.with_name(path.name + ".lock")):
+        new = not path.exists()
+        with path.open("r+b" if not new else "w+b") as file:
+            end = whole_lines(file.read())
+            file.truncate(end)
+            file.seek(end)
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            sync(path.parent)
+
+
+def whole_lines(data: bytes) -> int:
+    """Bytes up to and including the last line break."""
+    return data.rfind(b"\n") + 1

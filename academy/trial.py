@@ -32,11 +32,9 @@ import numpy as np
 
 from academy.challenge import Challenge, Split
 from academy.errors import SameGenomeError, TrialItemsError, TrialScoresError, UnknownSkillError
-from academy.statistics.aggregate import stratified_bootstrap
-from academy.statistics.arrays import check_share
-from academy.statistics.multiple import holm
+from academy.statistics.aggregate import check_share, stratified_bootstrap
 from academy.statistics.paired import compare_paired
-from academy.statistics.permutation import sign_flip_test
+from academy.statistics.permutation import holm, sign_flip_test
 from academy.statistics.sequential import BoundedMixture
 
 if TYPE_CHECKING:

@@ -112,7 +112,7 @@ class KnownBases:
         """
         folder = os.path.abspath(base.path)
         path = folder if os.path.isdir(folder) else base.path
-        from genome.running.linear import linear_sites
+        from genome.running.stack import linear_sites
 
         shapes = {n: (site.n_out, site.n_in) for n, site in linear_sites(base.model).items()}
         entry = KnownBase(name, base.fingerprint, path, shapes, stamp_of(path))

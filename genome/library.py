@@ -30,12 +30,11 @@ from genome.shelf import upkeep
 from genome.shelf.intake import Intake, is_sound
 from genome.shelf.layer_rows import LayerRow, put_binding
 from genome.shelf.manifest import Manifest, Parent
-from genome.shelf.pins import Pins
 from genome.shelf.receipt import Receipt
 from genome.shelf.search_shelf import Found, SearchShelf
 from genome.shelf.signing import SigningKey, TrustPolicy
 from genome.shelf.store import copy_files
-from genome.shelf.upkeep import Cleanup, Finding
+from genome.shelf.upkeep import Cleanup, Finding, Pins
 
 if TYPE_CHECKING:
     from genome.layer import Layer

@@ -21,8 +21,15 @@ from genome.errors import GenomeError
 from genome.genome import Genome
 from genome.layer import Factors
 from genome.running.arrangement import Arrangement, as_they_stand, in_order
-from genome.running.linear import LinearSite, linear_sites
-from genome.running.stack import Stack, check_fit, rank_of, reserve, stack_genomes
+from genome.running.stack import (
+    LinearSite,
+    Stack,
+    check_fit,
+    linear_sites,
+    rank_of,
+    reserve,
+    stack_genomes,
+)
 from genome.running.update import Family, Update
 
 ROW_INPUTS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids", "labels")

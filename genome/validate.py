@@ -18,7 +18,6 @@ from types import MappingProxyType, TracebackType
 
 import numpy as np
 
-from genome.adapter.access_keys import check_secrets
 from genome.adapter.adapter_config import CONFIG_FILE, AdapterConfig, ModuleUpdate, parse_config
 from genome.adapter.layer_files import (
     MAX_TEXT_BYTES,
@@ -27,6 +26,7 @@ from genome.adapter.layer_files import (
     FileFacts,
     Listing,
     check_no_pointer,
+    check_secrets,
     check_text,
     list_files,
     named,

@@ -28,7 +28,7 @@ from academy.skills import SKILLS, STANDARD_LEVEL, questions, unique_questions
 from academy.statistics.intervals import wilson_interval
 from genome.base_model import IGNORED, BaseModel
 from genome.genome import Genome
-from genome.running.linear import linear_sites
+from genome.running.stack import linear_sites
 from seeds.card import base_card
 from seeds.tokenizer import VOCABULARY_SIZE, build_tokenizer
 

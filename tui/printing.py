@@ -3,6 +3,8 @@
 Names, descriptions, prompts, answers and refusals come from strangers: a market, a layer's files, a
 model. What in them could move a cursor, write a clipboard, turn a line around or begin a line that
 looks like ours is replaced before it is shown.
+
+Libraries that talk on stderr, told not to.
 """
 
 from __future__ import annotations
@@ -45,3 +47,11 @@ def say(*lines: object, err: bool = False) -> None:
     stream = sys.stderr if err else sys.stdout
     for line in lines:
         print(clean(line), file=stream, flush=True)
+
+
+def quiet_libraries() -> None:
+    """No progress bars and notices from transformers; errors still come through."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

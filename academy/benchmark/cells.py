@@ -6,26 +6,30 @@
 
 Cells are independent, so a benchmark can be stopped, resumed, and run in pieces or in several
 processes.
+
+Which code made a record, and when.
 """
 
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from academy.benchmark.ancestors import Ancestors
 from academy.benchmark.experts import best_by_skill, shared_experts, train_experts
 from academy.benchmark.methods.gradient import JointLora, RoutedExperts
 from academy.benchmark.methods.roster import peers
-from academy.benchmark.ours import FIRST_SHARE, VARIANTS, run_variant
+from academy.benchmark.ours import FIRST_SHARE, VARIANTS, Ancestors, run_variant
 from academy.benchmark.problem import Answer, Method
-from academy.benchmark.provenance import provenance
 from academy.benchmark.purse import Purse
 from academy.benchmark.tracks import TRACKS, Tier, Track, sheet, source_of
 from academy.errors import ConfigError
@@ -267,3 +271,22 @@ def _mean_curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int
 
 def _number(text: str) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
+
+
+def provenance() -> dict[str, str]:
+    """`code` and `at` (ISO 8601, UTC), for a raw record."""
+    return {"code": code_version(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+@cache
+def code_version() -> str:
+    """The commit this code is from, `+` when it was changed since; the release if installed."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    here = Path(__file__).parent
+    try:
+        tracked = ["git", "ls-files", "--error-unmatch", Path(__file__).name]
+        subprocess.run(tracked, cwd=here, capture_output=True, check=True)  # not somebody else's
+        run = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return version("continuum-personas")
+    return run.stdout.strip()

@@ -28,8 +28,7 @@ from academy.training import Moments, StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.running.linear import linear_sites
-from genome.running.stack import check_fit
+from genome.running.stack import check_fit, linear_sites
 
 __all__ = ["Litter", "RayEvaluator", "RaySettings", "train_litters"]
 

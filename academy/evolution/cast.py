@@ -12,23 +12,30 @@ centre of each skill's train questions, and answered by the persona that did bes
 skill's select questions. Measured with ability vectors instead: near-equal specialists of one
 ancestor differ by a few points of accuracy, less than the noise of the dozen questions that a
 vector is made from, so the nearest vector is partly luck; the nearest centre is not.
+
+The closing audition as trials: every finalist against the favourite of its skill.
+
+The favourite is whoever led before the fresh questions were asked, so the questions that compare
+it with the others had no part in choosing it. All trials of an audition are judged together
+(Holm). They cost nothing: the answers are there.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from academy.challenge import Challenge
+from academy.evolution.events import TrialHeld
 from academy.evolution.state import Candidate, Evolution, Genes
-from academy.evolution.trials import announce_trials
 from academy.evolution.workbench import Workbench
 from academy.sources.source import ChallengeSource
 from academy.statistics.intervals import wilson_interval
 from academy.training import TokenMeter
+from academy.trial import compare_scores, judge_together
 from genome.base_model import BaseModel
 from genome.embedding import unit
 from genome.search.question_encoder import QuestionEncoder
@@ -220,3 +227,26 @@ def fit_router(
     starts = np.cumsum([0, *(len(group) for group in groups)])
     centres = np.stack([encoded[a:b].mean(0) for a, b in itertools.pairwise(starts)])
     return Router(encoder, unit(centres), np.asarray(table, dtype=int))
+
+
+def announce_trials(
+    run: Evolution,
+    bench: Workbench,
+    finalists: Mapping[int, Sequence[Candidate]],
+    scores: Mapping[int, np.ndarray],
+) -> None:
+    """Tell observers how each skill's finalists compare.
+
+    Args:
+        finalists: Of each skill, the favourite first.
+        scores: On fresh questions, (n_finalists, n_items) for each skill that was asked.
+    """
+    rng = run.rng("trials")
+    pairs = [
+        (k, f"c{finalists[k][0].id}", f"c{rival.id}", np.stack([rows[0], row]))
+        for k, rows in scores.items()
+        for rival, row in zip(finalists[k][1:], rows[1:], strict=True)
+    ]
+    judged = judge_together([compare_scores(both, rng=rng) for *_, both in pairs])
+    for (k, favourite, rival, _), result in zip(pairs, judged, strict=True):
+        bench.observe(TrialHeld.of(run.generation, (favourite, rival), run.skills[k], result))

@@ -13,8 +13,8 @@ import numpy as np
 
 from academy.challenge import Challenge
 from academy.errors import RunSettingsError
-from academy.evolution import ancestor, cast, generation, schooling, society
-from academy.evolution.ancestor import reserve, router_cost
+from academy.evolution import ancestor, cast, generation, society
+from academy.evolution.ancestor import coevolves, hear, reserve, router_cost
 from academy.evolution.cast import CastMember
 from academy.evolution.config import OperatorSection, RunConfig
 from academy.evolution.events import GenerationEnded, ScoringFailed
@@ -128,10 +128,10 @@ def _live(run: Evolution, bench: Workbench) -> bool:
             return False
         for number, (island, sheet) in enumerate(zip(run.islands, sheets, strict=True)):
             _live_on(run, bench, number, island, sheet)
-        if schooling.coevolves(run):
+        if coevolves(run):
             best = max(run.population, key=lambda c: (float(c.profile.mean()), -c.id))
             n = len(bench.skills) * run.config.population.items
-            schooling.hear(run, bench, n, best.genes.genome(bench.pool))
+            hear(run, bench, n, best.genes.genome(bench.pool))
         bench.toolbox.migrate(run, bench)
         society.speciate(run, bench)
         known = society.profiles(run.population).max(0)

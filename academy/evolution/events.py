@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from academy.errors import RunCorruptError
-from academy.json_lines import append_line
+from academy.run_folder import append_line
 
 if TYPE_CHECKING:
     from academy.trial import TrialResult

@@ -24,7 +24,7 @@ from academy.evolution.state import Candidate, Evolution, Genes, Island
 from academy.evolution.study import Child
 from academy.evolution.workbench import Workbench
 from academy.selection import parents
-from academy.selection.entries import best
+from academy.selection.arrays import best
 from academy.species.archive import Archive, Entry
 from genome.errors import GenomeError
 

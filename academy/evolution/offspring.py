@@ -18,8 +18,7 @@ from academy.evolution.config import OperatorSection
 from academy.evolution.state import Candidate, Genes, LayerPool
 from academy.operators import crossover
 from academy.operators.noise import random_layer, residual_noise
-from academy.operators.rank import rank_down, rank_up
-from academy.operators.spectral import spectral_mutation
+from academy.operators.spectral import rank_down, rank_up, spectral_mutation
 from academy.operators.stacking import Find, Stack, add_layer, drop_layer, swap_layer
 from academy.operators.weights import mutate_weights
 from genome.compose import stack

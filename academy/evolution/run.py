@@ -32,7 +32,7 @@ from academy.evolution.events import Event, EventLog, Notice, Observer, silent
 from academy.evolution.fitting import FittingSource
 from academy.evolution.guarded import Guarded
 from academy.evolution.mixture import Mixture, evolve_mixture, unevolved
-from academy.evolution.record import record_of
+from academy.evolution.report import record_of
 from academy.evolution.state import Evolution, LayerPool
 from academy.evolution.toolbox import toolbox_of
 from academy.evolution.workbench import Budget, Workbench

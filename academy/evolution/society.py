@@ -21,11 +21,10 @@ from academy.selection.fitness import demand_fitness, proven_harm, redundancy
 from academy.selection.survival import Contest, survival_named
 from academy.species import islands, species
 from academy.species.archive import novelty
-from academy.species.census import Census
 from academy.species.classification import classify
 from academy.species.phylogeny import Node
-from academy.species.spawning import spawn_counts
-from academy.species.species import SpeciesEvent, SpeciesSettings, cull
+from academy.species.species import SpeciesEvent, SpeciesSettings, cull, spawn_counts
+from academy.species.species_distance import Census
 from genome import geometry
 from genome.compose import stack
 from genome.layer import Layer

@@ -28,7 +28,7 @@ from academy.challenge import Challenge
 from academy.cluster.tasks import Litter, train_litters
 from academy.errors import cause_of, ends_run
 from academy.evaluator import Evaluator
-from academy.evolution import schooling
+from academy.evolution.ancestor import niche_questions
 from academy.evolution.events import Discarded
 from academy.evolution.state import Candidate, Evolution, Genes
 from academy.evolution.workbench import Workbench, width
@@ -133,7 +133,7 @@ def _class(
 
 def _questions(run: Evolution, bench: Workbench, child: Child, n: int) -> list[Challenge]:
     skill = bench.skills[child.candidate.niche]
-    return schooling.niche_questions(run, bench, skill, n, run.rng("study", child.candidate.id))
+    return niche_questions(run, bench, skill, n, run.rng("study", child.candidate.id))
 
 
 def _below(genome: Genome) -> Genome:
@@ -210,7 +210,7 @@ def _tuned(run: Evolution, bench: Workbench, child: Child) -> bool:
     candidate = child.candidate
     skill = bench.skills[candidate.niche]
     rng = run.rng("tune", candidate.id)
-    questions = schooling.niche_questions(run, bench, skill, QUESTIONS, rng)
+    questions = niche_questions(run, bench, skill, QUESTIONS, rng)
     cost = bench.scoring_cost(1 + ROUNDS * POPULATION, questions)
     cause = ""
     if not questions:

@@ -11,8 +11,7 @@ import shutil
 from pathlib import Path
 
 from academy.errors import SandboxUnavailableError
-from academy.sandbox.interpreter import NOBODY, Interpreter, moved
-from academy.sandbox.plan import FIXED_ENVIRONMENT, Plan
+from academy.sandbox.interpreter import FIXED_ENVIRONMENT, NOBODY, Interpreter, Plan, moved
 
 _FIXED = (
     "--unshare-all", "--unshare-user", "--disable-userns", "--clearenv", "--die-with-parent",

@@ -1,11 +1,65 @@
-"""The interpreter that runs answers, and the few folders it needs to start."""
+"""The interpreter that runs answers, and the few folders it needs to start.
+
+What one kind of sandbox starts, and what it asks of the supervisor.
+
+How much of the machine an answer may use before it counts as wrong.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from academy.errors import SandboxLimitsError
+
+FIXED_ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+"""All an answer sees; a fixed seed, so that the order of a set is the same on every machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A command, and the confinement that workers put on themselves, if the command has none."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    confinement: str = ""
+    """Text of the module whose `prepare` confines workers; empty if the command confines all."""
+    readable: tuple[str, ...] = ()
+    program: bytes = b""
+    """The workers' own system call filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """Bounds for one answer; each call of a hidden test has its own process.
+
+    Raises:
+        SandboxLimitsError: A limit is not positive.
+    """
+
+    cpu_s: float = 2.0
+    """CPU seconds per call, rounded up to whole seconds (the kernel counts no finer)."""
+    wall_s: float = 5.0
+    """Seconds for all calls together; those that come too late fail."""
+    memory_bytes: int = 256 * 2**20
+    """Address space per call; a bare interpreter takes about 30 MiB of it."""
+    output_bytes: int = 64 * 2**10
+    """Encoded size of one returned value; what is printed is thrown away unread."""
+    code_bytes: int = 64 * 2**10
+    """Size of the answer itself."""
+    open_files: int = 32
+
+    def __post_init__(self) -> None:
+        for one in dataclasses.fields(self):
+            value = getattr(self, one.name)
+            if not value > 0:
+                raise SandboxLimitsError(
+                    f"sandbox limits are positive, {one.name} is {value!r}: give a larger number"
+                )
+
 
 NOBODY = 65534
 """User and group of untrusted code when we are root: the kernel's own overflow id."""

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from academy.errors import SandboxUnavailableError
 from academy.sandbox import confinement
-from academy.sandbox.interpreter import Interpreter, moved
-from academy.sandbox.plan import FIXED_ENVIRONMENT, Plan
+from academy.sandbox.interpreter import FIXED_ENVIRONMENT, Interpreter, Plan, moved
 from academy.sandbox.seccomp import worker_filter
 
 

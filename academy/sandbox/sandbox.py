@@ -21,10 +21,8 @@ from typing import Literal
 
 from academy.errors import SandboxUnavailableError
 from academy.sandbox import answers, bubblewrap, landlock, seccomp, supervisor
-from academy.sandbox.interpreter import Interpreter, is_root
+from academy.sandbox.interpreter import Interpreter, Plan, SandboxLimits, is_root
 from academy.sandbox.launch import Finished, launch, memory_file
-from academy.sandbox.limits import SandboxLimits
-from academy.sandbox.plan import Plan
 from academy.sandbox.shelter import sheltered
 
 Kind = Literal["bubblewrap", "landlock"]

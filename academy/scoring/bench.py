@@ -16,8 +16,18 @@ import torch
 from academy.answering import greedy_answers
 from academy.challenge import Challenge, prompts_and_answers
 from academy.errors import ScoringRefusedError
-from academy.scoring.answers import answer_losses, choice_hits, exact_hits, option_rows
-from academy.scoring.scorer import KINDS, Failures, Kind, Scorer, guarded, kind_of
+from academy.scoring.scorer import (
+    KINDS,
+    Failures,
+    Kind,
+    Scorer,
+    answer_losses,
+    choice_hits,
+    exact_hits,
+    guarded,
+    kind_of,
+    option_rows,
+)
 from academy.training import TokenMeter
 from genome.base_model import BaseModel, Rows
 from genome.population import PopulationModel

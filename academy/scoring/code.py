@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from academy.challenge import Challenge
 from academy.errors import AcademyError, ScoringRefusedError
 from academy.sandbox.answers import Failure, same
-from academy.sandbox.limits import SandboxLimits
+from academy.sandbox.interpreter import SandboxLimits
 from academy.sandbox.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from academy.sandbox.limits import SandboxLimits
+    from academy.sandbox.interpreter import SandboxLimits
     from academy.sandbox.sandbox import Sandbox
 
 
@@ -40,7 +40,7 @@ class CodeScorer:
             ScoringRefusedError: There is no sandbox on this machine: nothing is ever run bare.
         """
         from academy.errors import SandboxUnavailableError
-        from academy.sandbox.limits import SandboxLimits
+        from academy.sandbox.interpreter import SandboxLimits
         from academy.sandbox.sandbox import Sandbox
 
         try:

@@ -16,7 +16,7 @@ import torch
 
 from academy.challenge import Challenge
 from academy.errors import ScoringError
-from academy.scoring.answers import answer_losses, without_end
+from academy.scoring.scorer import answer_losses, without_end
 from academy.statistics.intervals import wilson_interval
 from academy.training import TokenMeter
 from genome.base_model import BaseModel

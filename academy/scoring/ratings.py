@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from academy.errors import RatingsCorruptError, RatingsError
-from academy.json_lines import append_line, whole_lines
+from academy.run_folder import append_line, whole_lines
 from academy.statistics.intervals import Z95
 
 Winner = Literal["first", "second", "tie"]

@@ -21,8 +21,7 @@ from deap import base, tools
 from numpy.typing import ArrayLike
 
 from academy.errors import ObjectivesError, ScoresError, UnknownMethodError
-from academy.selection.arrays import count, vector
-from academy.selection.entries import Entry
+from academy.selection.arrays import Entry, count, vector
 
 OBJECTIVES: dict[str, float] = {
     "quality": 1.0,

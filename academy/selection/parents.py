@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike
 
 from academy.errors import ScoresError
 from academy.selection.arrays import count, score_matrix, vector, weights_or_even
-from academy.selection.sharing import crowding
+from academy.selection.fitness import crowding
 
 TAU = 20.0
 """The paper's particularity pressure for right-or-wrong items; 3 suits continuous scores."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from academy.errors import ScoresError, UnknownMethodError
-from academy.selection import nsga, sharing
-from academy.selection.arrays import count, score_matrix, vector, weights_or_even
-from academy.selection.entries import best
+from academy.selection import nsga
+from academy.selection.arrays import best, count, score_matrix, vector, weights_or_even
+from academy.selection.fitness import shared_fitness, survivors
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def by_sharing(contest: Contest, capacity: int, rng: np.random.Generator) -> np.
     """Fitness sharing, one leaver at a time; see `sharing.survivors`."""
     if (kept := _too_many_protected(contest, capacity, rng)) is not None:
         return kept
-    return sharing.survivors(
+    return survivors(
         contest.scores, capacity, weights=contest.item_weights, protected=contest.shielded
     )
 
@@ -92,7 +92,7 @@ def nsga3(contest: Contest, capacity: int, rng: np.random.Generator) -> np.ndarr
         return kept
     served = contest.demand_served
     if served is None:
-        served = sharing.shared_fitness(contest.scores, weights=contest.item_weights)
+        served = shared_fitness(contest.scores, weights=contest.item_weights)
     measured = {
         "quality": contest.quality,
         "token_cost": contest.token_cost,

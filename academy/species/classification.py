@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from academy.species.census import Census
 from academy.species.species import (
     Cause,
     EventKind,
@@ -23,6 +22,7 @@ from academy.species.species import (
     Taxonomy,
     next_name,
 )
+from academy.species.species_distance import Census
 
 _BISECTIONS = 24
 

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from academy.errors import StatisticsError
-from academy.statistics.arrays import finite_array
+from academy.statistics.aggregate import finite_array
 from academy.statistics.intervals import Z95
 
 

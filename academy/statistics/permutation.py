@@ -4,10 +4,16 @@ If the two sides of a pair are exchangeable, swapping them changes nothing but t
 difference (Fisher 1935, Pitman 1937). Up to 2^16 swaps are all tried; beyond that they are drawn
 at random, and p = (b + 1) / (m + 1) for b of m draws at least as extreme, so that a p-value is
 never 0 (Phipson, Smyth: Permutation P-values Should Never Be Zero, 2010). `scipy.stats` counts.
+
+Several tests at once: Holm's step-down correction.
+
+Holm: A Simple Sequentially Rejective Multiple Test Procedure (1979). The chance of even one
+false discovery stays below alpha, whatever the tests have to do with one another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +21,7 @@ import numpy as np
 from scipy import stats
 
 from academy.errors import StatisticsError
-from academy.statistics.arrays import finite_array
+from academy.statistics.aggregate import finite_array
 
 Alternative = Literal["two-sided", "greater", "less"]
 Unit = Literal["pair", "run"]
@@ -80,3 +86,28 @@ def sign_flip_test(
 
 def _side(moving: np.ndarray) -> Alternative:
     return "greater" if moving.sum() > 0 else "less"
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values, in the order given; reject where one is at most alpha.
+
+    With p sorted upwards: adjusted_i = max over j <= i of min(1, (n - j + 1) p_j).
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+
+    Raises:
+        StatisticsError: One is no number between 0 and 1.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    bad = ~((p >= 0) & (p <= 1))
+    if bad.any():
+        raise StatisticsError(
+            f"{p[bad][0]} is no p-value: each must be from 0 to 1; leave out tests that were not "
+            "made"
+        )
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(x) for x in adjusted]

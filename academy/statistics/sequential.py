@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from academy.errors import StatisticsError
-from academy.statistics.arrays import check_share, finite_array
+from academy.statistics.aggregate import check_share, finite_array
 
 _BETS = ((np.arange(96) + 0.5) / 96) ** 2
 """(96,) in (0, 1), denser near 0: small effects need many items, and fine bets, to be seen."""

@@ -22,8 +22,7 @@ from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.skills import SKILL_NAMES
 from academy.sources.builtin import BuiltinSource
-from economy.cycle.figure import plot_cycle
-from economy.cycle.scenario import LINKS, CycleSettings, EpochRow, Link, recovery
+from economy.cycle.scenario import LINKS, CycleSettings, EpochRow, Link, plot_cycle, recovery
 from economy.cycle.school import Graduate, school_epoch
 from economy.cycle.shop import ACADEMY, Shop
 from genome.base_model import BaseModel

@@ -31,8 +31,7 @@ from genome.adapter.layer_files import (
     check_complete,
     check_no_pointer,
 )
-from genome.adapter.tar_reader import Member, tar_entries
-from genome.adapter.zip_reader import zip_entries
+from genome.adapter.tar_reader import Member, tar_entries, zip_entries
 from genome.refusals import refused, shown
 
 CHUNK_BYTES = 1 << 16

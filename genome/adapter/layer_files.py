@@ -4,6 +4,13 @@ Beside an adapter lie what its trainer wrote (tokenizer, optimizer, checkpoints)
 leave behind; all that is named and never opened. A layer's own file is opened once, without
 following links or waiting on a pipe, and everything after that is asked of the open file: a path
 may mean another file a moment later, an open file may not.
+
+Access keys in text that is about to be stored and published.
+
+A key begins like one of its provider and goes on at random. Words do not: "multi-task-instruction"
+holds "sk-", and a name such as "cs-sk-translation-of-legal-documents" even begins a word with it,
+but the letters of a random key change between small, capital and digit at every other place, those
+of words and model names rarely.
 """
 
 from __future__ import annotations
@@ -13,15 +20,29 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from genome.adapter.access_keys import check_secrets
 from genome.adapter.adapter_config import CONFIG_FILE
 from genome.adapter.strict_json import MAX_BYTES as MAX_JSON_BYTES
 from genome.refusals import refused, shown
+
+SHOWN = 7
+"""Letters of a key that a message repeats."""
+MIN_LETTERS = 12
+"""In one piece, without hyphen: what is shorter cannot be told from a model's name."""
+MIN_CHANGES = 0.2
+"""Per letter. Random hexadecimal has 0.47 between letter and digit, base 64 has 0.6."""
+_CERTAIN = re.compile(
+    r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----"
+    r"|(?<![A-Za-z0-9])(?:(?:AKIA|ASIA)[0-9A-Z]{16}(?![A-Za-z0-9])|AIza[0-9A-Za-z_-]{35}"
+    r"|xox[abprs]-[0-9A-Za-z-]{20,})"
+)
+_LIKELY = re.compile(r"(?<![A-Za-z0-9])(?:hf_|sk-|gh[pousr]_|github_pat_)([A-Za-z0-9_-]{30,})")
+_HEXADECIMAL = re.compile(r"[0-9a-f]{24,}")
+_CHANGE = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[a-z0-9]|(?<=[0-9])[A-Za-z]")
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CARD_FILE = "README.md"
@@ -257,3 +278,31 @@ def _wrong_kind(name: str, what: str) -> Exception:
         "file_kind", f"{shown(name)} must be a plain file of its own, but is {what}: copy the "
         "folder with `cp -rL --no-preserve=links`"
     )  # fmt: skip
+
+
+def check_secrets(where: str, text: str) -> None:
+    """Refuse what would publish a password; of the secret itself only the beginning is repeated.
+
+    Raises:
+        LayerRejected: secret.
+    """
+    for found in _secrets(text):
+        raise refused(
+            "secret",
+            f"{shown(where)} holds what looks like an access key ({found[:SHOWN]}..., "
+            f"{len(found)} characters): delete it and revoke the key",
+        )
+
+
+def _secrets(text: str) -> Iterator[str]:
+    yield from (match[0] for match in _CERTAIN.finditer(text))
+    for match in _LIKELY.finditer(text):
+        if any(map(_is_random, re.split("[-_]", match[1]))):
+            yield match[0]
+
+
+def _is_random(piece: str) -> bool:
+    n_letters = len(piece)
+    if _HEXADECIMAL.fullmatch(piece):
+        return True
+    return n_letters >= MIN_LETTERS and len(_CHANGE.findall(piece)) >= MIN_CHANGES * n_letters

@@ -2,18 +2,45 @@
 
 Maps that read the same input (query, key and value; gate and up) keep their A factors in one
 tensor, so that one product serves them all.
+
+The linear maps of a base model that a layer may change, whichever class holds them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import nn
 
 from genome.errors import GenomeError
 from genome.genome import Genome
 from genome.layer import Factors
-from genome.running.linear import LinearSite
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearSite:
+    """One linear map `y = W x + bias` inside a model."""
+
+    name: str
+    module: nn.Module
+    weight: torch.Tensor
+    """(out, in); a view for GPT-2's Conv1D, which stores (in, out)."""
+    bias: torch.Tensor | None
+    """(out,)"""
+
+    @property
+    def n_in(self) -> int:
+        """Width of the input."""
+        return int(self.weight.shape[1])
+
+    @property
+    def n_out(self) -> int:
+        """Width of the output."""
+        return int(self.weight.shape[0])
+
 
 SIBLINGS = (
     ("q_proj", "k_proj", "v_proj"),
@@ -150,3 +177,16 @@ def _families(modules: Sequence[str]) -> list[list[str]]:
         parent, _, name = module.rpartition(".")
         families.setdefault((parent, role.get(name, name)), []).append(module)
     return list(families.values())
+
+
+def linear_sites(model: Any) -> dict[str, LinearSite]:
+    """Every linear map of a model by module path."""
+    from transformers.pytorch_utils import Conv1D
+
+    sites = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            sites[name] = LinearSite(name, module, module.weight, module.bias)
+        elif isinstance(module, Conv1D):
+            sites[name] = LinearSite(name, module, module.weight.t(), module.bias)
+    return sites

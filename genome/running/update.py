@@ -19,8 +19,7 @@ from torch import nn
 
 from genome.errors import GenomeError
 from genome.running.arrangement import Arrangement
-from genome.running.linear import LinearSite
-from genome.running.stack import Stack
+from genome.running.stack import LinearSite, Stack
 
 READING, WRITING = 2.9, 1.1
 """What a factored update costs per number of x and of y, in numbers of a merged matrix formed.

@@ -4,6 +4,8 @@ manifest.json stands beside the weights. It lists the sha256 of every other file
 and the digest of the weights, so that one signature over it covers the whole folder. The bytes
 that are signed are its canonical JSON (sorted keys, no spaces, ASCII, without the signature);
 exam results are counts, not ratios, so that nothing depends on how a fraction is printed.
+
+What a layer may be called, made of a file's name or of what somebody typed.
 """
 
 from __future__ import annotations
@@ -14,13 +16,13 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from genome.adapter.layer_files import MANIFEST_FILE
+from genome.adapter.layer_files import MANIFEST_FILE, WEIGHTS_FILE
 from genome.adapter.strict_json import strict_json
 from genome.licence import looks_like_one, remedy
 from genome.refusals import refused, shown
-from genome.shelf.layer_name import plain_name
 from genome.shelf.receipt import MAX_PARENTS, NAME, SHA256, Receipt, check_text, matches
 
 FORMAT = 1
@@ -342,3 +344,17 @@ def _built(kind: type[Any], item: object) -> Any:
             "manifest_field", f"a {kind.__name__.lower()} is an object of {names}, not "
             f"{shown(item)}: correct {MANIFEST_FILE}"
         ) from None  # fmt: skip
+
+
+def plain_name(text: str) -> str:
+    """The nearest text that `genome.shelf.manifest.check_name` accepts."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:64] or "layer"
+
+
+def suggested_name(source: Path) -> str:
+    """A layer's name from a file's."""
+    path = source.resolve()
+    stem = (path.parent if path.name == WEIGHTS_FILE else path).name.lower()
+    for ending in (".zip", ".tar.gz", ".tgz", ".tar", ".safetensors"):
+        stem = stem.removesuffix(ending)
+    return plain_name(stem)

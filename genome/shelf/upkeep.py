@@ -1,16 +1,24 @@
 """Keeping a library sound: the catalogue in step with the folders, every byte checked, old
-layers cleared away."""
+layers cleared away.
+
+Labels that keep a layer from being collected, one small file each: LIBRARY/pins/<label>.
+
+They are files, not rows, because the catalogue may be thrown away and rebuilt; what a person
+marked as needed may not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import Connection
 
 from genome.adapter.layer_files import named
-from genome.errors import LayerRejected, LibraryBusyError, LibraryError
+from genome.errors import LayerNotFoundError, LayerRejected, LibraryBusyError, LibraryError
+from genome.files import write_text
 from genome.shelf.ancestry import circular, closure
 from genome.shelf.catalogue import Catalogue
 from genome.shelf.intake import bind, entry_of, read_manifest
@@ -24,8 +32,42 @@ from genome.shelf.layer_rows import (
     put_layers,
     rows_of,
 )
+from genome.shelf.manifest import check_name
 from genome.shelf.signing import TrustPolicy
 from genome.shelf.store import LayerStore
+
+
+class Pins:
+    """Digests by label."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def all(self) -> dict[str, str]:
+        """Every pin, sorted by label."""
+        files = sorted(self.folder.glob("[!.]*")) if self.folder.is_dir() else []
+        return {file.name: file.read_text().strip() for file in files}
+
+    def put(self, label: str, digest: str) -> None:
+        """Set or move a pin.
+
+        Raises:
+            LayerRejected: The label is no name.
+        """
+        write_text(self.folder / check_name(label), digest + "\n")
+
+    def take(self, label: str) -> None:
+        """Remove a pin.
+
+        Raises:
+            LayerNotFoundError: There is none.
+        """
+        try:
+            (self.folder / check_name(label)).unlink()
+        except FileNotFoundError:
+            raise LayerNotFoundError(
+                f"there is no pin {label!r} in {self.folder}: nothing was changed"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

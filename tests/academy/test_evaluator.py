@@ -15,9 +15,8 @@ from academy.errors import SandboxUnavailableError, ScoringRefusedError
 from academy.evaluator import LocalEvaluator, batches
 from academy.exam import exam_sheet, general_sheet
 from academy.sandbox.sandbox import Sandbox
-from academy.scoring.answers import choice_hits
 from academy.scoring.numeric import numeric_score
-from academy.scoring.scorer import most_tokens
+from academy.scoring.scorer import choice_hits, most_tokens
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from persona.engine import Engine

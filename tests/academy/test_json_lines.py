@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from academy.json_lines import append_line, whole_lines
+from academy.run_folder import append_line, whole_lines
 
 
 def test_lines_are_added_whole_after_a_torn_one(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from academy.challenge import Challenge
 from academy.errors import SameGenomeError, TrialItemsError, TrialScoresError
 from academy.evaluator import LocalEvaluator
-from academy.statistics.multiple import holm
 from academy.statistics.paired import compare_paired
+from academy.statistics.permutation import holm
 from academy.trial import (
     TrialResult,
     compare_scores,

@@ -14,7 +14,7 @@ from tests.support.commands import GROUPS, fault
 from tui.cli.hints import options_of
 
 PACKAGES = ("academy", "economy", "genome", "marketplace", "persona", "seeds", "tui")
-MECHANISM = ("tui/cli/hints.py", "tui/cli/spelling.py")
+MECHANISM = ("tui/cli/hints.py", "tui/cli/hints.py")
 """Files that handle commands in general and name none."""
 ELSEWHERE = ("continuum market mandate key",)
 """What somebody else is to type, in a home of their own."""

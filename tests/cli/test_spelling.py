@@ -11,9 +11,8 @@ import pytest
 import typer
 
 from tests.support.cli import continuum
-from tui.cli.hints import command_of, options_of
+from tui.cli.hints import RENAMED, command_of, current_spelling, options_of
 from tui.cli.main import app
-from tui.cli.spelling import RENAMED, current_spelling
 
 
 def commands(command: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from genome.errors import GenomeError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.population import PopulationModel
-from genome.running.linear import linear_sites
+from genome.running.stack import linear_sites
 from tests.support.genome import ARCHITECTURES, dense_updates, random_layer, tiny_llama, tiny_model
 
 IDS = torch.randint(0, 256, (6, 11), generator=torch.Generator().manual_seed(5))

@@ -13,7 +13,7 @@ from genome.base_model import BaseModel
 from genome.embedding import unit
 from genome.library import Library, Manifest
 from tests.support.genome import random_layer
-from tui.jobs.proposals import proposed_layers
+from tui.jobs.evolve import proposed_layers
 from tui.jobs.specialists import fit_encoder
 
 ADDING = RunConfig().with_(operators={"names": ("memetic-4", "add")})

@@ -10,7 +10,7 @@ import torch
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Factors, Layer
-from genome.running.linear import linear_sites
+from genome.running.stack import linear_sites
 
 _SIZES: Mapping[str, Any] = {
     "vocab_size": 264,

@@ -2,6 +2,12 @@
 
 A message anywhere in the program names a command in backticks and knows nothing of the options
 that were given; they are added here, where it is printed.
+
+One word, one meaning: options that were renamed work for a while, with a warning.
+
+`--home` is where the library, personas and market are, `--out` a new file or folder of results;
+`--base` a base model, by name, fingerprint or folder; `--items` how many questions, `--questions`
+which ones; `--limit` how many lines; `--key` makes a repeated request harmless.
 """
 
 from __future__ import annotations
@@ -9,10 +15,24 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tui.printing import say
+
+RENAMED: Mapping[str, Mapping[str, str]] = {
+    "demo": {"--out": "--home"},
+    "academy breed": {"--questions": "--items"},
+    "academy rate": {"--questions": "--items"},
+    "layer import": {"--signed": "--signed-only"},
+    "layer search": {"-k": "--limit"},
+    "layer sign": {"--key": "--key-file"},
+    "market search": {"--base-model": "--base"},
+    "market bounty post": {"--base-model": "--base", "--questions": "--items"},
+    "market cycle": {"--questions": "--items"},
+}
+"""Command -> old spelling -> present one."""
+_MAX_COMMAND_WORDS = 3
 
 _COMMAND = re.compile(r"`continuum ([^`]+)`")
 CARRIED = {"--home": ("--home",), "--market": ("--market", "-m")}
@@ -90,3 +110,33 @@ def _completed(text: str, given: dict[str, str]) -> str:
         if option in options and not any(w == option or w.startswith(f"{option}=") for w in words)
     ]
     return " ".join([text, *added])
+
+
+def current_spelling(words: Sequence[str]) -> list[str]:
+    """A command line with its options as they are called now; warns about every old one."""
+    command, renamed = _renamed_of(words)
+    spelled = list(words)
+    for i, word in enumerate(words):
+        if word == "--":
+            break
+        for old, new in renamed.items():
+            if word == old or word.startswith(f"{old}="):
+                spelled[i] = new + word[len(old) :]
+            elif len(old) == 2 and word.startswith(old):
+                spelled[i] = f"{new}={word[2:]}"
+            else:
+                continue
+            say(
+                f"continuum: warning: {old} of `continuum {command}` is called {new} now; the old "
+                "spelling will go",
+                err=True,
+            )
+    return spelled
+
+
+def _renamed_of(words: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+    for n in range(1, _MAX_COMMAND_WORDS + 1):
+        command = " ".join(words[:n])
+        if command in RENAMED:
+            return command, RENAMED[command]
+    return "", {}

@@ -14,10 +14,9 @@ from tui.cli.errors import CommandError
 from tui.cli.hints import hint, in_context
 from tui.cli.home import BaseOption, HomeOption, existing_home
 from tui.cli.market.options import MaxPriceOption
-from tui.cli.quiet import quiet_libraries
 from tui.cli.shelving import LayerArgument, open_library
 from tui.cli.tables import megabytes, percent, print_facts, print_table
-from tui.printing import say
+from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
     from genome.base_model import BaseModel
@@ -158,7 +157,7 @@ def gc(
 ) -> None:
     """Delete layers that no persona, listing or pin uses and that a newer version replaced."""
     library = open_library(home)
-    from tui.jobs.removal import used_by
+    from tui.jobs.importing import used_by
 
     keep = used_by(existing_home(home, "library"))
     cleanup = library.gc(keep, keep_newest=not unused, dry_run=not yes)
@@ -297,8 +296,8 @@ def _base() -> BaseModel:
 def _affordable(home: Path, credits_: str) -> set[str]:
     """Layers for sale at that price or less."""
     from marketplace.market import Market
-    from tui.cli.amounts import nanos_of
     from tui.cli.home import market_url
+    from tui.cli.tables import nanos_of
 
     limit = nanos_of(credits_)
     with Market.open(market_url(home), create=False) as market:

@@ -11,9 +11,9 @@ import typer
 from tui.cli import academy, layer, market, persona
 from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
+from tui.cli.hints import current_spelling
 from tui.cli.home import HomeOption, greet_old_homes, resolve_home
 from tui.cli.market.options import MarketOption
-from tui.cli.spelling import current_spelling
 from tui.printing import say
 
 app = typer.Typer(

@@ -8,9 +8,8 @@ import typer
 
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, existing_home
-from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import print_table
-from tui.printing import say
+from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
     from genome.library import Library

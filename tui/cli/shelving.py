@@ -10,9 +10,8 @@ import typer
 from tui.cli.errors import CommandError, OptionError
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, existing_home, resolve_home
-from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import megabytes, print_table
-from tui.printing import say
+from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
     from genome.library import Library
@@ -97,7 +96,7 @@ def bind(layer: LayerArgument, base: BaseOption = None, home: HomeOption = None)
 
 def remove(layer: LayerArgument, home: HomeOption = None) -> None:
     """Delete a layer that no persona, listing or child needs."""
-    from tui.jobs.removal import remove_layer
+    from tui.jobs.importing import remove_layer
 
     library = open_library(home)
     digest = library.resolve(layer)

@@ -14,12 +14,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from academy.benchmark.ancestors import Ancestors
 from academy.benchmark.cells import Cell, ablations, gradient_free, run_cell
-from academy.benchmark.figures import plot_anytime, plot_coverage
 from academy.benchmark.final import open_test
+from academy.benchmark.ours import Ancestors
 from academy.benchmark.tracks import Tier, tier_named
-from academy.benchmark.verdict import Claim, Row, claims, compare, table
+from academy.benchmark.verdict import (
+    Claim,
+    Row,
+    claims,
+    compare,
+    plot_anytime,
+    plot_coverage,
+    table,
+)
 from genome.base_model import BaseModel
 from genome.files import write_json, write_text
 from seeds.load import embedded_base_path

@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from academy.controls import best_joint, random_search_config, train_joint
+from academy.controls import best_joint, measure_throughput, random_search_config, train_joint
 from academy.evaluator import LocalEvaluator
 from academy.evolution.run import RunResult, evolve
 from academy.evolution.state import LayerPool
 from academy.exam import SkillAccuracies, general_accuracy, general_sheet
 from academy.run_folder import RunFolder
-from academy.throughput import measure_throughput
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from tui.jobs.settings import DemoSettings
-from tui.jobs.show import Show
+from tui.jobs.settings import DemoSettings, Show
 
 
 def compare(

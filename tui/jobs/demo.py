@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from academy.evolution.config import RunConfig
+from academy.evolution.report import write_pages
 from academy.evolution.run import RunResult, evolve
-from academy.report import write_report
 from academy.run_folder import RunFolder
 from academy.skills import SKILL_NAMES
 from genome.base_model import BaseModel
@@ -24,8 +24,7 @@ from genome.files import write_json
 from seeds.bases import load_base
 from tui.jobs.comparison import compare
 from tui.jobs.market import sell_champions
-from tui.jobs.settings import DemoSettings
-from tui.jobs.show import Pace, Show
+from tui.jobs.settings import DemoSettings, Pace, Show
 from tui.jobs.specialists import Specialists, examine_species
 
 
@@ -103,7 +102,7 @@ class _Demo:
         self._status("market")
         market = sell_champions(self.base, specialists, self.settings, self.folder, self.show)
         summary = self._summary(result, specialists, controls, market)
-        write_report(self.settings.out / "report.html", summary, self.folder.generations())
+        write_pages(self.settings.out / "report.html", summary, self.folder.generations())
         return summary
 
     def _evolve(self) -> RunResult:

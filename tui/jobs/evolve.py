@@ -3,11 +3,16 @@
     HOME/run/...            the run (`academy.evolution.run`)
     HOME/library, personas  the cast, one persona a member, with a receipt for each niche
 The test split is opened here, once, for the receipts; evolution itself never sees it.
+
+Layers of the home's library that a run may stack: found by ability, once, when it begins.
+
+The choice is written beside the run, so that a resumed run proposes the same layers whatever
+has been added to the library since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +25,7 @@ from academy.challenge import Challenge
 from academy.errors import RunMismatchError, TooFewQuestionsError
 from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution.checkpoint import Checkpoints
-from academy.evolution.config import RunConfig, parse_config
+from academy.evolution.config import RunConfig, listed, parse_config
 from academy.evolution.events import Observer
 from academy.evolution.run import RunResult, check_settings, evolve
 from academy.evolution.state import Genes, LayerPool
@@ -33,12 +38,18 @@ from academy.species.species import noun
 from economy.demand import wanted
 from economy.examined import Examined, examine
 from genome.base_model import BaseModel
+from genome.files import write_json
 from genome.genome import Genome
+from genome.layer import Layer
 from genome.library import Library, Manifest
 from persona.persona import Persona, PersonaStore, numbered
 from seeds.bases import load_base
-from tui.jobs.proposals import proposed_layers
 from tui.jobs.run_report import SECTIONS, demo_command, is_evolution
+
+NEEDED_BY = ("add", "swap")
+EACH = 8
+"""Layers proposed for a skill."""
+QUESTION_SEED = 41_000
 
 EXAM = 100
 """Test questions per niche of a persona's receipt."""
@@ -198,3 +209,45 @@ def _store(
 def free_name(library: Library, name: str) -> str:
     """The name, or the next like it that no layer of the library has."""
     return next(one for one in numbered(name) if not library.versions(one))
+
+
+def proposed_layers(
+    config: RunConfig, base: BaseModel, source: ChallengeSource, home: Path
+) -> Mapping[str, Sequence[Layer]]:
+    """For each skill the layers that search ranks first for one of its train questions.
+
+    Empty where no operator wants any, or the library has nothing to be found by ability.
+
+    Raises:
+        LibraryError, LayerRejectedError: A layer that was proposed is gone or damaged.
+    """
+    wanted = {*config.operators.names, *config.operators.rates}
+    wanted |= {name for one in config.islands.operators for name in listed(one)}
+    if not wanted & set(NEEDED_BY) or not (home / "library").is_dir():
+        return {}
+    library = Library.open(home)
+    path = RunFolder(home).path / "found.json"
+    digests = RunFolder(home).read(path) if path.exists() else _searched(library, base, source)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, digests)
+    return {skill: [library.get(digest) for digest in some] for skill, some in digests.items()}
+
+
+def _searched(library: Library, base: BaseModel, source: ChallengeSource) -> dict[str, list[str]]:
+    if not library.encoder_id:
+        return {}
+    encoder = library.encoder(base)
+    found: dict[str, list[str]] = {}
+    for number, skill in enumerate(source.skills):
+        rng = np.random.default_rng([QUESTION_SEED, number])
+        asked = source.draw(skill, "train", 1, rng)
+        hits = [
+            hit
+            for question in asked
+            for hit in library.search(
+                question.prompt, encoder=encoder, base_model=base.fingerprint, k=EACH
+            )
+        ]
+        found[skill] = [hit.digest for hit in hits]
+    return found

@@ -18,8 +18,8 @@ from typing import Any
 from academy.errors import RunMismatchError
 from academy.evolution.config import RunConfig
 from academy.evolution.events import OUTSIDE, TrialHeld, append_event, read_log
+from academy.evolution.report import write_pages as write_demo_report
 from academy.evolution.report import write_report
-from academy.report import write_report as write_demo_report
 from academy.run_folder import RunFolder
 from academy.trial import TrialResult
 

@@ -15,8 +15,7 @@ from tui.data.fields import RecordError
 from tui.data.snapshot import ListingRecord
 from tui.data.source import Source
 from tui.screens.view import View
-from tui.widgets.listing_detail import ListingDetail
-from tui.widgets.listing_table import ListingTable
+from tui.widgets.listing_table import ListingDetail, ListingTable
 
 SETTLE_S = 0.08
 """A held arrow key passes many rows; only the one it stops on is asked for."""

@@ -8,8 +8,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui.screens.view import View, no_run
-from tui.widgets.species_detail import SpeciesDetail
-from tui.widgets.species_table import SpeciesTable
+from tui.widgets.species_table import SpeciesDetail, SpeciesTable
 
 
 class SpeciesScreen(View):

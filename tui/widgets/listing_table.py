@@ -1,11 +1,19 @@
-"""The layers for sale."""
+"""The layers for sale.
+
+One listing, and how the market comes to its price.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
+from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.reactive import reactive
+from textual.widgets import Static
 
 from tui.data.snapshot import ListingRecord, MarketSnapshot, RunSnapshot
 from tui.widgets.rows_table import OPEN, Column, Row, RowsTable
@@ -13,6 +21,7 @@ from tui.widgets.wording import (
     ACCENT,
     NOTHING,
     QUIET,
+    bar,
     credits,
     left,
     percent,
@@ -20,6 +29,79 @@ from tui.widgets.wording import (
     species_colour,
     versus_base,
 )
+
+BAR_WIDTH = 16
+DIGEST_LENGTH = 16
+
+
+class ListingDetail(VerticalScroll):
+    """Price explanation first, then what the layer is."""
+
+    BORDER_TITLE = "listing"
+    run: reactive[RunSnapshot | None] = reactive(None)
+    listing: reactive[ListingRecord | None] = reactive(None)
+    quote: reactive[tuple[str, ...]] = reactive(())
+
+    def compose(self) -> ComposeResult:
+        """Two texts; the scroll bar is the container's."""
+        yield Static(id="price")
+        yield Static(id="facts")
+
+    def on_mount(self) -> None:
+        """Show what was known before there was a place for it."""
+        self._show()
+
+    def watch_listing(self) -> None:
+        """Show another listing, or new numbers of the same."""
+        self._show()
+
+    def watch_quote(self) -> None:
+        """Show the explanation that arrived."""
+        self._show()
+
+    def watch_run(self) -> None:
+        """Colours come from the run."""
+        self._show()
+
+    def _show(self) -> None:
+        if not self.children:
+            return
+        self.set_class(self.listing is None, "-empty")
+        if self.listing is None:
+            self.border_title = "listing"
+            return
+        colour = species_colour(self.listing.name, self.run)
+        self.border_title = Content.styled(self.listing.name, colour)
+        self.query_one("#price", Static).update(self._price(self.listing))
+        self.query_one("#facts", Static).update(self._facts(self.listing, colour))
+
+    def _price(self, listing: ListingRecord) -> Text:
+        text = Text.assemble(
+            (credits(listing.price_nanos), f"bold {ACCENT}"),
+            " credits",
+            (f", owner asks {credits(listing.ask_nanos)}", QUIET),
+        )
+        for line in self.quote:
+            text.append(f"\n{line}")
+        return text
+
+    def _facts(self, listing: ListingRecord, colour: str) -> Text:
+        base = listing.base_accuracy
+        pairs = {
+            "accuracy": bar(listing.accuracy, BAR_WIDTH, colour, base).append(
+                f" {percent(listing.accuracy)}"
+            ),
+            "reputation": bar(listing.reputation, BAR_WIDTH, ACCENT).append(
+                f" {percent(listing.reputation)}"
+            ),
+            "measured": Text(f"on {listing.n_questions} questions"),
+            "base model": Text(f"{listing.base_model}, {percent(base)}"),
+            "owner": Text(listing.owner),
+            "digest": Text(listing.digest[:DIGEST_LENGTH], QUIET),
+            "about": Text(listing.description),
+        }
+        lines = (Text.assemble((f"{name:<11}", QUIET), value) for name, value in pairs.items())
+        return Text("\n").join(lines)
 
 
 class ListingTable(RowsTable):

@@ -15,8 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from academy.benchmark.methods.plain import exact_mean
-from academy.benchmark.methods.search import Search, balanced_sample, by_skill
+from academy.benchmark.methods.search import Search, balanced_sample, by_skill, exact_mean
 from academy.benchmark.problem import Answer, BudgetSpent, Problem
 from academy.operators.es import es_update, perturbations
 from genome import compose, geometry

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from academy.benchmark.methods.factor_space import FactorSpace
+from academy.benchmark.methods.mixing import FactorSpace
 from academy.benchmark.methods.search import Search
 from academy.benchmark.methods.swarm import Pulls, Swarm, towards_others
 from academy.benchmark.problem import Answer, BudgetSpent, Problem

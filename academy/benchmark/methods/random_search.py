@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from academy.benchmark.methods.plain import exact_mean
-from academy.benchmark.methods.search import Search
+from academy.benchmark.methods.search import Search, exact_mean
 from academy.benchmark.problem import Answer, BudgetSpent, Problem
 from academy.operators.crossover import EXTRAPOLATE, merge_crossover
 from academy.operators.noise import residual_noise

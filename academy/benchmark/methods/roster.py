@@ -8,8 +8,8 @@ from academy.benchmark.methods.genome_plus import GenomePlus
 from academy.benchmark.methods.knots_ties import KnotsTies
 from academy.benchmark.methods.lorahub import LoraHub
 from academy.benchmark.methods.model_swarms import ModelSwarms
-from academy.benchmark.methods.plain import BaseAlone, BestExpert, ExactMean
 from academy.benchmark.methods.random_search import RandomSearch
+from academy.benchmark.methods.search import BaseAlone, BestExpert, ExactMean
 from academy.benchmark.problem import Method
 
 

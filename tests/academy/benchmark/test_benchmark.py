@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from academy.benchmark import cells as cells_module
-from academy.benchmark.ancestors import Ancestors
 from academy.benchmark.cells import Cell, ablations, cells, gradient_free, main_methods, run_cell
-from academy.benchmark.figures import plot_anytime, plot_coverage
 from academy.benchmark.final import open_test
-from academy.benchmark.ours import FULL, VARIANTS
+from academy.benchmark.ours import FULL, VARIANTS, Ancestors
 from academy.benchmark.tracks import (
     COMPOSITIONS,
     GIVEN,
@@ -25,7 +23,7 @@ from academy.benchmark.tracks import (
     sheet,
     tier_named,
 )
-from academy.benchmark.verdict import claims, compare, table
+from academy.benchmark.verdict import claims, compare, plot_anytime, plot_coverage, table
 from academy.errors import ConfigError, RunCorruptError
 from genome.base_model import BaseModel
 from tests.support.genome import tiny_base

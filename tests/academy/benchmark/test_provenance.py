@@ -1,4 +1,4 @@
-"""Promises of academy.benchmark.provenance."""
+"""Promises of academy.benchmark.cells."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from academy.benchmark.provenance import code_version, provenance
+from academy.benchmark.cells import code_version, provenance
 
 
 def test_a_record_says_when_and_by_which_code_it_was_made() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from academy.evolution.record import record_of
+from academy.evolution.report import record_of
 from academy.species.species import Species, Taxonomy
 from academy.training import TokenMeter
 from tests.support.academy import bench_of, run_of

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from academy.evolution.cast import announce_trials
 from academy.evolution.events import Event, TrialHeld
 from academy.evolution.run import evolve
 from academy.evolution.state import Candidate, Genes
-from academy.evolution.trials import announce_trials
 from academy.run_folder import RunFolder
 from tests.support.academy import bench_of, run_of, small_run
 from tests.support.genome import tiny_base

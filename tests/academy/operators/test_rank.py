@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from academy.errors import OperatorError
-from academy.operators.rank import rank_down, rank_up
+from academy.operators.spectral import rank_down, rank_up
 from genome.genome import Genome
 from genome.layer import MAX_RANK, Factors, Layer
 from tests.support.genome import dense_updates, random_layer, tiny_llama

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from academy.sandbox.answers import Failure
-from academy.sandbox.limits import SandboxLimits
+from academy.sandbox.interpreter import SandboxLimits
 from academy.sandbox.sandbox import Sandbox
 
 LIMITS = SandboxLimits(cpu_s=5, wall_s=10, output_bytes=4096)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from academy.sandbox.answers import Failure
-from academy.sandbox.limits import SandboxLimits
+from academy.sandbox.interpreter import SandboxLimits
 from academy.sandbox.sandbox import Sandbox
 from academy.scoring.code import unit_test_score
 

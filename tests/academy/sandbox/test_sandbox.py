@@ -13,8 +13,7 @@ import pytest
 from academy.errors import SandboxLimitsError, SandboxUnavailableError
 from academy.sandbox import bubblewrap, confinement, interpreter, shelter
 from academy.sandbox.answers import Failure
-from academy.sandbox.interpreter import Interpreter
-from academy.sandbox.limits import SandboxLimits
+from academy.sandbox.interpreter import Interpreter, SandboxLimits
 from academy.sandbox.sandbox import Sandbox
 
 

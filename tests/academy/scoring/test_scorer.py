@@ -6,8 +6,7 @@ import pytest
 
 from academy.challenge import Challenge
 from academy.errors import ScoringRefusedError
-from academy.scoring.answers import exact_score
-from academy.scoring.scorer import KEPT_CAUSES, Failures, guarded, kind_of
+from academy.scoring.scorer import KEPT_CAUSES, Failures, exact_score, guarded, kind_of
 
 PLAIN = Challenge("q", "a", "s", "d")
 

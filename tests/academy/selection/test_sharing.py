@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from academy.errors import ScoresError
-from academy.selection import parents, sharing
+from academy.selection import parents
+from academy.selection.fitness import shared_fitness, survivors
 from academy.selection.parents import attraction
 
 MATRICES = npst.arrays(
@@ -20,34 +21,34 @@ MATRICES = npst.arrays(
 @given(MATRICES)
 def test_everything_that_is_solved_is_shared_out(scores: np.ndarray) -> None:
     weights = np.arange(1.0, scores.shape[1] + 1)
-    shared = sharing.shared_fitness(scores, weights=weights)
+    shared = shared_fitness(scores, weights=weights)
     assert shared.sum() == pytest.approx(weights[scores.sum(0) > 0].sum())
 
 
 @given(MATRICES)
 def test_without_competition_fitness_is_the_plain_sum(scores: np.ndarray) -> None:
-    assert np.allclose(sharing.shared_fitness(scores, alpha=0.0), scores.sum(1))
+    assert np.allclose(shared_fitness(scores, alpha=0.0), scores.sum(1))
 
 
 def test_two_clones_get_half_each_and_a_lone_specialist_all() -> None:
     scores = [[1.0, 1, 0], [1, 1, 0], [0, 0, 1]]
-    assert sharing.shared_fitness(scores).tolist() == [1.0, 1.0, 1.0]
+    assert shared_fitness(scores).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_of_two_equal_specialists_one_stays() -> None:
     """A single cut by shared fitness would lose both: 1/2 each against 0.6 of the others."""
     scores = np.array([[1.0, 0, 0], [1, 0, 0], [0, 0.6, 0], [0, 0, 0.6]])
-    assert sharing.survivors(scores, 3, weights=[1, 0.6, 0.6]).tolist() == [0, 2, 3]
+    assert survivors(scores, 3, weights=[1, 0.6, 0.6]).tolist() == [0, 2, 3]
 
 
 def test_the_protected_stay_whatever_they_can_do() -> None:
-    kept = sharing.survivors(np.eye(3) * [[0.0], [1], [1]], 2, protected=[True, False, False])
+    kept = survivors(np.eye(3) * [[0.0], [1], [1]], 2, protected=[True, False, False])
     assert kept.tolist() == [0, 1]
 
 
 @given(MATRICES, st.integers(0, 8))
 def test_survivors_fill_the_capacity_once_each(scores: np.ndarray, capacity: int) -> None:
-    kept = sharing.survivors(scores, capacity)
+    kept = survivors(scores, capacity)
     assert len(kept) == min(capacity, len(scores))
     assert (np.diff(kept) > 0).all()
 
@@ -92,4 +93,4 @@ def test_a_tournament_refuses_what_it_cannot_compare(fitness: list[float]) -> No
 
 def test_scores_below_zero_cannot_be_shared() -> None:
     with pytest.raises(ScoresError, match=r"score at \[0, 1\] is -1.0"):
-        sharing.shared_fitness([[1.0, -1.0]])
+        shared_fitness([[1.0, -1.0]])

@@ -9,12 +9,19 @@ import numpy as np
 import pytest
 
 from academy.errors import CensusError
-from academy.species.census import Census
 from academy.species.classification import classify
 from academy.species.phylogeny import Phylogeny
-from academy.species.spawning import adjusted_fitness, largest_remainders, spawn_counts
-from academy.species.species import SpeciesSettings, Taxonomy, cull, living, record
-from academy.species.species_distance import DistanceWeights, distances, update_cosines
+from academy.species.species import (
+    SpeciesSettings,
+    Taxonomy,
+    adjusted_fitness,
+    cull,
+    largest_remainders,
+    living,
+    record,
+    spawn_counts,
+)
+from academy.species.species_distance import Census, DistanceWeights, distances, update_cosines
 from genome import compose
 from tests.support.genome import random_layer, tiny_llama
 from tests.support.phylogeny_text import text_tree

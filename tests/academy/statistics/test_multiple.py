@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from academy.errors import StatisticsError
-from academy.statistics.multiple import holm
+from academy.statistics.permutation import holm
 
 P_VALUES = st.lists(st.floats(0, 1), max_size=12)
 

@@ -1,10 +1,10 @@
-"""Promises of economy.simulator.comparison."""
+"""Promises of economy.simulator.attacks."""
 
 from dataclasses import replace
 
 import pytest
 
-from economy.simulator.comparison import attack_gains, net_credits
+from economy.simulator.attacks import attack_gains, net_credits
 from economy.simulator.economy import simulate
 from economy.simulator.settings import ATTACKS, Economy
 

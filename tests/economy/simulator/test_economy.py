@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from economy.simulator.attacks import draw
 from economy.simulator.economy import simulate
-from economy.simulator.figures import draw
 from economy.simulator.history import History
 from economy.simulator.settings import ATTACKS, Economy, Shock
 from marketplace.errors import InvalidInputError

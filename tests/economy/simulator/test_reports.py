@@ -1,11 +1,11 @@
-"""Promises of economy.simulator.reports."""
+"""Promises of economy.simulator.world."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from economy.simulator.reports import Reports
+from economy.simulator.world import Reports
 from marketplace.formula.reputation import Evidence, Rating, rated
 
 RATERS = ("ada", "bob", "cleo")

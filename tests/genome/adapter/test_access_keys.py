@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from genome.adapter.access_keys import check_secrets
+from genome.adapter.layer_files import check_secrets
 from genome.errors import LayerRejected
 
 WORDS = [

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genome.shelf.layer_name import plain_name, suggested_name
-from genome.shelf.manifest import check_name
+from genome.shelf.manifest import check_name, plain_name, suggested_name
 
 
 @given(st.text(max_size=90))

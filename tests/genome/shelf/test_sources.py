@@ -10,7 +10,7 @@ import pytest
 from genome.adapter.layer_files import CONFIG_FILE, WEIGHTS_FILE
 from genome.errors import LayerRejected
 from genome.library import Library
-from genome.shelf.layer_name import suggested_name
+from genome.shelf.manifest import suggested_name
 from genome.shelf.sources import layers_at
 from tests.support.genome import random_layer, tiny_llama
 

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from tui.cli.errors import OptionError
-from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent, print_table
-from tui.printing import say
+from tui.printing import quiet_libraries, say
 
 MARKS = {True: "holds", False: "not shown", None: "not run"}
 

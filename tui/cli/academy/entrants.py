@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from persona.persona import PersonaStore
 from tui.cli.errors import OptionError
 from tui.cli.home import existing_home, resolve_home
-from tui.cli.quiet import quiet_libraries
+from tui.printing import quiet_libraries
 
 if TYPE_CHECKING:
     from academy.evaluator import LocalEvaluator

@@ -10,9 +10,8 @@ import typer
 from tui.cli.errors import OptionError
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, resolve_home
-from tui.cli.quiet import quiet_libraries
 from tui.cli.tables import percent, print_facts, print_table
-from tui.printing import say
+from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,22 +15,22 @@ from tui.cli.market import (
     buying,
     carrying,
     catalogue,
-    cycling,
-    earnings,
     governing,
     hosting,
     judging,
     mandates,
     offers,
     selling,
-    subscribing,
-    trying,
-    wishes,
 )
+from tui.cli.market.accounts import owed, royalties
+from tui.cli.market.buying import subscribe, subscriptions
+from tui.cli.market.catalogue import demand
+from tui.cli.market.governing import cycle
+from tui.cli.market.judging import trials, try_layer
 
 app = typer.Typer(help="Publish, price, try, buy and audit layers.", no_args_is_help=True)
 
-AMOUNT_FIRST = (books.fund, subscribing.subscribe)
+AMOUNT_FIRST = (books.fund, subscribe)
 MINUS_IS_NO_OPTION = {"ignore_unknown_options": True}
 """For them: -1 is an amount, which is refused as one."""
 LOOK, BUY, SELL, ACCOUNTS, JUDGE, RUN = (
@@ -39,25 +39,25 @@ LOOK, BUY, SELL, ACCOUNTS, JUDGE, RUN = (
 
 app.command("list", rich_help_panel=LOOK)(catalogue.list_listings)
 app.command("open", rich_help_panel=ACCOUNTS)(accounts.open_account)
-app.command("try", rich_help_panel=BUY)(trying.try_layer)
+app.command("try", rich_help_panel=BUY)(try_layer)
 for panel, commands in {
-    LOOK: (catalogue.search, catalogue.show, catalogue.quote, wishes.demand),
+    LOOK: (catalogue.search, catalogue.show, catalogue.quote, demand),
     BUY: (
-        buying.buy, buying.rent, buying.use, buying.review, carrying.fetch, trying.trials,
-        subscribing.subscribe, subscribing.subscriptions,
+        buying.buy, buying.rent, buying.use, buying.review, carrying.fetch, trials,
+        subscribe, subscriptions,
     ),
     SELL: (
         selling.publish, selling.version, selling.terms, selling.withdraw, selling.relist,
-        earnings.royalties,
+        royalties,
     ),
-    ACCOUNTS: (accounts.keys, books.fund, books.wallet, books.refund, earnings.owed),
+    ACCOUNTS: (accounts.keys, books.fund, books.wallet, books.refund, owed),
     JUDGE: (
         judging.recheck, judging.quarantine, judging.release, judging.revoke,
         carrying.revocations, books.head, books.verify,
     ),
     RUN: (
         hosting.serve, hosting.migrate, hosting.move, governing.vouch, governing.appoint,
-        governing.sweep, governing.simulate, cycling.cycle,
+        governing.sweep, governing.simulate, cycle,
     ),
 }.items():  # fmt: skip
     for command in commands:

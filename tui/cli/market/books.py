@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.amounts import amount_text, nanos_of
 from tui.cli.home import HomeOption
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
 from tui.cli.market.place import REMOTE, key_store, open_database, open_market
-from tui.cli.tables import credit_text, print_table
+from tui.cli.tables import amount_text, credit_text, nanos_of, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.amounts import nanos_of
 from tui.cli.errors import OptionError
 from tui.cli.home import BaseOption, HomeOption, RequiredBaseOption, resolve_home
 from tui.cli.market.options import (
@@ -17,9 +16,8 @@ from tui.cli.market.options import (
     key_or_new,
 )
 from tui.cli.market.place import open_market
-from tui.cli.quiet import quiet_libraries
-from tui.cli.tables import credit_text, percent, print_table
-from tui.printing import say
+from tui.cli.tables import credit_text, nanos_of, percent, print_table
+from tui.printing import quiet_libraries, say
 
 PARTS = 1_000_000
 app = typer.Typer(help="Rewards for layers that are wanted.", no_args_is_help=True)
@@ -67,7 +65,7 @@ def list_bounties(
     market: MarketOption = None,
 ) -> None:
     """What is wanted, and for how much."""
-    from tui.cli.market.moments import moment
+    from tui.cli.market.options import moment
 
     with open_market(home, market) as place:
         rows = [

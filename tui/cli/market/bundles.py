@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.amounts import nanos_of
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
 from tui.cli.market.carrying import bring
@@ -18,7 +17,7 @@ from tui.cli.market.options import (
     key_or_new,
 )
 from tui.cli.market.place import open_market
-from tui.cli.tables import credit_text, percent, print_table
+from tui.cli.tables import credit_text, nanos_of, percent, print_table
 from tui.printing import say
 
 PARTS = 1_000_000

@@ -9,8 +9,7 @@ import typer
 
 from tui.cli.hints import hint
 from tui.cli.home import HomeOption, resolve_home
-from tui.cli.market.moments import moment
-from tui.cli.market.options import AccountOption, MarketOption, NameArgument
+from tui.cli.market.options import AccountOption, MarketOption, NameArgument, moment
 from tui.cli.market.place import open_market
 from tui.cli.tables import print_table
 from tui.printing import say

@@ -1,21 +1,27 @@
-"""`continuum market list | search | show | quote`: what is for sale and what it costs."""
+"""`continuum market list | search | show | quote`: what is for sale and what it costs.
+
+`continuum market demand`: what users want, as the file that `academy run` reads.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.amounts import nanos_of
+from tui.cli.errors import OptionError
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, resolve_home
-from tui.cli.market.moments import exact, moment
-from tui.cli.market.options import MarketOption, MaxPriceOption, NameArgument
+from tui.cli.market.options import MarketOption, MaxPriceOption, NameArgument, exact, moment
 from tui.cli.market.place import open_market, speaker
-from tui.cli.tables import credit_text, percent, print_facts, print_table
+from tui.cli.tables import credit_text, nanos_of, percent, print_facts, print_table
 from tui.printing import say
+
+DAY_S = 86_400.0
 
 if TYPE_CHECKING:
     from marketplace.listing.listing import ListingView
@@ -151,3 +157,45 @@ def _print_listings(title: str, listings: Iterable[ListingView]) -> None:
     ]  # fmt: skip
     columns = ("name", "niche", "credits", "reputation", "accuracy", "base", "sales", "owner")
     print_table(title, columns, rows)
+
+
+def demand(
+    out: Annotated[
+        Path | None, typer.Option(help="Write it as JSON for the Academy's `demand` setting.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="How far to look back.")] = 30,
+    known: Annotated[
+        bool, typer.Option("--known", help="Only built-in skills, which the Academy can teach.")
+    ] = False,
+    home: HomeOption = None,
+    market: MarketOption = None,
+) -> None:
+    """What users want per skill: paid use, bounties, and searches in vain."""
+    import time
+
+    if out is not None and out.suffix != ".json":
+        raise OptionError(f"--out is {out}: name a file that ends in .json")
+    with open_market(home, market) as place:
+        found = place.demand(since=time.time() - days * DAY_S)
+    if known:
+        from academy.skills import SKILL_NAMES
+
+        found = [x for x in found if x.skill in SKILL_NAMES]
+    weights = {x.skill: x.weight for x in found if x.weight > 0}
+    if out is not None and not weights:
+        raise OptionError(
+            f"nobody wanted anything in the last {days} days: nothing to write, use even demand"
+        )
+    print_table(
+        f"demand of the last {days} days",
+        ("skill", "share", "paid", "in vain", "bounties", "searches in vain"),
+        [
+            (x.skill, percent(x.weight), exact(x.paid_nanos), exact(x.vain_nanos),
+             exact(x.bounty_nanos), str(x.n_misses))
+            for x in found
+        ],
+    )  # fmt: skip
+    if out is None:
+        return
+    out.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    say(f"written to {out}: use it as `demand` in the Academy's configuration")

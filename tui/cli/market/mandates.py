@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.amounts import nanos_of
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
 from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
 from tui.cli.market.place import key_store, open_market
-from tui.cli.tables import credit_text, print_table
+from tui.cli.tables import credit_text, nanos_of, print_table
 from tui.printing import say
 
 if TYPE_CHECKING:

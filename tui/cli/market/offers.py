@@ -6,18 +6,17 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.amounts import nanos_of
 from tui.cli.home import HomeOption
-from tui.cli.market.moments import exact
 from tui.cli.market.options import (
     AccountOption,
     KeyOption,
     MarketOption,
     MaxPriceOption,
+    exact,
     key_or_new,
 )
 from tui.cli.market.place import open_market
-from tui.cli.tables import percent, print_table
+from tui.cli.tables import nanos_of, percent, print_table
 from tui.printing import say
 
 app = typer.Typer(help="Inference and training capacity.", no_args_is_help=True)

@@ -1,4 +1,7 @@
-"""Options that many market commands share, and the keys that make a repeated command harmless."""
+"""Options that many market commands share, and the keys that make a repeated command harmless.
+
+Times and small amounts as market commands print them.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +43,17 @@ def key_or_new(key: str | None, deed: str) -> str:
     import secrets
 
     return key if key is not None else f"{deed}-{secrets.token_hex(8)}"
+
+
+def moment(at: float) -> str:
+    """Seconds since 1970 as a time of day where the user is."""
+    from datetime import datetime
+
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def exact(nanos: int) -> str:
+    """An amount to the nano-credit, for sums too small for four decimals."""
+    from marketplace.money import format_credits
+
+    return format_credits(nanos)

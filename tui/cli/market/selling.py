@@ -8,22 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.amounts import nanos_of
 from tui.cli.errors import OptionError
 from tui.cli.hints import hint
 from tui.cli.home import HomeOption, existing_home, resolve_home
-from tui.cli.market.moments import exact
 from tui.cli.market.options import (
     AccountOption,
     KeyOption,
     MarketOption,
     NameArgument,
+    exact,
     key_or_new,
 )
 from tui.cli.market.place import open_market
-from tui.cli.quiet import quiet_libraries
-from tui.cli.tables import credit_text, percent
-from tui.printing import say
+from tui.cli.tables import credit_text, nanos_of, percent
+from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
     from marketplace.front import MarketLike

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from academy.benchmark.methods.cycleqd import Archives, CycleQD
+from academy.benchmark.methods.cycleqd import Archives, CycleQD, Grouped
 from academy.benchmark.methods.eggroll import Eggroll
-from academy.benchmark.methods.expert_span import ExpertSpan
 from academy.benchmark.methods.genome_plus import GenomePlus, roulette
-from academy.benchmark.methods.grouped import Grouped
 from academy.benchmark.methods.knots_ties import KnotsTies
 from academy.benchmark.methods.lorahub import LoraHub
-from academy.benchmark.methods.plain import BestExpert, ExactMean
+from academy.benchmark.methods.mixing import ExpertSpan
 from academy.benchmark.methods.random_search import VARIATIONS, RandomSearch
-from academy.benchmark.methods.search import Search
+from academy.benchmark.methods.search import BestExpert, ExactMean, Search
 from genome import compose
 from genome.genome import Genome
 from tests.support.benchmark import ToyProblem, flat_update, toy_problem

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from academy.benchmark.methods.expert_span import ExpertSpan, leading
-from academy.benchmark.methods.factor_space import FactorSpace
-from academy.benchmark.methods.mixing import Mixer, variant
+from academy.benchmark.methods.mixing import ExpertSpan, FactorSpace, Mixer, leading, variant
 from academy.benchmark.methods.model_swarms import first_positions
 from academy.benchmark.methods.swarm import Pulls, Swarm, towards_others
 from genome import compose
