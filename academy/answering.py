@@ -104,10 +104,18 @@ def _greedy(base: BaseModel, max_new_tokens: int, ends: list[int]) -> Any:
     from transformers import GenerationConfig
 
     return GenerationConfig(
-        do_sample=False, num_beams=1, max_new_tokens=max_new_tokens, use_cache=True,
-        temperature=1.0, top_p=1.0, top_k=50, repetition_penalty=1.0, no_repeat_ngram_size=0,
-        eos_token_id=ends, pad_token_id=base.tokenizer.pad_token_id,
-    )  # fmt: skip
+        do_sample=False,
+        num_beams=1,
+        max_new_tokens=max_new_tokens,
+        use_cache=True,
+        temperature=1.0,
+        top_p=1.0,
+        top_k=50,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        eos_token_id=ends,
+        pad_token_id=base.tokenizer.pad_token_id,
+    )
 
 
 def _text(base: BaseModel, row: list[int], ends: list[int]) -> str:

@@ -174,8 +174,11 @@ def _generate_and_score(base: BaseModel, model: object, sheet: Sequence[Challeng
     longest = max(len(tokenizer(c.answer, add_special_tokens=False)["input_ids"]) for c in sheet)
     with torch.no_grad():
         output = model.generate(  # type: ignore[attr-defined]
-            input_ids=block, attention_mask=mask, max_new_tokens=longest + 1, do_sample=False,
+            input_ids=block,
+            attention_mask=mask,
+            max_new_tokens=longest + 1,
+            do_sample=False,
             pad_token_id=pad,
-        )  # fmt: skip
+        )
     answers = tokenizer.batch_decode(output[:, width:], skip_special_tokens=True)
     return sum(a == c.answer for a, c in zip(answers, sheet, strict=True))

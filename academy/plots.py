@@ -69,8 +69,9 @@ def plot_skill_matrix(
     last: dict[str, Any], skills: Sequence[str], base_accuracy: Sequence[float]
 ) -> Markup:
     """Species that have members, by skill; the base in the last row, if it was measured."""
-    species = sorted((s for s in last["species"] if s["population"]),
-                     key=lambda s: -s["population"])  # fmt: skip
+    species = sorted(
+        (s for s in last["species"] if s["population"]), key=lambda s: -s["population"]
+    )
     names = [s["name"] for s in species] + ["base"] * bool(base_accuracy)
     matrix = [s["profile"] for s in species] + [list(base_accuracy)] * bool(base_accuracy)
     figure = Figure((9.0, 1.2 + 0.32 * len(names)))

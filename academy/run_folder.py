@@ -128,9 +128,13 @@ class RunFolder:
         return self.read(path) if path.exists() else {}
 
     def write_status(
-        self, phase: str, generation: int, done: int, total: int,
+        self,
+        phase: str,
+        generation: int,
+        done: int,
+        total: int,
         step: Mapping[str, Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Say where the run stands.
 
         Args:

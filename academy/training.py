@@ -102,8 +102,9 @@ def train_on(
     steps = 0
     if moments is not None:
         steps = moments.steps
-        course.remember(_parameters_of(base, moments.mean), _parameters_of(base, moments.square),
-                        steps)  # fmt: skip
+        course.remember(
+            _parameters_of(base, moments.mean), _parameters_of(base, moments.square), steps
+        )
     course.run(tokens)
     mean, square = (_like(population, layer, part) for part in course.memory())
     return _unstack(layer, population, 0), Moments(mean, square, steps + plan.steps)
@@ -144,8 +145,10 @@ class _Course:
         """Give the optimiser the memory of an earlier course."""
         for parameter, m, v in zip(self.parameters, mean, square, strict=True):
             self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(steps)), "exp_avg": m, "exp_avg_sq": v,
-            }  # fmt: skip
+                "step": torch.tensor(float(steps)),
+                "exp_avg": m,
+                "exp_avg_sq": v,
+            }
 
     def memory(self) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """The optimiser's memory, in the order of the parameters."""

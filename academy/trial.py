@@ -218,10 +218,17 @@ def _result(
     """Everything but the verdict."""
     mean_a, mean_b = (float(mean) for mean in scores.mean(1))
     return TrialResult(
-        "no difference shown", mean_a - mean_b, *interval, p_value, scores.shape[1],
-        int((scores[0] > scores[1]).sum()), int((scores[1] > scores[0]).sum()),
-        mean_a, mean_b, method,
-    )  # fmt: skip
+        "no difference shown",
+        mean_a - mean_b,
+        *interval,
+        p_value,
+        scores.shape[1],
+        int((scores[0] > scores[1]).sum()),
+        int((scores[1] > scores[0]).sum()),
+        mean_a,
+        mean_b,
+        method,
+    )
 
 
 def _judged(found: TrialResult, p_value: float, alpha: float) -> TrialResult:

@@ -103,19 +103,31 @@ def shelve(
         return library.import_folder(folder, policy=ANY_PARENTS)
     sold_on = [one for one in receipts if one.digest == listing.digest and not one.refuted]
     return library.import_folder(
-        folder, policy=ANY_PARENTS, name=listing.name, version=f"{listing.version}.0.0",
-        base_model=listing.base_model, description=listing.description, licence=listing.licence,
-        tags=listing.tags, receipts=tuple(as_bought(one) for one in sold_on),
-    )  # fmt: skip
+        folder,
+        policy=ANY_PARENTS,
+        name=listing.name,
+        version=f"{listing.version}.0.0",
+        base_model=listing.base_model,
+        description=listing.description,
+        licence=listing.licence,
+        tags=listing.tags,
+        receipts=tuple(as_bought(one) for one in sold_on),
+    )
 
 
 def as_bought(receipt: ReceiptView) -> Receipt:
     """What the seller stated, as the library keeps it."""
     return Receipt(
-        receipt.skill, receipt.n_questions, n_correct=receipt.n_correct,
-        n_base_correct=receipt.n_base_correct, split=receipt.split,
+        receipt.skill,
+        receipt.n_questions,
+        n_correct=receipt.n_correct,
+        n_base_correct=receipt.n_base_correct,
+        split=receipt.split,
         exam="" if receipt.exam == STANDARD_EXAM else receipt.exam,
         layers=(receipt.layer,) if receipt.layer else (),
-        weights=(1.0,) if receipt.layer else (), base_model=receipt.base_model,
-        prompt=receipt.prompt, rule=receipt.rule, n_ancestor_correct=receipt.n_ancestor_correct,
-    )  # fmt: skip
+        weights=(1.0,) if receipt.layer else (),
+        base_model=receipt.base_model,
+        prompt=receipt.prompt,
+        rule=receipt.rule,
+        n_ancestor_correct=receipt.n_ancestor_correct,
+    )

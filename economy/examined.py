@@ -41,13 +41,17 @@ class Examined:
     def receipt(self) -> Receipt:
         """For the manifest of the genome's last layer."""
         return Receipt(
-            self.skill, self.result.n_questions, n_correct=self.result.n_correct,
-            n_base_correct=self.base.n_correct, prompt=self.prompt, rule=self.rule,
+            self.skill,
+            self.result.n_questions,
+            n_correct=self.result.n_correct,
+            n_base_correct=self.base.n_correct,
+            prompt=self.prompt,
+            rule=self.rule,
             layers=tuple(layer.digest for layer in self.genome.layers),
             weights=tuple(float(weight) for weight in self.genome.weights),
             base_model=self.genome.base_model,
             n_ancestor_correct=self.ancestor.n_correct if self.ancestor else None,
-        )  # fmt: skip
+        )
 
     @property
     def facts(self) -> ReceiptFacts:
@@ -55,12 +59,18 @@ class Examined:
         (layer,), (weight,) = self.genome.layers, self.genome.weights
         assert weight == 1.0, "what is sold is examined as it is sold"
         return ReceiptFacts(
-            skill=self.skill, n_questions=self.result.n_questions,
-            n_correct=self.result.n_correct, n_base_correct=self.base.n_correct, seed=EXAM_SEED,
-            questions_digest=self.questions_digest, layer=layer.digest,
-            base_model=self.genome.base_model, prompt=self.prompt, rule=self.rule,
+            skill=self.skill,
+            n_questions=self.result.n_questions,
+            n_correct=self.result.n_correct,
+            n_base_correct=self.base.n_correct,
+            seed=EXAM_SEED,
+            questions_digest=self.questions_digest,
+            layer=layer.digest,
+            base_model=self.genome.base_model,
+            prompt=self.prompt,
+            rule=self.rule,
             n_ancestor_correct=self.ancestor.n_correct if self.ancestor else None,
-        )  # fmt: skip
+        )
 
 
 def examine(
@@ -82,10 +92,15 @@ def examine(
     genomes = [genome, Genome(genome.base_model), *beside]
     result, base, *others = sit_exam(evaluator, genomes, sheet)
     return Examined(
-        genome, skill, result, base, prompt=evaluator.base.prompt_digest,
+        genome,
+        skill,
+        result,
+        base,
+        prompt=evaluator.base.prompt_digest,
         rule="+".join(sorted({kind_of(challenge) for challenge in sheet})),
-        ancestor=others[0] if others else None, questions_digest=sheet_digest(sheet),
-    )  # fmt: skip
+        ancestor=others[0] if others else None,
+        questions_digest=sheet_digest(sheet),
+    )
 
 
 def standard_sheet(

@@ -61,11 +61,20 @@ class Terms:
 
 
 def publish_folder(
-    home: Path, folder: Path, *, name: str, skill: str, ask_nanos: int, owner: str,
-    market: MarketLike | None = None, licence: str = "", tags: Sequence[str] = (),
-    parents: Sequence[str] = (), version_of: str | None = None,
+    home: Path,
+    folder: Path,
+    *,
+    name: str,
+    skill: str,
+    ask_nanos: int,
+    owner: str,
+    market: MarketLike | None = None,
+    licence: str = "",
+    tags: Sequence[str] = (),
+    parents: Sequence[str] = (),
+    version_of: str | None = None,
     say: Callable[[str], object] = lambda _: None,
-) -> ListingView:  # fmt: skip
+) -> ListingView:
     """Measure a layer and put it up for sale; nothing is stored if the market refuses it.
 
     Args:
@@ -96,19 +105,26 @@ def _publish(home: Path, unbound: Layer, terms: Terms, market: MarketLike) -> Li
     evaluator = LocalEvaluator(base)
     digests = tuple(_digest(market, reference) for reference in terms.parents)
     exam = examine(
-        evaluator, Genome.of(layer), terms.skill, standard_sheet(terms.skill, EXAM_QUESTIONS),
+        evaluator,
+        Genome.of(layer),
+        terms.skill,
+        standard_sheet(terms.skill, EXAM_QUESTIONS),
         ancestor=_ancestor(library, digests),
-    )  # fmt: skip
+    )
     is_new = layer.digest not in library
     _store(library, base, exam, terms, digests, remote=is_remote(market))
     try:
         _index(library, evaluator, layer, terms)
         deliver(market, library, layer.digest)
         return put_up(
-            market, layer, exam.facts, replace(terms, parents=digests),
-            weights_at(home), evidence=_signed(library, layer.digest),
+            market,
+            layer,
+            exam.facts,
+            replace(terms, parents=digests),
+            weights_at(home),
+            evidence=_signed(library, layer.digest),
             key=f"publish-{terms.owner}-{terms.name}-{layer.digest[:16]}",
-        )  # fmt: skip
+        )
     except BaseException:
         if is_new:
             library.remove(layer.digest)
@@ -127,9 +143,14 @@ def _ancestor(library: Library, parents: Sequence[str]) -> Genome | None:
 
 
 def _store(
-    library: Library, base: BaseModel, exam: Examined, terms: Terms, parents: Sequence[str], *,
+    library: Library,
+    base: BaseModel,
+    exam: Examined,
+    terms: Terms,
+    parents: Sequence[str],
+    *,
     remote: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Keep the layer, or, if the library has it under another name, what the exam showed.
 
     Stored before it is listed: a kill in between leaves a layer without a listing, which the same
@@ -138,11 +159,15 @@ def _store(
     (layer,) = exam.genome.layers
     if layer.digest not in library:
         manifest = Manifest(
-            name=terms.name, base_model=base.fingerprint, licence=terms.licence, tags=terms.tags,
-            description=skill_named(terms.skill).description, receipts=(exam.receipt,),
+            name=terms.name,
+            base_model=base.fingerprint,
+            licence=terms.licence,
+            tags=terms.tags,
+            description=skill_named(terms.skill).description,
+            receipts=(exam.receipt,),
             parents=tuple(Parent(digest) for digest in sorted(set(parents))),
             version=_next_release(library, terms),
-        )  # fmt: skip
+        )
         policy = TrustPolicy(allow_missing_parents=True) if remote else None
         library.add(layer, manifest, base_model_path=base.path, policy=policy)
     elif not library.manifest(layer.digest).signature:
@@ -170,9 +195,15 @@ def _index(library: Library, evaluator: LocalEvaluator, layer: Layer, terms: Ter
 
 
 def put_up(
-    market: MarketLike, layer: Layer, receipt: ReceiptFacts, terms: Terms, others: Others, *,
-    key: str, evidence: Evidence | None = None,
-) -> ListingView:  # fmt: skip
+    market: MarketLike,
+    layer: Layer,
+    receipt: ReceiptFacts,
+    terms: Terms,
+    others: Others,
+    *,
+    key: str,
+    evidence: Evidence | None = None,
+) -> ListingView:
     """List an examined layer, as a child of what its owner has listed already and it contains.
 
     What it contains of somebody else's has to be named in the terms.
@@ -186,12 +217,23 @@ def put_up(
 
     def listed(parents: Sequence[str], key: str) -> ListingView:
         return market.publish(
-            owner=terms.owner, name=terms.name, digest=layer.digest, base_model=layer.base_model,
-            niche=terms.skill, ask_nanos=terms.ask_nanos, receipt=receipt, parents=parents,
-            description=skill_named(terms.skill).description, licence=terms.licence,
-            tags=terms.tags, version_of=terms.version_of, weights=numbers_of(layer),
-            others=others, evidence=evidence, key=key,
-        )  # fmt: skip
+            owner=terms.owner,
+            name=terms.name,
+            digest=layer.digest,
+            base_model=layer.base_model,
+            niche=terms.skill,
+            ask_nanos=terms.ask_nanos,
+            receipt=receipt,
+            parents=parents,
+            description=skill_named(terms.skill).description,
+            licence=terms.licence,
+            tags=terms.tags,
+            version_of=terms.version_of,
+            weights=numbers_of(layer),
+            others=others,
+            evidence=evidence,
+            key=key,
+        )
 
     try:
         return listed(terms.parents, key)

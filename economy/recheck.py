@@ -89,9 +89,14 @@ def recheck_listing(
     evaluator.check(genome)
     result, alone = sit_exam(evaluator, [genome, Genome(model.fingerprint)], sheet)
     return market.recheck(
-        receipt=claimed.id, by=by, n_correct=result.n_correct, n_base_correct=alone.n_correct,
-        questions_digest=sheet_digest(sheet), seed=seed, key=key,
-    )  # fmt: skip
+        receipt=claimed.id,
+        by=by,
+        n_correct=result.n_correct,
+        n_base_correct=alone.n_correct,
+        questions_digest=sheet_digest(sheet),
+        seed=seed,
+        key=key,
+    )
 
 
 def _seed(key: str) -> int:
@@ -161,7 +166,14 @@ def claim_bounty(
         sat = market.rechecks(stated[0])
         if not any(again.by == by and again.seed is not None for again in sat):
             recheck_listing(
-                market, home, listing, by=by, receipt=stated[0], fresh=True, base=base,
-                layers=layers, key=f"bounty-exam-{secrets.token_hex(16)}",
-            )  # fmt: skip
+                market,
+                home,
+                listing,
+                by=by,
+                receipt=stated[0],
+                fresh=True,
+                base=base,
+                layers=layers,
+                key=f"bounty-exam-{secrets.token_hex(16)}",
+            )
     return market.bounty_claim(bounty=bounty, listing=listing, by=by, key=key)

@@ -58,9 +58,11 @@ def refresh(market: MarketLike, home: Path, *, now: float | None = None) -> Revo
         data = market.revocations()
         seen = everything.get(address) or Kept(stated_signer(data), 0, {}, {})
         listed = check_revocations(
-            data, public_key=seen.public_key, seen_number=seen.number,
+            data,
+            public_key=seen.public_key,
+            seen_number=seen.number,
             now=time.time() if now is None else now,
-        )  # fmt: skip
+        )
         signer = seen.public_key
     else:
         assert isinstance(market, Market)

@@ -92,9 +92,11 @@ def run_trial(
         if result.n_correct - alone.n_correct >= gain and not agree(measured):
             return measured
         settled = market.trial_settle(
-            trial=trial.trial, n_correct=result.n_correct, n_base_correct=alone.n_correct,
+            trial=trial.trial,
+            n_correct=result.n_correct,
+            n_base_correct=alone.n_correct,
             key=f"{key}-result",
-        )  # fmt: skip
+        )
         if settled.state == "passed" and is_remote(market):
             note_origin(home, listing.digest, market)
             shelve(Library.open(home), path, listing, market.receipts(name))

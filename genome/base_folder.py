@@ -45,9 +45,10 @@ def check_base_folder(path: str | Path) -> None:
         with file.open("rb") as opened:
             if opened.read(len(_POINTER)) == _POINTER:
                 raise BaseModelError(
-                    str(path), f"{file.name} is a Git LFS pointer, not the file itself",
+                    str(path),
+                    f"{file.name} is a Git LFS pointer, not the file itself",
                     "fetch the real one with `git lfs pull`",
-                )  # fmt: skip
+                )
 
 
 def _adapter_config(name: str) -> bool:
@@ -60,16 +61,19 @@ def _adapter_config(name: str) -> bool:
 def _refuse_adapter(path: str, adapter: bool, *, weights: bool) -> None:
     if adapter and weights:
         raise BaseModelError(
-            path, "an adapter (adapter_config.json) lies beside the weights, and loading would mix "
-            "it in", "move the adapter's files into a folder of their own and import that with "
+            path,
+            "an adapter (adapter_config.json) lies beside the weights, and loading would mix it in",
+            "move the adapter's files into a folder of their own and import that with "
             "`continuum layer import FOLDER`",
-        )  # fmt: skip
+        )
     if adapter:
         raise BaseModelError(
-            path, "it is an adapter, not a base model", "import it with `continuum layer import "
+            path,
+            "it is an adapter, not a base model",
+            "import it with `continuum layer import "
             "FOLDER`, "
             "and give the folder of the base it was trained for",
-        )  # fmt: skip
+        )
 
 
 def check_loaded(path: str, info: Mapping[str, Any]) -> None:
@@ -85,9 +89,11 @@ def check_loaded(path: str, info: Mapping[str, Any]) -> None:
         keys = sorted(str(k[0] if isinstance(k, tuple) else k) for k in info[f"{what}_keys"])
         if keys:
             raise BaseModelError(
-                path, f"its weights {said} {len(keys)} of the tensors in config.json, such as "
-                f"{keys[0]!r}", "take config.json and the weights of one model",
-            )  # fmt: skip
+                path,
+                f"its weights {said} {len(keys)} of the tensors in config.json, such as "
+                f"{keys[0]!r}",
+                "take config.json and the weights of one model",
+            )
 
 
 def load_tokenizer(path: str | Path) -> Any:
@@ -101,9 +107,10 @@ def load_tokenizer(path: str | Path) -> Any:
     folder = Path(path)
     if folder.is_dir() and not any(found for kind in _TOKENIZERS for found in folder.glob(kind)):
         raise BaseModelError(
-            str(path), "it has no tokenizer", "copy tokenizer.json and tokenizer_config.json of "
-            "the model it was made from into it",
-        )  # fmt: skip
+            str(path),
+            "it has no tokenizer",
+            "copy tokenizer.json and tokenizer_config.json of the model it was made from into it",
+        )
     return AutoTokenizer.from_pretrained(path)
 
 
@@ -130,9 +137,10 @@ def complete_tokenizer(path: str, tokenizer: Any, model: Any) -> Any:
         )
     if max(tokenizer.get_vocab().values()) >= n_rows:
         raise BaseModelError(
-            path, f"its tokenizer has {len(tokenizer)} tokens, the model {n_rows}",
+            path,
+            f"its tokenizer has {len(tokenizer)} tokens, the model {n_rows}",
             "take the tokenizer that the model was trained with",
-        )  # fmt: skip
+        )
     return tokenizer
 
 

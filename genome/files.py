@@ -124,9 +124,10 @@ def hold(file: IO[Any], *, shared: bool = False, wait: bool = True) -> bool:
         import fcntl  # here, because what locks nothing runs without it
     except ImportError:
         raise OSError(
-            errno.ENOTSUP, "this platform cannot lock files: use Linux, macOS or Windows' WSL",
+            errno.ENOTSUP,
+            "this platform cannot lock files: use Linux, macOS or Windows' WSL",
             file.name,
-        ) from None  # fmt: skip
+        ) from None
     how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(file, how if wait else how | fcntl.LOCK_NB)

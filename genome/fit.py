@@ -19,9 +19,10 @@ def check_base(stated: str, wanted: str) -> None:
     """
     if wanted and stated not in ("", wanted):
         raise refused(
-            "base_mismatch", f"the layer was trained for base model {shown(stated)}, not for "
-            f"{shown(wanted)}: retrain it or use that base"
-        )  # fmt: skip
+            "base_mismatch",
+            f"the layer was trained for base model {shown(stated)}, not for "
+            f"{shown(wanted)}: retrain it or use that base",
+        )
 
 
 def check_modules(layer: Shapes, base: Shapes) -> None:
@@ -33,11 +34,13 @@ def check_modules(layer: Shapes, base: Shapes) -> None:
     for module, shape in layer.items():
         if module not in base:
             raise refused(
-                "module_unknown", f"the base model has no module {shown(module)}: the layer "
-                "was trained for another architecture, change the base"
-            )  # fmt: skip
+                "module_unknown",
+                f"the base model has no module {shown(module)}: the layer "
+                "was trained for another architecture, change the base",
+            )
         if tuple(base[module]) != tuple(shape):
             raise refused(
-                "module_shape", f"module {shown(module)} is {tuple(base[module])} (out, in) "
-                f"in the base model and {tuple(shape)} in the layer: change the base"
-            )  # fmt: skip
+                "module_shape",
+                f"module {shown(module)} is {tuple(base[module])} (out, in) "
+                f"in the base model and {tuple(shape)} in the layer: change the base",
+            )

@@ -155,9 +155,13 @@ def _free_name(path: str, taken: set[str]) -> str:
 
 
 def chosen_base(
-    bases: Sequence[KnownBase], layer: Shapes, *, stated: str = "", wanted: str = "",
+    bases: Sequence[KnownBase],
+    layer: Shapes,
+    *,
+    stated: str = "",
+    wanted: str = "",
     trained_on: str = "",
-) -> str:  # fmt: skip
+) -> str:
     """Fingerprint of the base that a layer is to run on; empty if it fits none that is known.
 
     Args:

@@ -26,8 +26,14 @@ from genome.refusals import refused, shown
 from genome.validate import BASE_KEY, CheckedFolder, check_folder
 
 __all__ = [
-    "BASE_KEY", "CONFIG_FILE", "MAX_RANK", "PEFT_PREFIX", "WEIGHTS_FILE", "Factors", "Layer",
-]  # fmt: skip
+    "BASE_KEY",
+    "CONFIG_FILE",
+    "MAX_RANK",
+    "PEFT_PREFIX",
+    "WEIGHTS_FILE",
+    "Factors",
+    "Layer",
+]
 
 
 class Factors(NamedTuple):
@@ -57,9 +63,10 @@ class Layer:
         for module, (a, b) in self.factors.items():
             if a.ndim != 2 or b.ndim != 2 or a.shape[0] != b.shape[1]:
                 raise refused(
-                    "rank_mismatch", f"module {shown(module)} pairs A {tuple(a.shape)} with B "
-                    f"{tuple(b.shape)}: A must be (rank, in) and B (out, rank)"
-                )  # fmt: skip
+                    "rank_mismatch",
+                    f"module {shown(module)} pairs A {tuple(a.shape)} with B "
+                    f"{tuple(b.shape)}: A must be (rank, in) and B (out, rank)",
+                )
 
     @property
     def rank(self) -> int:
@@ -162,6 +169,10 @@ class Layer:
             OSError: The disk is full or refuses.
         """
         write_folder(
-            Path(path), self.factors, {BASE_KEY: self.base_model},
-            base_model_path=base_model_path, card=card, fan_in_fan_out=fan_in_fan_out,
-        )  # fmt: skip
+            Path(path),
+            self.factors,
+            {BASE_KEY: self.base_model},
+            base_model_path=base_model_path,
+            card=card,
+            fan_in_fan_out=fan_in_fan_out,
+        )

@@ -47,11 +47,10 @@ __all__ = [
     "LayerRow",
     "Library",
     "Manifest",
-   
     "Parent",
     "Receipt",
     "TrustPolicy",
-]  # fmt: skip
+]
 
 
 class Library(SearchShelf):
@@ -86,9 +85,14 @@ class Library(SearchShelf):
     # -- in, out and change ----------------------------------------------------------------
 
     def add(
-        self, layer: Layer, manifest: Manifest, *, base_model_path: str = "",
-        key: SigningKey | None = None, policy: TrustPolicy | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        layer: Layer,
+        manifest: Manifest,
+        *,
+        base_model_path: str = "",
+        key: SigningKey | None = None,
+        policy: TrustPolicy | None = None,
+    ) -> str:
         """Store a layer under its digest; adding it again changes nothing.
 
         Args:
@@ -106,10 +110,16 @@ class Library(SearchShelf):
         )
 
     def import_folder(
-        self, path: str | Path, manifest: Manifest | None = None,
-        *, policy: TrustPolicy | None = None, key: SigningKey | None = None, base: str = "",
-        say: Callable[[str], object] = lambda _: None, **changes: Any,
-    ) -> str:  # fmt: skip
+        self,
+        path: str | Path,
+        manifest: Manifest | None = None,
+        *,
+        policy: TrustPolicy | None = None,
+        key: SigningKey | None = None,
+        base: str = "",
+        say: Callable[[str], object] = lambda _: None,
+        **changes: Any,
+    ) -> str:
         """Store a copy of a PEFT folder, zip, tar or tar.gz; importing it again changes nothing.
 
         The layer's own files are kept byte for byte, unless its tensors have names that PEFT would
@@ -159,9 +169,12 @@ class Library(SearchShelf):
         said = manifest.base_model if manifest.signature or not base else ""
         with check_folder(self.path(digest)) as checked:
             chosen = chosen_base(
-                self.bases.all(), checked.shapes, wanted=base, stated=checked.base_model or said,
+                self.bases.all(),
+                checked.shapes,
+                wanted=base,
+                stated=checked.base_model or said,
                 trained_on=checked.config.base_model_path,
-            )  # fmt: skip
+            )
         if chosen and chosen != self.base_of(digest):
             with self._catalogue.write() as connection:
                 put_binding(connection, digest, chosen)
@@ -194,9 +207,10 @@ class Library(SearchShelf):
         self._check_there(digest)
         if not is_sound(self.path(digest), digest):
             raise refused(
-                "digest", f"{self.path(digest)} no longer holds what its manifest says: run "
-                "`continuum layer verify`"
-            )  # fmt: skip
+                "digest",
+                f"{self.path(digest)} no longer holds what its manifest says: run "
+                "`continuum layer verify`",
+            )
         return self._intake.amend(digest, key.signed)
 
     def add_receipt(
@@ -239,9 +253,14 @@ class Library(SearchShelf):
         return upkeep.verify(self._store, self._catalogue, self.policy)
 
     def gc(
-        self, keep: Iterable[str] = (), *, keep_newest: bool = True, keep_ancestors: bool = True,
-        dry_run: bool = True, wait_s: float = 10.0,
-    ) -> Cleanup:  # fmt: skip
+        self,
+        keep: Iterable[str] = (),
+        *,
+        keep_newest: bool = True,
+        keep_ancestors: bool = True,
+        dry_run: bool = True,
+        wait_s: float = 10.0,
+    ) -> Cleanup:
         """Remove layers that nothing refers to, and what killed imports left behind.
 
         A layer is referred to by a pin, by `keep`, by its name if it is the newest version, and
@@ -256,9 +275,14 @@ class Library(SearchShelf):
             LibraryBusyError: They did not end.
         """
         cleanup = upkeep.collect(
-            self._store, self._catalogue, keep={*keep, *self.pins.all().values()},
-            keep_newest=keep_newest, keep_ancestors=keep_ancestors, dry_run=dry_run, wait_s=wait_s,
-        )  # fmt: skip
+            self._store,
+            self._catalogue,
+            keep={*keep, *self.pins.all().values()},
+            keep_newest=keep_newest,
+            keep_ancestors=keep_ancestors,
+            dry_run=dry_run,
+            wait_s=wait_s,
+        )
         if not dry_run:
             for row in cleanup.layers:
                 self._manifests.pop(row.digest, None)

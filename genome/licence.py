@@ -203,12 +203,36 @@ _NC, _ND = Terms(non_commercial=True), Terms(derivatives=False)
 _OPEN_RAIL = ("LicenseRef-OpenRAIL", "LicenseRef-OpenRAIL-NC")
 
 PERMISSIVE = (
-    "0BSD", "AFL-3.0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSD-3-Clause-Clear",
-    "BSL-1.0", "CC-BY-2.0", "CC-BY-2.5", "CC-BY-3.0", "CC-BY-4.0", "CC0-1.0", "CDLA-Permissive-1.0",
-    "CDLA-Permissive-2.0", "ECL-2.0", "etalab-2.0", "ISC", "LicenseRef-bsd",
-    "LicenseRef-openmdw-1.0", "LicenseRef-openmdw-1.1", "MIT", "MIT-0", "NCSA", "ODC-By-1.0",
-    "PDDL-1.0", "PostgreSQL", "Unlicense", "WTFPL", "Zlib",
-)  # fmt: skip
+    "0BSD",
+    "AFL-3.0",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSD-3-Clause-Clear",
+    "BSL-1.0",
+    "CC-BY-2.0",
+    "CC-BY-2.5",
+    "CC-BY-3.0",
+    "CC-BY-4.0",
+    "CC0-1.0",
+    "CDLA-Permissive-1.0",
+    "CDLA-Permissive-2.0",
+    "ECL-2.0",
+    "etalab-2.0",
+    "ISC",
+    "LicenseRef-bsd",
+    "LicenseRef-openmdw-1.0",
+    "LicenseRef-openmdw-1.1",
+    "MIT",
+    "MIT-0",
+    "NCSA",
+    "ODC-By-1.0",
+    "PDDL-1.0",
+    "PostgreSQL",
+    "Unlicense",
+    "WTFPL",
+    "Zlib",
+)
 TERMS: dict[str, Terms] = {
     **dict.fromkeys(PERMISSIVE, Terms()),
     "CC-BY-SA-3.0": _shared("CC-BY-SA-3.0", "CC-BY-SA-4.0"),
@@ -228,19 +252,41 @@ TERMS: dict[str, Terms] = {
     "EUPL-1.1": _shared("EUPL-1.1", "EUPL-1.2", "GPL-2.0-only", "GPL-2.0-or-later", "OSL-3.0"),
     "EUPL-1.2": _shared("EUPL-1.2", "MPL-2.0", *_GPL2_LATER, *_LGPL3),
     **_itself(
-        "Artistic-2.0", "C-UDA-1.0", "CDLA-Sharing-1.0", "EPL-2.0", "LGPLLR", "LPPL-1.3c", "MS-PL",
-        "ODbL-1.0", "OFL-1.1", "OSL-3.0", "LicenseRef-apple-ascl", "LicenseRef-gfdl",
-        "LicenseRef-gpl", "LicenseRef-lgpl",
+        "Artistic-2.0",
+        "C-UDA-1.0",
+        "CDLA-Sharing-1.0",
+        "EPL-2.0",
+        "LGPLLR",
+        "LPPL-1.3c",
+        "MS-PL",
+        "ODbL-1.0",
+        "OFL-1.1",
+        "OSL-3.0",
+        "LicenseRef-apple-ascl",
+        "LicenseRef-gfdl",
+        "LicenseRef-gpl",
+        "LicenseRef-lgpl",
         # use limits that a child has to repeat
-        "LicenseRef-bigcode-openrail-m", "LicenseRef-bigscience-bloom-rail-1.0",
-        "LicenseRef-bigscience-openrail-m", "LicenseRef-creativeml-openrail-m", "LicenseRef-gemma",
-        "LicenseRef-grok2-community", "LicenseRef-llama2", "LicenseRef-llama3",
-        "LicenseRef-llama3.1", "LicenseRef-llama3.2", "LicenseRef-llama3.3", "LicenseRef-llama4",
+        "LicenseRef-bigcode-openrail-m",
+        "LicenseRef-bigscience-bloom-rail-1.0",
+        "LicenseRef-bigscience-openrail-m",
+        "LicenseRef-creativeml-openrail-m",
+        "LicenseRef-gemma",
+        "LicenseRef-grok2-community",
+        "LicenseRef-llama2",
+        "LicenseRef-llama3",
+        "LicenseRef-llama3.1",
+        "LicenseRef-llama3.2",
+        "LicenseRef-llama3.3",
+        "LicenseRef-llama4",
         "LicenseRef-openrail-plus-plus",
     ),
     **_itself(
-        "LicenseRef-apple-amlr", "LicenseRef-deepfloyd-if-license", "LicenseRef-h-research",
-        "LicenseRef-fair-noncommercial-research-license", "LicenseRef-intel-research",
+        "LicenseRef-apple-amlr",
+        "LicenseRef-deepfloyd-if-license",
+        "LicenseRef-h-research",
+        "LicenseRef-fair-noncommercial-research-license",
+        "LicenseRef-intel-research",
         non_commercial=True,
     ),
     "LicenseRef-OpenRAIL": _shared(*_OPEN_RAIL),
@@ -261,19 +307,31 @@ TERMS: dict[str, Terms] = {
     "LicenseRef-other": UNKNOWN,
     "LicenseRef-unknown": UNKNOWN,
     "": _ND,
-}  # fmt: skip
+}
 """Every licence whose rights are known, by SPDX identifier; "" = none was stated."""
 
 _TWINS = {
-    "agpl-3.0": "AGPL-3.0-only", "c-uda": "C-UDA-1.0", "gpl-2.0": "GPL-2.0-only",
-    "gpl-3.0": "GPL-3.0-only", "lgpl-2.1": "LGPL-2.1-only", "lgpl-3.0": "LGPL-3.0-only",
-    "lgpl-lr": "LGPLLR", "odbl": "ODbL-1.0", "odc-by": "ODC-By-1.0", "openrail": _OPEN_RAIL[0],
-    "openrail++": "LicenseRef-openrail-plus-plus", "pddl": "PDDL-1.0",
-}  # fmt: skip
+    "agpl-3.0": "AGPL-3.0-only",
+    "c-uda": "C-UDA-1.0",
+    "gpl-2.0": "GPL-2.0-only",
+    "gpl-3.0": "GPL-3.0-only",
+    "lgpl-2.1": "LGPL-2.1-only",
+    "lgpl-3.0": "LGPL-3.0-only",
+    "lgpl-lr": "LGPLLR",
+    "odbl": "ODbL-1.0",
+    "odc-by": "ODC-By-1.0",
+    "openrail": _OPEN_RAIL[0],
+    "openrail++": "LicenseRef-openrail-plus-plus",
+    "pddl": "PDDL-1.0",
+}
 """Names of the hub that SPDX spells otherwise."""
 _NOT_OF_THE_HUB = (
-    "0BSD", "MIT-0", "LicenseRef-OpenRAIL-NC", "LicenseRef-Proprietary", *_TWINS.values()
-)  # fmt: skip
+    "0BSD",
+    "MIT-0",
+    "LicenseRef-OpenRAIL-NC",
+    "LicenseRef-Proprietary",
+    *_TWINS.values(),
+)
 
 
 def _of_the_hub(name: str) -> bool:

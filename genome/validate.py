@@ -217,9 +217,15 @@ def check_folder(
         os.close(held.pop())
         raise
     return CheckedFolder(
-        folder, config, header, MappingProxyType(pairs), MappingProxyType(updates),
-        MappingProxyType(files), left_out, held,
-    )  # fmt: skip
+        folder,
+        config,
+        header,
+        MappingProxyType(pairs),
+        MappingProxyType(updates),
+        MappingProxyType(files),
+        left_out,
+        held,
+    )
 
 
 def read_header(descriptor: int, size: int) -> Header:
@@ -234,9 +240,10 @@ def read_header(descriptor: int, size: int) -> Header:
     fingerprint = header.metadata.get(BASE_KEY, "")
     if not _FINGERPRINT.fullmatch(fingerprint):
         raise refused(
-            "metadata_value", f"{BASE_KEY} must be at most 128 letters and digits, not "
-            f"{shown(fingerprint)}: delete it or save the layer again"
-        )  # fmt: skip
+            "metadata_value",
+            f"{BASE_KEY} must be at most 128 letters and digits, not "
+            f"{shown(fingerprint)}: delete it or save the layer again",
+        )
     return header
 
 
@@ -246,12 +253,14 @@ def check_pairs(pairs: Mapping[str, Pair], config: AdapterConfig) -> dict[str, M
     for module, pair in pairs.items():
         if module not in updates:
             raise refused(
-                "not_targeted", f"module {shown(module)} has factors, but target_modules does not "
-                f"name it, so PEFT would ignore them: correct {CONFIG_FILE}"
-            )  # fmt: skip
+                "not_targeted",
+                f"module {shown(module)} has factors, but target_modules does not "
+                f"name it, so PEFT would ignore them: correct {CONFIG_FILE}",
+            )
         if pair.a.shape[0] != updates[module].rank:
             raise refused(
-                "rank_config", f"module {shown(module)} has rank {pair.a.shape[0]}, but "
-                f"{CONFIG_FILE} says {updates[module].rank}: correct r or rank_pattern"
-            )  # fmt: skip
+                "rank_config",
+                f"module {shown(module)} has rank {pair.a.shape[0]}, but "
+                f"{CONFIG_FILE} says {updates[module].rank}: correct r or rank_pattern",
+            )
     return updates

@@ -59,10 +59,18 @@ TEST_QUESTIONS = 400
 def build_model() -> LlamaForCausalLM:
     """A 1.08 M-parameter Llama with random weights."""
     config = LlamaConfig(
-        vocab_size=VOCABULARY_SIZE, hidden_size=128, intermediate_size=512, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=128,
-        tie_word_embeddings=True, bos_token_id=None, eos_token_id=257, pad_token_id=256,
-    )  # fmt: skip
+        vocab_size=VOCABULARY_SIZE,
+        hidden_size=128,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=128,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=257,
+        pad_token_id=256,
+    )
     config._attn_implementation = "eager"  # faster than sdpa for rows of 30 bytes on a CPU
     return LlamaForCausalLM(config)
 
@@ -167,9 +175,11 @@ def train(seed: int, max_steps: int, threads: int) -> BaseModel:
             now = accuracies(averaged, "select", CHECK_QUESTIONS, step)
             mastery = 0.5 * mastery + 0.5 * now
             seconds = time.perf_counter() - began
-            print(f"step {step + 1:5d}  {seconds:6.1f} s  loss {loss.item():.3f}  "
-                  + " ".join(f"{s.name} {m:.2f}" for s, m in zip(SKILLS, mastery, strict=True)),
-                  flush=True)  # fmt: skip
+            print(
+                f"step {step + 1:5d}  {seconds:6.1f} s  loss {loss.item():.3f}  "
+                + " ".join(f"{s.name} {m:.2f}" for s, m in zip(SKILLS, mastery, strict=True)),
+                flush=True,
+            )
             if NEAR[0] < now.min() and now.max() < NEAR[1] and blur_into_window(averaged, seed):
                 return averaged
     sys.exit(f"after {max_steps} steps some skill is still outside {WINDOW}: try another --seed")

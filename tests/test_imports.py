@@ -109,8 +109,9 @@ def test_without_the_extras_everything_but_service_and_client_can_be_loaded() ->
     assert {"httpx", "fastapi", "psycopg", "ray"} <= blocked and len(modules) > 200
     done = subprocess.run(
         [sys.executable, "-c", code, ",".join(blocked), ",".join(modules)],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -132,10 +133,9 @@ def _only_of_extras() -> set[str]:
     return {
         module
         for module, distributions in metadata.packages_distributions().items()
-        if extra.intersection(map(_name, distributions)) and not plain.intersection(
-            map(_name, distributions)
-        )
-    }  # fmt: skip
+        if extra.intersection(map(_name, distributions))
+        and not plain.intersection(map(_name, distributions))
+    }
 
 
 def _brought_by(names: set[str]) -> set[str]:

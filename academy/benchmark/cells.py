@@ -110,10 +110,15 @@ def run_cell(
         else _peer(base, tier, cell, out)
     )
     record |= {
-        "track": cell.track, "method": cell.method, "seed": cell.seed, "tier": tier.name,
-        "budget": tier.tokens[cell.track], "seconds": round(time.perf_counter() - began, 1),
-        "base": base.fingerprint, **provenance(),
-    }  # fmt: skip
+        "track": cell.track,
+        "method": cell.method,
+        "seed": cell.seed,
+        "tier": tier.name,
+        "budget": tier.tokens[cell.track],
+        "seconds": round(time.perf_counter() - began, 1),
+        "base": base.fingerprint,
+        **provenance(),
+    }
     write_json(path, record)
     return record
 
@@ -180,10 +185,16 @@ def _peer(base: BaseModel, tier: Tier, cell: Cell, out: Path) -> dict[str, Any]:
     source = source_of(cell.track)
     method = _method(cell.method, base, tier, len(experts.layers))
     purse = Purse(
-        base, source, experts.layers, items, item_skill, tier.tokens[cell.track],
+        base,
+        source,
+        experts.layers,
+        items,
+        item_skill,
+        tier.tokens[cell.track],
         0 if cell.method in JOINT else experts.tokens,
-        first=BuiltinSource() if cell.track == "B" else None, first_share=FIRST_SHARE,
-    )  # fmt: skip
+        first=BuiltinSource() if cell.track == "B" else None,
+        first_share=FIRST_SHARE,
+    )
     rng = np.random.default_rng([cell.seed, _number(cell.method)])
     if cell.track == "B" and cell.method not in JOINT:
         return _skill_by_skill(base, method, purse, rng, out)
@@ -213,9 +224,11 @@ def _skill_by_skill(
         curves.append(part.curve)
         spent += part.spent
     return {
-        **_kept(base, genomes, out), "table": list(range(len(genomes))), "tokens": spent,
+        **_kept(base, genomes, out),
+        "table": list(range(len(genomes))),
+        "tokens": spent,
         "curve": _mean_curve(curves),
-    }  # fmt: skip
+    }
 
 
 def _recorded(base: BaseModel, answer: Answer, purse: Purse, out: Path) -> dict[str, Any]:
@@ -225,9 +238,11 @@ def _recorded(base: BaseModel, answer: Answer, purse: Purse, out: Path) -> dict[
         scores = purse.scores(answer.genomes[:ROUTED_MEMBERS])
         table = list(best_by_skill(scores, purse.item_skill, n))
     return {
-        **_kept(base, answer.genomes[:ROUTED_MEMBERS], out), "table": table,
-        "tokens": purse.spent, "curve": purse.curve,
-    }  # fmt: skip
+        **_kept(base, answer.genomes[:ROUTED_MEMBERS], out),
+        "table": table,
+        "tokens": purse.spent,
+        "curve": purse.curve,
+    }
 
 
 def _method(name: str, base: BaseModel, tier: Tier, n_experts: int) -> Method:

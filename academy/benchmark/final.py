@@ -104,7 +104,7 @@ def _tested(
         "layer_bytes": int(sum(layer.n_bytes for layer in _distinct(genomes))),
         "retention": _retention(base, evaluator, genomes) if track == "B" else None,
         "curve": cell["curve"],
-    }  # fmt: skip
+    }
 
 
 def _answered(

@@ -116,7 +116,8 @@ VARIANTS: dict[str, Variant] = {
     for variant in (
         Variant("academy", "radiation, memetic and exact operators, lexicase, archive, router"),
         Variant(
-            "academy-gradient-free", "the shared experts, exact operators only",
+            "academy-gradient-free",
+            "the shared experts, exact operators only",
             {
                 "operators": {"names": GRADIENT_FREE, "max_layers": 4},
                 "ancestor": {"share": 0.0},
@@ -125,12 +126,16 @@ VARIANTS: dict[str, Variant] = {
             from_experts=True,
         ),
         Variant(
-            "academy-random", "the same operators and ancestor, chance in place of every choice",
+            "academy-random",
+            "the same operators and ancestor, chance in place of every choice",
             {
                 "selection": {"parents": "random", "mates": "random", "survival": "random"},
                 "operators": {
                     "rates": {
-                        "memetic-16": 1.0, "memetic-64": 1.0, "merge": 1.0, "extrapolate": 1.0,
+                        "memetic-16": 1.0,
+                        "memetic-64": 1.0,
+                        "merge": 1.0,
+                        "extrapolate": 1.0,
                         "weights": 1.0,
                     }
                 },
@@ -139,21 +144,35 @@ VARIANTS: dict[str, Variant] = {
         ),
         Variant("no-radiation", "no common ancestor", {"ancestor": {"share": 0.0}}),
         Variant("no-teacher", "all skills asked alike", {"ancestor": {"teacher": "even"}}),
-        Variant("no-gradient", "no memetic mutation after the ancestor",
-                {"operators": {"names": GRADIENT_FREE}}),
-        Variant("no-exact-merge", "no crossover of any kind",
-                {"operators": {"names": ("memetic-16", "memetic-64", "weights")}}),
-        Variant("no-lexicase", "tournaments on the niche's estimate",
-                {"selection": {"parents": "tournament"}}),
+        Variant(
+            "no-gradient",
+            "no memetic mutation after the ancestor",
+            {"operators": {"names": GRADIENT_FREE}},
+        ),
+        Variant(
+            "no-exact-merge",
+            "no crossover of any kind",
+            {"operators": {"names": ("memetic-16", "memetic-64", "weights")}},
+        ),
+        Variant(
+            "no-lexicase",
+            "tournaments on the niche's estimate",
+            {"selection": {"parents": "tournament"}},
+        ),
         Variant("no-archive", "no dominated-novelty archive", {"selection": {"archive": 1}}),
         Variant("no-sharing", "the best on average stay", {"selection": {"survival": "top"}}),
         Variant("no-species", "nobody is told apart", {"species": {"target": 0}}),
-        Variant("two-islands", "two islands of half the size", {
-            "islands": {"count": 2}, "population": {"size": 8, "births": 4, "items": 8},
-        }),
+        Variant(
+            "two-islands",
+            "two islands of half the size",
+            {
+                "islands": {"count": 2},
+                "population": {"size": 8, "births": 4, "items": 8},
+            },
+        ),
         Variant("no-router", "the best single persona answers everything", routed=False),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -166,9 +185,14 @@ class OurAnswer:
 
 
 def run_variant(
-    variant: Variant, base: BaseModel, tier: Tier, track: Track, seed: int, experts: Experts,
+    variant: Variant,
+    base: BaseModel,
+    tier: Tier,
+    track: Track,
+    seed: int,
+    experts: Experts,
     ancestors: Ancestors | None = None,
-) -> OurAnswer:  # fmt: skip
+) -> OurAnswer:
     """One run of a variant within the tier's budget.
 
     Args:
@@ -195,9 +219,13 @@ def run_variant(
             curve.append((event.tokens, float(np.mean(event.best_by_skill))))
 
     result = evolve(
-        config, base=base, evaluator=evaluator, source=source_of(track), observer=follow,
+        config,
+        base=base,
+        evaluator=evaluator,
+        source=source_of(track),
+        observer=follow,
         begin=lambda bench: shared.begin(config, bench, partial(begin, bench)),
-    )  # fmt: skip
+    )
     return OurAnswer(result, curve, meter.equivalents)
 
 
@@ -217,8 +245,11 @@ def _config(variant: Variant, tier: Tier, track: Track, seed: int) -> RunConfig:
         sections["population"]["items"] = 2
     if track == "B" and sections["ancestor"].get("share", 0.7) > 0:
         sections["ancestor"] |= {
-            "share": ADAPTED_SHARE, "learning_rate": 0.0015, "rows": 32, "teacher": "learnable",
-        }  # fmt: skip
+            "share": ADAPTED_SHARE,
+            "learning_rate": 0.0015,
+            "rows": 32,
+            "teacher": "learnable",
+        }
     return RunConfig().with_(**sections)
 
 
@@ -228,15 +259,21 @@ def _ancestor_of_skills(
     """Track B: the ancestor learns the skills, not the compositions."""
     source = BuiltinSource()
     bench = Workbench(
-        base, evaluator, source, LayerPool(base.fingerprint), Budget(tokens, evaluator.tokens),
+        base,
+        evaluator,
+        source,
+        LayerPool(base.fingerprint),
+        Budget(tokens, evaluator.tokens),
         demand.even(source.skills),
-    )  # fmt: skip
+    )
     n = len(source.skills)
     limit = int(tokens / 0.95)
     whole = config.with_(
-        ancestor={"share": 0.95}, run={"tokens": limit}, population={"audition": 0.0},
+        ancestor={"share": 0.95},
+        run={"tokens": limit},
+        population={"audition": 0.0},
         routing={"enabled": False},
-    )  # fmt: skip
+    )
     bench.budget = Budget(limit, evaluator.tokens)
     run = Evolution(whole, source.skills, np.zeros(n))
     run.skill_hits, run.skill_asked = np.zeros(n), np.zeros(n)
@@ -248,9 +285,17 @@ def what_it_depends_on(config: RunConfig, bench: Workbench) -> str:
     population = {"items": config.population.items, "audition": config.population.audition}
     plain = config.plain()
     return json.dumps(
-        [plain["run"], plain["ancestor"], plain["routing"], population, bench.source.name,
-         bench.skills, bench.demand.shares.tolist(), bench.base.fingerprint]
-    )  # fmt: skip
+        [
+            plain["run"],
+            plain["ancestor"],
+            plain["routing"],
+            population,
+            bench.source.name,
+            bench.skills,
+            bench.demand.shares.tolist(),
+            bench.base.fingerprint,
+        ]
+    )
 
 
 def _raise(bench: Workbench, start: Callable[[], Evolution]) -> _Raised:

@@ -77,9 +77,12 @@ class Composition:
         fields = self.draw(rng)
         phrasing = self.phrasings[int(rng.integers(len(self.phrasings)))]
         return Challenge(
-            phrasing.format(**fields), self.solve(fields), self.name, "composition",
+            phrasing.format(**fields),
+            self.solve(fields),
+            self.name,
+            "composition",
             " ".join(fields.values()),
-        )  # fmt: skip
+        )
 
 
 def _word(rng: np.random.Generator, low: int, high: int) -> str:
@@ -106,26 +109,34 @@ def _xor_reversed(fields: dict[str, str]) -> str:
 
 COMPOSITIONS: tuple[Composition, ...] = (
     Composition(
-        "reverse-case", "write a word backwards in capital letters",
+        "reverse-case",
+        "write a word backwards in capital letters",
         ("shout {x} backwards", "'{x}'[::-1].upper()"),
-        _one_word(3, 5), lambda f: f["x"][::-1].upper(),
+        _one_word(3, 5),
+        lambda f: f["x"][::-1].upper(),
     ),
     Composition(
-        "sort-case", "put letters in order, in capitals",
+        "sort-case",
+        "put letters in order, in capitals",
         ("put {x} in order in capitals", "sorted('{x}').upper()"),
-        _one_word(3, 5), lambda f: "".join(sorted(f["x"])).upper(),
+        _one_word(3, 5),
+        lambda f: "".join(sorted(f["x"])).upper(),
     ),
     Composition(
-        "count-repeat", "count the letters of a repeated word",
+        "count-repeat",
+        "count the letters of a repeated word",
         ("len('{x}'*{n})", "how long is {x} {n} times"),
-        _repeated, lambda f: str(len(f["x"]) * int(f["n"])),
+        _repeated,
+        lambda f: str(len(f["x"]) * int(f["n"])),
     ),
     Composition(
-        "xor-reverse", "exclusive or of two bit strings, backwards",
+        "xor-reverse",
+        "exclusive or of two bit strings, backwards",
         ("{a} ^ {b} backwards", "xor: {a} {b} from the end"),
-        _bit_pair, _xor_reversed,
+        _bit_pair,
+        _xor_reversed,
     ),
-)  # fmt: skip
+)
 
 
 class CompositionSource:

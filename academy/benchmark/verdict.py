@@ -90,11 +90,20 @@ def _row(results: Sequence[Result], track: Track, method: str, rng: np.random.Ge
     _, scores = matrix(results, track, method)
     estimate = stratified_bootstrap(scores, rng, n_resamples=1000)
     return Row(
-        track, method, len(mine), estimate.value, (estimate.low, estimate.high),
-        _mean(mine, "mean"), _mean(mine, "worst"), _mean(mine, "covered"),
-        float(np.mean([r["select_mean"] - r["mean"] for r in mine])), _mean(mine, "tokens"),
-        _mean(mine, "seconds"), _mean(mine, "members"), _anytime(mine),
-    )  # fmt: skip
+        track,
+        method,
+        len(mine),
+        estimate.value,
+        (estimate.low, estimate.high),
+        _mean(mine, "mean"),
+        _mean(mine, "worst"),
+        _mean(mine, "covered"),
+        float(np.mean([r["select_mean"] - r["mean"] for r in mine])),
+        _mean(mine, "tokens"),
+        _mean(mine, "seconds"),
+        _mean(mine, "members"),
+        _anytime(mine),
+    )
 
 
 def _mean(results: Sequence[Result], key: str) -> float:
@@ -159,16 +168,19 @@ def claims(
     return [
         _higher(
             "gradient-free: ours above every gradient-free peer on both tracks",
-            results, [(t, "academy-gradient-free", m) for t in TRACKS for m in gradient_free], rng,
+            results,
+            [(t, "academy-gradient-free", m) for t in TRACKS for m in gradient_free],
+            rng,
         ),
         _against_joint(results),
         _higher(
             "ours above random search and above routed experts without evolution",
             results,
-            [(t, "academy", m) for t in TRACKS for m in ("academy-random", "specialists")], rng,
+            [(t, "academy", m) for t in TRACKS for m in ("academy-random", "specialists")],
+            rng,
         ),
         _coverage(results),
-    ]  # fmt: skip
+    ]
 
 
 def _higher(
@@ -262,9 +274,13 @@ def plot_anytime(results: Sequence[Result]) -> str:
             end = np.mean([r["tokens"] for r in runs]) / 1e6
             score = np.mean([r["select_mean"] for r in runs])
             place.plot(
-                [end], [score], "o", color=colour, markersize=4,
+                [end],
+                [score],
+                "o",
+                color=colour,
+                markersize=4,
                 label=None if len(at) else method,
-            )  # fmt: skip
+            )
         place.set(xlabel="million token-equivalents", title=f"track {track}", ylim=(0, 1))
     axes[0].set_ylabel("accuracy on selection questions")
     handles: dict[str, Any] = {}
@@ -272,9 +288,13 @@ def plot_anytime(results: Sequence[Result]) -> str:
         lines, labels = place.get_legend_handles_labels()
         handles |= dict(zip(labels, lines, strict=True))
     figure.legend(
-        list(handles.values()), list(handles), loc="center left", bbox_to_anchor=(0.92, 0.5),
-        frameon=False, fontsize=7,
-    )  # fmt: skip
+        list(handles.values()),
+        list(handles),
+        loc="center left",
+        bbox_to_anchor=(0.92, 0.5),
+        frameon=False,
+        fontsize=7,
+    )
     return svg(figure)
 
 

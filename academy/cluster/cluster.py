@@ -82,9 +82,14 @@ def connect(address: str, cpus: int, *, store_bytes: int = OBJECT_STORE_BYTES) -
         try:
             if private:
                 ray.init(
-                    "local", num_cpus=cpus, include_dashboard=False, log_to_driver=False,
-                    logging_level=logging.ERROR, object_store_memory=store_bytes, _temp_dir=folder,
-                )  # fmt: skip
+                    "local",
+                    num_cpus=cpus,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    object_store_memory=store_bytes,
+                    _temp_dir=folder,
+                )
             else:
                 _knock(address)
                 ray.init(address, log_to_driver=False, logging_level=logging.ERROR)

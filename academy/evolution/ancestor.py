@@ -93,9 +93,11 @@ def advance_ancestor(run: Evolution, bench: Workbench) -> bool:
     progress = (bench.budget.spent - run.study_from) / whole
     after = min(1.0, progress + steps * per_step / whole)
     plan = StudyPlan(
-        steps, settings.rows, settings.learning_rate * (1 - progress),
+        steps,
+        settings.rows,
+        settings.learning_rate * (1 - progress),
         final_rate=settings.learning_rate * (1 - after),
-    )  # fmt: skip
+    )
     rows = bench.base.rows(*prompts_and_answers(questions[: plan.n_rows]))
     trained, moments = bench.evaluator.train_on(
         bench.pool.get(run.ancestor), rows, plan, _moments(run, bench)
@@ -125,9 +127,17 @@ def _moments(run: Evolution, bench: Workbench) -> Moments | None:
 def _alone(run: Evolution) -> Candidate:
     n = len(run.skills)
     return Candidate(
-        -1, Genes((run.ancestor,), (1.0,)), (), 0, "ancestor", -1, -1,
-        np.zeros(n), np.zeros(n), np.zeros(n),
-    )  # fmt: skip
+        -1,
+        Genes((run.ancestor,), (1.0,)),
+        (),
+        0,
+        "ancestor",
+        -1,
+        -1,
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n),
+    )
 
 
 def _questions(

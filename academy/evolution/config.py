@@ -20,9 +20,25 @@ from typing import Any, TypeVar, get_type_hints
 from academy.errors import ConfigError, did_you_mean
 
 OPERATORS = (
-    "memetic-4", "memetic-16", "memetic-64", "merge", "extrapolate", "split", "ties", "dare",
-    "knots", "spectral", "noise", "rank-up", "rank-down", "weights", "cma", "add", "drop", "swap",
-)  # fmt: skip
+    "memetic-4",
+    "memetic-16",
+    "memetic-64",
+    "merge",
+    "extrapolate",
+    "split",
+    "ties",
+    "dare",
+    "knots",
+    "spectral",
+    "noise",
+    "rank-up",
+    "rank-down",
+    "weights",
+    "cma",
+    "add",
+    "drop",
+    "swap",
+)
 
 
 @dataclass(frozen=True)
@@ -96,9 +112,15 @@ class OperatorSection:
     """How children are made."""
 
     names: tuple[str, ...] = (
-        "memetic-16", "memetic-64", "merge", "extrapolate", "split", "spectral", "noise",
+        "memetic-16",
+        "memetic-64",
+        "merge",
+        "extrapolate",
+        "split",
+        "spectral",
+        "noise",
         "weights",
-    )  # fmt: skip
+    )
     rates: dict[str, float] = field(default_factory=dict)
     """Fixed shares by name, on every island; empty = the bandit chooses among `names`."""
     rank: int = 8
@@ -192,20 +214,38 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "islands.topology": ("ring", "random"),
 }
 BOUNDS: dict[str, tuple[float, float]] = {
-    "run.tokens": (1_000, 1e15), "run.interactions": (0, 1e15), "run.threads": (1, 256),
+    "run.tokens": (1_000, 1e15),
+    "run.interactions": (0, 1e15),
+    "run.threads": (1, 256),
     "run.seed": (0, 2**31 - 1),
-    "population.size": (2, 100_000), "population.births": (1, 100_000),
-    "population.items": (1, 10_000), "population.own": (0, 1), "population.base_items": (0, 10_000),
+    "population.size": (2, 100_000),
+    "population.births": (1, 100_000),
+    "population.items": (1, 10_000),
+    "population.own": (0, 1),
+    "population.base_items": (0, 10_000),
     "population.audition": (0, 0.5),
-    "ancestor.share": (0, 0.95), "ancestor.rank": (1, 1024), "ancestor.rows": (1, 65_536),
-    "ancestor.learning_rate": (1e-7, 1), "operators.rank": (1, 1024),
-    "operators.max_layers": (1, 64), "operators.learning_rate": (1e-7, 1),
-    "operators.rows": (1, 65_536), "operators.pull": (0, 1e6), "operators.tau": (0, 5),
-    "operators.rotation": (0, 5), "operators.noise": (0, 10), "selection.archive": (1, 100_000),
-    "species.target": (0, 10_000), "species.grace": (0, 1_000), "species.stagnation": (1, 10_000),
-    "islands.count": (1, 1_000), "islands.interval": (1, 10_000), "islands.migrants": (1, 1_000),
-    "routing.cast": (0, 100_000), "routing.genes": (0, 0.5),
-}  # fmt: skip
+    "ancestor.share": (0, 0.95),
+    "ancestor.rank": (1, 1024),
+    "ancestor.rows": (1, 65_536),
+    "ancestor.learning_rate": (1e-7, 1),
+    "operators.rank": (1, 1024),
+    "operators.max_layers": (1, 64),
+    "operators.learning_rate": (1e-7, 1),
+    "operators.rows": (1, 65_536),
+    "operators.pull": (0, 1e6),
+    "operators.tau": (0, 5),
+    "operators.rotation": (0, 5),
+    "operators.noise": (0, 10),
+    "selection.archive": (1, 100_000),
+    "species.target": (0, 10_000),
+    "species.grace": (0, 1_000),
+    "species.stagnation": (1, 10_000),
+    "islands.count": (1, 1_000),
+    "islands.interval": (1, 10_000),
+    "islands.migrants": (1, 1_000),
+    "routing.cast": (0, 100_000),
+    "routing.genes": (0, 0.5),
+}
 MOST_RATE = 1e6
 """Largest share of one operator; only their ratios count."""
 

@@ -203,17 +203,28 @@ def _founder(run: Evolution, genes: Genes) -> Candidate:
     number = run.n_born
     run.n_born += 1
     return Candidate(
-        number, genes, (), max(run.generation, 0), "founder", -1, number,
-        run.reference.copy(), np.zeros(n), np.zeros(n),
-    )  # fmt: skip
+        number,
+        genes,
+        (),
+        max(run.generation, 0),
+        "founder",
+        -1,
+        number,
+        run.reference.copy(),
+        np.zeros(n),
+        np.zeros(n),
+    )
 
 
 def _random_founder(run: Evolution, bench: Workbench, number: int) -> Genes:
     rng = run.rng("founder", number)
     layer = random_layer(
-        bench.base.fingerprint, bench.base.linear_shapes, run.config.operators.rank,
-        FOUNDER_SIGMA, rng,
-    )  # fmt: skip
+        bench.base.fingerprint,
+        bench.base.linear_shapes,
+        run.config.operators.rank,
+        FOUNDER_SIGMA,
+        rng,
+    )
     return Genes((bench.pool.add(layer),), (1.0,))
 
 
@@ -244,10 +255,13 @@ def _announce(run: Evolution, bench: Workbench) -> None:
     best = society.profiles(everyone).max(0) if everyone else _ancestor_profile(run)
     bench.observe(
         GenerationEnded(
-            run.generation, bench.budget.spent, tuple(np.round(best, 4).tolist()),
-            len(everyone), len(run.taxonomy.species),
+            run.generation,
+            bench.budget.spent,
+            tuple(np.round(best, 4).tolist()),
+            len(everyone),
+            len(run.taxonomy.species),
         )
-    )  # fmt: skip
+    )
 
 
 def _ancestor_profile(run: Evolution) -> np.ndarray:

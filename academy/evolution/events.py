@@ -159,9 +159,18 @@ class TrialHeld(Event):
         """The event of a trial's result."""
         p = result.p_value if result.p_adjusted is None else result.p_adjusted
         return cls(
-            generation, *sides, skill, result.verdict, result.effect, result.low, result.high, p,
-            result.n_items, result.method, result.stopped_early,
-        )  # fmt: skip
+            generation,
+            *sides,
+            skill,
+            result.verdict,
+            result.effect,
+            result.low,
+            result.high,
+            p,
+            result.n_items,
+            result.method,
+            result.stopped_early,
+        )
 
     @property
     def text(self) -> str:

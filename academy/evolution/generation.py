@@ -134,9 +134,12 @@ def _conceive(
         second = bench.toolbox.attract(results, first, rng)
         father = None if second is None else island.candidates[second]
         nursery = Nursery(
-            bench.pool, run.config.operators, bench.base.linear_shapes, run.ancestor,
+            bench.pool,
+            run.config.operators,
+            bench.base.linear_shapes,
+            run.ancestor,
             bench.find(bench.skills[niche]),
-        )  # fmt: skip
+        )
         genes = None
         try:
             genes = _made(bench, nursery, operator, mother, father, rng)
@@ -208,9 +211,18 @@ def _newborn(
         prior = (prior + father.profile) / 2
     n = len(run.skills)
     return Candidate(
-        number, genes, parents, run.generation, operator, niche, mother.line, prior,
-        np.zeros(n), np.zeros(n), mother.species,
-    )  # fmt: skip
+        number,
+        genes,
+        parents,
+        run.generation,
+        operator,
+        niche,
+        mother.line,
+        prior,
+        np.zeros(n),
+        np.zeros(n),
+        mother.species,
+    )
 
 
 def _score_children(

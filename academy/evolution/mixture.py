@@ -92,9 +92,12 @@ def unevolved(
 
 
 def evolve_mixture(
-    bench: Workbench, mixture: Mixture, items: Sequence[Challenge], rng: np.random.Generator,
+    bench: Workbench,
+    mixture: Mixture,
+    items: Sequence[Challenge],
+    rng: np.random.Generator,
     budget: int,
-) -> Mixture:  # fmt: skip
+) -> Mixture:
     """The mixture with the genes that answer most of the items, within the budget.
 
     Args:

@@ -114,9 +114,10 @@ class Nursery:
         if changed == above:
             return None
         return replace(
-            genes, layers=genes.layers[:fixed] + changed.layers,
+            genes,
+            layers=genes.layers[:fixed] + changed.layers,
             weights=genes.weights[:fixed] + changed.weights,
-        )  # fmt: skip
+        )
 
     def _reweighted(self, genes: Genes, rng: np.random.Generator) -> Genes | None:
         if self._top(genes) is None:
@@ -163,5 +164,8 @@ def _rank_down(layer: Layer, settings: OperatorSection, rng: np.random.Generator
 
 
 _MUTATIONS: dict[str, Callable[[Layer, OperatorSection, np.random.Generator], Layer]] = {
-    "spectral": _spectral, "noise": _noise, "rank-up": _rank_up, "rank-down": _rank_down,
-}  # fmt: skip
+    "spectral": _spectral,
+    "noise": _noise,
+    "rank-up": _rank_up,
+    "rank-down": _rank_down,
+}

@@ -65,12 +65,16 @@ def write_report(
     write_text(
         path,
         template.render(
-            settings=settings, last=generations[-1], result=result, plots=plots,
+            settings=settings,
+            last=generations[-1],
+            result=result,
+            plots=plots,
             state="Finished run" if result else "Run in progress" if at_work else "Unfinished run",
-            operators=_operators(events), trials=_trials(events),
+            operators=_operators(events),
+            trials=_trials(events),
             notices=[event["text"] for event in events if event["event"] == "Notice"],
         ),
-    )  # fmt: skip
+    )
 
 
 def _operators(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -122,14 +122,19 @@ def evolve(
     guarded = Guarded(evaluator or LocalEvaluator(base), base)
     pool = LayerPool(base.fingerprint, folder.path / "layers" if folder else None)
     bench = Workbench(
-        base, guarded, source, pool,
+        base,
+        guarded,
+        source,
+        pool,
         Budget(config.run.limit, guarded.tokens, 0 if config.run.interactions else None),
-        wanted or open_demand(config.selection.demand, source.skills), observer, found or {},
+        wanted or open_demand(config.selection.demand, source.skills),
+        observer,
+        found or {},
         toolbox or toolbox_of(config),
-    )  # fmt: skip
-    start = partial(begin, bench) if begin else partial(
-        engine.begin, config, bench, ancestor, founders
-    )  # fmt: skip
+    )
+    start = (
+        partial(begin, bench) if begin else partial(engine.begin, config, bench, ancestor, founders)
+    )
     if folder is None:
         return _finish(_generations(bench, None, source.notes, start, kept), bench, kept=kept)
     whole = not folder.claiming
@@ -259,9 +264,12 @@ def _finish(
 
 def _router(run: Evolution, members: list[CastMember], bench: Workbench) -> Router:
     return fit_router(
-        bench.base, bench.source, table_of(run, members), run.rng("router"),
+        bench.base,
+        bench.source,
+        table_of(run, members),
+        run.rng("router"),
         bench.evaluator.tokens,
-    )  # fmt: skip
+    )
 
 
 def _mixture(

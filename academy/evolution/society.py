@@ -119,10 +119,11 @@ def speciate(run: Evolution, bench: Workbench) -> list[SpeciesEvent]:
     everyone = run.population
     accuracy = profiles(everyone)
     settings = SpeciesSettings(
-        target=run.config.species.target, grace=run.config.species.grace,
+        target=run.config.species.target,
+        grace=run.config.species.grace,
         patience=run.config.species.stagnation,
         notable_lift=NOTABLE[bool(run.ancestor)],
-    )  # fmt: skip
+    )
     census = Census(
         run.skills,
         tuple(c.id for c in everyone),
@@ -204,9 +205,12 @@ def migrate(run: Evolution, bench: Workbench) -> None:
         return copy
 
     demes, journeys = islands.migrate(
-        [island.candidates for island in run.islands], travellers, clone, plan.topology,
+        [island.candidates for island in run.islands],
+        travellers,
+        clone,
+        plan.topology,
         run.rng("migrate", run.generation),
-    )  # fmt: skip
+    )
     for island, deme in zip(run.islands, demes, strict=True):
         island.candidates = deme
     for journey in journeys:
@@ -224,10 +228,13 @@ def record_birth(run: Evolution, candidate: Candidate) -> None:
     """Write a candidate into the phylogeny."""
     run.phylogeny.add(
         Node(
-            f"c{candidate.id}", "candidate", tuple(f"c{parent}" for parent in candidate.parents),
-            candidate.operator, run.generation,
+            f"c{candidate.id}",
+            "candidate",
+            tuple(f"c{parent}" for parent in candidate.parents),
+            candidate.operator,
+            run.generation,
         )
-    )  # fmt: skip
+    )
 
 
 BASE_QUESTIONS = 24.0

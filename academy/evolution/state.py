@@ -129,18 +129,27 @@ class Evolution:
     def plain(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            "config": self.config.plain(), "skills": self.skills,
-            "base_accuracy": self.base_accuracy.tolist(), "reference": self.reference.tolist(),
+            "config": self.config.plain(),
+            "skills": self.skills,
+            "base_accuracy": self.base_accuracy.tolist(),
+            "reference": self.reference.tolist(),
             "phase": self.phase,
-            "generation": self.generation, "n_born": self.n_born, "ancestor": self.ancestor,
-            "study_from": self.study_from, "moments": self.moments,
-            "skill_hits": self.skill_hits.tolist(), "skill_asked": self.skill_asked.tolist(),
+            "generation": self.generation,
+            "n_born": self.n_born,
+            "ancestor": self.ancestor,
+            "study_from": self.study_from,
+            "moments": self.moments,
+            "skill_hits": self.skill_hits.tolist(),
+            "skill_asked": self.skill_asked.tolist(),
             "teacher": self.teacher,
             "islands": [island.plain() for island in self.islands],
             "founders": [candidate.plain() for candidate in self.founders],
-            "taxonomy": self.taxonomy.state(), "phylogeny": self.phylogeny.state(),
-            "failures": self.failures, "cast": self.cast, "answers": self.answers,
-        }  # fmt: skip
+            "taxonomy": self.taxonomy.state(),
+            "phylogeny": self.phylogeny.state(),
+            "failures": self.failures,
+            "cast": self.cast,
+            "answers": self.answers,
+        }
 
     @classmethod
     def restore(cls, data: dict[str, Any]) -> Evolution:
@@ -149,16 +158,27 @@ class Evolution:
         alive = {c.id: c for island in islands for c in island.candidates}
         founders = [Candidate.restore(one) for one in data["founders"]]
         return cls(
-            parse_config(data["config"], "the checkpoint"), tuple(data["skills"]),
-            np.array(data["base_accuracy"]), np.array(data["reference"]),
-            data["phase"], data["generation"], data["n_born"],
-            data["ancestor"], data["study_from"],
+            parse_config(data["config"], "the checkpoint"),
+            tuple(data["skills"]),
+            np.array(data["base_accuracy"]),
+            np.array(data["reference"]),
+            data["phase"],
+            data["generation"],
+            data["n_born"],
+            data["ancestor"],
+            data["study_from"],
             tuple(data["moments"]) if data["moments"] else None,
-            np.array(data["skill_hits"]), np.array(data["skill_asked"]), data["teacher"],
-            islands, [alive.get(c.id, c) for c in founders],
-            Taxonomy.restore(data["taxonomy"]), Phylogeny.restore(data["phylogeny"]),
-            data["failures"], list(data["cast"]), data["answers"],
-        )  # fmt: skip
+            np.array(data["skill_hits"]),
+            np.array(data["skill_asked"]),
+            data["teacher"],
+            islands,
+            [alive.get(c.id, c) for c in founders],
+            Taxonomy.restore(data["taxonomy"]),
+            Phylogeny.restore(data["phylogeny"]),
+            data["failures"],
+            list(data["cast"]),
+            data["answers"],
+        )
 
 
 PRIOR_QUESTIONS = 24.0
@@ -235,31 +255,52 @@ class Candidate:
     def clone(self, number: int) -> Candidate:
         """The same genes and results under another id: a migrant."""
         return replace(
-            self, id=number, parents=(self.id,), operator="migration", hits=self.hits.copy(),
-            asked=self.asked.copy(), prior=self.prior.copy(), results=self.results.copy(),
-        )  # fmt: skip
+            self,
+            id=number,
+            parents=(self.id,),
+            operator="migration",
+            hits=self.hits.copy(),
+            asked=self.asked.copy(),
+            prior=self.prior.copy(),
+            results=self.results.copy(),
+        )
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            "id": self.id, "layers": self.genes.layers, "weights": self.genes.weights,
-            "parents": self.parents, "born": self.born,
-            "operator": self.operator, "niche": self.niche, "line": self.line,
-            "prior": self.prior.tolist(), "hits": self.hits.tolist(),
-            "asked": self.asked.tolist(), "species": self.species,
+            "id": self.id,
+            "layers": self.genes.layers,
+            "weights": self.genes.weights,
+            "parents": self.parents,
+            "born": self.born,
+            "operator": self.operator,
+            "niche": self.niche,
+            "line": self.line,
+            "prior": self.prior.tolist(),
+            "hits": self.hits.tolist(),
+            "asked": self.asked.tolist(),
+            "species": self.species,
             "results": self.results.tolist(),
-        }  # fmt: skip
+        }
 
     @classmethod
     def restore(cls, data: dict[str, Any]) -> Candidate:
         """What `plain` wrote."""
         genes = Genes(tuple(data["layers"]), tuple(data["weights"]))
         return cls(
-            data["id"], genes, tuple(data["parents"]), data["born"], data["operator"],
-            data["niche"], data["line"], np.array(data["prior"], dtype=float),
-            np.array(data["hits"], dtype=float), np.array(data["asked"], dtype=float),
-            data["species"], np.array(data["results"], dtype=float),
-        )  # fmt: skip
+            data["id"],
+            genes,
+            tuple(data["parents"]),
+            data["born"],
+            data["operator"],
+            data["niche"],
+            data["line"],
+            np.array(data["prior"], dtype=float),
+            np.array(data["hits"], dtype=float),
+            np.array(data["asked"], dtype=float),
+            data["species"],
+            np.array(data["results"], dtype=float),
+        )
 
 
 class LayerPool:

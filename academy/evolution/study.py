@@ -198,11 +198,7 @@ SIGMA = 0.3
 
 def tune(run: Evolution, bench: Workbench, children: list[Child]) -> list[Child]:
     """Search weights for all children of the operator; the others pass unchanged."""
-    return [
-        child
-        for child in children
-        if child.operator != OPERATOR or _tuned(run, bench, child)
-    ]  # fmt: skip
+    return [child for child in children if child.operator != OPERATOR or _tuned(run, bench, child)]
 
 
 def _tuned(run: Evolution, bench: Workbench, child: Child) -> bool:

@@ -96,9 +96,13 @@ class OperatorBandit:
     def state(self) -> dict[str, Any]:
         """Plain JSON, for a checkpoint."""
         return {
-            "names": list(self.names), "c": self.c, "decay": self.decay,
-            "pulls": dict(self._pulls), "gain": dict(self._gain), "tokens": dict(self._tokens),
-        }  # fmt: skip
+            "names": list(self.names),
+            "c": self.c,
+            "decay": self.decay,
+            "pulls": dict(self._pulls),
+            "gain": dict(self._gain),
+            "tokens": dict(self._tokens),
+        }
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> OperatorBandit:
@@ -110,8 +114,10 @@ class OperatorBandit:
         try:
             bandit = cls(state["names"], float(state["c"]), decay=float(state["decay"]))
             for table, key in (
-                (bandit._pulls, "pulls"), (bandit._gain, "gain"), (bandit._tokens, "tokens"),
-            ):  # fmt: skip
+                (bandit._pulls, "pulls"),
+                (bandit._gain, "gain"),
+                (bandit._tokens, "tokens"),
+            ):
                 table.update({name: float(state[key][name]) for name in bandit.names})
         except (KeyError, TypeError, ValueError, OperatorError) as error:
             raise SearchStateError(

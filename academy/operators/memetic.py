@@ -35,8 +35,11 @@ def checked(layer: Layer) -> Raised:
         for name, factor in zip("AB", layer.factors[module], strict=True):
             if not torch.isfinite(factor).all():
                 bad = int((~torch.isfinite(factor)).sum())
-                return Raised(None, f"{bad} of {factor.numel()} numbers of {name} at {module!r} "
-                              "are not finite after study")  # fmt: skip
+                return Raised(
+                    None,
+                    f"{bad} of {factor.numel()} numbers of {name} at {module!r} "
+                    "are not finite after study",
+                )
     return Raised(layer)
 
 

@@ -74,8 +74,10 @@ def mutate_routing(
     return RoutingGenes(
         temperature=float(np.clip(genes.temperature * math.exp(noise[0]), *TEMPERATURES)),
         top_k=min(max(genes.top_k + step, 1), max_top_k),
-        prototype=prototype, similarity=similarity, usage=usage,
-    )  # fmt: skip
+        prototype=prototype,
+        similarity=similarity,
+        usage=usage,
+    )
 
 
 def cross_routing(
@@ -111,10 +113,12 @@ def route(
     given = [
         (trust, np.atleast_2d(np.asarray(scores, dtype=np.float64)))
         for trust, scores in (
-            (genes.prototype, prototype), (genes.similarity, similarity), (genes.usage, usage),
+            (genes.prototype, prototype),
+            (genes.similarity, similarity),
+            (genes.usage, usage),
         )
         if scores is not None
-    ]  # fmt: skip
+    ]
     try:
         shape = np.broadcast_shapes(*(scores.shape for _, scores in given))
     except ValueError:

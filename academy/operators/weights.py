@@ -57,9 +57,14 @@ class WeightSearch:
         if x0.shape != (n,) or not ((x0 >= low) & (x0 <= high)).all():
             raise OperatorError(f"a start needs {n} weights from {low} to {high}: change it")
         self._settings: dict[str, Any] = {
-            "n": n, "sigma": sigma, "seed": seed, "start": x0.tolist(), "low": low, "high": high,
+            "n": n,
+            "sigma": sigma,
+            "seed": seed,
+            "start": x0.tolist(),
+            "low": low,
+            "high": high,
             "population": population,
-        }  # fmt: skip
+        }
         self._told: list[list[float]] = []
         self._asked: list[np.ndarray] | None = None
         self._es = _strategy(self._settings)
@@ -96,9 +101,13 @@ class WeightSearch:
     def state(self) -> bytes:
         """All that `restore` needs, as JSON."""
         return json.dumps(
-            {"settings": self._settings, "told": self._told, "asked": self._asked is not None,
-             "check": self._check()}
-        ).encode()  # fmt: skip
+            {
+                "settings": self._settings,
+                "told": self._told,
+                "asked": self._asked is not None,
+                "check": self._check(),
+            }
+        ).encode()
 
     @classmethod
     def restore(cls, state: bytes) -> WeightSearch:
@@ -180,9 +189,12 @@ def _strategy(settings: dict[str, Any]) -> Any:
         raise OperatorError("the search for weights needs pycma: `pip install cma`") from None
 
     options = {
-        "bounds": [settings["low"], settings["high"]], "randn": _Normal(settings["seed"]),
-        "seed": np.nan, "verbose": -9, "verb_log": 0,
-    }  # fmt: skip
+        "bounds": [settings["low"], settings["high"]],
+        "randn": _Normal(settings["seed"]),
+        "seed": np.nan,
+        "verbose": -9,
+        "verb_log": 0,
+    }
     if settings["population"] is not None:
         options["popsize"] = settings["population"]
     start = settings["start"]

@@ -14,10 +14,21 @@ from academy.errors import SandboxUnavailableError
 from academy.sandbox.interpreter import FIXED_ENVIRONMENT, NOBODY, Interpreter, Plan, moved
 
 _FIXED = (
-    "--unshare-all", "--unshare-user", "--disable-userns", "--clearenv", "--die-with-parent",
+    "--unshare-all",
+    "--unshare-user",
+    "--disable-userns",
+    "--clearenv",
+    "--die-with-parent",
     "--as-pid-1",  # no reaper: workers cannot fork, and process 1 cannot be killed from inside
-    "--uid", str(NOBODY), "--gid", str(NOBODY), "--cap-drop", "ALL", "--hostname", "sandbox",
-)  # fmt: skip
+    "--uid",
+    str(NOBODY),
+    "--gid",
+    str(NOBODY),
+    "--cap-drop",
+    "ALL",
+    "--hostname",
+    "sandbox",
+)
 
 
 def program() -> str | None:

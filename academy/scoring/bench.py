@@ -119,9 +119,13 @@ class Bench:
     def _written(self, asked: Sequence[Asked], kind: Kind, score: Scorer) -> np.ndarray:
         """Answers generated together; equal answers to one question are scored once."""
         answers = greedy_answers(
-            self.base, self.population, [one.slot for one in asked],
-            [one.challenge.prompt for one in asked], self.max_new_tokens[kind], self.tokens,
-        )  # fmt: skip
+            self.base,
+            self.population,
+            [one.slot for one in asked],
+            [one.challenge.prompt for one in asked],
+            self.max_new_tokens[kind],
+            self.tokens,
+        )
         worth: dict[tuple[str, str], float] = {}
         for one, answer in zip(asked, answers, strict=True):
             key = one.challenge.id, answer

@@ -58,9 +58,16 @@ _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _SIGNS = str.maketrans(
-    {**dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"), **dict.fromkeys("×·⋅∙", "*"),
-     "\u2019": "'", "\u066b": ".", "\u066c": ",", "\u2044": "/", "\u2215": "/"}
-)  # fmt: skip
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"),
+        **dict.fromkeys("×·⋅∙", "*"),
+        "\u2019": "'",
+        "\u066b": ".",
+        "\u066c": ",",
+        "\u2044": "/",
+        "\u2215": "/",
+    }
+)
 _REWRITES = tuple(
     (re.compile(pattern, re.IGNORECASE), new)
     for pattern, new in (

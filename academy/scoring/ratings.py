@@ -138,9 +138,7 @@ class RatingTable:
         c = self.covariance
         difference = self.strengths[i] - self.strengths[j]
         spread = Z95 * np.sqrt(max(0.0, c[i, i] + c[j, j] - 2 * c[i, j]))
-        low, mid, high = (
-            1 / (1 + np.exp(-(difference + d))) for d in (-spread, 0.0, spread)
-        )  # fmt: skip
+        low, mid, high = (1 / (1 + np.exp(-(difference + d))) for d in (-spread, 0.0, spread))
         return float(mid), float(low), float(high)
 
 
@@ -161,9 +159,12 @@ def rate_players(comparisons: Sequence[Comparison]) -> RatingTable:
     order = np.argsort(-strengths, kind="stable")
     games = (wins + wins.T).sum(1)
     return RatingTable(
-        tuple(players[i] for i in order), strengths[order], covariance[np.ix_(order, order)],
-        tuple(round(games[i]) for i in order), regularised,
-    )  # fmt: skip
+        tuple(players[i] for i in order),
+        strengths[order],
+        covariance[np.ix_(order, order)],
+        tuple(round(games[i]) for i in order),
+        regularised,
+    )
 
 
 def win_matrix(comparisons: Sequence[Comparison], players: Sequence[str]) -> np.ndarray:

@@ -157,8 +157,12 @@ def _refuse_repeats(path: Path, placed: Placed) -> None:
             contradictions.append((number, line, ""))
         elif earlier != number:
             repeats.append((number, earlier, _skills(same, challenge)))
-    _refuse(path, contradictions, "contradicts line {}, which gives the same question another "
-            "answer", "keep one")  # fmt: skip
+    _refuse(
+        path,
+        contradictions,
+        "contradicts line {}, which gives the same question another answer",
+        "keep one",
+    )
     _refuse(path, repeats, "asks the same question as line {}", "delete one of each")
 
 
@@ -193,20 +197,45 @@ def _refuse_overlap(path: Path, placed: Placed) -> None:
     pairs = []
     for earlier, later in find_overlap(challenge for _, challenge in placed):
         (first, one), (second, other) = placed[earlier], placed[later]
-        pairs.append((second, first, f" in other words, but falls into split {other.split!r} and "
-                      f"that into {one.split!r}"))  # fmt: skip
+        pairs.append(
+            (
+                second,
+                first,
+                f" in other words, but falls into split {other.split!r} and "
+                f"that into {one.split!r}",
+            )
+        )
     _refuse(path, pairs, "asks the same question as line {}", "give both the same `argument`")
 
 
 KEYS = (
-    "prompt", "answer", "choices", "tests", "tolerance", "skill", "domain", "licence", "argument",
-)  # fmt: skip
+    "prompt",
+    "answer",
+    "choices",
+    "tests",
+    "tolerance",
+    "skill",
+    "domain",
+    "licence",
+    "argument",
+)
 OTHER_NAMES = {
-    "question": "prompt", "input": "prompt", "instruction": "prompt", "problem": "prompt",
-    "query": "prompt", "output": "answer", "response": "answer", "solution": "answer",
-    "target": "answer", "label": "answer", "completion": "answer", "options": "choices",
-    "subject": "skill", "category": "skill", "license": "licence",
-}  # fmt: skip
+    "question": "prompt",
+    "input": "prompt",
+    "instruction": "prompt",
+    "problem": "prompt",
+    "query": "prompt",
+    "output": "answer",
+    "response": "answer",
+    "solution": "answer",
+    "target": "answer",
+    "label": "answer",
+    "completion": "answer",
+    "options": "choices",
+    "subject": "skill",
+    "category": "skill",
+    "license": "licence",
+}
 """What other formats call our keys, for the hint."""
 MAX_TEXT = 20_000
 """Characters of one prompt, answer, option or test."""

@@ -234,10 +234,13 @@ LITERALS = frozenset({"binary_matrix", "n_queens", "spiral_matrix", "string_inse
 """Datasets that evaluate an answer as a Python list."""
 FORMULAS = frozenset(
     {
-        "countdown", "intermediate_integration", "polynomial_multiplication", "puzzle24",
+        "countdown",
+        "intermediate_integration",
+        "polynomial_multiplication",
+        "puzzle24",
         "simple_integration",
     }
-)  # fmt: skip
+)
 """Datasets that have sympy parse an answer."""
 _FORMULA = re.compile(r"[0-9A-Za-z+\-*/^(). ,]{1,300}")
 _WORDS = frozenset({"sin", "cos", "tan", "exp", "log", "sqrt", "sinh", "cosh", "atan", "asin"})
@@ -291,8 +294,14 @@ def _is_literal(response: str) -> bool:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return True
     allowed = (
-        ast.Expression, ast.List, ast.Tuple, ast.Constant, ast.Load, ast.UnaryOp, ast.USub,
-    )  # fmt: skip
+        ast.Expression,
+        ast.List,
+        ast.Tuple,
+        ast.Constant,
+        ast.Load,
+        ast.UnaryOp,
+        ast.USub,
+    )
     return all(isinstance(node, allowed) for node in ast.walk(tree))
 
 

@@ -59,8 +59,14 @@ def stratified_bootstrap(
         scores: (n_runs, n_tasks).
     """
     matrix = finite_array("scores", scores, 2)
-    return _percentiles(statistic(matrix), lambda rows, tasks: statistic(matrix[rows, tasks]),
-                        matrix.shape, rng, confidence, n_resamples)  # fmt: skip
+    return _percentiles(
+        statistic(matrix),
+        lambda rows, tasks: statistic(matrix[rows, tasks]),
+        matrix.shape,
+        rng,
+        confidence,
+        n_resamples,
+    )
 
 
 def _percentiles(

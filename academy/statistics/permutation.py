@@ -78,9 +78,15 @@ def sign_flip_test(
         p_value = 0.5 if len(moving) and alternative == _side(moving) else 1.0
     else:
         p_value = stats.permutation_test(
-            (moving,), np.sum, permutation_type="samples", vectorized=True, batch=_CHUNK,
-            n_resamples=2**MAX_EXACT if exact else n_samples, alternative=alternative, rng=rng,
-        ).pvalue  # fmt: skip
+            (moving,),
+            np.sum,
+            permutation_type="samples",
+            vectorized=True,
+            batch=_CHUNK,
+            n_resamples=2**MAX_EXACT if exact else n_samples,
+            alternative=alternative,
+            rng=rng,
+        ).pvalue
     return PermutationResult(float(matrix.mean()), float(p_value), exact, len(moving))
 
 

@@ -82,9 +82,13 @@ class BoundedMixture:
         p = min(self.p_value, math.exp(min(0.0, -log_ratio(values, counts, 0.0))))
         low, high = _not_rejected(values, counts, -math.log(self.alpha))
         return replace(
-            self, values=values, counts=counts, p_value=p,
-            low=max(self.low, low), high=min(self.high, high),
-        )  # fmt: skip
+            self,
+            values=values,
+            counts=counts,
+            p_value=p,
+            low=max(self.low, low),
+            high=min(self.high, high),
+        )
 
 
 def log_ratio(values: np.ndarray, counts: np.ndarray, mean: float) -> float:

@@ -75,9 +75,11 @@ def summary(settings: CycleSettings, found: dict[str, list[EpochRow]]) -> dict[s
     for link, rows in found.items():
         before, after, reached = recovery(rows, settings)
         said[link] = {
-            "before": before, "after": after, "recovered": after / before if before else None,
+            "before": before,
+            "after": after,
+            "recovered": after / before if before else None,
             "epochs_to_95_percent": reached,
-        }  # fmt: skip
+        }
     return {
         "settings": asdict(settings),
         "recovery": said,
@@ -111,9 +113,13 @@ def _run_link(
             if sum(paid.values()) >= 20_000:
                 seed = settings.seed * 1_000 + epoch
                 published, counts, tokens = school_epoch(
-                    base, lines, {s: float(n) for s, n in paid.items()}, sum(paid.values()),
-                    settings.exam, seed,
-                )  # fmt: skip
+                    base,
+                    lines,
+                    {s: float(n) for s, n in paid.items()},
+                    sum(paid.values()),
+                    settings.exam,
+                    seed,
+                )
             listed = 0
             for graduate in published:
                 parents = [graduate.parent.digest] if graduate.parent else []
@@ -128,14 +134,19 @@ def _run_link(
             market.close_epoch(epoch)
             rows.append(
                 EpochRow(
-                    epoch, float(right.mean()), float(bare.mean()), settings.wanted(epoch),
-                    _by_skill(asked, right), counts,
-                    {s: round(w, 4) for s, w in shares.items()}, listed,
+                    epoch,
+                    float(right.mean()),
+                    float(bare.mean()),
+                    settings.wanted(epoch),
+                    _by_skill(asked, right),
+                    counts,
+                    {s: round(w, 4) for s, w in shares.items()},
+                    listed,
                     round(shop.income() - earned, 6),
                     (market.account(ACADEMY).balance_nanos - spent_before) / NANOS_PER_CREDIT,
                     tokens,
                 )
-            )  # fmt: skip
+            )
             note(
                 f"{link:6} epoch {epoch:2}: {right.mean():.3f} served, base {bare.mean():.3f}, "
                 f"{listed} published, {tokens:,} token-equivalents"

@@ -130,9 +130,13 @@ def plot_cycle(settings: CycleSettings, found: Mapping[str, Sequence[EpochRow]])
     )
     for link, rows in found.items():
         above.plot(
-            [r.epoch for r in rows], [r.served for r in rows], "o-", ms=4,
-            color=COLOURS[link], label=WORDS[link],
-        )  # fmt: skip
+            [r.epoch for r in rows],
+            [r.served for r in rows],
+            "o-",
+            ms=4,
+            color=COLOURS[link],
+            label=WORDS[link],
+        )
     some = next(iter(found.values()))
     above.plot(
         [r.epoch for r in some],

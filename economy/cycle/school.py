@@ -67,19 +67,26 @@ def school_epoch(
         ancestor={"share": 0.0},
         population={"size": max(6, len(lines) + 3), "births": 6, "items": 4, "audition": 0.08},
         operators={
-            "names": ("memetic-64", "memetic-16"), "rank": RANK, "rows": 12, "max_layers": 1,
+            "names": ("memetic-64", "memetic-16"),
+            "rank": RANK,
+            "rows": 12,
+            "max_layers": 1,
             "learning_rate": 0.005,
         },
         routing={"enabled": False},
-    )  # fmt: skip
+    )
     rng = np.random.default_rng([seed, 1])
     blank = random_layer(base.fingerprint, base.linear_shapes, RANK, 0.0, rng)
     founders = [*dict.fromkeys(lines.values()), blank]
     weights = tuple(demand.get(skill, 0.0) for skill in SKILL_NAMES)
     result = evolve(
-        config, base=base, evaluator=LocalEvaluator(base), source=BuiltinSource(),
-        founders=founders, wanted=Demand(SKILL_NAMES, weights),
-    )  # fmt: skip
+        config,
+        base=base,
+        evaluator=LocalEvaluator(base),
+        source=BuiltinSource(),
+        founders=founders,
+        wanted=Demand(SKILL_NAMES, weights),
+    )
     counts: dict[str, int] = {}
     for candidate in result.run.population:
         best = SKILL_NAMES[int((candidate.profile - result.run.base_accuracy).argmax())]

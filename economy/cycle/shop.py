@@ -71,9 +71,13 @@ class Shop:
             self.market.open_account(maker(skill))
             self.market.fund(maker(skill), GRANT, key=f"cycle-grant-{skill}")
         self.market.offer_compute(
-            owner=ACADEMY, name=OFFER, resource="training", ask_nanos=HOUR_NANOS,
-            capacity_units=capacity_units, key="cycle-offer",
-        )  # fmt: skip
+            owner=ACADEMY,
+            name=OFFER,
+            resource="training",
+            ask_nanos=HOUR_NANOS,
+            capacity_units=capacity_units,
+            key="cycle-offer",
+        )
 
     def offered(self) -> dict[str, ListingView]:
         """The listing that customers take for each skill: the most reputed one."""
@@ -105,11 +109,16 @@ class Shop:
         for number in range(n):
             self.market.record_miss(account=CUSTOMERS[number % len(CUSTOMERS)], skill=skill)
         self.market.bounty_post(
-            sponsor=CUSTOMERS[epoch % len(CUSTOMERS)], skill=skill, exam=EXAM,
-            base_model=self.evaluator.base.fingerprint, min_questions=20,
-            min_accuracy_parts=PARTS // 2, reward_nanos=n * REWARD, days=1,
+            sponsor=CUSTOMERS[epoch % len(CUSTOMERS)],
+            skill=skill,
+            exam=EXAM,
+            base_model=self.evaluator.base.fingerprint,
+            min_questions=20,
+            min_accuracy_parts=PARTS // 2,
+            reward_nanos=n * REWARD,
+            days=1,
             key=f"cycle-{epoch}-wanted-{skill}",
-        )  # fmt: skip
+        )
 
     def claim(self, skill: str, receipt: ReceiptFacts, epoch: int) -> None:
         """Let a maker collect the rewards that its new layer has earned.
@@ -124,26 +133,33 @@ class Shop:
                     continue
                 if not self.market.may_fetch(bounty.sponsor, listing.digest):
                     self.market.rent(
-                        renter=bounty.sponsor, listing=listing.name, days=1,
+                        renter=bounty.sponsor,
+                        listing=listing.name,
+                        days=1,
                         key=f"cycle-{epoch}-rent-{bounty.bounty}",
-                    )  # fmt: skip
+                    )
                 seed = FRESH_SEED + bounty.bounty
                 sheet = standard_sheet(skill, receipt.n_questions, seed=seed)
                 layer = self.layers[listing.digest]
                 both = [Genome.of(layer), Genome(layer.base_model)]
                 right, alone = self.evaluator.scores(both, sheet).sum(1)
                 self.market.recheck(
-                    receipt=self.market.receipts(listing.name)[0].id, by=bounty.sponsor,
-                    n_correct=int(right), n_base_correct=int(alone),
-                    questions_digest=sheet_digest(sheet), seed=seed,
+                    receipt=self.market.receipts(listing.name)[0].id,
+                    by=bounty.sponsor,
+                    n_correct=int(right),
+                    n_base_correct=int(alone),
+                    questions_digest=sheet_digest(sheet),
+                    seed=seed,
                     key=f"cycle-{epoch}-exam-{bounty.bounty}",
-                )  # fmt: skip
+                )
                 if right * PARTS < bounty.min_accuracy_parts * len(sheet):
                     continue
                 self.market.bounty_claim(
-                    bounty=bounty.bounty, listing=listing.name, by=maker(skill),
+                    bounty=bounty.bounty,
+                    listing=listing.name,
+                    by=maker(skill),
                     key=f"cycle-{epoch}-claim-{bounty.bounty}",
-                )  # fmt: skip
+                )
 
     def _settle(self, listing: ListingView, epoch: int, right: np.ndarray) -> None:
         """Pay for the answers, one charge each, and rate them by what they were worth."""
@@ -163,9 +179,12 @@ class Shop:
             own = right[number :: len(CUSTOMERS)]
             if len(own):
                 self.market.review(
-                    reviewer=customer, listing=listing.name, n_good=int(own.sum()),
-                    n_bad=int(len(own) - own.sum()), key=f"cycle-{epoch}-{listing.name}-{customer}",
-                )  # fmt: skip
+                    reviewer=customer,
+                    listing=listing.name,
+                    n_good=int(own.sum()),
+                    n_bad=int(len(own) - own.sum()),
+                    key=f"cycle-{epoch}-{listing.name}-{customer}",
+                )
 
     def publish(
         self, skill: str, layer: Layer, receipt: ReceiptFacts, parents: Sequence[str], epoch: int
@@ -175,9 +194,14 @@ class Shop:
         name = f"{skill}-line"
         known = {listing.name for listing in self.market.listings()}
         terms = Terms(
-            name, skill, ASK, maker(skill), licence="Apache-2.0", parents=tuple(parents),
+            name,
+            skill,
+            ASK,
+            maker(skill),
+            licence="Apache-2.0",
+            parents=tuple(parents),
             version_of=name if name in known else None,
-        )  # fmt: skip
+        )
         view = put_up(
             self.market, layer, receipt, terms, self._weights, key=f"cycle-{epoch}-publish-{skill}"
         )
@@ -202,9 +226,11 @@ class Shop:
             units = min(int(share * tokens), balance * 1_000 // max(rate, 1))
             if units >= 1_000:
                 self.market.use_compute(
-                    buyer=maker(skill), offer=OFFER, units=units,
+                    buyer=maker(skill),
+                    offer=OFFER,
+                    units=units,
                     key=f"cycle-{epoch}-training-{skill}",
-                )  # fmt: skip
+                )
                 paid[skill] = units
         return paid
 

@@ -169,9 +169,13 @@ def _money(panel: Any, history: History) -> None:
     roi = history.summary["creators"]["roi"]
     panel.set(title="credits so far", ylabel="credits")
     panel.text(
-        0.02, 0.70, f"creators: {recovery:.0%} of training recovered, ROI {roi:+.0%}",
-        transform=panel.transAxes, fontsize=8, color=INK,
-    )  # fmt: skip
+        0.02,
+        0.70,
+        f"creators: {recovery:.0%} of training recovered, ROI {roi:+.0%}",
+        transform=panel.transAxes,
+        fontsize=8,
+        color=INK,
+    )
     panel.legend(frameon=False, fontsize=8, loc="upper left")
 
 

@@ -38,22 +38,41 @@ INITS = (None, True, False, "gaussian", "eva", "orthogonal", "mica")
 """`init_lora_weights` that leave the base model's weights alone; PiSSA and its kin do not."""
 
 _RECORDED: Mapping[str, tuple[type, ...]] = {
-    "base_model_name_or_path": (str,), "revision": (str,), "task_type": (str,),
-    "peft_version": (str,), "megatron_core": (str,), "inference_mode": (bool,),
-    "fan_in_fan_out": (bool,), "lora_dropout": (int, float), "qalora_group_size": (int,),
-    "eva_config": (dict,), "loftq_config": (dict,), "corda_config": (dict,),
-    "lora_ga_config": (dict,), "runtime_config": (dict,), "merge_weights": (bool,),
-    "transformers_version": (str,), "_from_model_config": (bool,),
-}  # fmt: skip
+    "base_model_name_or_path": (str,),
+    "revision": (str,),
+    "task_type": (str,),
+    "peft_version": (str,),
+    "megatron_core": (str,),
+    "inference_mode": (bool,),
+    "fan_in_fan_out": (bool,),
+    "lora_dropout": (int, float),
+    "qalora_group_size": (int,),
+    "eva_config": (dict,),
+    "loftq_config": (dict,),
+    "corda_config": (dict,),
+    "lora_ga_config": (dict,),
+    "runtime_config": (dict,),
+    "merge_weights": (bool,),
+    "transformers_version": (str,),
+    "_from_model_config": (bool,),
+}
 """Keys that change nothing about the logits, and the types beside null that they have.
 
 The configurations of initialisations count only beside an `init_lora_weights` that is refused.
 """
 
 _UNSUPPORTED = (
-    "alora_invocation_tokens", "enable_lora", "layer_replication", "lora_bias", "megatron_config",
-    "modules_to_save", "target_parameters", "trainable_token_indices", "use_dora", "use_qalora",
-)  # fmt: skip
+    "alora_invocation_tokens",
+    "enable_lora",
+    "layer_replication",
+    "lora_bias",
+    "megatron_config",
+    "modules_to_save",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_dora",
+    "use_qalora",
+)
 """Keys of LoRA variants: accepted when switched off (false, null or empty)."""
 
 _SWITCHED_ON_BY_AN_OBJECT = (
@@ -84,10 +103,21 @@ DEFAULT_TARGETS = tuple(
 
 _REMOTE = ("auto_map", "trust_remote_code", "custom_code", "code_revision", "parent_library")
 _UNDERSTOOD = (
-    "peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "bias",
-    "init_lora_weights", "target_modules", "exclude_modules", "layers_to_transform",
-    "layers_pattern", "auto_mapping", "ensure_weight_tying",
-)  # fmt: skip
+    "peft_type",
+    "r",
+    "lora_alpha",
+    "use_rslora",
+    "rank_pattern",
+    "alpha_pattern",
+    "bias",
+    "init_lora_weights",
+    "target_modules",
+    "exclude_modules",
+    "layers_to_transform",
+    "layers_pattern",
+    "auto_mapping",
+    "ensure_weight_tying",
+)
 KNOWN_KEYS = frozenset(
     {*_RECORDED, *_UNSUPPORTED, *_SWITCHED_ON_BY_AN_OBJECT, *_REMOTE, *_UNDERSTOOD}
 )
@@ -182,9 +212,10 @@ def parse_config(data: bytes) -> AdapterConfig:
     config = strict_json(data, code="config_unreadable", what=CONFIG_FILE)
     if not isinstance(config, dict):
         raise refused(
-            "config_unreadable", f"{CONFIG_FILE} must hold one JSON object, not {shown(config)}: "
-            "write it with PEFT's save_pretrained"
-        )  # fmt: skip
+            "config_unreadable",
+            f"{CONFIG_FILE} must hold one JSON object, not {shown(config)}: "
+            "write it with PEFT's save_pretrained",
+        )
     _refuse_what_runs_code(config)
     kind = config.get("peft_type")
     if kind != "LORA":
@@ -219,9 +250,9 @@ def _refuse_what_runs_code(config: dict[str, Any]) -> None:
     for key in _REMOTE:
         if config.get(key):
             raise refused(
-                "remote_code", f"{key} is {shown(config[key])}: a layer may not import code; "
-                "delete the key"
-            )  # fmt: skip
+                "remote_code",
+                f"{key} is {shown(config[key])}: a layer may not import code; delete the key",
+            )
     mapping = config.get("auto_mapping") or {}
     if not isinstance(mapping, dict):
         raise _wrong_value("auto_mapping", mapping, "an object or null")
@@ -233,9 +264,10 @@ def _refuse_what_runs_code(config: dict[str, Any]) -> None:
         )
         if not harmless:
             raise refused(
-                "remote_code", f"auto_mapping asks for {shown(key)} = {shown(value)}: only classes "
-                "of transformers itself may be named; delete the key"
-            )  # fmt: skip
+                "remote_code",
+                f"auto_mapping asks for {shown(key)} = {shown(value)}: only classes "
+                "of transformers itself may be named; delete the key",
+            )
 
 
 def _refuse_what_is_not_supported(config: dict[str, Any]) -> tuple[str, ...]:
@@ -273,9 +305,10 @@ def _refuse_changed_base(config: dict[str, Any]) -> None:
     init = config.get("init_lora_weights")
     if not any(init is known or (isinstance(init, str) and init == known) for known in INITS):
         raise refused(
-            "unsupported", f"init_lora_weights is {shown(init)}, which changes the base model's "
-            "weights: convert the adapter with PEFT's path_initial_model_for_weight_conversion"
-        )  # fmt: skip
+            "unsupported",
+            f"init_lora_weights is {shown(init)}, which changes the base model's "
+            "weights: convert the adapter with PEFT's path_initial_model_for_weight_conversion",
+        )
 
 
 def _is_off(value: Any) -> bool:
@@ -296,18 +329,20 @@ def _typed(config: dict[str, Any], key: str, types: tuple[type, ...]) -> Any:
 def _rank(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_RANK:
         raise refused(
-            "rank", f"{where} must be a whole number from 1 to {MAX_RANK}, not {shown(value)}: "
-            "reduce the rank (genome.compose.merge) or correct the file"
-        )  # fmt: skip
+            "rank",
+            f"{where} must be a whole number from 1 to {MAX_RANK}, not {shown(value)}: "
+            "reduce the rank (genome.compose.merge) or correct the file",
+        )
     return value
 
 
 def _alpha(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_ALPHA:
         raise refused(
-            "alpha", f"{where} must be a number from -{MAX_ALPHA} to {MAX_ALPHA}, not "
-            f"{shown(value)}: correct the file"
-        )  # fmt: skip
+            "alpha",
+            f"{where} must be a number from -{MAX_ALPHA} to {MAX_ALPHA}, not "
+            f"{shown(value)}: correct the file",
+        )
     return float(value)
 
 

@@ -40,9 +40,16 @@ RATIO_FREE_BYTES = 1 << 20
 MAX_PATH = 1024
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
 _DAMAGE = (
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError,
-    OSError, RuntimeError, LookupError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    OSError,
+    RuntimeError,
+    LookupError,
+)
 """What the standard library raises on damaged archives."""
 
 
@@ -200,9 +207,9 @@ def _opened(archive: Path) -> BinaryIO:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise refused(
-            "archive_kind", f"{shown(str(archive), 300)} cannot be opened ({why}): give a zip, tar "
-            "or tar.gz file"
-        ) from None  # fmt: skip
+            "archive_kind",
+            f"{shown(str(archive), 300)} cannot be opened ({why}): give a zip, tar or tar.gz file",
+        ) from None
 
 
 def _entries(file: BinaryIO, limits: UnpackLimits) -> Iterator[Member]:
@@ -222,9 +229,9 @@ def _entries(file: BinaryIO, limits: UnpackLimits) -> Iterator[Member]:
 
 def _damaged(error: Exception) -> Exception:
     return refused(
-        "archive_kind", f"the file must be an undamaged zip, tar or tar.gz ({shown(str(error))}): "
-        "pack it again"
-    )  # fmt: skip
+        "archive_kind",
+        f"the file must be an undamaged zip, tar or tar.gz ({shown(str(error))}): pack it again",
+    )
 
 
 class _Allowance:
@@ -241,16 +248,17 @@ class _Allowance:
         self._entries += 1
         if self._entries > self._limits.n_entries:
             raise refused(
-                "archive_bomb", f"the archive has more than {self._limits.n_entries} files: pack "
-                "one adapter only"
-            )  # fmt: skip
+                "archive_bomb",
+                f"the archive has more than {self._limits.n_entries} files: pack one adapter only",
+            )
         self._left -= n_bytes
         if self._left < 0:
             raise refused(
-                "archive_bomb", f"the archive expands to more than {self._limit} bytes "
+                "archive_bomb",
+                f"the archive expands to more than {self._limit} bytes "
                 f"({self._limits.ratio:g} times its size): pack the adapter's files alone, "
-                "uncompressed"
-            )  # fmt: skip
+                "uncompressed",
+            )
 
 
 def _write(entry: Member, target: Path) -> None:

@@ -65,9 +65,10 @@ class HeaderScanner:
             else:
                 if len(entries) == MAX_TENSORS:
                     raise refused(
-                        "tensor_count", f"a layer may have {MAX_TENSORS} tensors, this file has "
-                        "more: target fewer modules"
-                    )  # fmt: skip
+                        "tensor_count",
+                        f"a layer may have {MAX_TENSORS} tensors, this file has "
+                        "more: target fewer modules",
+                    )
                 entries.append(self.tensor(key))
         if self.at != len(self.text):
             raise self.wrong("the end")
@@ -82,17 +83,19 @@ class HeaderScanner:
         n_bytes = len(self.text[begin : self.at].encode("utf-8"))
         if n_bytes > MAX_METADATA_BYTES:
             raise refused(
-                "metadata_size", f"the metadata may have {MAX_METADATA_BYTES} bytes, but has "
-                f"{n_bytes}: move it into README.md"
-            )  # fmt: skip
+                "metadata_size",
+                f"the metadata may have {MAX_METADATA_BYTES} bytes, but has "
+                f"{n_bytes}: move it into README.md",
+            )
         return MappingProxyType(found)
 
     def tensor(self, name: str) -> TensorEntry:
         if len(name) > MAX_NAME or not _NAME.fullmatch(name):
             raise refused(
-                "tensor_name", f"a tensor's name has at most {MAX_NAME} letters, digits, '_', '-' "
-                f"and single dots between them, not {shown(name)}: rename it"
-            )  # fmt: skip
+                "tensor_name",
+                f"a tensor's name has at most {MAX_NAME} letters, digits, '_', '-' "
+                f"and single dots between them, not {shown(name)}: rename it",
+            )
         dtype, shape, offsets = "", [0], [0]
         seen: set[str] = set()
         for field in self.members(f"tensor {shown(name)}", seen):
@@ -104,14 +107,16 @@ class HeaderScanner:
                 offsets = self.integers("offsets_value", name)
             else:
                 raise refused(
-                    "header_field", f"tensor {shown(name)} has a field {shown(field)}: only "
-                    f"{', '.join(sorted(FIELDS))} are allowed"
-                )  # fmt: skip
+                    "header_field",
+                    f"tensor {shown(name)} has a field {shown(field)}: only "
+                    f"{', '.join(sorted(FIELDS))} are allowed",
+                )
         if seen != FIELDS:
             raise refused(
-                "header_field", f"tensor {shown(name)} lacks {', '.join(sorted(FIELDS - seen))}: "
-                "save the file again"
-            )  # fmt: skip
+                "header_field",
+                f"tensor {shown(name)} lacks {', '.join(sorted(FIELDS - seen))}: "
+                "save the file again",
+            )
         return _entry(name, dtype, shape, offsets)
 
     def integers(self, code: str, name: str) -> list[int]:
@@ -133,9 +138,10 @@ class HeaderScanner:
                     raise self.wrong("a whole number")
                 value = other[0] if other else self.text[self.at : self.at + 8]
                 raise refused(
-                    code, f"tensor {shown(name)} must give at most 8 whole numbers there, not "
-                    f"{shown(value)}: save the file again"
-                )  # fmt: skip
+                    code,
+                    f"tensor {shown(name)} must give at most 8 whole numbers there, not "
+                    f"{shown(value)}: save the file again",
+                )
             if len(match[0]) > 30:
                 raise refused(
                     "shape_overflow" if code == "shape_value" else code,
@@ -161,9 +167,10 @@ class HeaderScanner:
         end = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
         if end - self.at > 1:
             raise refused(
-                "header_padding", f"{end - self.at} white characters stand at character {self.at} "
-                "of the header, one is allowed: save the file again"
-            )  # fmt: skip
+                "header_padding",
+                f"{end - self.at} white characters stand at character {self.at} "
+                "of the header, one is allowed: save the file again",
+            )
         self.at = end
 
     def accept(self, char: str) -> bool:
@@ -202,9 +209,9 @@ class _Members:
         key = self.scanner.string()
         if key in self.seen:
             raise refused(
-                "header_duplicate", f"key {shown(key)} appears twice in {self.where}: "
-                "save the file again"
-            )  # fmt: skip
+                "header_duplicate",
+                f"key {shown(key)} appears twice in {self.where}: save the file again",
+            )
         self.seen.add(key)
         self.scanner.expect(":")
         return key
@@ -213,32 +220,37 @@ class _Members:
 def _entry(name: str, dtype: str, shape: list[int], offsets: list[int]) -> TensorEntry:
     if dtype not in ITEM_BYTES:
         raise refused(
-            "dtype", f"tensor {shown(name)} is {shown(dtype)}, supported are "
-            f"{', '.join(ITEM_BYTES)}: save the adapter in one of them"
-        )  # fmt: skip
+            "dtype",
+            f"tensor {shown(name)} is {shown(dtype)}, supported are "
+            f"{', '.join(ITEM_BYTES)}: save the adapter in one of them",
+        )
     if not shape or min(shape) < 1:
         raise refused(
-            "shape_value", f"tensor {shown(name)} has shape {shown(shape)}: a LoRA factor has two "
-            "dimensions above zero"
-        )  # fmt: skip
+            "shape_value",
+            f"tensor {shown(name)} has shape {shown(shape)}: a LoRA factor has two "
+            "dimensions above zero",
+        )
     n_bytes = ITEM_BYTES[dtype]
     for size in shape:
         n_bytes *= size
     if n_bytes >= 1 << 63:
         raise refused(
-            "shape_overflow", f"tensor {shown(name)} of shape {shown(shape)} would have 2^63 bytes "
-            "or more: save the file again"
-        )  # fmt: skip
+            "shape_overflow",
+            f"tensor {shown(name)} of shape {shown(shape)} would have 2^63 bytes "
+            "or more: save the file again",
+        )
     if len(offsets) != 2 or not 0 <= offsets[0] <= offsets[1]:
         raise refused(
-            "offsets_value", f"tensor {shown(name)} must give [begin, end], not {shown(offsets)}: "
-            "save the file again"
-        )  # fmt: skip
+            "offsets_value",
+            f"tensor {shown(name)} must give [begin, end], not {shown(offsets)}: "
+            "save the file again",
+        )
     if offsets[1] - offsets[0] != n_bytes:
         raise refused(
-            "offsets_size", f"tensor {shown(name)} of shape {shown(shape)} needs {n_bytes} bytes, "
-            f"but its offsets span {offsets[1] - offsets[0]}: save the file again"
-        )  # fmt: skip
+            "offsets_size",
+            f"tensor {shown(name)} of shape {shown(shape)} needs {n_bytes} bytes, "
+            f"but its offsets span {offsets[1] - offsets[0]}: save the file again",
+        )
     return TensorEntry(name, dtype, tuple(shape), offsets[0], n_bytes)
 
 

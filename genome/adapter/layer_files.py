@@ -108,9 +108,10 @@ def list_files(folder: Path, also_allowed: Collection[str] = ()) -> Listing:
             for n, entry in enumerate(entries):
                 if n == MAX_ENTRIES:
                     raise refused(
-                        "folder_entries", f"a layer's folder has at most {MAX_ENTRIES} entries, "
-                        "this one has more: give the adapter's own folder"
-                    )  # fmt: skip
+                        "folder_entries",
+                        f"a layer's folder has at most {MAX_ENTRIES} entries, "
+                        "this one has more: give the adapter's own folder",
+                    )
                 if entry.name not in ALLOWED_FILES and entry.name not in also_allowed:
                     is_folder = entry.is_dir(follow_symlinks=False)
                     others.append(entry.name + "/" * is_folder)
@@ -124,9 +125,9 @@ def list_files(folder: Path, also_allowed: Collection[str] = ()) -> Listing:
         missing = isinstance(error, FileNotFoundError)
         why = "does not exist" if missing else f"is no readable folder ({error.strerror})"
         raise refused(
-            "folder_missing", f"{shown(str(folder), 300)} {why}: give the folder PEFT's "
-            "save_pretrained wrote"
-        ) from None  # fmt: skip
+            "folder_missing",
+            f"{shown(str(folder), 300)} {why}: give the folder PEFT's save_pretrained wrote",
+        ) from None
     except ValueError:  # a NUL in the path
         raise refused("folder_missing", f"{shown(str(folder))} is no path: correct it") from None
     listing = Listing(tuple(sorted(own)), tuple(sorted(others)))
@@ -189,16 +190,17 @@ def open_file(folder: Path, name: str, max_bytes: int) -> tuple[int, int]:
     except FileNotFoundError:
         code = {CONFIG_FILE: "config_missing", WEIGHTS_FILE: "weights_missing"}
         raise refused(
-            code.get(name, "file_changed"), f"{shown(str(folder / name), 300)} does not exist: "
-            "give the folder PEFT's save_pretrained wrote"
-        ) from None  # fmt: skip
+            code.get(name, "file_changed"),
+            f"{shown(str(folder / name), 300)} does not exist: "
+            "give the folder PEFT's save_pretrained wrote",
+        ) from None
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _wrong_kind(name, "a symbolic link") from None
         raise refused(
-            "file_unreadable", f"{shown(name)} cannot be read ({error.strerror}): check its "
-            "permissions"
-        ) from None  # fmt: skip
+            "file_unreadable",
+            f"{shown(name)} cannot be read ({error.strerror}): check its permissions",
+        ) from None
     try:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
@@ -207,9 +209,10 @@ def open_file(folder: Path, name: str, max_bytes: int) -> tuple[int, int]:
             raise _wrong_kind(name, f"one of {facts.st_nlink} hard links to a file")
         if not 1 <= facts.st_size <= max_bytes:
             raise refused(
-                "file_size", f"{shown(name)} must have 1 to {max_bytes} bytes, not "
-                f"{facts.st_size}: fetch or save it again"
-            )  # fmt: skip
+                "file_size",
+                f"{shown(name)} must have 1 to {max_bytes} bytes, not "
+                f"{facts.st_size}: fetch or save it again",
+            )
     except BaseException:
         os.close(descriptor)
         raise
@@ -228,9 +231,9 @@ def read_small(folder: Path, name: str, max_bytes: int = MAX_JSON_BYTES) -> tupl
             data = file.read(size + 1)
         except OSError as error:
             raise refused(
-                "file_unreadable", f"{shown(name)} cannot be read ({error.strerror}): check the "
-                "disk"
-            ) from None  # fmt: skip
+                "file_unreadable",
+                f"{shown(name)} cannot be read ({error.strerror}): check the disk",
+            ) from None
     if len(data) != size:
         raise refused("file_changed", f"{shown(name)} changed while it was read: offer it again")
     check_no_pointer(name, data)
@@ -275,9 +278,10 @@ def check_text(name: str, data: bytes) -> None:
 
 def _wrong_kind(name: str, what: str) -> Exception:
     return refused(
-        "file_kind", f"{shown(name)} must be a plain file of its own, but is {what}: copy the "
-        "folder with `cp -rL --no-preserve=links`"
-    )  # fmt: skip
+        "file_kind",
+        f"{shown(name)} must be a plain file of its own, but is {what}: copy the "
+        "folder with `cp -rL --no-preserve=links`",
+    )
 
 
 def check_secrets(where: str, text: str) -> None:

@@ -35,10 +35,24 @@ they wrap."""
 _OUTERMOST = "module."
 """Under which DDP and DeepSpeed hold the whole model."""
 _VARIANTS = (
-    "lora_embedding_", "lora_magnitude_vector", "modules_to_save", "trainable_tokens_", "lora_bias",
-    ".bias", "base_layer", "lora_mobile", "prompt_", "ia3_", "vera_", "hada_", "lokr_", "oft_",
-    "token_adapter", "lora_velora", "lora_kasa",
-)  # fmt: skip
+    "lora_embedding_",
+    "lora_magnitude_vector",
+    "modules_to_save",
+    "trainable_tokens_",
+    "lora_bias",
+    ".bias",
+    "base_layer",
+    "lora_mobile",
+    "prompt_",
+    "ia3_",
+    "vera_",
+    "hada_",
+    "lokr_",
+    "oft_",
+    "token_adapter",
+    "lora_velora",
+    "lora_kasa",
+)
 
 
 class Pair(NamedTuple):
@@ -64,18 +78,19 @@ def pair_up(entries: Iterable[TensorEntry]) -> dict[str, Pair]:
         adapters.add(adapter)
         if len(adapters) > 1 or factor in halves.setdefault(module, {}):
             raise refused(
-                "tensor_clash", f"tensor {shown(entry.name, MAX_SHOWN)} is a factor that another "
-                "name gives already, or of a second adapter: save one adapter a file"
-            )  # fmt: skip
+                "tensor_clash",
+                f"tensor {shown(entry.name, MAX_SHOWN)} is a factor that another "
+                "name gives already, or of a second adapter: save one adapter a file",
+            )
         halves[module][factor] = entry
     pairs = {}
     for module in sorted(halves):
         found = halves[module]
         if len(found) != 2:
             raise refused(
-                "pair_missing", f"module {shown(module)} has only lora_{min(found)}: save the "
-                "adapter again"
-            )  # fmt: skip
+                "pair_missing",
+                f"module {shown(module)} has only lora_{min(found)}: save the adapter again",
+            )
         pairs[module] = _fitting(module, Pair(found["A"], found["B"]))
     return pairs
 
@@ -106,13 +121,15 @@ def _read_name(name: str) -> tuple[str, str, str]:
         variant = next((part for part in _VARIANTS if part in name), "")
         if variant:
             raise refused(
-                "unsupported_tensor", f"tensor {shown(name, MAX_SHOWN)} belongs to a variant "
-                f"that is not supported ({variant.strip('._')}): train plain LoRA"
-            )  # fmt: skip
+                "unsupported_tensor",
+                f"tensor {shown(name, MAX_SHOWN)} belongs to a variant "
+                f"that is not supported ({variant.strip('._')}): train plain LoRA",
+            )
         raise refused(
-            "unknown_tensor", f"tensor {shown(name, MAX_SHOWN)} is no LoRA factor, whose name "
-            "ends with lora_A.weight or lora_B.weight: save the adapter with PEFT"
-        )  # fmt: skip
+            "unknown_tensor",
+            f"tensor {shown(name, MAX_SHOWN)} is no LoRA factor, whose name "
+            "ends with lora_A.weight or lora_B.weight: save the adapter with PEFT",
+        )
     return match[1], match[2], match[3] or ""
 
 
@@ -120,7 +137,8 @@ def _fitting(module: str, pair: Pair) -> Pair:
     a, b = pair.a.shape, pair.b.shape
     if len(a) != 2 or len(b) != 2 or a[0] != b[1]:
         raise refused(
-            "rank_mismatch", f"module {shown(module)} pairs A {a} with B {b}: A must be "
-            "(rank, in) and B (out, rank), convolutions are not supported"
-        )  # fmt: skip
+            "rank_mismatch",
+            f"module {shown(module)} pairs A {a} with B {b}: A must be "
+            "(rank, in) and B (out, rank), convolutions are not supported",
+        )
     return pair

@@ -130,9 +130,10 @@ def check_patterns(patterns: Iterable[str]) -> None:
     n_letters = sum(map(len, expressions))
     if n_letters > MAX_LETTERS:
         raise refused(
-            "pattern", f"regular expressions may have {MAX_LETTERS} letters together, these "
-            f"{len(expressions)} have {n_letters}: write module names"
-        )  # fmt: skip
+            "pattern",
+            f"regular expressions may have {MAX_LETTERS} letters together, these "
+            f"{len(expressions)} have {n_letters}: write module names",
+        )
     for pattern in expressions:
         _compile(pattern)
 
@@ -150,7 +151,8 @@ def _plain_end(pattern: str, name: str) -> bool:
 def _compile(pattern: str) -> Step:
     if len(pattern) > MAX_PATTERN:
         raise refused(
-            "pattern", f"a name pattern has at most {MAX_PATTERN} letters, not {len(pattern)}: "
-            "list module names"
-        )  # fmt: skip
+            "pattern",
+            f"a name pattern has at most {MAX_PATTERN} letters, not {len(pattern)}: "
+            "list module names",
+        )
     return Parser(pattern).parse()

@@ -32,9 +32,10 @@ class Steps:
         self.left -= n
         if self.left < 0:
             raise refused(
-                "pattern_cost", "the name patterns take too long to match: write module names "
-                "instead of regular expressions"
-            )  # fmt: skip
+                "pattern_cost",
+                "the name patterns take too long to match: write module names "
+                "instead of regular expressions",
+            )
 
 
 class Name:
@@ -328,6 +329,7 @@ class Parser:
 
     def wrong(self, why: str) -> Exception:
         return refused(
-            "pattern", f"pattern {shown(self.pattern)} has {why} at character {self.at}: write "
-            "module names, or a plain regular expression"
-        )  # fmt: skip
+            "pattern",
+            f"pattern {shown(self.pattern)} has {why} at character {self.at}: write "
+            "module names, or a plain regular expression",
+        )

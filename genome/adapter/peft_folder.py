@@ -111,7 +111,8 @@ def read_stored(folder: Path, digest: str) -> tuple[str, list[tuple[str, np.ndar
         os.close(descriptor)
     if canonical.hexdigest() != digest:
         raise refused(
-            "digest", f"{folder} no longer matches its digest: its weights were changed; delete "
-            "the folder and add the layer again"
-        )  # fmt: skip
+            "digest",
+            f"{folder} no longer matches its digest: its weights were changed; delete "
+            "the folder and add the layer again",
+        )
     return header.metadata.get(BASE_KEY, ""), factors

@@ -40,26 +40,30 @@ def header_length(prefix: bytes, file_bytes: int) -> int:
     """
     if len(prefix) < LENGTH_BYTES:
         raise refused(
-            "header_short", f"a safetensors file has at least 8 bytes, this one {len(prefix)}: "
-            "save the adapter again"
-        )  # fmt: skip
+            "header_short",
+            f"a safetensors file has at least 8 bytes, this one {len(prefix)}: "
+            "save the adapter again",
+        )
     length = int.from_bytes(prefix[:LENGTH_BYTES], "little")
     if length > min(file_bytes - LENGTH_BYTES, MAX_HEADER_BYTES):
         kind = _other_format(prefix)
         if kind:
             raise refused(
-                "not_safetensors", f"the weights must be safetensors, but this is {kind}: convert "
-                "them with safetensors.torch.save_file where you trust them"
-            )  # fmt: skip
+                "not_safetensors",
+                f"the weights must be safetensors, but this is {kind}: convert "
+                "them with safetensors.torch.save_file where you trust them",
+            )
         if length > file_bytes - LENGTH_BYTES:
             raise refused(
-                "header_length", f"the header must lie within the file of {file_bytes} bytes, but "
-                f"claims {length}: the file is damaged, save it again"
-            )  # fmt: skip
+                "header_length",
+                f"the header must lie within the file of {file_bytes} bytes, but "
+                f"claims {length}: the file is damaged, save it again",
+            )
         raise refused(
-            "header_size", f"the header may have {MAX_HEADER_BYTES} bytes, but has {length}: "
-            "shorten the metadata or target fewer modules"
-        )  # fmt: skip
+            "header_size",
+            f"the header may have {MAX_HEADER_BYTES} bytes, but has {length}: "
+            "shorten the metadata or target fewer modules",
+        )
     if length < 2:
         raise refused("header_short", f"a header has at least 2 bytes, this one {length}: save it")
     return length
@@ -96,9 +100,10 @@ def parse_header(text: bytes, data_bytes: int) -> Header:
     stripped = text.rstrip(b" ")
     if len(text) - len(stripped) > MAX_PADDING:
         raise refused(
-            "header_padding", f"at most {MAX_PADDING} spaces may follow the header, there are "
-            f"{len(text) - len(stripped)}: save it again"
-        )  # fmt: skip
+            "header_padding",
+            f"at most {MAX_PADDING} spaces may follow the header, there are "
+            f"{len(text) - len(stripped)}: save it again",
+        )
     try:
         scanner = HeaderScanner(stripped.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -117,20 +122,21 @@ def _tiled(entries: list[TensorEntry], data_start: int, data_bytes: int) -> tupl
     for entry in ordered:
         if entry.start < end:
             raise refused(
-                "offsets_overlap", f"tensor {shown(entry.name)} begins at byte {entry.start}, "
-                f"inside the one before it, which ends at {end}: save the file again"
-            )  # fmt: skip
+                "offsets_overlap",
+                f"tensor {shown(entry.name)} begins at byte {entry.start}, "
+                f"inside the one before it, which ends at {end}: save the file again",
+            )
         if entry.start > end:
             raise refused(
-                "offsets_hole", f"bytes {end} to {entry.start} belong to no tensor: save the file "
-                "again"
-            )  # fmt: skip
+                "offsets_hole",
+                f"bytes {end} to {entry.start} belong to no tensor: save the file again",
+            )
         end += entry.n_bytes
     if end > data_bytes:
         raise refused(
-            "data_truncated", f"the tensors need {end} bytes, the file has {data_bytes}: fetch or "
-            "save it again"
-        )  # fmt: skip
+            "data_truncated",
+            f"the tensors need {end} bytes, the file has {data_bytes}: fetch or save it again",
+        )
     if end < data_bytes:
         raise refused(
             "data_trailing", f"{data_bytes - end} bytes follow the last tensor: save the file again"

@@ -93,8 +93,10 @@ def tar_entries(file: BinaryIO, max_entries: int) -> Iterator[Member]:
             return
         n_headers += 1
         if n_headers > 3 * max_entries + 1:
-            raise refused("archive_bomb", f"the archive has over {n_headers - 1} headers: pack one "
-                          "adapter only")  # fmt: skip
+            raise refused(
+                "archive_bomb",
+                f"the archive has over {n_headers - 1} headers: pack one adapter only",
+            )
         path, size, kind = _header(block)
         if kind in (b"x", b"g", b"L", b"K"):
             long_path = _long_path(stream, size, kind) or long_path
@@ -166,8 +168,11 @@ def _octal(field: bytes) -> int:
 def _long_path(stream: _Stream, size: int, kind: bytes) -> str:
     """The next entry's path, if this header states it; anything else it changes is refused."""
     if size > MAX_PAX_BYTES:
-        raise refused("archive_bomb", f"a pax header has {size} bytes, the limit is "
-                      f"{MAX_PAX_BYTES}: pack with `tar --format=ustar`")  # fmt: skip
+        raise refused(
+            "archive_bomb",
+            f"a pax header has {size} bytes, the limit is "
+            f"{MAX_PAX_BYTES}: pack with `tar --format=ustar`",
+        )
     data = _exactly(stream, size)
     _exactly(stream, -size % BLOCK)
     if kind in (b"L", b"K"):
@@ -181,8 +186,10 @@ def _long_path(stream: _Stream, size: int, kind: bytes) -> str:
         if key == b"path" and kind == b"x":
             path = _text(value)
         elif key not in _HARMLESS and not key.startswith(_HARMLESS_PREFIX):
-            raise refused("archive_link", f"a pax header sets {shown(key)}: pack plain files with "
-                          "`tar --format=ustar`")  # fmt: skip
+            raise refused(
+                "archive_link",
+                f"a pax header sets {shown(key)}: pack plain files with `tar --format=ustar`",
+            )
         data = data[int(length) :]
     return path
 

@@ -47,9 +47,10 @@ def read_exactly(descriptor: int, start: int, n_bytes: int) -> bytes:
             ) from None
         if not part:
             raise refused(
-                "file_changed", "a file became shorter while it was checked: offer it again once "
-                "nothing writes to it"
-            )  # fmt: skip
+                "file_changed",
+                "a file became shorter while it was checked: offer it again once "
+                "nothing writes to it",
+            )
         parts.append(part)
         start += len(part)
         n_bytes -= len(part)
@@ -86,14 +87,16 @@ def check_values(
                 largest = float(np.abs(values).max())
             if not finite:
                 raise refused(
-                    "not_finite", f"tensor {shown(entry.name)} holds NaN or infinity: the training "
-                    "diverged, take an earlier checkpoint"
-                )  # fmt: skip
+                    "not_finite",
+                    f"tensor {shown(entry.name)} holds NaN or infinity: the training "
+                    "diverged, take an earlier checkpoint",
+                )
             if largest > MAX_VALUE:
                 raise refused(
-                    "norm", f"tensor {shown(entry.name)} holds {largest:.3g}, the limit is "
-                    f"{MAX_VALUE:g}, float16's largest: rescale A and B against each other"
-                )  # fmt: skip
+                    "norm",
+                    f"tensor {shown(entry.name)} holds {largest:.3g}, the limit is "
+                    f"{MAX_VALUE:g}, float16's largest: rescale A and B against each other",
+                )
             total += float(np.einsum("i,i->", values, values, dtype=np.float64))
         norms[entry.name] = math.sqrt(total)
     return digest.hexdigest(), norms
@@ -108,9 +111,10 @@ def check_update_norm(module: str, norm_a: float, norm_b: float) -> None:
     bound = norm_a * norm_b
     if bound > MAX_UPDATE_NORM:
         raise refused(
-            "norm", f"module {shown(module)} is changed by up to {bound:.3g} (scaling * |A| * |B|),"
-            f" the limit is {MAX_UPDATE_NORM:g}: lower lora_alpha or take an earlier checkpoint"
-        )  # fmt: skip
+            "norm",
+            f"module {shown(module)} is changed by up to {bound:.3g} (scaling * |A| * |B|),"
+            f" the limit is {MAX_UPDATE_NORM:g}: lower lora_alpha or take an earlier checkpoint",
+        )
 
 
 def read_values(
@@ -126,9 +130,10 @@ def read_values(
         yield entry, read_tensor(descriptor, entry, digest.update)
     if digest.hexdigest() != sha256:
         raise refused(
-            "file_changed", "the weights are no longer the bytes that were checked: offer them "
-            "again once nothing writes to them"
-        )  # fmt: skip
+            "file_changed",
+            "the weights are no longer the bytes that were checked: offer them "
+            "again once nothing writes to them",
+        )
 
 
 def read_tensor(

@@ -47,10 +47,14 @@ class Index:
     """Unit vectors under string keys. Any number of readers and writers, of any threads."""
 
     def __init__(
-        self, keys: Sequence[str], vectors: np.ndarray,
+        self,
+        keys: Sequence[str],
+        vectors: np.ndarray,
         attributes: Sequence[Attributes] | AttributeTable | None = None,
-        *, limits: IndexLimits | None = None, seed: int = 0,
-    ) -> None:  # fmt: skip
+        *,
+        limits: IndexLimits | None = None,
+        seed: int = 0,
+    ) -> None:
         """Index vectors, row i belonging to `keys[i]`.
 
         Args:
@@ -64,9 +68,11 @@ class Index:
         """
         self.limits = limits or IndexLimits()
         words = Words()
-        table = attributes if isinstance(attributes, AttributeTable) else AttributeTable.of(
-            [Attributes()] * len(keys) if attributes is None else attributes
-        )  # fmt: skip
+        table = (
+            attributes
+            if isinstance(attributes, AttributeTable)
+            else AttributeTable.of([Attributes()] * len(keys) if attributes is None else attributes)
+        )
         columns = Columns.encode(table, words, len(keys))
         unit = checked_vectors(vectors, None, len(keys))
         flat = Segment(KeyTable.of(keys), unit, columns, words, self.limits)
@@ -74,8 +80,9 @@ class Index:
         segment = arranged(flat, self.limits, rng)
         self._begin(segment, None, FreshRows(unit.shape[1]), rng)
 
-    def _begin(self, main: Segment, alive: np.ndarray | None, fresh: FreshRows,
-               rng: np.random.Generator) -> None:  # fmt: skip
+    def _begin(
+        self, main: Segment, alive: np.ndarray | None, fresh: FreshRows, rng: np.random.Generator
+    ) -> None:
         self._rng = rng
         self._words = main.words
         self._fresh = fresh
@@ -158,13 +165,17 @@ class Index:
         self.add_many([key], np.asarray(vector)[None], [attributes or Attributes()])
 
     def add_many(
-        self, keys: Sequence[str], vectors: np.ndarray,
+        self,
+        keys: Sequence[str],
+        vectors: np.ndarray,
         attributes: Sequence[Attributes] | AttributeTable | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Add layers, all or none; arguments and errors as when building."""
-        table = attributes if isinstance(attributes, AttributeTable) else AttributeTable.of(
-            [Attributes()] * len(keys) if attributes is None else attributes
-        )  # fmt: skip
+        table = (
+            attributes
+            if isinstance(attributes, AttributeTable)
+            else AttributeTable.of([Attributes()] * len(keys) if attributes is None else attributes)
+        )
         unit = checked_vectors(vectors, self.width, len(keys))
         with self._write_lock:
             columns = Columns.encode(table, self._words, len(keys))
@@ -347,11 +358,7 @@ def merged(state: IndexState, limits: IndexLimits, rng: np.random.Generator) -> 
     keys = KeyTable.joined((old.keys, fresh_keys), (rows, np.arange(len(fresh_rows))))
     columns = Columns.joined([old.columns.take(rows), state.fresh.columns.take(fresh_rows)])
     n, n_trained = len(keys), old.trained_rows
-    if (
-        old.lists is None
-        or n < limits.exact_below
-        or not n_trained / DRIFT < n < n_trained * DRIFT
-    ):  # fmt: skip
+    if old.lists is None or n < limits.exact_below or not n_trained / DRIFT < n < n_trained * DRIFT:
         vectors = _gathered(old.vectors, rows, fresh_vectors, np.arange(n))
         return arranged(Segment(keys, vectors, columns, old.words, limits), limits, rng)
 

@@ -39,9 +39,11 @@ def nearest_rows(
         scores = queries[start : start + block] @ vectors.T  # (block, n)
         if allowed is not None:
             scores[:, ~allowed] = -np.inf
-        rows = np.argpartition(scores, n - k, axis=1)[:, n - k :] if k < n else np.broadcast_to(
-            np.arange(n), scores.shape
-        )  # fmt: skip
+        rows = (
+            np.argpartition(scores, n - k, axis=1)[:, n - k :]
+            if k < n
+            else np.broadcast_to(np.arange(n), scores.shape)
+        )
         if allowed is not None:
             rows = np.where(allowed[rows], rows, -1)
         found[start : start + block] = rows
@@ -57,9 +59,15 @@ def _nearest_by_faiss(
         bitmap = None if allowed is None else np.packbits(allowed, bitorder="little")
         search: Any = faiss.knn_inner_product  # its type hints lack the selector
         search(
-            *map(faiss.swig_ptr, (queries, vectors)), vectors.shape[1], len(queries), len(vectors),
-            k, faiss.swig_ptr(scores), faiss.swig_ptr(rows), selector(bitmap),
-        )  # fmt: skip
+            *map(faiss.swig_ptr, (queries, vectors)),
+            vectors.shape[1],
+            len(queries),
+            len(vectors),
+            k,
+            faiss.swig_ptr(scores),
+            faiss.swig_ptr(rows),
+            selector(bitmap),
+        )
     return rows
 
 

@@ -108,9 +108,10 @@ class Columns:
         """
         numbers = {"size_bytes": table.size_bytes, "price_nanos": table.price_nanos}
         for name, length in (
-            ("base_model", len(table.base_model)), ("licence", len(table.licence)),
+            ("base_model", len(table.base_model)),
+            ("licence", len(table.licence)),
             *((name, len(column)) for name, column in numbers.items()),
-        ):  # fmt: skip
+        ):
             if length != n:
                 raise IndexInputError(
                     f"every column needs one entry per key: {name} has {length} for {n} keys"

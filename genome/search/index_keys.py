@@ -76,8 +76,9 @@ class KeyTable:
         """Some rows of each table, one below the other; they are known to share no key."""
         parts = [
             (table.table[some], table.hexadecimal)
-            for table, some in zip(tables, rows, strict=True) if len(some)
-        ]  # fmt: skip
+            for table, some in zip(tables, rows, strict=True)
+            if len(some)
+        ]
         hexadecimal = bool(parts) and all(packed for _, packed in parts)
         table = np.concatenate(
             [_letters(part) if packed and not hexadecimal else part for part, packed in parts]

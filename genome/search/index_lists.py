@@ -78,8 +78,9 @@ class InvertedLists:
         below = np.concatenate([[0], np.cumsum(allowed, dtype=np.int64)])
         return np.asarray(below[self._starts + self.sizes] - below[self._starts])
 
-    def search(self, queries: np.ndarray, k: int, fetch: int, alive: np.ndarray | None
-               ) -> np.ndarray:  # fmt: skip
+    def search(
+        self, queries: np.ndarray, k: int, fetch: int, alive: np.ndarray | None
+    ) -> np.ndarray:
         """Rows likely to be among the k nearest of each query, (n_queries, fetch); -1 = none.
 
         Args:
@@ -100,8 +101,15 @@ class InvertedLists:
         spread = np.maximum(expected * (1 - share), 1e-9)
         return bool((((counts - expected) ** 2 / spread)[self.sizes > 0]).mean() > 1.2)
 
-    def search_allowed(self, queries: np.ndarray, k: int, fetch: int, allowed: np.ndarray,
-                       counts: np.ndarray, floor: int) -> np.ndarray:  # fmt: skip
+    def search_allowed(
+        self,
+        queries: np.ndarray,
+        k: int,
+        fetch: int,
+        allowed: np.ndarray,
+        counts: np.ndarray,
+        floor: int,
+    ) -> np.ndarray:
         """The same among allowed rows only.
 
         Args:
@@ -114,9 +122,13 @@ class InvertedLists:
         rows = np.empty((len(queries), fetch), np.int64)
         parameters = _parameters(lists.shape[1], allowed)
         self.index.search_preassigned_c(  # the Python wrapper takes no parameters
-            len(queries), faiss.swig_ptr(queries), fetch,
-            *map(faiss.swig_ptr, (lists, nearness, scores, rows)), False, parameters,
-        )  # fmt: skip
+            len(queries),
+            faiss.swig_ptr(queries),
+            fetch,
+            *map(faiss.swig_ptr, (lists, nearness, scores, rows)),
+            False,
+            parameters,
+        )
         return rows
 
     def _choose(
@@ -154,9 +166,9 @@ class InvertedLists:
 
 def _parameters(n_lists: int, bitmap: np.ndarray | None) -> Any:
     create: Any = faiss.SearchParametersIVF
-    return create(nprobe=n_lists) if bitmap is None else create(
-        nprobe=n_lists, sel=selector(bitmap)
-    )  # fmt: skip
+    return (
+        create(nprobe=n_lists) if bitmap is None else create(nprobe=n_lists, sel=selector(bitmap))
+    )
 
 
 def _grid(n_lists: int) -> np.ndarray:
@@ -201,10 +213,14 @@ def train_centroids(
     n_points = min(limits.points_per_list * n_lists, len(vectors))
     sample = vectors[np.sort(rng.choice(len(vectors), n_points, replace=False))]
     kmeans = faiss.Kmeans(
-        vectors.shape[1], n_lists, niter=limits.rounds, spherical=True,
-        min_points_per_centroid=1, max_points_per_centroid=limits.points_per_list,
+        vectors.shape[1],
+        n_lists,
+        niter=limits.rounds,
+        spherical=True,
+        min_points_per_centroid=1,
+        max_points_per_centroid=limits.points_per_list,
         seed=int(rng.integers(2**31)),
-    )  # fmt: skip
+    )
     kmeans.train(sample)
     return np.asarray(kmeans.centroids)
 
@@ -217,9 +233,13 @@ def assign(vectors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 
 def fill_lists(
-    rows: np.ndarray, labels: np.ndarray, centroids: np.ndarray, limits: IndexLimits,
-    rng: np.random.Generator, curve: ProbeCurve | None = None,
-) -> InvertedLists:  # fmt: skip
+    rows: np.ndarray,
+    labels: np.ndarray,
+    centroids: np.ndarray,
+    limits: IndexLimits,
+    rng: np.random.Generator,
+    curve: ProbeCurve | None = None,
+) -> InvertedLists:
     """The lists of rows that are sorted by list; the curve is measured unless given.
 
     Args:
@@ -230,9 +250,12 @@ def fill_lists(
     quantizer = faiss.IndexFlatIP(centroids.shape[1])
     quantizer.add(centroids)
     index = faiss.IndexIVFScalarQuantizer(
-        quantizer, centroids.shape[1], len(centroids), faiss.ScalarQuantizer.QT_8bit,
+        quantizer,
+        centroids.shape[1],
+        len(centroids),
+        faiss.ScalarQuantizer.QT_8bit,
         faiss.METRIC_INNER_PRODUCT,
-    )  # fmt: skip
+    )
     index.train(rows[np.sort(rng.choice(len(rows), min(len(rows), 50_000), replace=False))])
     index.add_core(len(rows), faiss.swig_ptr(rows), None, faiss.swig_ptr(labels))
     if curve is None:

@@ -50,10 +50,12 @@ def nearest(
     scores = np.concatenate(
         [
             np.where(rows >= 0, similarities(queries, part.vectors[rows]), -np.inf)
-            if rows.size else np.empty(rows.shape, np.float32)
+            if rows.size
+            else np.empty(rows.shape, np.float32)
             for part, rows in ((main, main_rows), (fresh, fresh_rows))
-        ], axis=1,
-    )  # fmt: skip
+        ],
+        axis=1,
+    )
     rows = np.concatenate([main_rows, np.where(fresh_rows >= 0, ~fresh_rows - 1, -1)], axis=1)
     return [_best(state, *row, k) for row in zip(rows, scores, strict=True)]
 
@@ -68,8 +70,9 @@ def _best(
         rows, scores = rows[kept], scores[kept]
     named = [
         (state.main.keys.key(row) if row >= 0 else state.fresh.keys[-2 - row], score)
-        for row, score in zip(rows.tolist(), scores.tolist(), strict=True) if row != -1
-    ]  # fmt: skip
+        for row, score in zip(rows.tolist(), scores.tolist(), strict=True)
+        if row != -1
+    ]
     named.sort(key=lambda hit: (-hit[1], hit[0]))
     return named[:k]
 
@@ -77,9 +80,10 @@ def _best(
 def without(state: IndexState, rows: np.ndarray) -> np.ndarray:
     """The bitmap of `main` with some rows taken out; the old one stays as it is."""
     alive = (
-        state.alive.copy() if state.alive is not None
+        state.alive.copy()
+        if state.alive is not None
         else np.packbits(np.ones(len(state.main), bool), bitorder="little")
-    )  # fmt: skip
+    )
     np.bitwise_and.at(alive, rows >> 3, ~(np.uint8(1) << (rows & 7).astype(np.uint8)))
     return alive
 
@@ -112,9 +116,15 @@ class Segment:
     """Keys, vectors and attributes of n rows, with lists if there are many. Immutable."""
 
     def __init__(
-        self, keys: KeyTable, vectors: np.ndarray, columns: Columns, words: Words,
-        limits: IndexLimits, lists: InvertedLists | None = None, trained_rows: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        keys: KeyTable,
+        vectors: np.ndarray,
+        columns: Columns,
+        words: Words,
+        limits: IndexLimits,
+        lists: InvertedLists | None = None,
+        trained_rows: int = 0,
+    ) -> None:
         self.keys = keys
         self.vectors = vectors
         """(n, width) float32 unit vectors; with lists, in the order of the lists."""
@@ -133,9 +143,13 @@ class Segment:
         return len(self.keys)
 
     def candidates(
-        self, queries: np.ndarray, k: int, fetch: int, alive: np.ndarray | None,
+        self,
+        queries: np.ndarray,
+        k: int,
+        fetch: int,
+        alive: np.ndarray | None,
         where: Filter | None,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> np.ndarray:
         """Rows among which the k nearest of each query are (surely or very likely).
 
         Args:
@@ -232,8 +246,9 @@ class Fresh:
     alive: np.ndarray
     """(n,) bool; False = deleted or replaced."""
 
-    def candidates(self, queries: np.ndarray, fetch: int, where: Filter | None, words: Words
-                   ) -> np.ndarray:  # fmt: skip
+    def candidates(
+        self, queries: np.ndarray, fetch: int, where: Filter | None, words: Words
+    ) -> np.ndarray:
         """The `fetch` nearest rows of each query, in no order, -1 = none."""
         if not len(self.alive):
             return np.empty((len(queries), 0), np.int64)

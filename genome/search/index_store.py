@@ -123,10 +123,14 @@ def _write_main(folder: Path, main: Segment) -> dict[str, Any]:
     files = {path.name: _facts(path, heads.get(path.name)) for path in sorted(folder.iterdir())}
     _sync_folder(folder)
     return {
-        "name": folder.name, "rows": len(main), "width": int(main.vectors.shape[1]),
-        "hexadecimal": main.keys.hexadecimal, "trained_rows": main.trained_rows, "curve": curve,
+        "name": folder.name,
+        "rows": len(main),
+        "width": int(main.vectors.shape[1]),
+        "hexadecimal": main.keys.hexadecimal,
+        "trained_rows": main.trained_rows,
+        "curve": curve,
         "files": files,
-    }  # fmt: skip
+    }
 
 
 def _read_main(folder: Path, facts: dict[str, Any], words: Words, limits: IndexLimits) -> Segment:
@@ -218,9 +222,11 @@ def _facts(path: Path, head: int | None = None) -> dict[str, int]:
     n_bytes = path.stat().st_size
     n_head = n_bytes if head is None else min(head, n_bytes)
     return {
-        "bytes": n_bytes, "crc32": _crc32(path, n_bytes),
-        "head": n_head, "head_crc32": _crc32(path, n_head),
-    }  # fmt: skip
+        "bytes": n_bytes,
+        "crc32": _crc32(path, n_bytes),
+        "head": n_head,
+        "head_crc32": _crc32(path, n_head),
+    }
 
 
 def _check(path: Path, facts: dict[str, int], *, whole: bool) -> None:

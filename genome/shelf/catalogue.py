@@ -48,69 +48,96 @@ def _whole(name: str, **options: Any) -> Column[int]:
 
 
 LAYER = Table(
-    "layer", METADATA,
+    "layer",
+    METADATA,
     _text("digest", primary_key=True),
-    _text("name"), _text("version"), _whole("version_order"), _text("kind"), _text("base_model"),
-    _text("licence"), _text("creator"), _text("description"),
-    _text("skill"), _whole("n_questions"), _whole("n_correct"), _whole("n_base_correct"),
+    _text("name"),
+    _text("version"),
+    _whole("version_order"),
+    _text("kind"),
+    _text("base_model"),
+    _text("licence"),
+    _text("creator"),
+    _text("description"),
+    _text("skill"),
+    _whole("n_questions"),
+    _whole("n_correct"),
+    _whole("n_base_correct"),
     Column("accuracy", Float, nullable=False),
-    _whole("n_bytes"), _text("created"),
+    _whole("n_bytes"),
+    _text("created"),
     _whole("added_ns"),
     _text("manifest_sha256"),
-)  # fmt: skip
+)
 """One row per layer; the exam columns are the headline receipt's."""
 
 PARENT = Table(
-    "parent", METADATA,
-    _text("child", primary_key=True), _text("parent", primary_key=True),
+    "parent",
+    METADATA,
+    _text("child", primary_key=True),
+    _text("parent", primary_key=True),
     Column("weight", Float, nullable=False),
     sqlite_with_rowid=False,
-)  # fmt: skip
+)
 """Edges of the lineage; a parent need not be in the library."""
 
 SKILL = Table(
-    "skill", METADATA,
-    _text("skill", primary_key=True), _text("digest", primary_key=True),
+    "skill",
+    METADATA,
+    _text("skill", primary_key=True),
+    _text("digest", primary_key=True),
     sqlite_with_rowid=False,
-)  # fmt: skip
+)
 """Every skill a layer was examined in."""
 
 TAG = Table(
-    "tag", METADATA,
-    _text("tag", primary_key=True), _text("digest", primary_key=True),
+    "tag",
+    METADATA,
+    _text("tag", primary_key=True),
+    _text("digest", primary_key=True),
     sqlite_with_rowid=False,
-)  # fmt: skip
+)
 
 VECTOR = Table(
-    "vector", METADATA,
-    _text("encoder", primary_key=True), _text("digest", primary_key=True),
+    "vector",
+    METADATA,
+    _text("encoder", primary_key=True),
+    _text("digest", primary_key=True),
     Column("vector", LargeBinary, nullable=False),
-    _whole("n_results"), _whole("changed"),
+    _whole("n_results"),
+    _whole("changed"),
     sqlite_with_rowid=False,
-)  # fmt: skip
+)
 """Search vectors, float32 little-endian, by the encoder they were made with; `changed` counts
 writes, so that an index can catch up."""
 
 CHANGES = Table(
-    "changes", METADATA,
-    _text("encoder", primary_key=True), _whole("last"),
+    "changes",
+    METADATA,
+    _text("encoder", primary_key=True),
+    _whole("last"),
     sqlite_with_rowid=False,
-)  # fmt: skip
+)
 """Number of the last write to an encoder's vectors; never falls, whatever is removed."""
 
 BINDING = Table(
-    "binding", METADATA,
-    _text("digest", primary_key=True), _text("base_model"),
+    "binding",
+    METADATA,
+    _text("digest", primary_key=True),
+    _text("base_model"),
     sqlite_with_rowid=False,
-)  # fmt: skip
+)
 """The base a layer runs on here, where its author named none; beside the manifest, which may be
 signed. Libraries made before this table get it when they are opened."""
 
 SEEN = Table(
-    "seen", METADATA,
-    _text("name", primary_key=True), _text("creator", primary_key=True), _whole("version_order"),
+    "seen",
+    METADATA,
+    _text("name", primary_key=True),
+    _text("creator", primary_key=True),
+    _whole("version_order"),
     sqlite_with_rowid=False,
-)  # fmt: skip
+)
 """Highest signed version ever stored of a name."""
 
 _NEWEST_FIRST = (LAYER.c.name, LAYER.c.version_order.desc())

@@ -52,9 +52,14 @@ class Intake:
     bases: KnownBases
 
     def take_layer(
-        self, layer: Layer, manifest: Manifest, policy: TrustPolicy,
-        *, base_model_path: str = "", key: SigningKey | None = None,
-    ) -> str:  # fmt: skip
+        self,
+        layer: Layer,
+        manifest: Manifest,
+        policy: TrustPolicy,
+        *,
+        base_model_path: str = "",
+        key: SigningKey | None = None,
+    ) -> str:
         """Store a layer that is in memory.
 
         Raises:
@@ -66,10 +71,16 @@ class Intake:
             return self._take(stage, {}, lambda _: manifest, policy, key)
 
     def take_folder(
-        self, source: Path, manifest: Manifest | None, changes: Mapping[str, Any],
-        policy: TrustPolicy, *, key: SigningKey | None = None, base: str = "",
+        self,
+        source: Path,
+        manifest: Manifest | None,
+        changes: Mapping[str, Any],
+        policy: TrustPolicy,
+        *,
+        key: SigningKey | None = None,
+        base: str = "",
         say: Callable[[str], object] = lambda _: None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Store a copy of a PEFT folder, or of what an archive holds.
 
         Args:
@@ -121,9 +132,10 @@ class Intake:
             new = change(old)
             if old.signature and (new.creator != old.creator or new.signature == old.signature):
                 raise refused(
-                    "manifest_signed", f"layer {old.name!r} is signed by {old.creator[:16]}: only "
-                    "its key can sign another manifest"
-                )  # fmt: skip
+                    "manifest_signed",
+                    f"layer {old.name!r} is signed by {old.creator[:16]}: only "
+                    "its key can sign another manifest",
+                )
             (stage / MANIFEST_FILE).write_bytes(new.to_json())
             sync(stage / MANIFEST_FILE)
             os.replace(stage / MANIFEST_FILE, self.store.path(digest) / MANIFEST_FILE)
@@ -132,24 +144,31 @@ class Intake:
             return new
 
     def _take(
-        self, stage: Path, copied: Mapping[str, str], choose: Callable[[CheckedFolder], Manifest],
-        policy: TrustPolicy, key: SigningKey | None, base: str = "",
-    ) -> str:  # fmt: skip
+        self,
+        stage: Path,
+        copied: Mapping[str, str],
+        choose: Callable[[CheckedFolder], Manifest],
+        policy: TrustPolicy,
+        key: SigningKey | None,
+        base: str = "",
+    ) -> str:
         from genome.validate import check_folder
 
         with check_folder(stage) as checked:
             for name, sha256 in copied.items():
                 if checked.files[name].sha256 != sha256:
                     raise refused(
-                        "copy_changed", f"{shown(name)} is not what was read from its source: "
-                        "check the disk"
-                    )  # fmt: skip
+                        "copy_changed",
+                        f"{shown(name)} is not what was read from its source: check the disk",
+                    )
             manifest = bind(choose(checked), checked)
             base_model = chosen_base(
-                self.bases.all(), checked.shapes, wanted=base,
+                self.bases.all(),
+                checked.shapes,
+                wanted=base,
                 stated=manifest.base_model or checked.base_model,
                 trained_on=checked.config.base_model_path,
-            )  # fmt: skip
+            )
             if checked.renamed and not manifest.signature:  # what is signed stays as it is
                 manifest = _written_anew(manifest, checked)
         if key is not None:
@@ -207,10 +226,11 @@ class Intake:
             return False
         if not same_facts(old, manifest):
             raise refused(
-                "duplicate_layer", f"these weights are in the library already, as {old.name!r} "
+                "duplicate_layer",
+                f"these weights are in the library already, as {old.name!r} "
                 f"{old.version} ({digest[:12]}): use that one, or first `continuum layer remove "
-                f"{digest[:12]}`"
-            )  # fmt: skip
+                f"{digest[:12]}`",
+            )
         if row_of(connection, digest) is None:
             put_layers(connection, [entry_of(self.store, digest)])
         return True
@@ -230,9 +250,10 @@ def _chosen_manifest(
         found = Manifest.from_json(data)
     if found is not None and found.signature and (changes or given not in (None, found)):
         raise refused(
-            "manifest_signed", f"layer {found.name!r} is signed by {found.creator[:16]}: import it "
-            "as it is, its name and terms cannot be changed"
-        )  # fmt: skip
+            "manifest_signed",
+            f"layer {found.name!r} is signed by {found.creator[:16]}: import it "
+            "as it is, its name and terms cannot be changed",
+        )
     if "licence" in changes:
         changes = {**changes, "licence": _licence(changes["licence"])}
     chosen = given or found
@@ -259,14 +280,16 @@ def bind(manifest: Manifest, checked: CheckedFolder) -> Manifest:
     label = f"the manifest of {manifest.name!r}"
     if manifest.digest not in ("", checked.digest):
         raise refused(
-            "manifest_digest", f"{label} was written for weights {manifest.digest[:12]}, these are "
-            f"{checked.digest[:12]}: get the folder again, or delete {MANIFEST_FILE}"
-        )  # fmt: skip
+            "manifest_digest",
+            f"{label} was written for weights {manifest.digest[:12]}, these are "
+            f"{checked.digest[:12]}: get the folder again, or delete {MANIFEST_FILE}",
+        )
     if checked.base_model and manifest.base_model not in ("", checked.base_model):
         raise refused(
-            "manifest_base", f"{label} says base model {shown(manifest.base_model)}, the weights "
-            f"say {shown(checked.base_model)}: correct the manifest"
-        )  # fmt: skip
+            "manifest_base",
+            f"{label} says base model {shown(manifest.base_model)}, the weights "
+            f"say {shown(checked.base_model)}: correct the manifest",
+        )
     files = {name: f.sha256 for name, f in checked.files.items() if name != MANIFEST_FILE}
     if manifest.files:
         _check_files(label, manifest.files, files)
@@ -295,9 +318,10 @@ def _check_files(label: str, listed: Mapping[str, str], found: Mapping[str, str]
     for name in sorted(listed):
         if listed[name] != found[name]:
             raise refused(
-                "file_hash", f"{label} lists {shown(name)} with sha256 {listed[name][:12]}, the "
-                f"file has {found[name][:12]}: get the folder again"
-            )  # fmt: skip
+                "file_hash",
+                f"{label} lists {shown(name)} with sha256 {listed[name][:12]}, the "
+                f"file has {found[name][:12]}: get the folder again",
+            )
 
 
 def same_facts(old: Manifest, new: Manifest) -> bool:
@@ -365,15 +389,25 @@ def entry_of(store: LayerStore, digest: str) -> Entry:
 def card_facts(manifest: Manifest) -> CardFacts:
     """What the model card of a new layer says."""
     return CardFacts(
-        name=manifest.name, description=manifest.description, licence=manifest.licence,
+        name=manifest.name,
+        description=manifest.description,
+        licence=manifest.licence,
         licence_link=manifest.licence_link,
-        tags=(manifest.kind, *manifest.tags), parents=tuple(p.digest for p in manifest.parents),
+        tags=(manifest.kind, *manifest.tags),
+        parents=tuple(p.digest for p in manifest.parents),
         metrics=tuple(
-            CardMetric(r.skill, r.exam or f"{r.skill}-{r.split}", "exact_match", r.accuracy,
-                       r.base_accuracy, r.ancestor_accuracy, _stack_of(r))
+            CardMetric(
+                r.skill,
+                r.exam or f"{r.skill}-{r.split}",
+                "exact_match",
+                r.accuracy,
+                r.base_accuracy,
+                r.ancestor_accuracy,
+                _stack_of(r),
+            )
             for r in manifest.receipts
         ),
-    )  # fmt: skip
+    )
 
 
 def _stack_of(receipt: Receipt) -> tuple[str, ...]:
@@ -403,24 +437,27 @@ def _check_version(connection: Connection, manifest: Manifest, policy: TrustPoli
     others = [row for row in versions(connection, name) if row.digest != manifest.digest]
     if others and others[0].creator != manifest.creator:
         raise refused(
-            "name_taken", f"the name {name!r} belongs to {_who(others[0].creator)} here, not to "
+            "name_taken",
+            f"the name {name!r} belongs to {_who(others[0].creator)} here, not to "
             f"{_who(manifest.creator)}: choose another name, or first `continuum layer remove "
-            f"{name}`"
-        )  # fmt: skip
+            f"{name}`",
+        )
     for row in others:
         if row.version == version:
             raise refused(
-                "version_taken", f"there is a {name!r} {version} with other weights "
-                f"({row.digest[:12]}): give this one a higher version than {others[0].version}"
-            )  # fmt: skip
+                "version_taken",
+                f"there is a {name!r} {version} with other weights "
+                f"({row.digest[:12]}): give this one a higher version than {others[0].version}",
+            )
     highest = max((version_order(row.version) for row in others), default=-1)
     if manifest.creator:
         highest = max(highest, seen_version(connection, name, manifest.creator) or -1)
     if version_order(version) < highest and not policy.allow_rollback:
         raise refused(
-            "version_rollback", f"{name!r} {version} is older than {_spelled(highest)}, which this "
-            "library has seen: get the newest version, or allow it with --rollback"
-        )  # fmt: skip
+            "version_rollback",
+            f"{name!r} {version} is older than {_spelled(highest)}, which this "
+            "library has seen: get the newest version, or allow it with --rollback",
+        )
 
 
 def _check_lineage(connection: Connection, manifest: Manifest, policy: TrustPolicy) -> None:
@@ -428,17 +465,18 @@ def _check_lineage(connection: Connection, manifest: Manifest, policy: TrustPoli
     circle_possible = is_named_as_parent(connection, manifest.digest)
     if manifest.digest in (closure(connection, parents) if circle_possible else parents):
         raise refused(
-            "lineage_cycle", f"{manifest.name!r} would be its own ancestor: correct the parents in "
-            "its manifest"
-        )  # fmt: skip
+            "lineage_cycle",
+            f"{manifest.name!r} would be its own ancestor: correct the parents in its manifest",
+        )
     if policy.allow_missing_parents:
         return
     for parent in parents:
         if row_of(connection, parent) is None:
             raise refused(
-                "parent_missing", f"{manifest.name!r} has the parent {parent[:12]}, which is not "
-                "in the library: import it first, or allow it with --missing-parents"
-            )  # fmt: skip
+                "parent_missing",
+                f"{manifest.name!r} has the parent {parent[:12]}, which is not "
+                "in the library: import it first, or allow it with --missing-parents",
+            )
 
 
 def _who(creator: str) -> str:

@@ -78,12 +78,24 @@ def put_layers(connection: Connection, entries: Sequence[Entry], *, replace: boo
     manifests = [entry.manifest for entry in entries]
     for table, rows in (
         (LAYER, [_layer_row(entry) for entry in entries]),
-        (PARENT, [{"child": m.digest, "parent": p.digest, "weight": p.weight}
-                  for m in manifests for p in m.parents]),
-        (SKILL, [{"skill": s, "digest": m.digest}
-                 for m in manifests for s in {r.skill for r in m.receipts}]),
+        (
+            PARENT,
+            [
+                {"child": m.digest, "parent": p.digest, "weight": p.weight}
+                for m in manifests
+                for p in m.parents
+            ],
+        ),
+        (
+            SKILL,
+            [
+                {"skill": s, "digest": m.digest}
+                for m in manifests
+                for s in {r.skill for r in m.receipts}
+            ],
+        ),
         (TAG, [{"tag": tag, "digest": m.digest} for m in manifests for tag in m.tags]),
-    ):  # fmt: skip
+    ):
         if rows:
             connection.execute(insert(table), rows)
     _apply_bindings(connection)
@@ -218,9 +230,14 @@ def find(
         order: A key of `ORDERS`.
     """
     query = find_query(
-        equal=equal, skill=skill, tag=tag, max_bytes=max_bytes, order=order, limit=limit,
+        equal=equal,
+        skill=skill,
+        tag=tag,
+        max_bytes=max_bytes,
+        order=order,
+        limit=limit,
         offset=offset,
-    )  # fmt: skip
+    )
     # the driver's own tuples: with SQLAlchemy's rows 10,000 layers take 41 ms instead of 33
     result = connection.execute(query)
     return [LayerRow._make(row) for row in result.cursor.fetchall()]

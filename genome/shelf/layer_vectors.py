@@ -38,9 +38,12 @@ def put_vector(
             "first"
         )
     row = upsert(VECTOR).values(
-        digest=digest, encoder=encoder, vector=values.tobytes(), n_results=n_results,
+        digest=digest,
+        encoder=encoder,
+        vector=values.tobytes(),
+        n_results=n_results,
         changed=_next_change(connection, encoder),
-    )  # fmt: skip
+    )
     connection.execute(
         row.on_conflict_do_update(
             index_elements=[VECTOR.c.encoder, VECTOR.c.digest],

@@ -52,15 +52,17 @@ class Parent:
     def __post_init__(self) -> None:
         if not matches(SHA256, self.digest):
             raise refused(
-                "manifest_parent", f"a parent is named by 64 hex digits, not {shown(self.digest)}: "
-                "give its layer.digest"
-            )  # fmt: skip
+                "manifest_parent",
+                f"a parent is named by 64 hex digits, not {shown(self.digest)}: "
+                "give its layer.digest",
+            )
         weight = self.weight
         if type(weight) not in (int, float) or not abs(weight) <= sys.float_info.max:
             raise refused(
-                "manifest_parent", f"a parent's weight must be a finite number, not "
-                f"{shown(weight)}: correct the recipe"
-            )  # fmt: skip
+                "manifest_parent",
+                f"a parent's weight must be a finite number, not "
+                f"{shown(weight)}: correct the recipe",
+            )
         object.__setattr__(self, "weight", float(weight))
 
 
@@ -108,9 +110,9 @@ class Manifest:
         check_text("description", self.description, 2000)
         if self.kind not in KINDS:
             raise refused(
-                "manifest_kind", f"kind must be one of {', '.join(KINDS)}, not {shown(self.kind)}: "
-                "choose one"
-            )  # fmt: skip
+                "manifest_kind",
+                f"kind must be one of {', '.join(KINDS)}, not {shown(self.kind)}: choose one",
+            )
         self._check_licence_and_tags()
         self._check_lists()
         for what in ("created", "expires"):
@@ -121,39 +123,45 @@ class Manifest:
     def _check_licence_and_tags(self) -> None:
         if not looks_like_one(self.licence):
             raise refused(
-                "manifest_licence", f"licence must be an SPDX expression such as Apache-2.0, not "
-                f"{shown(self.licence)}: {remedy(str(self.licence))}"
-            )  # fmt: skip
+                "manifest_licence",
+                f"licence must be an SPDX expression such as Apache-2.0, not "
+                f"{shown(self.licence)}: {remedy(str(self.licence))}",
+            )
         check_text("licence_link", self.licence_link, 300)
         if self.licence_link and not self.licence_link.startswith("https://"):
             raise refused(
-                "manifest_licence", f"licence_link must begin with https://, not "
-                f"{shown(self.licence_link)}: give the address of the licence's text"
-            )  # fmt: skip
+                "manifest_licence",
+                f"licence_link must begin with https://, not "
+                f"{shown(self.licence_link)}: give the address of the licence's text",
+            )
         for tag in self.tags:
             if not matches(NAME, tag):
                 raise refused(
-                    "manifest_text", f"a tag must be 1-64 characters of a-z 0-9 . _ -, not "
-                    f"{shown(tag)}: spell it so"
-                )  # fmt: skip
+                    "manifest_text",
+                    f"a tag must be 1-64 characters of a-z 0-9 . _ -, not "
+                    f"{shown(tag)}: spell it so",
+                )
         if len(self.tags) > MAX_TAGS or len(set(self.tags)) != len(self.tags):
             raise refused(
-                "manifest_text", f"tags must be at most {MAX_TAGS} different words, not "
-                f"{shown(list(self.tags))}: choose fewer"
-            )  # fmt: skip
+                "manifest_text",
+                f"tags must be at most {MAX_TAGS} different words, not "
+                f"{shown(list(self.tags))}: choose fewer",
+            )
 
     def _check_lists(self) -> None:
         digests = {parent.digest for parent in self.parents}
         if len(self.parents) > MAX_PARENTS or len(digests) != len(self.parents):
             raise refused(
-                "manifest_parent", f"there may be at most {MAX_PARENTS} parents, each once, not "
-                f"{len(self.parents)} of {len(digests)} digests: add up their weights"
-            )  # fmt: skip
+                "manifest_parent",
+                f"there may be at most {MAX_PARENTS} parents, each once, not "
+                f"{len(self.parents)} of {len(digests)} digests: add up their weights",
+            )
         if len(self.receipts) > MAX_RECEIPTS:
             raise refused(
-                "manifest_receipt", f"there may be at most {MAX_RECEIPTS} receipts, not "
-                f"{len(self.receipts)}: keep the newest of each exam"
-            )  # fmt: skip
+                "manifest_receipt",
+                f"there may be at most {MAX_RECEIPTS} receipts, not "
+                f"{len(self.receipts)}: keep the newest of each exam",
+            )
         try:
             recipe = json.dumps(self.recipe, allow_nan=False)
             plain = json.loads(recipe) == self.recipe
@@ -161,10 +169,11 @@ class Manifest:
             recipe, plain = "", False
         if not plain or not isinstance(self.recipe, dict) or len(recipe) > MAX_RECIPE_BYTES:
             raise refused(
-                "manifest_recipe", f"recipe must be a dict of plain JSON of at most "
+                "manifest_recipe",
+                f"recipe must be a dict of plain JSON of at most "
                 f"{MAX_RECIPE_BYTES} bytes, not {shown(self.recipe)}: use str, int, finite float, "
-                "bool, None, list and dict only"
-            )  # fmt: skip
+                "bool, None, list and dict only",
+            )
 
     def _check_binding(self) -> None:
         hashes = [self.digest or "0" * 64, *self.files.values()]
@@ -177,20 +186,23 @@ class Manifest:
         for receipt in self.receipts:
             if self.digest and receipt.layers and self.digest not in receipt.layers:
                 raise refused(
-                    "manifest_receipt", f"a receipt is about layers {shown(receipt.layers)}, none "
-                    f"of them this one ({self.digest[:12]}): examine this layer"
-                )  # fmt: skip
+                    "manifest_receipt",
+                    f"a receipt is about layers {shown(receipt.layers)}, none "
+                    f"of them this one ({self.digest[:12]}): examine this layer",
+                )
         well_formed = matches(_KEY, self.creator) and matches(_SIGNATURE, self.signature)
         if (self.creator or self.signature) and not well_formed:
             raise refused(
-                "manifest_key", f"creator must be 64 and signature 128 hex digits, or both empty, "
-                f"not {shown(self.creator)} and {shown(self.signature)}: sign it again"
-            )  # fmt: skip
+                "manifest_key",
+                f"creator must be 64 and signature 128 hex digits, or both empty, "
+                f"not {shown(self.creator)} and {shown(self.signature)}: sign it again",
+            )
         if self.signature and not (self.digest and self.files):
             raise refused(
-                "manifest_key", "a signed manifest must name its weights and files: sign it with "
-                "`continuum layer sign LAYER --key-file FILE`"
-            )  # fmt: skip
+                "manifest_key",
+                "a signed manifest must name its weights and files: sign it with "
+                "`continuum layer sign LAYER --key-file FILE`",
+            )
 
     # -- the headline ----------------------------------------------------------------------
 
@@ -251,9 +263,10 @@ class Manifest:
         )
         if not isinstance(facts, dict) or facts.pop("format", None) != FORMAT:
             raise refused(
-                "manifest_unreadable", f"{MANIFEST_FILE} must be an object of format {FORMAT}: use "
-                "the version of continuum that wrote it, or delete it and import the folder again"
-            )  # fmt: skip
+                "manifest_unreadable",
+                f"{MANIFEST_FILE} must be an object of format {FORMAT}: use "
+                "the version of continuum that wrote it, or delete it and import the folder again",
+            )
         _check_types(facts)
         facts["parents"] = tuple(_built(Parent, item) for item in facts.get("parents", []))
         facts["receipts"] = tuple(_built(Receipt, item) for item in facts.get("receipts", []))
@@ -279,9 +292,10 @@ def check_name(name: object) -> str:
     if isinstance(name, str) and matches(NAME, name):
         return name
     raise refused(
-        "manifest_name", f"a layer's name must be 1-64 characters of a-z 0-9 . _ - and begin with "
-        f"a letter or digit, not {shown(name)}: use {plain_name(str(name)[:200])!r}"
-    )  # fmt: skip
+        "manifest_name",
+        f"a layer's name must be 1-64 characters of a-z 0-9 . _ - and begin with "
+        f"a letter or digit, not {shown(name)}: use {plain_name(str(name)[:200])!r}",
+    )
 
 
 def version_order(version: object) -> int:
@@ -292,9 +306,10 @@ def version_order(version: object) -> int:
     """
     if not isinstance(version, str) or not matches(_VERSION, version):
         raise refused(
-            "manifest_version", f"a version must be three whole numbers below 1000000 such as "
-            f"1.0.0, not {shown(version)}: number it so"
-        )  # fmt: skip
+            "manifest_version",
+            f"a version must be three whole numbers below 1000000 such as "
+            f"1.0.0, not {shown(version)}: number it so",
+        )
     major, minor, patch = (int(part) for part in version.split("."))
     return (major * 10**6 + minor) * 10**6 + patch
 
@@ -311,9 +326,9 @@ def parse_time(text: object) -> datetime:
     except ValueError:
         pass
     raise refused(
-        "manifest_date", f"a time must look like 2026-01-31T12:00:00Z, not {shown(text)}: write "
-        "it in UTC"
-    )  # fmt: skip
+        "manifest_date",
+        f"a time must look like 2026-01-31T12:00:00Z, not {shown(text)}: write it in UTC",
+    )
 
 
 def _check_types(facts: dict[str, Any]) -> None:
@@ -322,16 +337,18 @@ def _check_types(facts: dict[str, Any]) -> None:
     if not facts.keys() <= known or "name" not in facts:
         odd: Iterable[str] = sorted(facts.keys() - known) or ["name"]
         raise refused(
-            "manifest_field", f"{MANIFEST_FILE} must have a name and no field but "
-            f"{', '.join(sorted(known))}; wrong: {shown(list(odd))}: correct it"
-        )  # fmt: skip
+            "manifest_field",
+            f"{MANIFEST_FILE} must have a name and no field but "
+            f"{', '.join(sorted(known))}; wrong: {shown(list(odd))}: correct it",
+        )
     wanted = {"parents": list, "receipts": list, "tags": list, "recipe": dict, "files": dict}
     for key, value in facts.items():
         if not isinstance(value, wanted.get(key, str)):
             raise refused(
-                "manifest_field", f"{key} must be a {wanted.get(key, str).__name__}, not "
-                f"{shown(value)}: correct {MANIFEST_FILE}"
-            )  # fmt: skip
+                "manifest_field",
+                f"{key} must be a {wanted.get(key, str).__name__}, not "
+                f"{shown(value)}: correct {MANIFEST_FILE}",
+            )
 
 
 def _built(kind: type[Any], item: object) -> Any:
@@ -341,9 +358,10 @@ def _built(kind: type[Any], item: object) -> Any:
     except TypeError:
         names = ", ".join(f.name for f in fields(kind))
         raise refused(
-            "manifest_field", f"a {kind.__name__.lower()} is an object of {names}, not "
-            f"{shown(item)}: correct {MANIFEST_FILE}"
-        ) from None  # fmt: skip
+            "manifest_field",
+            f"a {kind.__name__.lower()} is an object of {names}, not "
+            f"{shown(item)}: correct {MANIFEST_FILE}",
+        ) from None
 
 
 def plain_name(text: str) -> str:

@@ -58,8 +58,11 @@ class Receipt:
     def facts(self) -> dict[str, Any]:
         """As plain JSON values; what is not stated is left out, so that old signatures hold."""
         stated = asdict(self)
-        return {key: value for key, value in stated.items()
-                if key in _ALWAYS_STATED or value not in ((), "", None)}  # fmt: skip
+        return {
+            key: value
+            for key, value in stated.items()
+            if key in _ALWAYS_STATED or value not in ((), "", None)
+        }
 
     def __post_init__(self) -> None:
         for what in ("layers", "weights"):
@@ -69,24 +72,29 @@ class Receipt:
         for what in ("skill", "split"):
             if not matches(NAME, getattr(self, what)):
                 raise refused(
-                    "manifest_receipt", f"a receipt's {what} must be 1-64 characters of a-z 0-9 "
-                    f". _ -, not {shown(getattr(self, what))}: name it so"
-                )  # fmt: skip
+                    "manifest_receipt",
+                    f"a receipt's {what} must be 1-64 characters of a-z 0-9 "
+                    f". _ -, not {shown(getattr(self, what))}: name it so",
+                )
         check_text("a receipt's exam", self.exam, 200)
         bounds = (
             ("n_questions", 1, MAX_QUESTIONS),
             ("n_correct", 0, self.n_questions),
             ("n_base_correct", 0, self.n_questions),
-            *([("n_ancestor_correct", 0, self.n_questions)]
-              if self.n_ancestor_correct is not None else []),
-        )  # fmt: skip
+            *(
+                [("n_ancestor_correct", 0, self.n_questions)]
+                if self.n_ancestor_correct is not None
+                else []
+            ),
+        )
         for what, low, high in bounds:
             value = getattr(self, what)
             if type(value) is not int or not low <= value <= high:
                 raise refused(
-                    "manifest_receipt", f"a receipt's {what} must be a whole number from {low} to "
-                    f"{shown(high)}, not {shown(value)}: sit the exam again"
-                )  # fmt: skip
+                    "manifest_receipt",
+                    f"a receipt's {what} must be a whole number from {low} to "
+                    f"{shown(high)}, not {shown(value)}: sit the exam again",
+                )
 
     def _check_subject(self) -> None:
         """Layers, weights, base model, prompt and rule."""
@@ -102,10 +110,11 @@ class Receipt:
             and all(type(w) in (int, float) and abs(w) <= sys.float_info.max for w in weights)
         ):
             raise refused(
-                "manifest_receipt", f"a receipt's layers are at most {MAX_PARENTS} digests of 64 "
+                "manifest_receipt",
+                f"a receipt's layers are at most {MAX_PARENTS} digests of 64 "
                 f"hex digits, with one finite weight each or none, not {shown(layers)} and "
-                f"{shown(weights)}: sit the exam again"
-            )  # fmt: skip
+                f"{shown(weights)}: sit the exam again",
+            )
         object.__setattr__(self, "weights", tuple(float(weight) for weight in weights))
 
     @property
@@ -133,9 +142,10 @@ def check_text(what: str, value: object, max_chars: int) -> None:
     """
     if not isinstance(value, str) or len(value) > max_chars or not (value + " ").isprintable():
         raise refused(
-            "manifest_text", f"{what} must be at most {max_chars} printable characters on one "
-            f"line, not {shown(value)}: shorten or clean it"
-        )  # fmt: skip
+            "manifest_text",
+            f"{what} must be at most {max_chars} printable characters on one "
+            f"line, not {shown(value)}: shorten or clean it",
+        )
 
 
 def matches(pattern: re.Pattern[str], value: object) -> bool:

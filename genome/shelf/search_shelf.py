@@ -157,10 +157,16 @@ class SearchShelf(Shelf):
         ]
 
     def search(
-        self, query: str, *, encoder: Encoder, base_model: str | None = None,
-        licences: Collection[str] | None = None, max_bytes: int | None = None,
-        among: Collection[str] | None = None, k: int = 10,
-    ) -> list[Found]:  # fmt: skip
+        self,
+        query: str,
+        *,
+        encoder: Encoder,
+        base_model: str | None = None,
+        licences: Collection[str] | None = None,
+        max_bytes: int | None = None,
+        among: Collection[str] | None = None,
+        k: int = 10,
+    ) -> list[Found]:
         """The k layers most able to answer a question like this, best first.
 
         Conditions hold before the nearest are chosen, so that k are found if there are k.
@@ -232,7 +238,9 @@ class SearchShelf(Shelf):
         near = found[0]
         action = calibration.action(near.similarity)
         return Advice(
-            action, None if action == "mint" else near.digest, near.similarity,
+            action,
+            None if action == "mint" else near.digest,
+            near.similarity,
             f"{near.manifest.name} is nearest at {near.similarity:.2f}; reuse from "
             f"{calibration.reuse:.2f}, mint below {calibration.mint:.2f}",
-        )  # fmt: skip
+        )

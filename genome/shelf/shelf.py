@@ -143,11 +143,20 @@ class Shelf:
     # -- lists -----------------------------------------------------------------------------
 
     def find(
-        self, *, base_model: str | None = None, licence: str | None = None,
-        skill: str | None = None, creator: str | None = None, name: str | None = None,
-        kind: str | None = None, tag: str | None = None, max_bytes: int | None = None,
-        order: str = "name", limit: int | None = None, offset: int = 0,
-    ) -> list[LayerRow]:  # fmt: skip
+        self,
+        *,
+        base_model: str | None = None,
+        licence: str | None = None,
+        skill: str | None = None,
+        creator: str | None = None,
+        name: str | None = None,
+        kind: str | None = None,
+        tag: str | None = None,
+        max_bytes: int | None = None,
+        order: str = "name",
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[LayerRow]:
         """Layers that meet every condition given.
 
         Args:
@@ -167,9 +176,15 @@ class Shelf:
         )
         with self._catalogue.read() as connection:
             return layer_rows.find(
-                connection, equal=wanted, skill=skill, tag=tag, max_bytes=max_bytes, order=order,
-                limit=limit, offset=offset,
-            )  # fmt: skip
+                connection,
+                equal=wanted,
+                skill=skill,
+                tag=tag,
+                max_bytes=max_bytes,
+                order=order,
+                limit=limit,
+                offset=offset,
+            )
 
     def versions(self, name: str) -> list[LayerRow]:
         """Every version of a name, newest first; empty if there is none."""

@@ -173,9 +173,10 @@ class TrustPolicy:
             self._check_key(manifest, label)
         elif not self.allow_unsigned:
             raise refused(
-                "unsigned", f"{label} is not signed and this policy wants a signature: ask its "
-                "author for a signed one"
-            )  # fmt: skip
+                "unsigned",
+                f"{label} is not signed and this policy wants a signature: ask its "
+                "author for a signed one",
+            )
         moment = now if now is not None else datetime.now(UTC)
         if manifest.expires and parse_time(manifest.expires) <= moment:
             raise refused(
@@ -186,19 +187,22 @@ class TrustPolicy:
         creator = manifest.creator
         if not signature_holds(manifest):
             raise refused(
-                "signature_bad", f"the signature of {label} is not one of {creator[:16]} over this "
-                "manifest: it was changed or forged, get it again from its author"
-            )  # fmt: skip
+                "signature_bad",
+                f"the signature of {label} is not one of {creator[:16]} over this "
+                "manifest: it was changed or forged, get it again from its author",
+            )
         if creator in self.revoked:
             raise refused(
-                "signature_revoked", f"{label} is signed by {creator[:16]}, whose key was revoked "
-                f"({shown(self.revoked[creator])}): get one signed with its new key"
-            )  # fmt: skip
+                "signature_revoked",
+                f"{label} is signed by {creator[:16]}, whose key was revoked "
+                f"({shown(self.revoked[creator])}): get one signed with its new key",
+            )
         if self.known is not None and creator not in self.known:
             raise refused(
-                "signature_unknown", f"{label} is signed by {creator[:16]}, who is not among the "
-                f"{len(self.known)} known creators: add the key if you trust it"
-            )  # fmt: skip
+                "signature_unknown",
+                f"{label} is signed by {creator[:16]}, who is not among the "
+                f"{len(self.known)} known creators: add the key if you trust it",
+            )
 
 
 def _envelope(manifest: Manifest) -> bytes:

@@ -42,9 +42,10 @@ def layers_at(path: Path) -> list[Path]:
     found = sorted(_below(path, MAX_DEPTH))
     if len(found) > MAX_LAYERS:
         raise refused(
-            "folder_entries", f"{shown(str(path), 300)} holds more than {MAX_LAYERS} layers: "
-            "import its folders one by one"
-        )  # fmt: skip
+            "folder_entries",
+            f"{shown(str(path), 300)} holds more than {MAX_LAYERS} layers: "
+            "import its folders one by one",
+        )
     return found or [path]
 
 
@@ -72,15 +73,17 @@ def _check_file(path: Path) -> None:
     if name.endswith(WEIGHTS):
         if not (path.parent / CONFIG_FILE).is_file():
             raise refused(
-                "config_missing", f"{shown(path.name)} holds weights alone, which do not say their "
+                "config_missing",
+                f"{shown(path.name)} holds weights alone, which do not say their "
                 f"scaling or modules: put its {CONFIG_FILE} beside it, or give the folder PEFT's "
-                "save_pretrained wrote"
-            )  # fmt: skip
+                "save_pretrained wrote",
+            )
     elif not name.endswith(ARCHIVES):
         raise refused(
-            "archive_kind", f"{shown(path.name)} is no PEFT folder, {', '.join(ARCHIVES)} archive "
-            f"or {WEIGHTS} file: give one of these"
-        )  # fmt: skip
+            "archive_kind",
+            f"{shown(path.name)} is no PEFT folder, {', '.join(ARCHIVES)} archive "
+            f"or {WEIGHTS} file: give one of these",
+        )
 
 
 def _is_layer(folder: Path) -> bool:

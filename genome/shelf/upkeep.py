@@ -164,9 +164,15 @@ def verify(store: LayerStore, catalogue: Catalogue, policy: TrustPolicy) -> list
 
 
 def collect(
-    store: LayerStore, catalogue: Catalogue, *, keep: Iterable[str], keep_newest: bool,
-    keep_ancestors: bool, dry_run: bool, wait_s: float,
-) -> Cleanup:  # fmt: skip
+    store: LayerStore,
+    catalogue: Catalogue,
+    *,
+    keep: Iterable[str],
+    keep_newest: bool,
+    keep_ancestors: bool,
+    dry_run: bool,
+    wait_s: float,
+) -> Cleanup:
     """Remove layers that nothing refers to, and leftovers.
 
     Args:

@@ -206,9 +206,15 @@ class _Group:
         legs = postings_text(entry.legs)
         number, expires_at = self._number + 1, entry.expires_at
         row = (
-            number, self._at, entry.kind, entry.memo, entry.key, entry.group_key,
-            entry.refers_to, None if expires_at is None else float(expires_at),
-        )  # fmt: skip
+            number,
+            self._at,
+            entry.kind,
+            entry.memo,
+            entry.key,
+            entry.group_key,
+            entry.refers_to,
+            None if expires_at is None else float(expires_at),
+        )
         known = self._known.get(entry.key)
         if self._claimed:
             assert known is not None and known[3] is None, f"key {entry.key!r} was not claimed"

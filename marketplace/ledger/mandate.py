@@ -33,9 +33,12 @@ from marketplace.names import check_name
 MOST = {"mandate": 100, "bundle": 100, "offer": 100, "bounty": 100, "hold": 1000}
 """What may be open, by kind; a trial, meter, subscription or bounty is a hold too."""
 _WORDS = {
-    "mandate": "mandates", "bundle": "bundles", "offer": "offers of machine time",
-    "bounty": "open bounties", "hold": "open holds",
-}  # fmt: skip
+    "mandate": "mandates",
+    "bundle": "bundles",
+    "offer": "offers of machine time",
+    "bounty": "open bounties",
+    "hold": "open holds",
+}
 _REMEDIES = {
     "bounty": "wait until one is earned or over",
     "hold": "settle a trial, meter or deposit, or wait until one is over",
@@ -224,6 +227,9 @@ def _bounties(principal: str) -> Select[Any]:
 
 
 _QUESTIONS: dict[str, Callable[[str], Select[Any]]] = {
-    "mandate": _mandates, "bundle": _owned("bundle"), "offer": _owned("compute_offer"),
-    "bounty": _bounties, "hold": _holds,
-}  # fmt: skip
+    "mandate": _mandates,
+    "bundle": _owned("bundle"),
+    "offer": _owned("compute_offer"),
+    "bounty": _bounties,
+    "hold": _holds,
+}

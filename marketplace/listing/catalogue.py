@@ -192,19 +192,25 @@ def version_views(session: Session, name: str) -> list[VersionView]:
     )
     for edge in session.exec(edges):
         parents.setdefault(edge.child, []).append(edge.parent)
-    query = (
-        select(Version).where(Version.listing == name).order_by(col(Version.number).desc())
-    )  # fmt: skip
+    query = select(Version).where(Version.listing == name).order_by(col(Version.number).desc())
     return [
         VersionView(
-            listing=v.listing, number=v.number, digest=v.digest, description=v.description,
-            licence=v.licence, tags=tuple(v.tags.split()), ask_nanos=v.ask_nanos,
-            parents=tuple(parents.get(v.digest, ())), near_of=v.near_of, creator=v.creator,
-            release=v.release, status=status_of(session, v.listing, v.number),
+            listing=v.listing,
+            number=v.number,
+            digest=v.digest,
+            description=v.description,
+            licence=v.licence,
+            tags=tuple(v.tags.split()),
+            ask_nanos=v.ask_nanos,
+            parents=tuple(parents.get(v.digest, ())),
+            near_of=v.near_of,
+            creator=v.creator,
+            release=v.release,
+            status=status_of(session, v.listing, v.number),
             published_at=v.published_at,
         )
         for v in session.exec(query)
-    ]  # fmt: skip
+    ]
 
 
 def _reputation(session: Session, row: Row) -> float:

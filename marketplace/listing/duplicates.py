@@ -165,8 +165,9 @@ def elder_of(
 
 
 def _elder(session: Session, offer: Offer, near: Sequence[Near]) -> tuple[str | None, bool]:
-    capping = [one for one in near
-               if (one.is_clone or one.niche == offer.niche) and not one.explained_by]  # fmt: skip
+    capping = [
+        one for one in near if (one.is_clone or one.niche == offer.niche) and not one.explained_by
+    ]
     if not capping:
         return None, False
     eldest = capping[0]
@@ -235,8 +236,9 @@ def _judged(
 ) -> tuple[Near, ...]:
     """The near ones among those whose sketches are suspicious, the likeliest compared exactly."""
     guesses = sketches.shares(newcomer.spaces)
-    suspicious = [i for i in np.flatnonzero(guesses >= SCREEN_SHARE).tolist()
-                  if layers[i][1] != offer.digest]  # fmt: skip
+    suspicious = [
+        i for i in np.flatnonzero(guesses >= SCREEN_SHARE).tolist() if layers[i][1] != offer.digest
+    ]
     compared = set(sorted(suspicious, key=lambda i: (-guesses[i], i))[:MOST_COMPARED])
     found = []
     for i in suspicious:

@@ -132,11 +132,22 @@ def _sats() -> Select[Any]:
         .scalar_subquery()
     )
     columns: tuple[Any, ...] = (
-        Version.listing, Version.number, Version.near_of, Version.published_at,
-        Receipt.id, Receipt.skill, Receipt.exam, Receipt.split, Receipt.seed,
-        Receipt.questions_digest, Recheck.passed, Recheck.seed, Recheck.n_questions,
-        Recheck.n_correct, Recheck.n_base_correct,
-    )  # fmt: skip
+        Version.listing,
+        Version.number,
+        Version.near_of,
+        Version.published_at,
+        Receipt.id,
+        Receipt.skill,
+        Receipt.exam,
+        Receipt.split,
+        Receipt.seed,
+        Receipt.questions_digest,
+        Recheck.passed,
+        Recheck.seed,
+        Recheck.n_questions,
+        Recheck.n_correct,
+        Recheck.n_base_correct,
+    )
     return (
         select(*columns)
         .select_from(Version)

@@ -84,9 +84,15 @@ class Evaluator(MarketTable, table=True):
 
 
 __all__ = [
-    "PRICED_SPLITS", "Listing", "ListingView", "Receipt",
-    "ReceiptFacts", "Version", "VersionParent", "VersionView",
-]  # fmt: skip
+    "PRICED_SPLITS",
+    "Listing",
+    "ListingView",
+    "Receipt",
+    "ReceiptFacts",
+    "Version",
+    "VersionParent",
+    "VersionView",
+]
 
 
 class Listing(MarketTable, table=True):

@@ -161,9 +161,11 @@ def _check_files(manifest: Manifest, found: Mapping[str, str]) -> None:
         (listed.keys() - found.keys(), "file_absent", "lists, but there is no", "send it as well"),
         (
             {name for name in found.keys() & listed.keys() if found[name] != listed[name]},
-            "file_hash", "lists other bytes for", "send the file that was signed",
+            "file_hash",
+            "lists other bytes for",
+            "send the file that was signed",
         ),
-    ):  # fmt: skip
+    ):
         if names:
             raise ProvenanceError(
                 f"the manifest of {manifest.name!r} {fault} {min(names)!r}: {remedy}", code

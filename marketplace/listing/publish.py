@@ -48,9 +48,16 @@ from marketplace.receipt.receipt import Receipt
 
 
 def publish(
-    session: Session, offer: Offer, *, finding: Finding, newcomer: Newcomer | None = None,
-    key: str, at: float, must_be_signed: bool = False, maps: Shapes | None = None,
-) -> ListingView:  # fmt: skip
+    session: Session,
+    offer: Offer,
+    *,
+    finding: Finding,
+    newcomer: Newcomer | None = None,
+    key: str,
+    at: float,
+    must_be_signed: bool = False,
+    maps: Shapes | None = None,
+) -> ListingView:
     """Put a layer up for sale, once per key.
 
     Args:
@@ -168,26 +175,45 @@ def _standards(session: Session, offer: Offer, at: float, must_be_signed: bool) 
 
 
 def _add(
-    session: Session, offer: Offer, number: int, near: tuple[str | None, bool],
-    voucher: Voucher, *,
-    key: str, at: float,
-) -> None:  # fmt: skip
+    session: Session,
+    offer: Offer,
+    number: int,
+    near: tuple[str | None, bool],
+    voucher: Voucher,
+    *,
+    key: str,
+    at: float,
+) -> None:
     if number == 1:
         session.add(
             Listing(
-                name=offer.name, owner=offer.owner, base_model=offer.base_model,
-                niche=offer.niche, published_at=at, key=key,
+                name=offer.name,
+                owner=offer.owner,
+                base_model=offer.base_model,
+                niche=offer.niche,
+                published_at=at,
+                key=key,
             )
-        )  # fmt: skip
+        )
         session.flush()
     session.add(
         Version(
-            listing=offer.name, number=number, digest=offer.digest,
-            description=offer.description, licence=offer.licence, tags=" ".join(sorted(offer.tags)),
-            ask_nanos=offer.ask_nanos, near_of=near[0], is_repeat=near[1], sketch=offer.sketch,
-            creator=voucher.creator, release=voucher.release, published_at=at, key=key,
+            listing=offer.name,
+            number=number,
+            digest=offer.digest,
+            description=offer.description,
+            licence=offer.licence,
+            tags=" ".join(sorted(offer.tags)),
+            ask_nanos=offer.ask_nanos,
+            near_of=near[0],
+            is_repeat=near[1],
+            sketch=offer.sketch,
+            creator=voucher.creator,
+            release=voucher.release,
+            published_at=at,
+            key=key,
         )
-    )  # fmt: skip
+    )
     session.flush()
 
 

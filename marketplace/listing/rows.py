@@ -176,10 +176,17 @@ def _rows(by_name: bool) -> Select[Any]:
     listing, version, receipt, epoch, price, event, recheck, standing, purchase = (
         _table(name).c
         for name in (
-            "listing", "version", "receipt", "epoch", "price", "status_event", "recheck",
-            "standing", "purchase",
+            "listing",
+            "version",
+            "receipt",
+            "epoch",
+            "price",
+            "status_event",
+            "recheck",
+            "standing",
+            "purchase",
         )
-    )  # fmt: skip
+    )
     headline = _of("receipt", "min", "id", lambda r: _same(r, version), "version")
     last_recheck = _of(
         "recheck", "max", "id", lambda r: and_(r.receipt == receipt.id, r.binding), "receipt"
@@ -192,19 +199,41 @@ def _rows(by_name: bool) -> Select[Any]:
         .scalar_subquery()
     )
     columns = (
-        listing.name, listing.owner, listing.base_model, listing.niche, listing.published_at,
-        version.number, version.digest, version.description, version.licence, version.tags,
-        version.ask_nanos, version.near_of, version.published_at,
-        receipt.id, receipt.exam, receipt.skill, receipt.split, receipt.n_questions,
-        receipt.n_correct, receipt.n_base_correct,
-        price.price_nanos, price.log_premium, epoch.opened_at, event.status,
-        recheck.at, recheck.passed, recheck.n_questions, recheck.n_correct,
+        listing.name,
+        listing.owner,
+        listing.base_model,
+        listing.niche,
+        listing.published_at,
+        version.number,
+        version.digest,
+        version.description,
+        version.licence,
+        version.tags,
+        version.ask_nanos,
+        version.near_of,
+        version.published_at,
+        receipt.id,
+        receipt.exam,
+        receipt.skill,
+        receipt.split,
+        receipt.n_questions,
+        receipt.n_correct,
+        receipt.n_base_correct,
+        price.price_nanos,
+        price.log_premium,
+        epoch.opened_at,
+        event.status,
+        recheck.at,
+        recheck.passed,
+        recheck.n_questions,
+        recheck.n_correct,
         recheck.n_base_correct,
-        standing.version, standing.reputation,
+        standing.version,
+        standing.reputation,
         standing.measured_s + standing.rated_s + standing.inherited_s,
         standing.measured_f + standing.rated_f + standing.inherited_f,
         sales,
-    )  # fmt: skip
+    )
     joined = (
         priced()
         .join(_table("receipt"), receipt.id == headline)

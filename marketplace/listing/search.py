@@ -58,9 +58,15 @@ class Searcher:
         self._shelf = Shelf()
 
     def page(
-        self, session: Session, text: str, wanted: Wanted, *, order: str, limit: int,
+        self,
+        session: Session,
+        text: str,
+        wanted: Wanted,
+        *,
+        order: str,
+        limit: int,
         cursor: str | None,
-    ) -> SearchPage:  # fmt: skip
+    ) -> SearchPage:
         """One page of what fits.
 
         Raises:

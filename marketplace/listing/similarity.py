@@ -168,8 +168,9 @@ def is_sketch(data: bytes) -> bool:
 class Sketches:
     """Sketches of many layers, all asked at once."""
 
-    def __init__(self, n_layers: int = 0, layer: np.ndarray | None = None,
-                 records: np.ndarray | None = None) -> None:  # fmt: skip
+    def __init__(
+        self, n_layers: int = 0, layer: np.ndarray | None = None, records: np.ndarray | None = None
+    ) -> None:
         self.n_layers = n_layers
         self._layer = np.zeros(0, np.int64) if layer is None else layer
         self._records = np.zeros(0, _RECORD) if records is None else records
@@ -177,8 +178,10 @@ class Sketches:
 
     def grown(self, sketches: Iterable[bytes]) -> Sketches:
         """With more layers at the end; what is no sketch is near nobody."""
-        parts = [np.frombuffer(one, _RECORD) if is_sketch(one) else np.zeros(0, _RECORD)
-                 for one in sketches]  # fmt: skip
+        parts = [
+            np.frombuffer(one, _RECORD) if is_sketch(one) else np.zeros(0, _RECORD)
+            for one in sketches
+        ]
         numbers = np.repeat(self.n_layers + np.arange(len(parts)), [len(part) for part in parts])
         return Sketches(
             self.n_layers + len(parts),
@@ -230,8 +233,11 @@ def _smaller(sides: np.ndarray, chances: tuple[float, float]) -> np.ndarray | No
         sides: (2, n).
         chances: Where one is 1, its side says nothing; None if neither does.
     """
-    told = [(side - chance) / (1.0 - chance)
-            for side, chance in zip(sides, chances, strict=True) if chance < 1.0]  # fmt: skip
+    told = [
+        (side - chance) / (1.0 - chance)
+        for side, chance in zip(sides, chances, strict=True)
+        if chance < 1.0
+    ]
     return np.asarray(np.minimum.reduce(told)) if told else None
 
 

@@ -124,8 +124,11 @@ class ReceiptFacts:
 
     def body(self) -> dict[str, object]:
         """What identifies the request; what is not stated is left out, so that old ones repeat."""
-        return {key: value for key, value in asdict(self).items()
-                if key not in _LATER or value not in ("", None)}  # fmt: skip
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if key not in _LATER or value not in ("", None)
+        }
 
     def __post_init__(self) -> None:
         check_name(self.skill, "skill")

@@ -151,7 +151,8 @@ def byte_range(header: str | None, size: int) -> ByteRange | None:
         start, end = max(0, size - int(last)), size
     if start >= end:
         raise ProblemError(
-            "range-invalid", f"the file has {size} bytes: ask for a part of these",
+            "range-invalid",
+            f"the file has {size} bytes: ask for a part of these",
             {"Content-Range": f"bytes */{size}"},
-        )  # fmt: skip
+        )
     return ByteRange(start, end, size)

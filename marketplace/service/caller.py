@@ -214,9 +214,12 @@ def _checked(request: Request, service: Service, now: float) -> Proof:
         headers.get("transfer-encoding") or ""
     )
     proof = check_signature(
-        message, has_body=has_body, now=now,
-        max_validity_s=settings.max_validity_s, skew_s=settings.clock_skew_s,
-    )  # fmt: skip
+        message,
+        has_body=has_body,
+        now=now,
+        max_validity_s=settings.max_validity_s,
+        skew_s=settings.clock_skew_s,
+    )
     fresh = proof.created >= int(service.started_at) and service.nonces.take(
         proof.public_key, proof.nonce, until=proof.expires + 1.0, now=now
     )

@@ -125,11 +125,17 @@ class FrontDoor:
         method = scope["method"] if route != UNMATCHED else "ANY"  # a stranger may invent methods
         metrics.answered(method, route, status, seconds)
         self._service.log.info(
-            "request", request=state["request"], method=method, route=route, status=status,
-            duration_ms=round(seconds * 1000, 3), account=state.get("account"),
-            public_key=state.get("public_key"), problem=state.get("problem"),
+            "request",
+            request=state["request"],
+            method=method,
+            route=route,
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+            account=state.get("account"),
+            public_key=state.get("public_key"),
+            problem=state.get("problem"),
             peer=scope["client"][0] if scope.get("client") else None,
-        )  # fmt: skip
+        )
 
 
 def is_layer_file(method: str, path: str) -> bool:

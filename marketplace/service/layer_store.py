@@ -372,9 +372,10 @@ class LayerStore:
             with check_folder(staged, max_weights_bytes=self._settings.max_layer_bytes) as checked:
                 if checked.digest != digest:
                     raise ProblemError(
-                        "layer-rejected", f"these files are layer {checked.digest}: announce that",
+                        "layer-rejected",
+                        f"these files are layer {checked.digest}: announce that",
                         extra={"code": "digest"},
-                    )  # fmt: skip
+                    )
                 base_model = checked.base_model
                 files = tuple(
                     StoredFile(name, facts.n_bytes, facts.sha256)

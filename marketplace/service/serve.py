@@ -116,12 +116,18 @@ def serve(
         service: Service = app.state.service
         service.market.note_served()
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, ws="none",
-            lifespan="on", timeout_keep_alive=KEEP_ALIVE_S,
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            lifespan="on",
+            timeout_keep_alive=KEEP_ALIVE_S,
             http=BoundedHttp.made_for(service.connections, chosen.max_body_bytes, proxies),
             timeout_graceful_shutdown=int(chosen.stop_timeout_s),
-            proxy_headers=bool(proxies), forwarded_allow_ips=list(proxies),
-        )  # fmt: skip
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+        )
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
         here = Listening(chosen.origins[0], url)
         sys.setswitchinterval(SWITCH_S)

@@ -211,9 +211,11 @@ def _quick_proof(message: SignedMessage, has_body: bool) -> Proof | None:
     headers = message.headers
     digest = headers.get("content-digest")
     values = {
-        "@method": message.method, "@target-uri": message.url, "content-digest": digest,
+        "@method": message.method,
+        "@target-uri": message.url,
+        "content-digest": digest,
         "idempotency-key": headers.get("idempotency-key"),
-    }  # fmt: skip
+    }
     given, signature = headers.get("signature-input"), headers.get("signature")
     quick = read_quickly(given or "", signature or "", values)
     if quick is None or not set(_needed(message, has_body)) <= set(quick.covered):

@@ -50,10 +50,24 @@ from marketplace.service.signature import NonceCache
 
 ALLOWED = frozenset(
     {
-        "event", "level", "timestamp", "request", "method", "route", "status", "duration_ms",
-        "account", "public_key", "peer", "problem", "error", "places", "address", "reason",
+        "event",
+        "level",
+        "timestamp",
+        "request",
+        "method",
+        "route",
+        "status",
+        "duration_ms",
+        "account",
+        "public_key",
+        "peer",
+        "problem",
+        "error",
+        "places",
+        "address",
+        "reason",
     }
-)  # fmt: skip
+)
 """The only fields that are written; anything else is dropped by name."""
 _encode = json.JSONEncoder(sort_keys=True, default=repr).encode
 P = TypeVar("P", int, str)
@@ -143,13 +157,18 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
-            "market_requests", "Requests answered.", ("method", "route", "status"),
+            "market_requests",
+            "Requests answered.",
+            ("method", "route", "status"),
             registry=self.registry,
-        )  # fmt: skip
+        )
         self.seconds = Histogram(
-            "market_request_seconds", "Time to answer.", ("route",), buckets=BUCKETS_S,
+            "market_request_seconds",
+            "Time to answer.",
+            ("route",),
+            buckets=BUCKETS_S,
             registry=self.registry,
-        )  # fmt: skip
+        )
         self.refusals = Counter(
             "market_refusals", "Problems sent, by type.", ("type",), registry=self.registry
         )

@@ -116,9 +116,11 @@ class CreateBundle(Operation[BundleView]):
     def identity(self, session: Session) -> dict[str, object]:
         """The listings in any order."""
         return {
-            "owner": self.owner, "name": self.name, "listings": sorted(set(self.listings)),
+            "owner": self.owner,
+            "name": self.name,
+            "listings": sorted(set(self.listings)),
             "discount_parts": self.discount_parts,
-        }  # fmt: skip
+        }
 
     def do(self, session: Session, at: float) -> None:
         """Note the bundle."""

@@ -221,9 +221,7 @@ def refuse_price(payer: Account, what: str, price_nanos: int, max_price_nanos: i
 
 def names_of(pairs: Collection[Pair]) -> dict[str, Any]:
     """Accounts and listings as values of a statement: it may find more pairs than were asked."""
-    return {
-        "names": {account for account, _ in pairs}, "layers": {listing for _, listing in pairs}
-    }  # fmt: skip
+    return {"names": {account for account, _ in pairs}, "layers": {listing for _, listing in pairs}}
 
 
 def purchase_views(

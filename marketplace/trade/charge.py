@@ -196,9 +196,16 @@ class _Batch:
         if self._facts.requests[one.key] != (USAGE, body_hash(canonical)):
             raise reused(one.key, self._facts.requests[one.key][0], USAGE)
         return UsageView(
-            row.account, row.listing, row.units, row.amount_nanos, row.covered_by, row.cover_id,
-            row.key, row.at, replayed=True,
-        )  # fmt: skip
+            row.account,
+            row.listing,
+            row.units,
+            row.amount_nanos,
+            row.covered_by,
+            row.cover_id,
+            row.key,
+            row.at,
+            replayed=True,
+        )
 
     def _covered(self, one: Charge) -> UsageView | None:
         """The use, when it costs nothing more."""
@@ -255,10 +262,17 @@ class _Batch:
     def _note(self, one: Charge, view: UsageView) -> None:
         self._rows.append(
             (
-                one.key, one.account, principal_of(one.account), one.listing, one.units,
-                view.amount_nanos, view.covered_by, view.transfer, self._at,
+                one.key,
+                one.account,
+                principal_of(one.account),
+                one.listing,
+                one.units,
+                view.amount_nanos,
+                view.covered_by,
+                view.transfer,
+                self._at,
             )
-        )  # fmt: skip
+        )
 
     def _view(self, one: Charge, nanos: int, covered_by: str, number: int | None) -> UsageView:
         return UsageView(

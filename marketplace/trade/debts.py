@@ -144,9 +144,14 @@ def repay(
         legs = [Leg(claimed.creditor, total)]
         legs += [Leg(who, -nanos) for who, nanos in paid.items() if nanos]
         number = record_transfer(
-            session, at=at, kind=REFUND, memo=f"refund of transfer {payment}", key=key, legs=legs,
+            session,
+            at=at,
+            kind=REFUND,
+            memo=f"refund of transfer {payment}",
+            key=key,
+            legs=legs,
             refers_to=payment,
-        )  # fmt: skip
+        )
     if paid == claimed.owed:
         session.add(SaleReturn(sale_id=payment, refund_id=number, reason=reason, at=at))
         session.flush()
@@ -248,19 +253,30 @@ def _paid(session: Session, payments: Collection[int]) -> dict[tuple[int, str], 
 
 
 def _note(
-    session: Session, payment: int, claimed: Claim, paid: dict[str, int], *,
-    listing: str, reason: str, at: float,
-) -> None:  # fmt: skip
+    session: Session,
+    payment: int,
+    claimed: Claim,
+    paid: dict[str, int],
+    *,
+    listing: str,
+    reason: str,
+    at: float,
+) -> None:
     """Write down who owes; what such a row claims is all that was received, paid by now or not."""
     for who, nanos in claimed.owed.items():
         session.info.pop(bulk.NO_DEBTS, None)
         if paid.get(who, 0) < nanos and session.get(Debt, (payment, who)) is None:
             session.add(
                 Debt(
-                    transfer_id=payment, debtor=who, creditor=claimed.creditor, listing=listing,
-                    amount_nanos=nanos, reason=reason, at=at,
+                    transfer_id=payment,
+                    debtor=who,
+                    creditor=claimed.creditor,
+                    listing=listing,
+                    amount_nanos=nanos,
+                    reason=reason,
+                    at=at,
                 )
-            )  # fmt: skip
+            )
     session.flush()
 
 
@@ -275,9 +291,13 @@ def _gather(session: Session, principal: str, nanos: int, payment: int, at: floa
             body: dict[str, object] = {"mandate": account.name, "payment": payment}
             claim(session, key=key, operation="collect", body=body, at=at)
             record_transfer(
-                session, at=at, kind=RECLAIM, memo=f"{account.name} pays for {principal}", key=key,
+                session,
+                at=at,
+                kind=RECLAIM,
+                memo=f"{account.name} pays for {principal}",
+                key=key,
                 legs=[Leg(account.name, -moved), Leg(principal, moved)],
-            )  # fmt: skip
+            )
             missing -= moved
 
 

@@ -173,9 +173,15 @@ def revoke(*, listing: str, by: str, reason: str, key: str) -> ChangeStatus:
 
 
 def add_event(
-    session: Session, view: ListingView, deed: str, *, by: str, reason: str, key: str | None,
+    session: Session,
+    view: ListingView,
+    deed: str,
+    *,
+    by: str,
+    reason: str,
+    key: str | None,
     at: float,
-) -> None:  # fmt: skip
+) -> None:
     """Record a change of status that is already allowed to whoever does it.
 
     Raises:

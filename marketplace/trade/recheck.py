@@ -114,9 +114,12 @@ class Reexamine(Operation[RecheckView]):
     def identity(self, session: Session) -> dict[str, object]:
         """The seed only where there is one."""
         body: dict[str, object] = {
-            "receipt": self.receipt, "by": self.by, "n_correct": self.n_correct,
-            "n_base_correct": self.n_base_correct, "questions_digest": self.questions_digest,
-        }  # fmt: skip
+            "receipt": self.receipt,
+            "by": self.by,
+            "n_correct": self.n_correct,
+            "n_base_correct": self.n_base_correct,
+            "questions_digest": self.questions_digest,
+        }
         return body if self.seed is None else body | {"seed": self.seed}
 
     def do(self, session: Session, at: float) -> None:
@@ -281,16 +284,29 @@ def _refuse_questions(receipt: Receipt, questions_digest: str, seed: int | None)
 
 
 def _add_recheck(
-    session: Session, receipt: Receipt, again: Counts, *,
-    by: str, seed: int | None, key: str, at: float,
-) -> Recheck:  # fmt: skip
+    session: Session,
+    receipt: Receipt,
+    again: Counts,
+    *,
+    by: str,
+    seed: int | None,
+    key: str,
+    at: float,
+) -> Recheck:
     assert receipt.id is not None
     verdict = compare(_claimed(receipt), again, fresh=seed is not None)
     row = Recheck(
-        receipt=receipt.id, by=by, n_questions=again.n_questions, n_correct=again.n_correct,
-        n_base_correct=again.n_base_correct, passed=verdict.passed,
-        binding=is_evaluator(session, by), seed=seed, at=at, key=key,
-    )  # fmt: skip
+        receipt=receipt.id,
+        by=by,
+        n_questions=again.n_questions,
+        n_correct=again.n_correct,
+        n_base_correct=again.n_base_correct,
+        passed=verdict.passed,
+        binding=is_evaluator(session, by),
+        seed=seed,
+        at=at,
+        key=key,
+    )
     session.add(row)
     session.flush()
     return row
@@ -328,23 +344,44 @@ def _receipt_view(
 ) -> ReceiptView:
     assert receipt.id is not None
     return ReceiptView(
-        id=receipt.id, listing=receipt.listing, version=receipt.number, digest=digest,
-        exam=receipt.exam, skill=receipt.skill, split=receipt.split,
-        n_questions=receipt.n_questions, n_correct=receipt.n_correct,
-        n_base_correct=receipt.n_base_correct, seed=receipt.seed,
-        questions_digest=receipt.questions_digest, at=receipt.at,
-        n_passed=tally.get((receipt.id, True), 0), n_failed=tally.get((receipt.id, False), 0),
-        refuted=refuted, layer=receipt.layer, base_model=receipt.base_model,
-        prompt=receipt.prompt, rule=receipt.rule, n_ancestor_correct=receipt.n_ancestor_correct,
-    )  # fmt: skip
+        id=receipt.id,
+        listing=receipt.listing,
+        version=receipt.number,
+        digest=digest,
+        exam=receipt.exam,
+        skill=receipt.skill,
+        split=receipt.split,
+        n_questions=receipt.n_questions,
+        n_correct=receipt.n_correct,
+        n_base_correct=receipt.n_base_correct,
+        seed=receipt.seed,
+        questions_digest=receipt.questions_digest,
+        at=receipt.at,
+        n_passed=tally.get((receipt.id, True), 0),
+        n_failed=tally.get((receipt.id, False), 0),
+        refuted=refuted,
+        layer=receipt.layer,
+        base_model=receipt.base_model,
+        prompt=receipt.prompt,
+        rule=receipt.rule,
+        n_ancestor_correct=receipt.n_ancestor_correct,
+    )
 
 
 def _recheck_view(receipt: Receipt, row: Recheck) -> RecheckView:
     assert row.id is not None
     again = Counts(row.n_questions, row.n_correct, row.n_base_correct)
     return RecheckView(
-        id=row.id, receipt=row.receipt, listing=receipt.listing, by=row.by,
-        n_questions=row.n_questions, n_correct=row.n_correct, n_base_correct=row.n_base_correct,
-        passed=row.passed, binding=row.binding, seed=row.seed,
-        reason=compare(_claimed(receipt), again, fresh=row.seed is not None).reason, at=row.at,
-    )  # fmt: skip
+        id=row.id,
+        receipt=row.receipt,
+        listing=receipt.listing,
+        by=row.by,
+        n_questions=row.n_questions,
+        n_correct=row.n_correct,
+        n_base_correct=row.n_base_correct,
+        passed=row.passed,
+        binding=row.binding,
+        seed=row.seed,
+        reason=compare(_claimed(receipt), again, fresh=row.seed is not None).reason,
+        at=row.at,
+    )

@@ -138,11 +138,18 @@ def note(session: Session, settled: Sequence[tuple[int, Payment, Division]], *, 
     connection = session.connection()  # past the session: rows that nobody asks back for
     payments = [
         (
-            number, payment.way, payment.payer, payment.principal, payment.epoch,
-            payment.gross_nanos, division.fee_nanos, payment.surplus_nanos, at,
+            number,
+            payment.way,
+            payment.payer,
+            payment.principal,
+            payment.epoch,
+            payment.gross_nanos,
+            division.fee_nanos,
+            payment.surplus_nanos,
+            at,
         )
         for number, payment, division in settled
-    ]  # fmt: skip
+    ]
     bulk.insert(connection, _SETTLEMENT, payments)
     incomes = [(number, *income) for number, _, division in settled for income in division.incomes]
     bulk.insert(connection, _INCOME, incomes)

@@ -77,10 +77,14 @@ class SweepReport:
     def __add__(self, later: "SweepReport") -> "SweepReport":
         """Both together."""
         return SweepReport(
-            self.meters + later.meters, self.subscriptions + later.subscriptions,
-            self.expired + later.expired, self.problems + later.problems,
-            self.failed + later.failed, later.more, self.repaid + later.repaid,
-        )  # fmt: skip
+            self.meters + later.meters,
+            self.subscriptions + later.subscriptions,
+            self.expired + later.expired,
+            self.problems + later.problems,
+            self.failed + later.failed,
+            later.more,
+            self.repaid + later.repaid,
+        )
 
 
 def sweep(

@@ -283,14 +283,20 @@ def _goods() -> Statement:
     )
     return Statement(
         columns(
-            col(Listing.name), col(Listing.owner), col(Version.digest), col(PriceRow.price_nanos),
-            func.coalesce(StatusEvent.status, LISTED), col(Epoch.number),
+            col(Listing.name),
+            col(Listing.owner),
+            col(Version.digest),
+            col(PriceRow.price_nanos),
+            func.coalesce(StatusEvent.status, LISTED),
+            col(Epoch.number),
             exists().where(col(VersionParent.child) == col(Version.digest)),
-            col(Terms.rent_day_parts), col(Terms.use_parts), col(Terms.subscribable),
+            col(Terms.rent_day_parts),
+            col(Terms.use_parts),
+            col(Terms.subscribable),
         )
         .select_from(priced().outerjoin(table_of(Terms), col(Terms.id) == newest))
         .where(one_of(Listing.name, "names"))
-    )  # fmt: skip
+    )
 
 
 def latest_terms(session: Session, listings: Collection[str]) -> dict[str, Shares]:

@@ -261,9 +261,14 @@ def trials(session: Session, at: float, buyer: AccountName | None = None) -> lis
 
 
 def _pay_rent(
-    session: Session, trial: int, buyer: str, principal: str, view: ListingView, nanos: int,
+    session: Session,
+    trial: int,
+    buyer: str,
+    principal: str,
+    view: ListingView,
+    nanos: int,
     at: float,
-) -> None:  # fmt: skip
+) -> None:
     """Pay the day that no result gives back."""
     key = free_key(session, f"trial/{trial}")
     claim(session, key=key, operation="trial-rent", body={"trial": trial}, at=at)

@@ -54,7 +54,7 @@ _USAGES = Statement(
             "key", "account", "listing", "units", "amount_nanos", "covered_by", "cover_id", "at"
         ]
     ).where(one_of(Usage.key, "keys"))
-)  # fmt: skip
+)
 
 
 def usages(session: Session, keys: Collection[str]) -> dict[str, Used]:

@@ -21,9 +21,15 @@ class Finite:
     skills = ("few", "none")
 
     def draw(
-        self, skill: str, split: Split, n: int, rng: np.random.Generator, *,
-        level: int | None = None, exclude: Collection[str] = (),
-    ) -> list[Challenge]:  # fmt: skip
+        self,
+        skill: str,
+        split: Split,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        level: int | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[Challenge]:
         if skill == "none":
             return []
         pool = [

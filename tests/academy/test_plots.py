@@ -15,9 +15,11 @@ def test_a_species_is_drawn_under_the_name_it_had_at_the_time() -> None:
     """Generation 0 consists of helpers, even those that became sorters; both are in the legend."""
     generations = [
         {"generation": 0, "species": [species(1, "helper-1", None, 100)]},
-        {"generation": 1, "species": [species(1, "sorter-1", "sort", 60), species(2, "adder-1",
-                                                                                  "add", 40)]},
-    ]  # fmt: skip
+        {
+            "generation": 1,
+            "species": [species(1, "sorter-1", "sort", 60), species(2, "adder-1", "add", 40)],
+        },
+    ]
     plot = str(plot_species(generations))
     assert all(name in plot for name in ("helper-1", "sorter-1", "adder-1"))
     assert "helper-1" not in str(plot_species(generations[1:]))

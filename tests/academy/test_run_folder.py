@@ -29,8 +29,10 @@ def test_of_nested_settings_only_what_differs_is_named_and_shortly(tmp_path: Pat
     with RunFolder(tmp_path).claimed(settings, beside={"files": {"q": "2"}}) as begun:
         assert begun
     other = {
-        "run": {"seed": 2, "base": "x" * 999, "threads": 2}, "rates": {"merge": 1.0}, "skills": [],
-    }  # fmt: skip
+        "run": {"seed": 2, "base": "x" * 999, "threads": 2},
+        "rates": {"merge": 1.0},
+        "skills": [],
+    }
     with pytest.raises(RunMismatchError) as refused, RunFolder(tmp_path).claimed(other):
         pass
     said = str(refused.value)

@@ -263,8 +263,10 @@ def test_a_step_too_large_for_memory_is_the_same_step_in_parts(
     """One document-sized row among short ones: same layers up to rounding, same charge."""
     plan = StudyPlan(steps=2, rows_per_step=6, learning_rate=0.005, pull=pull)
     prompts = [f"upper: {c}" for c in "abcdefghijk"] + ["upper: " + "z" * 90]
-    studies = [embedded.rows(prompts, [p[7:8].upper() for p in prompts]),
-               study(embedded, "case", plan, 3)]  # fmt: skip
+    studies = [
+        embedded.rows(prompts, [p[7:8].upper() for p in prompts]),
+        study(embedded, "case", plan, 3),
+    ]
     layers = [founder(embedded, s) for s in (1, 2)]
     whole, charged = TokenMeter(), TokenMeter()
     together = train_litter(embedded, layers, studies, plan, whole)

@@ -175,8 +175,11 @@ def test_several_trials_are_judged_together() -> None:
     judged = judge_together(trials)
     assert [t.p_adjusted for t in judged] == holm([0.03, 0.5, 0.0001, 0.8])
     assert [t.verdict for t in judged] == [
-        "no difference shown", "no difference shown", "A better", "no difference shown",
-    ]  # fmt: skip
+        "no difference shown",
+        "no difference shown",
+        "A better",
+        "no difference shown",
+    ]
     assert judge_together([]) == []
 
 

@@ -24,11 +24,19 @@ def llama(
     heads = heads or max(4, width // 64)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=vocabulary, hidden_size=width, intermediate_size=mlp, num_hidden_layers=depth,
-        num_attention_heads=heads, num_key_value_heads=kv_heads or heads,
-        max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=None,
-        eos_token_id=None, pad_token_id=0, attn_implementation="eager",
-    )  # fmt: skip
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=mlp,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        num_key_value_heads=kv_heads or heads,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=0,
+        attn_implementation="eager",
+    )
     return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 

@@ -85,17 +85,20 @@ class Data:
         self.table = AttributeTable(
             [f"base-{code}" for code in base],
             ["region" if inside else "mit" for inside in in_region],
-            rng.integers(10**7, size=n), price,
-        )  # fmt: skip
+            rng.integers(10**7, size=n),
+            price,
+        )
         masks = {"no filter": None, "tenth": base == 0, "region": in_region, "rare": price == 0}
         self.truth = {name: self._nearest(mask) for name, mask in masks.items()}
 
     def _nearest(self, mask: np.ndarray | None) -> list[set[str]]:
         rows = np.arange(len(self.keys)) if mask is None else np.flatnonzero(mask)
         _, found = faiss.knn(
-            self.queries, self.vectors[rows] if mask is not None else self.vectors, K,
+            self.queries,
+            self.vectors[rows] if mask is not None else self.vectors,
+            K,
             metric=faiss.METRIC_INNER_PRODUCT,
-        )  # fmt: skip
+        )
         return [{self.keys[rows[i]] for i in hits} for hits in found]
 
 

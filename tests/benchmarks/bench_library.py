@@ -37,12 +37,18 @@ def digest(i: int) -> str:
 def manifest(i: int) -> Manifest:
     """One of many layers: three versions of each name, five bases, twenty skills."""
     return Manifest(
-        f"layer-{i // 3}", f"base-{i % 5}", f"what layer {i} can do", version=f"1.0.{i % 3}",
-        kind=("domain", "project")[i % 2], licence=("Apache-2.0", "MIT", "CC-BY-4.0")[i % 3],
+        f"layer-{i // 3}",
+        f"base-{i % 5}",
+        f"what layer {i} can do",
+        version=f"1.0.{i % 3}",
+        kind=("domain", "project")[i % 2],
+        licence=("Apache-2.0", "MIT", "CC-BY-4.0")[i % 3],
         parents=tuple(Parent(digest(p)) for p in {i // 2, i // 3} if p != i),
         receipts=(Receipt(f"skill-{i % 20}", 400, i % 400, 100), Receipt("reading", 50, 9, 9)),
-        tags=(f"tag-{i % 50}", "all"), digest=digest(i), files={"adapter_config.json": "0" * 64},
-    )  # fmt: skip
+        tags=(f"tag-{i % 50}", "all"),
+        digest=digest(i),
+        files={"adapter_config.json": "0" * 64},
+    )
 
 
 def main() -> None:

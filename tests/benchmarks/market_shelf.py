@@ -61,18 +61,32 @@ def _rows(number: int, rng: random.Random) -> Iterator[SQLModel]:
     ask = rng.randint(10**8, 4 * 10**9)
     yield Request(key=key, operation="publish", body=body, at=0.0)
     yield Listing(
-        name=name, owner=f"owner-{int(rng.paretovariate(1.0)) % N_OWNERS}",
-        base_model=rng.choice(BASES), niche=skill, published_at=float(number), key=key,
-    )  # fmt: skip
+        name=name,
+        owner=f"owner-{int(rng.paretovariate(1.0)) % N_OWNERS}",
+        base_model=rng.choice(BASES),
+        niche=skill,
+        published_at=float(number),
+        key=key,
+    )
     yield Version(
-        listing=name, number=1, digest=f"digest-{number}", licence=rng.choice(LICENCES),
-        description=" ".join(rng.sample(WORDS, 8)), tags=" ".join(sorted(rng.sample(WORDS, 2))),
-        ask_nanos=ask, published_at=float(number), key=key,
-    )  # fmt: skip
+        listing=name,
+        number=1,
+        digest=f"digest-{number}",
+        licence=rng.choice(LICENCES),
+        description=" ".join(rng.sample(WORDS, 8)),
+        tags=" ".join(sorted(rng.sample(WORDS, 2))),
+        ask_nanos=ask,
+        published_at=float(number),
+        key=key,
+    )
     yield Receipt(
-        listing=name, skill=skill, split="test", n_questions=400, n_correct=n_correct,
+        listing=name,
+        skill=skill,
+        split="test",
+        n_questions=400,
+        n_correct=n_correct,
         n_base_correct=n_base,
-    )  # fmt: skip
+    )
     yield PriceRow(listing=name, epoch=0, price_nanos=ask, log_premium=0.0, usual_buyers=0.0)
 
 

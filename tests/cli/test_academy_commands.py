@@ -53,16 +53,30 @@ def test_status_of_a_run_that_has_only_begun(tmp_path: Path) -> None:
 def test_a_run_on_questions_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "questions.jsonl"
     lines = [
-        {"prompt": f"sort: {a}{b}", "answer": "".join(sorted(a + b)), "skill": "pairs",
-         "domain": "text"}
-        for a in "abcdefghijkl" for b in "mnopqrstuvwxyz"
-    ]  # fmt: skip
+        {
+            "prompt": f"sort: {a}{b}",
+            "answer": "".join(sorted(a + b)),
+            "skill": "pairs",
+            "domain": "text",
+        }
+        for a in "abcdefghijkl"
+        for b in "mnopqrstuvwxyz"
+    ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = runner.invoke(
         app,
-        ["academy", "run", "smoke", "--tokens", "60000", "--source", f"jsonl:{path}",
-         "--home", str(tmp_path / "home")],
-    )  # fmt: skip
+        [
+            "academy",
+            "run",
+            "smoke",
+            "--tokens",
+            "60000",
+            "--source",
+            f"jsonl:{path}",
+            "--home",
+            str(tmp_path / "home"),
+        ],
+    )
     assert done.exit_code == 0, done.output
     assert "pairs" in done.output
 
@@ -89,9 +103,12 @@ def test_a_run_on_questions_of_ones_own(tmp_path: Path) -> None:
     ],
 )
 def test_a_refusal_is_one_line(
-    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CONTINUUM_HOME", str(tmp_path / "empty"))
     monkeypatch.setattr("sys.argv", ["continuum", "academy", *arguments])
@@ -105,9 +122,21 @@ def test_a_refusal_is_one_line(
 def test_the_smoke_benchmark_prints_table_and_claims(tmp_path: Path) -> None:
     done = runner.invoke(
         app,
-        ["academy", "benchmark", "--tier", "smoke", "--seeds", "1", "--track", "B",
-         "--methods", "academy,joint-lora,base", "--out", str(tmp_path / "out")],
-    )  # fmt: skip
+        [
+            "academy",
+            "benchmark",
+            "--tier",
+            "smoke",
+            "--seeds",
+            "1",
+            "--track",
+            "B",
+            "--methods",
+            "academy,joint-lora,base",
+            "--out",
+            str(tmp_path / "out"),
+        ],
+    )
     assert done.exit_code == 0, done.output
     assert "track B" in done.output and "not run" in done.output
     assert (tmp_path / "out" / "anytime.svg").exists()

@@ -129,10 +129,12 @@ def test_an_exam_stands_beside_the_base(run: Run) -> None:
 def loud_set(path: Path) -> str:
     """A set of 60 questions, named as a source."""
     words = ["".join(p) for p in itertools.product("abcde", "klmn", "rst")]
-    path.write_text("".join(
-        json.dumps({"prompt": f"upper: {w}", "answer": w.upper(), "skill": "loud"}) + "\n"
-        for w in words
-    ))  # fmt: skip
+    path.write_text(
+        "".join(
+            json.dumps({"prompt": f"upper: {w}", "answer": w.upper(), "skill": "loud"}) + "\n"
+            for w in words
+        )
+    )
     return f"jsonl:{path}"
 
 
@@ -162,8 +164,10 @@ def test_an_exam_asks_any_source(run: Run, home: Path, embedded: Any, tmp_path: 
     assert "not asked, for jsonl:set.jsonl has no such skill: case" in said
     n = JsonlSource.read(tmp_path / "set.jsonl").counts["loud", "test"]
     assert f"loud: {n} questions, it has no more" in said
-    assert said.splitlines()[1:] == run("exam", "graded", "-s", "loud", "--source", source
-                                        ).splitlines()  # fmt: skip
+    assert (
+        said.splitlines()[1:]
+        == run("exam", "graded", "-s", "loud", "--source", source).splitlines()
+    )
     assert run("exam", "base", "--all", "--source", source).count("loud") == 2
     assert "which builtin does not ask" in run("exam", "graded", "--source", "builtin:sort")
 
@@ -203,9 +207,11 @@ def test_a_question_longer_than_the_base_is_named_and_left_out(run: Run, tmp_pat
 
 def test_a_set_of_one_answer_is_flagged(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "yes.jsonl"
-    path.write_text("".join(
-        json.dumps({"prompt": f"is {i} a number?", "answer": "yes"}) + "\n" for i in range(60)
-    ))  # fmt: skip
+    path.write_text(
+        "".join(
+            json.dumps({"prompt": f"is {i} a number?", "answer": "yes"}) + "\n" for i in range(60)
+        )
+    )
     said = run("exam", "base", "--all", "--source", f"jsonl:{path}")
     assert "yes: always the same answer would be right 100.0 % of the time" in said
     assert "always the same answer" in run("trial", "base", "spoiled", "--source", f"jsonl:{path}")

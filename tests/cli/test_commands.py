@@ -21,9 +21,12 @@ ENV = {**os.environ, "PYTHONPATH": os.getcwd(), "COLUMNS": "120", "NO_COLOR": "1
 def continuum(*words: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
     env = ENV | ({"CONTINUUM_HOME": str(home)} if home else {})
     return subprocess.run(
-        [sys.executable, "-m", "tui.cli.main", *words], capture_output=True, text=True, env=env,
+        [sys.executable, "-m", "tui.cli.main", *words],
+        capture_output=True,
+        text=True,
+        env=env,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -209,9 +212,18 @@ def test_a_damaged_checkpoint_is_named_and_nothing_is_lost(home: Path) -> None:
         (home / "run" / name).write_bytes(b"broken")
     line = refused(
         continuum(
-            "demo", "--tiny", "--no-tui", "--seed", "5", "--personas", "8", "--interactions",
-            "500", "--home", str(home),
+            "demo",
+            "--tiny",
+            "--no-tui",
+            "--seed",
+            "5",
+            "--personas",
+            "8",
+            "--interactions",
+            "500",
+            "--home",
+            str(home),
         )
-    )  # fmt: skip
+    )
     assert "state.json" in line
     assert (home / "market.db").exists()

@@ -21,18 +21,30 @@ from tui.cli.hints import DATABASE_ONLY, in_context
         ("layer list --home h", "`continuum layer keygen FILE`", "`continuum layer keygen FILE`"),
         ("layer list --home h", "see `nothing here`", "see `nothing here`"),
         ("layer list --home h", "`continuum no such`", "`continuum no such`"),
-        ("layer list --home h", "`continuum demo` or `continuum tui`",
-         "`continuum demo --home h` or `continuum tui --home h`"),
-        ("market buy x -m u --home h", "`continuum market fund 5 --key k`",
-         "`continuum market fund 5 --key k --market u --home h`"),
+        (
+            "layer list --home h",
+            "`continuum demo` or `continuum tui`",
+            "`continuum demo --home h` or `continuum tui --home h`",
+        ),
+        (
+            "market buy x -m u --home h",
+            "`continuum market fund 5 --key k`",
+            "`continuum market fund 5 --key k --market u --home h`",
+        ),
         ("market buy x --market u", "`continuum layer list`", "`continuum layer list`"),
-        ("market quote x --market http://a --home h", "`continuum market vouch A`",
-         "`continuum market vouch A`"),
-        ("market quote x --market sqlite:///a", "`continuum market vouch A`",
-         "`continuum market vouch A --market sqlite:///a`"),
+        (
+            "market quote x --market http://a --home h",
+            "`continuum market vouch A`",
+            "`continuum market vouch A`",
+        ),
+        (
+            "market quote x --market sqlite:///a",
+            "`continuum market vouch A`",
+            "`continuum market vouch A --market sqlite:///a`",
+        ),
         ("layer search -- --home", "`continuum layer reindex`", "`continuum layer reindex`"),
     ],
-)  # fmt: skip
+)
 def test_commands_are_completed(typed: str, text: str, printed: str) -> None:
     assert in_context(text, typed.split()) == printed
 

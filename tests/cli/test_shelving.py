@@ -134,9 +134,12 @@ def test_a_base_that_cannot_run_a_layer_is_refused_and_nothing_is_kept(
     line = continuum("layer", "import", adapter, "--base", base, "--home", place).refusal
     assert "module_unknown" in line
     assert Library.open(place).find() == []
-    assert "cannot be loaded" in continuum(
-        "layer", "import", adapter, "--base", tmp_path / "none", "--home", place
-    ).refusal  # fmt: skip
+    assert (
+        "cannot be loaded"
+        in continuum(
+            "layer", "import", adapter, "--base", tmp_path / "none", "--home", place
+        ).refusal
+    )
 
 
 def test_many_are_imported_at_once_and_what_fails_does_not_stop_the_others(
@@ -183,10 +186,16 @@ def test_a_layer_is_removed_once_nothing_needs_it_and_the_way_is_named(
     with Market.open(f"sqlite:///{place / 'market.db'}") as market:
         market.open_account("ada")
         market.publish(
-            owner="ada", name="sql", digest=row.digest, base_model=embedded.fingerprint,
-            niche="sort", ask_nanos=10**8, weights=factors_of(library.path(row.digest)),
-            receipt=ReceiptFacts("sort", n_questions=100, n_correct=80, n_base_correct=30), key="p",
-        )  # fmt: skip
+            owner="ada",
+            name="sql",
+            digest=row.digest,
+            base_model=embedded.fingerprint,
+            niche="sort",
+            ask_nanos=10**8,
+            weights=factors_of(library.path(row.digest)),
+            receipt=ReceiptFacts("sort", n_questions=100, n_correct=80, n_base_correct=30),
+            key="p",
+        )
     line = continuum("layer", "remove", "sql-helper", "--home", place).refusal
     for needed in ("persona helper", "child child", "listing sql"):
         assert needed in line

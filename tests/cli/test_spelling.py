@@ -82,11 +82,13 @@ def test_every_old_spelling_is_gone_and_every_new_one_is_there() -> None:
         ("layer search words -k 3", "layer search words --limit 3"),
         ("layer search words -k3", "layer search words --limit=3"),
         ("layer sign a --key k", "layer sign a --key-file k"),
-        ("market bounty post a --questions 5 --base-model b",
-         "market bounty post a --items 5 --base b"),
+        (
+            "market bounty post a --questions 5 --base-model b",
+            "market bounty post a --items 5 --base b",
+        ),
         ("academy breed a b --questions 5", "academy breed a b --items 5"),
     ],
-)  # fmt: skip
+)
 def test_an_old_spelling_works_with_a_warning(
     old: str, new: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,9 +100,16 @@ def test_an_old_spelling_works_with_a_warning(
 
 
 @pytest.mark.parametrize(
-    "words", ["market try a --questions shift", "market buy x --key k", "layer search -- -k 3",
-              "academy benchmark --out x", "layer list", ""],
-)  # fmt: skip
+    "words",
+    [
+        "market try a --questions shift",
+        "market buy x --key k",
+        "layer search -- -k 3",
+        "academy benchmark --out x",
+        "layer list",
+        "",
+    ],
+)
 def test_present_words_are_left_alone(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert current_spelling(words.split()) == words.split()
     assert capsys.readouterr().err == ""

@@ -14,9 +14,10 @@ OURS = {"name": "continuum-personas", "skip_reason": "distribution marked as edi
 LOCAL = {"name": "torch", "skip_reason": "Dependency not found on PyPI and could not be audited"}
 CLEAN = {"name": "idna", "version": "3.20", "vulns": []}
 BAD = {
-    "name": "rich", "version": "1.0",
+    "name": "rich",
+    "version": "1.0",
     "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"], "aliases": [], "description": "bad"}],
-}  # fmt: skip
+}
 OFFLINE = "Traceback\nrequests.exceptions.ConnectionError: Failed to resolve 'index.example'"
 
 
@@ -37,9 +38,11 @@ def test_every_outcome_is_told_apart(tmp_path, packages, stderr, leaves, code, s
         f"import sys\nprint({answer!r})\nprint({stderr!r}, file=sys.stderr)\nsys.exit({leaves})\n"
     )
     done = subprocess.run(
-        [sys.executable, SCRIPT], capture_output=True, text=True,
+        [sys.executable, SCRIPT],
+        capture_output=True,
+        text=True,
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert done.returncode == code, done
     assert re.search(said, done.stdout.strip()), done
 

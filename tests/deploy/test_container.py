@@ -42,9 +42,19 @@ def compose() -> dict:
 def test_instructions_are_known_and_begin_with_from(steps):
     """Nothing is misspelt; ADD, MAINTAINER and sudo are not used (DL3004, DL3020, DL4000)."""
     known = {
-        "FROM", "RUN", "COPY", "ENV", "USER", "WORKDIR", "VOLUME", "EXPOSE", "STOPSIGNAL",
-        "HEALTHCHECK", "ENTRYPOINT", "CMD",
-    }  # fmt: skip
+        "FROM",
+        "RUN",
+        "COPY",
+        "ENV",
+        "USER",
+        "WORKDIR",
+        "VOLUME",
+        "EXPOSE",
+        "STOPSIGNAL",
+        "HEALTHCHECK",
+        "ENTRYPOINT",
+        "CMD",
+    }
     assert steps[0][0] == "FROM"
     for name, rest in steps:
         assert name in known, name

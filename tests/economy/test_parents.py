@@ -34,8 +34,11 @@ def test_the_nearest_listed_ancestors_are_the_parents(
     between = add(library, embedded, 4, "between", adder)
     child = add(library, embedded, 5, "child", sorter, between)
     market = make_market()
-    for owner, name, digest in (("ada", "root", root), ("ada", "sorter", sorter),
-                                ("bob", "adder", adder)):  # fmt: skip
+    for owner, name, digest in (
+        ("ada", "root", root),
+        ("ada", "sorter", sorter),
+        ("bob", "adder", adder),
+    ):
         market.open_account(owner)
         publish_example(market, owner, name, digest=digest)
     found = listed_parents(market, library, [child])

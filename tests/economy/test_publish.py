@@ -181,9 +181,15 @@ def test_a_receipt_says_what_was_examined_and_stands_beside_its_parents(
     for name, layer, parents in (("root", root, ()), ("child", child, ("root",))):
         layer.to_peft(tmp_path / name)
         publish_folder(
-            home, tmp_path / name, name=name, skill="sort", ask_nanos=10**8, owner="me",
-            licence="Apache-2.0", parents=parents,
-        )  # fmt: skip
+            home,
+            tmp_path / name,
+            name=name,
+            skill="sort",
+            ask_nanos=10**8,
+            owner="me",
+            licence="Apache-2.0",
+            parents=parents,
+        )
     with Market.open(market_url(home), create=False) as market:
         (receipt,) = market.receipts("child")
         (above,) = market.receipts("root")

@@ -26,10 +26,23 @@ from tui.jobs.market import market_url
 def view(**changes: object) -> ReceiptView:
     """A receipt about 30 standard questions."""
     facts = {
-        "id": 1, "listing": "x", "version": 1, "digest": "d", "exam": "standard", "skill": "sort",
-        "split": "test", "n_questions": 30, "n_correct": 3, "n_base_correct": 1, "seed": None,
-        "questions_digest": "", "at": 0.0, "n_passed": 0, "n_failed": 0, "refuted": False,
-    }  # fmt: skip
+        "id": 1,
+        "listing": "x",
+        "version": 1,
+        "digest": "d",
+        "exam": "standard",
+        "skill": "sort",
+        "split": "test",
+        "n_questions": 30,
+        "n_correct": 3,
+        "n_base_correct": 1,
+        "seed": None,
+        "questions_digest": "",
+        "at": 0.0,
+        "n_passed": 0,
+        "n_failed": 0,
+        "refuted": False,
+    }
     return ReceiptView(**(facts | changes))  # type: ignore[arg-type]
 
 
@@ -89,10 +102,16 @@ def test_a_false_claim_is_found_out_and_paid_back(home: Path, embedded: BaseMode
             market.open_account(name)
         market.fund("eve", 100 * NANOS_PER_CREDIT, key="wallet")
         market.publish(
-            owner="bob", name="noise", digest=layer.digest, base_model=embedded.fingerprint,
-            niche="sort", ask_nanos=NANOS_PER_CREDIT, key="lie", weights=numbers_of(layer),
+            owner="bob",
+            name="noise",
+            digest=layer.digest,
+            base_model=embedded.fingerprint,
+            niche="sort",
+            ask_nanos=NANOS_PER_CREDIT,
+            key="lie",
+            weights=numbers_of(layer),
             receipt=ReceiptFacts(skill="sort", n_questions=100, n_correct=100, n_base_correct=10),
-        )  # fmt: skip
+        )
         market.buy(buyer="eve", listing="noise", key="sale")
         by_a_stranger = recheck_listing(market, home, "noise", by="eve", key="first")
         assert (by_a_stranger.passed, by_a_stranger.binding) == (False, False)
@@ -115,9 +134,13 @@ def test_the_operator_rechecks_what_the_service_keeps(home: Path, tmp_path: Path
         done = recheck_listing(market, tmp_path, listing.name, by="platform", key="served")
         assert (done.n_correct, done.binding) == (listing.n_correct, True)
         again = recheck_listing(
-            market, tmp_path / "empty", listing.name, by="platform", key="elsewhere",
+            market,
+            tmp_path / "empty",
+            listing.name,
+            by="platform",
+            key="elsewhere",
             layers=tmp_path / "served-layers",
-        )  # fmt: skip
+        )
         assert again.n_correct == listing.n_correct
 
 
@@ -133,15 +156,27 @@ def test_a_bounty_is_paid_by_an_exam_that_was_sat(home: Path, embedded: BaseMode
             market.open_account(name)
         market.fund("eve", 100 * NANOS_PER_CREDIT, key="wallet")
         market.publish(
-            owner="bob", name="noise", digest=noise.digest, base_model=embedded.fingerprint,
-            niche=skill, ask_nanos=NANOS_PER_CREDIT, key="lie", weights=numbers_of(noise),
+            owner="bob",
+            name="noise",
+            digest=noise.digest,
+            base_model=embedded.fingerprint,
+            niche=skill,
+            ask_nanos=NANOS_PER_CREDIT,
+            key="lie",
+            weights=numbers_of(noise),
             receipt=ReceiptFacts(skill=skill, n_questions=100, n_correct=100, n_base_correct=10),
-        )  # fmt: skip
+        )
         bounty = market.bounty_post(
-            sponsor="eve", skill=skill, base_model=embedded.fingerprint, exam="standard",
-            min_questions=50, min_accuracy_parts=round(champion.accuracy * 900_000),
-            reward_nanos=NANOS_PER_CREDIT, days=1, key="post",
-        ).bounty  # fmt: skip
+            sponsor="eve",
+            skill=skill,
+            base_model=embedded.fingerprint,
+            exam="standard",
+            min_questions=50,
+            min_accuracy_parts=round(champion.accuracy * 900_000),
+            reward_nanos=NANOS_PER_CREDIT,
+            days=1,
+            key="post",
+        ).bounty
         for name in ("noise", champion.name):
             market.rent(renter="eve", listing=name, days=1, key=f"rent-{name}")
         for by in ("bob", "eve"):  # his word, then her exam

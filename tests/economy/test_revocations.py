@@ -76,8 +76,10 @@ def test_the_key_that_was_seen_first_is_the_only_one(market: Market, tmp_path: P
                 refresh(client, tmp_path)
     (one,) = kept(tmp_path).values()
     assert (one.public_key, one.number, dict(one.layers)) == (
-        first.public, 1, {DIGEST: "poisoned"},
-    )  # fmt: skip
+        first.public,
+        1,
+        {DIGEST: "poisoned"},
+    )
 
 
 def test_an_older_list_does_not_replace_a_newer_one(market: Market, tmp_path: Path) -> None:

@@ -51,9 +51,16 @@ def test_a_trial_on_two_questions_pays_a_days_rent(home: Path, tmp_path: Path) -
         market.open_account("kim")
         market.fund("kim", 100 * NANOS_PER_CREDIT, key="kim")
         done = run_trial(
-            market, home, name=listing.name, buyer="kim", questions=path, n_questions=50,
-            min_gain=2, base=None, key="kim-tries",
-        )  # fmt: skip
+            market,
+            home,
+            name=listing.name,
+            buyer="kim",
+            questions=path,
+            n_questions=50,
+            min_gain=2,
+            base=None,
+            key="kim-tries",
+        )
         assert (done.state, done.n_questions) == ("failed", 2)
         kim = market.account("kim")
         assert (kim.balance_nanos, kim.held_nanos) == (100 * NANOS_PER_CREDIT - rent, 0)

@@ -51,8 +51,13 @@ RANK = 8
 N_OWN, N_SAME_START = 6, 2
 FEWEST_MISTAKES = 20
 """Below so many questions that both answer wrong, the same mistake says nothing."""
-KINDS = {"own start": "#4878a8", "one start": "#8ab6d6", "child": "#6a9a3b", "copy": "#c0504d",
-         "learned answers": "#8064a2"}  # fmt: skip
+KINDS = {
+    "own start": "#4878a8",
+    "one start": "#8ab6d6",
+    "child": "#6a9a3b",
+    "copy": "#c0504d",
+    "learned answers": "#8064a2",
+}
 
 
 class Row(NamedTuple):
@@ -106,19 +111,33 @@ def group(base: BaseModel, skill: str, seed: int) -> list[Row]:
 
 
 def row(
-    skill: str, kind: str, name: str, elder: Weights, young: Weights, known: Sketches,
-    theirs: Sequence[str], ours: Sequence[str], right: Sequence[str],
-) -> Row:  # fmt: skip
+    skill: str,
+    kind: str,
+    name: str,
+    elder: Weights,
+    young: Weights,
+    known: Sketches,
+    theirs: Sequence[str],
+    ours: Sequence[str],
+    right: Sequence[str],
+) -> Row:
     spaces = spaces_of(young)
     share = max(share_within(elder, spaces), share_within(young, spaces_of(elder)))
     triples = list(zip(theirs, ours, right, strict=True))
     wrong = [(a, b) for a, b, c in triples if c not in (a, b)]
     kept = [b == c for a, b, c in triples if a == c]
     return Row(
-        skill, kind, name, share, float(known.shares(spaces)[0]), update_cosine(elder, young),
-        float(np.mean([b == c for _, b, c in triples])), float(np.mean(kept)), len(wrong),
+        skill,
+        kind,
+        name,
+        share,
+        float(known.shares(spaces)[0]),
+        update_cosine(elder, young),
+        float(np.mean([b == c for _, b, c in triples])),
+        float(np.mean(kept)),
+        len(wrong),
         float(np.mean([a == b for a, b in wrong])) if wrong else 0.0,
-    )  # fmt: skip
+    )
 
 
 def own_layers(base: BaseModel, skill: str, seed: int) -> list[tuple[str, str, Layer]]:
@@ -132,16 +151,21 @@ def own_layers(base: BaseModel, skill: str, seed: int) -> list[tuple[str, str, L
     studies = [study(base, skill, PLAN, [seed, 2, i]) for i in range(len(starts))]
     trained = train_litter(base, begun, studies, PLAN, TokenMeter())
     kinds = ["first", *["own start"] * (N_OWN - 1), *["one start"] * N_SAME_START]
-    return [(kind, f"{kind} {i}", layer) for i, (kind, layer) in
-            enumerate(zip(kinds, trained, strict=True))]  # fmt: skip
+    return [
+        (kind, f"{kind} {i}", layer)
+        for i, (kind, layer) in enumerate(zip(kinds, trained, strict=True))
+    ]
 
 
 def children(base: BaseModel, skill: str, first: Layer, seed: int) -> list[tuple[str, str, Layer]]:
     """Trained on from the first layer, for its own skill and for another."""
     found = []
     for what, steps, rate in (
-        (skill, 15, 0.003), (skill, 60, 0.003), ("reverse", 60, 0.003), (skill, 60, 0.01),
-    ):  # fmt: skip
+        (skill, 15, 0.003),
+        (skill, 60, 0.003),
+        ("reverse", 60, 0.003),
+        (skill, 60, 0.01),
+    ):
         plan = StudyPlan(steps, 12, rate)
         rows = study(base, what, plan, [seed, 3, steps])
         (layer,) = train_litter(base, [first], [rows], plan, TokenMeter())
@@ -199,9 +223,7 @@ def layer_of(base_model: str, weights: Weights) -> Layer:
 
 
 def study(base: BaseModel, skill: str, plan: StudyPlan, seed: list[int]) -> Rows:
-    asked = unique_questions(
-        skill_named(skill), "train", plan.n_rows, np.random.default_rng(seed)
-    )  # fmt: skip
+    asked = unique_questions(skill_named(skill), "train", plan.n_rows, np.random.default_rng(seed))
     return base.rows(*prompts_and_answers(asked))
 
 
@@ -228,18 +250,33 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         for kind, colour in KINDS.items():
             for skill, mark in (("sort", "o"), ("shift", "^")):
                 some = [
-                    one for one in shown
+                    one
+                    for one in shown
                     if (one.kind, one.skill) == (kind, skill)
                     and (column != "same_mistake" or one.both_wrong >= FEWEST_MISTAKES)
-                ]  # fmt: skip
-                axis.scatter([getattr(one, column) for one in some], [one.kept for one in some],
-                             s=26, marker=mark, color=colour, alpha=0.85,
-                             label=kind if mark == "o" else None)  # fmt: skip
+                ]
+                axis.scatter(
+                    [getattr(one, column) for one in some],
+                    [one.kept for one in some],
+                    s=26,
+                    marker=mark,
+                    color=colour,
+                    alpha=0.85,
+                    label=kind if mark == "o" else None,
+                )
         if limit is not None:
             axis.axvline(limit, color="0.35", linewidth=1)
-            axis.annotate(f"limit {limit:g}", (limit, 0.02), xytext=(-4, 0), ha="right",
-                          xycoords=("data", "axes fraction"), textcoords="offset points",
-                          rotation=90, fontsize=8, color="0.35")  # fmt: skip
+            axis.annotate(
+                f"limit {limit:g}",
+                (limit, 0.02),
+                xytext=(-4, 0),
+                ha="right",
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                rotation=90,
+                fontsize=8,
+                color="0.35",
+            )
         axis.set_xlabel(label)
         axis.set_xlim(-0.05, 1.05)
         axis.spines[["top", "right"]].set_visible(False)
@@ -247,8 +284,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     axes[0].set_ylabel("right answers of the original that are kept")
     for skill, mark in (("sort", "o"), ("shift", "^")):
         axes[0].scatter([], [], s=26, marker=mark, color="0.5", label=skill)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=7,
-                  frameon=False)  # fmt: skip
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=7, frameon=False
+    )
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 

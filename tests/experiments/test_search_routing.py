@@ -25,7 +25,8 @@ TEXTS = [searchable_text(f"{s.specialist}-1", s.name, s.description) for s in SK
 PLAIN = {
     "reverse": ("turn this word around", "spell a word backward", "mirror the letters"),
     "shift": (
-        "caesar cipher by one", "replace letters with the next letter",
+        "caesar cipher by one",
+        "replace letters with the next letter",
         "move every letter forward in the alphabet",
     ),
     "case": ("make it uppercase", "write in capitals", "all caps please"),
@@ -38,7 +39,7 @@ PLAIN = {
     "and": ("logical and of bits", "bitwise and", "conjunction of two bit strings"),
     "slice": ("cut out a substring", "slice a python string", "take a piece of a string"),
     "repeat": ("repeat a word", "say it several times", "duplicate the string n times"),
-}  # fmt: skip
+}
 """Three wordings of each skill that somebody might type; no layer has seen them."""
 
 
@@ -96,8 +97,14 @@ def test_top_1_is_a_layer_of_the_right_skill(
     with capsys.disabled():
         print(f"\nexam questions: ability {ours:.3f}, BM25 {bm25:.3f}, chance {1 / 12:.3f}")
         print(f"plain words: ability {ours_plain:.3f}, BM25 {bm25_top_1(plain, plain_right):.3f}")
-        print({name: float(np.mean([a == b for a, b in zip(top, skills, strict=True) if b == name]))
-               for name in SKILL_NAMES})  # fmt: skip
+        print(
+            {
+                name: float(
+                    np.mean([a == b for a, b in zip(top, skills, strict=True) if b == name])
+                )
+                for name in SKILL_NAMES
+            }
+        )
         print(f"advice: reuse from {advice.reuse:.3f}, mint below {advice.mint:.3f}")
     assert ours >= 0.9
     assert ours > bm25 > 1 / 12

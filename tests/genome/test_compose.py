@@ -117,9 +117,11 @@ def test_canonical_form_is_one_for_all_factors_of_an_update() -> None:
     layer = random_layer(MODEL)
     padded = Layer(
         "tiny",
-        {m: Factors(torch.cat([a, a[:2]]), torch.cat([b, 0 * b[:, :2]], 1))
-         for m, (a, b) in rotated(layer).factors.items()},
-    )  # fmt: skip
+        {
+            m: Factors(torch.cat([a, a[:2]]), torch.cat([b, 0 * b[:, :2]], 1))
+            for m, (a, b) in rotated(layer).factors.items()
+        },
+    )
     first, second = compose.canonical(layer), compose.canonical(padded)
     assert first.rank == second.rank == 4
     for module, (a, b) in first.factors.items():

@@ -73,10 +73,14 @@ def test_maps_that_are_no_plain_linear_are_known_too(tokenizer: Any, tmp_path: P
 @pytest.mark.parametrize(
     "text",
     [
-        "", "{}", "[]", '{"format": 9, "bases": []}', '{"format": 1}',
+        "",
+        "{}",
+        "[]",
+        '{"format": 9, "bases": []}',
+        '{"format": 1}',
         '{"format": 1, "bases": [{"name": 3, "shapes": {}}]}',
     ],
-)  # fmt: skip
+)
 def test_a_damaged_list_is_named_with_its_remedy(tmp_path: Path, text: str) -> None:
     (tmp_path / "bases.json").write_text(text)
     with pytest.raises(LibraryError, match=r"bases\.json is no list of base models.*--base FOLDER"):

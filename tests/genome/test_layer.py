@@ -31,9 +31,16 @@ def tiny_gpt2() -> Any:
 
     torch.manual_seed(0)
     return GPT2LMHeadModel(
-        GPT2Config(vocab_size=264, n_embd=32, n_layer=2, n_head=4, n_positions=64,
-                   bos_token_id=257, eos_token_id=257)
-    ).eval()  # fmt: skip
+        GPT2Config(
+            vocab_size=264,
+            n_embd=32,
+            n_layer=2,
+            n_head=4,
+            n_positions=64,
+            bos_token_id=257,
+            eos_token_id=257,
+        )
+    ).eval()
 
 
 def tiny_opt() -> Any:
@@ -42,10 +49,19 @@ def tiny_opt() -> Any:
 
     torch.manual_seed(0)
     return OPTForCausalLM(
-        OPTConfig(vocab_size=264, hidden_size=32, ffn_dim=64, num_hidden_layers=2,
-                  num_attention_heads=4, max_position_embeddings=64, word_embed_proj_dim=32,
-                  pad_token_id=256, bos_token_id=257, eos_token_id=257)
-    ).eval()  # fmt: skip
+        OPTConfig(
+            vocab_size=264,
+            hidden_size=32,
+            ffn_dim=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=64,
+            word_embed_proj_dim=32,
+            pad_token_id=256,
+            bos_token_id=257,
+            eos_token_id=257,
+        )
+    ).eval()
 
 
 BASES = {"llama": tiny_llama, "gpt2": tiny_gpt2, "opt": tiny_opt}
@@ -55,8 +71,11 @@ TARGETS = {
     "opt": ["q_proj", "out_proj", "fc1", "fc2"],
 }
 SHORT = {"llama": "down_proj", "gpt2": "c_fc", "opt": "fc1"}
-PATH = {"llama": "model.layers.1.self_attn.q_proj", "gpt2": "transformer.h.1.attn.c_attn",
-        "opt": "model.decoder.layers.1.self_attn.q_proj"}  # fmt: skip
+PATH = {
+    "llama": "model.layers.1.self_attn.q_proj",
+    "gpt2": "transformer.h.1.attn.c_attn",
+    "opt": "model.decoder.layers.1.self_attn.q_proj",
+}
 
 
 def logits(model: Any) -> torch.Tensor:
@@ -119,10 +138,11 @@ def test_patterns_of_rank_and_alpha_are_read_as_peft_reads_them(tmp_path: Path, 
     """
     name, path = SHORT[base], PATH[base]
     model, theirs = saved_by_peft(
-        base, tmp_path,
+        base,
+        tmp_path,
         rank_pattern=dict(sorted({name: 2, f"^{path}": 8, r".*\.0\..*": 3}.items())),
         alpha_pattern=dict(sorted({path: 5, rf"[a-z_.]+\.0\.(\w+\.)?{name}": 20, name: 1}.items())),
-    )  # fmt: skip
+    )
     layer = Layer.from_peft(tmp_path)
     assert {a.shape[0] for a, _ in layer.factors.values()} >= {2, 8, 3}
     torch.testing.assert_close(logits_with(model, layer), theirs, atol=1e-5, rtol=1e-5)
@@ -289,9 +309,15 @@ def test_every_setting_of_pefts_own_configuration_is_known() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(
     "settings",
-    [{"use_dora": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}, {"lora_bias": True},
-     {"target_modules": ["embed_tokens"]}, {"init_lora_weights": "pissa"}],
-)  # fmt: skip
+    [
+        {"use_dora": True},
+        {"bias": "all"},
+        {"modules_to_save": ["lm_head"]},
+        {"lora_bias": True},
+        {"target_modules": ["embed_tokens"]},
+        {"init_lora_weights": "pissa"},
+    ],
+)
 def test_variants_as_peft_saves_them_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
     config = LoraConfig(**({"r": 4, "target_modules": ["q_proj"]} | settings))
     get_peft_model(tiny_llama(), config).save_pretrained(str(tmp_path))
@@ -316,8 +342,9 @@ def test_a_layer_fits_the_base_it_was_made_for(tmp_path: Path) -> None:
     random_layer(model).to_peft(tmp_path)
     shapes = {
         n: (m.out_features, m.in_features)
-        for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)
-    }  # fmt: skip
+        for n, m in model.named_modules()
+        if isinstance(m, torch.nn.Linear)
+    }
     with check_folder(tmp_path) as checked:
         check_modules(checked.shapes, shapes)
 

@@ -64,8 +64,11 @@ def test_a_stored_layer_comes_back_with_its_digest_after_reopening(tmp_path: Pat
     assert len(library.manifests) == 1
     stored = library.manifest(digest)
     assert (stored.niche, stored.accuracy, stored.base_accuracy, stored.n_questions) == (
-        "sort", 0.9, 0.4, 400,
-    )  # fmt: skip
+        "sort",
+        0.9,
+        0.4,
+        400,
+    )
     assert library.verify() == []
 
 
@@ -105,8 +108,10 @@ def test_a_reference_is_a_name_a_version_or_the_start_of_a_digest(tmp_path: Path
     library = Library.open(tmp_path)
     one = library.add(A, manifest("sorter"))
     two = library.add(B, manifest("sorter", version="1.10.0"))
-    assert library.add(C, manifest("sorter", version="1.9.0"), policy=TrustPolicy(
-        allow_rollback=True)) == C.digest  # fmt: skip
+    assert (
+        library.add(C, manifest("sorter", version="1.9.0"), policy=TrustPolicy(allow_rollback=True))
+        == C.digest
+    )
     assert [row.version for row in library.versions("sorter")] == ["1.10.0", "1.9.0", "1.0.0"]
     assert library.latest("sorter").digest == two == library.resolve("sorter")
     assert library.resolve("sorter@1.0.0") == one == library.resolve(one[:8])

@@ -115,10 +115,11 @@ def test_processes_that_import_the_same_and_other_layers_at_once_agree(tmp_path:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", AT_ONCE, str(home), *map(str, order)],
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for order in orders
-    ]  # fmt: skip
+    ]
     for process in processes:
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors

@@ -38,8 +38,10 @@ def test_one_spelling_for_each_licence(written: str, meant: str) -> None:
     assert alternatives(written) == alternatives(meant)
 
 
-@pytest.mark.parametrize("name", sorted({*TERMS, "MIT OR Apache-2.0", "Sleepycat",
-                                         "LicenseRef-My-Terms", "do what you want"}))  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    sorted({*TERMS, "MIT OR Apache-2.0", "Sleepycat", "LicenseRef-My-Terms", "do what you want"}),
+)
 def test_the_hub_takes_every_card(name: str) -> None:
     """A name of its own list, or `other` with a name."""
     licence, own, link = hub_licence(name)

@@ -31,9 +31,14 @@ from tests.support.hostile import (
 )
 
 ELSEWHERE = {
-    "file_unreadable", "file_changed", "module_unknown", "module_shape", "base_mismatch",
-    "folder_missing", *(code for code in REFUSALS if code.startswith("archive_")),
-}  # fmt: skip
+    "file_unreadable",
+    "file_changed",
+    "module_unknown",
+    "module_shape",
+    "base_mismatch",
+    "folder_missing",
+    *(code for code in REFUSALS if code.startswith("archive_")),
+}
 """Codes tested below or in test_archive.py, because no folder as such is refused with them."""
 
 

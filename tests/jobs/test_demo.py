@@ -40,9 +40,15 @@ def test_the_summary_has_what_is_promised(finished: tuple[Path, dict[str, Any]])
     assert summary["market"]["listings"] == len(summary["species"])
     for species in summary["species"]:
         assert {
-            "name", "niche", "population", "born", "test_accuracy", "base_accuracy",
-            "price_nanos", "sales",
-        } <= set(species)  # fmt: skip
+            "name",
+            "niche",
+            "population",
+            "born",
+            "test_accuracy",
+            "base_accuracy",
+            "price_nanos",
+            "sales",
+        } <= set(species)
 
 
 def test_controls_spend_the_same_tokens(finished: tuple[Path, dict[str, Any]]) -> None:
@@ -126,9 +132,21 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_summary(
 ) -> None:
     """kill -9 again and again, a little later each time, until it gets through."""
     command = [
-        sys.executable, "-m", "tui.cli.main", "demo", "--tiny", "--no-tui", "--seed", "5",
-        "--personas", "8", "--interactions", "500", "--home", str(tmp_path),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "tui.cli.main",
+        "demo",
+        "--tiny",
+        "--no-tui",
+        "--seed",
+        "5",
+        "--personas",
+        "8",
+        "--interactions",
+        "500",
+        "--home",
+        str(tmp_path),
+    ]
     waits = (4.0, 5.0, 6.0, 7.0, 8.5, 10.0, 12.0, 15.0, 300.0)
     assert killed_until_done(command, waits) >= 2
     summary = json.loads((tmp_path / "summary.json").read_text())

@@ -81,8 +81,11 @@ def test_a_receipt_is_about_what_was_examined(
             assert receipt.prompt == embedded.prompt_digest
         assert together.ancestor_accuracy is not None and alone.ancestor_accuracy is None
         assert manifest.headline == alone == library.manifest(manifest.digest).headline
-        name = next(n for n, p in ((n, PersonaStore(home).load(n)) for n in told)
-                    if p.layers == together.layers)  # fmt: skip
+        name = next(
+            n
+            for n, p in ((n, PersonaStore(home).load(n)) for n in told)
+            if p.layers == together.layers
+        )
         number = list(told).index(name)
         rng = np.random.default_rng([saved_config(home).run.seed, 77, number])
         sheet = BuiltinSource().draw(alone.skill, "test", 100, rng)
@@ -157,9 +160,15 @@ def test_breeding_makes_a_persona_of_chosen_parents(
         for i, name in enumerate(("ada", "bob"))
     ]
     bred = breed(
-        LocalEvaluator(embedded), BuiltinSource(), parents, "sort from ada, reverse from bob",
-        n_questions=10, home=home, name="both", seed=1,
-    )  # fmt: skip
+        LocalEvaluator(embedded),
+        BuiltinSource(),
+        parents,
+        "sort from ada, reverse from bob",
+        n_questions=10,
+        home=home,
+        name="both",
+        seed=1,
+    )
     assert {row.skill for row in bred.rows} == {"sort", "reverse"} and len(bred.rows) == 6
     assert PersonaStore(home).load("both").genome(Library.open(home)).layers
 
@@ -177,9 +186,15 @@ def test_a_child_names_its_parents_and_is_not_called_wrong_before_an_exam(
         store.create(Persona(name, embedded.fingerprint, (made[name],)))
     parents = [(name, store.load(name).genome(library)) for name in made]
     breed(
-        LocalEvaluator(embedded), BuiltinSource(), parents, "sort from ada, reverse from bob",
-        n_questions=10, home=home, name="both", seed=1,
-    )  # fmt: skip
+        LocalEvaluator(embedded),
+        BuiltinSource(),
+        parents,
+        "sort from ada, reverse from bob",
+        n_questions=10,
+        home=home,
+        name="both",
+        seed=1,
+    )
     library = Library.open(home)
     (child,) = store.load("both").layers
     assert {p.digest for p in library.manifest(child).parents} == set(made.values())
@@ -203,8 +218,11 @@ def test_names_that_others_have_are_left_to_them(
     for seed, taken in enumerate((name, "ancestor")):
         layer = random_layer(embedded.model, embedded.fingerprint, seed=seed)
         library.add(layer, Manifest(name=taken, base_model=embedded.fingerprint))
-    theirs = Persona(name, embedded.fingerprint, (library.add(
-        foreign, Manifest(name="mine", base_model=embedded.fingerprint)),))  # fmt: skip
+    theirs = Persona(
+        name,
+        embedded.fingerprint,
+        (library.add(foreign, Manifest(name="mine", base_model=embedded.fingerprint)),),
+    )
     store.create(theirs)
     found = [run_evolution(saved_config(home), home, silent)["cast"] for _ in range(2)]
     assert found[0] == found[1] and found[0][0]["persona"] == f"{name}-2"
@@ -225,9 +243,15 @@ def test_breeding_into_a_name_that_is_taken_is_refused_before_anything_is_asked(
     for name, words in (("both", "a layer 'both'"), ("ada", "a persona 'ada'"), ("A b", "A b")):
         with pytest.raises((RunSettingsError, PersonaError), match=words):
             breed(
-                evaluator, BuiltinSource(), parents, "sort", n_questions=10, home=tmp_path,
-                name=name, seed=1,
-            )  # fmt: skip
+                evaluator,
+                BuiltinSource(),
+                parents,
+                "sort",
+                n_questions=10,
+                home=tmp_path,
+                name=name,
+                seed=1,
+            )
     assert evaluator.tokens.equivalents == 0
 
 
@@ -266,8 +290,15 @@ def test_killed_at_random_instants_a_run_ends_as_if_it_had_not_been(
 ) -> None:
     """kill -9 at instants drawn once and for all; result, layers and event log are the same."""
     command = [
-        sys.executable, "-m", "tui.cli.main", "academy", "run", "smoke", "--home", str(tmp_path),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "tui.cli.main",
+        "academy",
+        "run",
+        "smoke",
+        "--home",
+        str(tmp_path),
+    ]
     waits = [4 + random.Random(1).uniform(0, 2) + 0.7 * i for i in range(9)]
     assert killed_until_done(command, [*waits, 300.0]) >= 2
     for name in ("result.json", "events.jsonl", "state.json"):

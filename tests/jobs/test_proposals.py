@@ -31,8 +31,11 @@ def home(embedded: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     for seed, skill in enumerate(source.skills):
         layer = random_layer(embedded.model, embedded.fingerprint, rank=1, seed=seed)
-        library.add(layer, Manifest(name=skill, base_model=embedded.fingerprint),
-                    base_model_path=embedded.path)  # fmt: skip
+        library.add(
+            layer,
+            Manifest(name=skill, base_model=embedded.fingerprint),
+            base_model_path=embedded.path,
+        )
         asked = [c.prompt for c in source.draw(skill, "train", 30, rng)]
         vector = unit(encoder.evidence(asked).mean(0, keepdims=True))[0]
         library.set_vector(layer.digest, vector, n_results=30)
@@ -47,8 +50,9 @@ def test_layers_are_found_by_ability_and_stay_the_same(home: Path, embedded: Bas
     names = {s: [library.manifest(x.digest).name for x in some] for s, some in first.items()}
     assert names["sort"][0] == "sort" and names["add"][0] == "add"
     late = random_layer(embedded.model, embedded.fingerprint, rank=1, seed=9)
-    library.add(late, Manifest(name="late", base_model=embedded.fingerprint),
-                base_model_path=embedded.path)  # fmt: skip
+    library.add(
+        late, Manifest(name="late", base_model=embedded.fingerprint), base_model_path=embedded.path
+    )
     again = proposed_layers(ADDING, embedded, source, home)
     assert {s: [x.digest for x in some] for s, some in again.items()} == {
         s: [x.digest for x in some] for s, some in first.items()

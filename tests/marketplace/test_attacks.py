@@ -71,9 +71,12 @@ def test_sybil_reviewers_move_nothing_in_the_market_itself(vouched: bool) -> Non
             for listing, good in (("sort", 50), ("order", 0)):
                 market.buy(buyer=name, listing=listing, key=f"{name}-{listing}")
                 market.review(
-                    reviewer=name, listing=listing, n_good=good, n_bad=50 - good,
+                    reviewer=name,
+                    listing=listing,
+                    n_good=good,
+                    n_bad=50 - good,
                     key=f"{name}-{listing}-review",
-                )  # fmt: skip
+                )
         market.close_epoch()
         return [(v.name, v.price_nanos, v.reputation) for v in market.search("").listings]
 
@@ -110,12 +113,18 @@ def test_whitewashing_gains_nothing(n_correct: int, luck: int, s: float, f: floa
 def publish(market: Market, owner: str, name: str, n_correct: int, noise: float | None) -> None:
     """A layer that is the example update with this much noise; None = another update."""
     market.publish(
-        owner=owner, name=name, digest=f"digest-of-{name}", base_model="tiny-llama",
-        niche="sorting", ask_nanos=NANOS_PER_CREDIT, licence="Apache-2.0",
+        owner=owner,
+        name=name,
+        digest=f"digest-of-{name}",
+        base_model="tiny-llama",
+        niche="sorting",
+        ask_nanos=NANOS_PER_CREDIT,
+        licence="Apache-2.0",
         parents=["root"] if noise else [],
         weights=None if noise is None else example_weights(0, noise),
-        receipt=ReceiptFacts("sorting", 100, n_correct, 30), key=f"publish-{name}",
-    )  # fmt: skip
+        receipt=ReceiptFacts("sorting", 100, n_correct, 30),
+        key=f"publish-{name}",
+    )
 
 
 def test_a_clone_that_claims_to_know_everything_is_still_a_clone() -> None:
@@ -127,11 +136,18 @@ def test_a_clone_that_claims_to_know_everything_is_still_a_clone() -> None:
     publish(market, "bob", "root", 80, 0.0)
     lies = [ReceiptFacts(skill, 100, 100, 30) for skill in ("sorting", "counting")]
     terms: dict[str, Any] = {
-        "owner": "tom", "name": "copy", "digest": "digest-of-copy", "base_model": "tiny-llama",
-        "niche": "sorting", "ask_nanos": NANOS_PER_CREDIT, "licence": "Apache-2.0",
-        "weights": example_weights(0, 0.01), "receipt": lies[0], "receipts": lies[1:],
+        "owner": "tom",
+        "name": "copy",
+        "digest": "digest-of-copy",
+        "base_model": "tiny-llama",
+        "niche": "sorting",
+        "ask_nanos": NANOS_PER_CREDIT,
+        "licence": "Apache-2.0",
+        "weights": example_weights(0, 0.01),
+        "receipt": lies[0],
+        "receipts": lies[1:],
         "key": "copy",
-    }  # fmt: skip
+    }
     with pytest.raises(NearDuplicateError, match="'root' as parent"):
         market.publish(**terms)
     market.publish(**terms, parents=["root"])
@@ -147,9 +163,12 @@ def test_a_clone_that_claims_to_know_everything_is_still_a_clone() -> None:
     market.close_epoch()
     check()
     market.recheck(
-        receipt=market.receipts("copy")[0].id, by="platform", n_correct=81, n_base_correct=30,
+        receipt=market.receipts("copy")[0].id,
+        by="platform",
+        n_correct=81,
+        n_base_correct=30,
         key="look",
-    )  # fmt: skip
+    )
     for _ in range(3):
         check()
         market.close_epoch()
@@ -163,17 +182,23 @@ def test_an_unchecked_claim_does_not_outrank_a_measured_layer() -> None:
     market = open_bazaar()
     publish(market, "bob", "honest", 95, None)
     market.recheck(
-        receipt=market.receipts("honest")[0].id, by="platform", n_correct=95, n_base_correct=30,
+        receipt=market.receipts("honest")[0].id,
+        by="platform",
+        n_correct=95,
+        n_base_correct=30,
         key="look",
-    )  # fmt: skip
+    )
     market.close_epoch()
     publish(market, "tom", "boast", 100, None)
     assert market.listing("boast").reputation < market.listing("honest").reputation
     assert [view.name for view in market.search("").listings] == ["honest", "boast"]
     market.recheck(
-        receipt=market.receipts("boast")[0].id, by="platform", n_correct=60, n_base_correct=30,
+        receipt=market.receipts("boast")[0].id,
+        by="platform",
+        n_correct=60,
+        n_base_correct=30,
         key="look-twice",
-    )  # fmt: skip
+    )
     shown = market.listing("boast")
     assert (shown.accuracy, shown.n_correct, shown.lift) == (0.6, 60, pytest.approx(0.3))
 

@@ -129,9 +129,24 @@ COMPARISONS = {
     },
 }
 TRADERS = {
-    "account", "buyer", "by", "creditor", "debtor", "judge", "maker", "owner", "payee", "payer",
-    "principal", "renter", "reviewer", "seller", "sponsor", "uploader", "who",
-}  # fmt: skip
+    "account",
+    "buyer",
+    "by",
+    "creditor",
+    "debtor",
+    "judge",
+    "maker",
+    "owner",
+    "payee",
+    "payer",
+    "principal",
+    "renter",
+    "reviewer",
+    "seller",
+    "sponsor",
+    "uploader",
+    "who",
+}
 """Names under which code holds an account's name."""
 OTHERWISE = ("len(good_keys(session, account)) == 1",)
 """Comparisons of something else that mention an account."""
@@ -191,9 +206,13 @@ def market(clock: HandClock) -> Iterator[Market]:
         put_up(market, "ada/shop", "sort")
         put_up(market, "ada/shop", "count")
         market.offer_compute(
-            owner="ada/shop", name="gpu", resource="training", ask_nanos=10**6,
-            capacity_units=1000, key="gpu",
-        )  # fmt: skip
+            owner="ada/shop",
+            name="gpu",
+            resource="training",
+            ask_nanos=10**6,
+            capacity_units=1000,
+            key="gpu",
+        )
         market.appoint_evaluator("ada", key="judge")
         yield market
         assert market.verify() == []
@@ -207,13 +226,25 @@ def receipt(market: Market, listing: str = "sort") -> int:
 def claimed(market: Market, who: str) -> None:
     """A bounty of ada's, met by ada's own layer as the platform says, claimed by an account."""
     posted = market.bounty_post(
-        sponsor=who, skill="sorting", base_model="tiny-llama", exam="standard", min_questions=1,
-        min_accuracy_parts=1, reward_nanos=5 * 10**9, days=9, key=f"post-{who}",
-    )  # fmt: skip
+        sponsor=who,
+        skill="sorting",
+        base_model="tiny-llama",
+        exam="standard",
+        min_questions=1,
+        min_accuracy_parts=1,
+        reward_nanos=5 * 10**9,
+        days=9,
+        key=f"post-{who}",
+    )
     market.recheck(
-        receipt=receipt(market), by="platform", n_correct=80, n_base_correct=30, seed=7,
-        questions_digest="f" * 64, key="exam",
-    )  # fmt: skip
+        receipt=receipt(market),
+        by="platform",
+        n_correct=80,
+        n_base_correct=30,
+        seed=7,
+        questions_digest="f" * 64,
+        key="exam",
+    )
     market.bounty_claim(bounty=posted.bounty, listing="sort", by=who, key="claim")
 
 
@@ -240,10 +271,12 @@ DEEDS: dict[str, tuple[Callable[[Market, str], object], type[Exception]]] = {
         ),
         NotOwnerError,
     ),
-    "machine": (lambda m, who: m.use_compute(buyer=who, offer="gpu", units=9, key="k"),
-                OwnLayerError),
+    "machine": (
+        lambda m, who: m.use_compute(buyer=who, offer="gpu", units=9, key="k"),
+        OwnLayerError,
+    ),
     "bounty": (claimed, NotOwnerError),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("who", ["ada", "ada/bot", "ada/shop"])
@@ -286,8 +319,10 @@ def test_own_use_is_free_and_says_nothing(market: Market) -> None:
     assert market.demand() == []
     after = market.listing("sort")
     assert (after.price_nanos, after.reputation, after.sales) == (
-        before.price_nanos, before.reputation, 0,
-    )  # fmt: skip
+        before.price_nanos,
+        before.reputation,
+        0,
+    )
 
 
 def test_old_self_trade_counts_no_more(market: Market) -> None:
@@ -373,20 +408,24 @@ def test_ones_own_licence_binds_no_mandate_but_others_licence_does(market: Marke
     market.publish(owner="ada", name="plain", digest="d-plain", key="p1", **given)
     market.publish(
         owner="ada/shop", name="on-it", digest="d-on", parents=["plain"], key="p2", **given
-    )  # fmt: skip
+    )
     with pytest.raises(LicenceConflictError):
         market.publish(
             owner="tom", name="theft", digest="d-theft", parents=["plain"], key="p3", **given
-        )  # fmt: skip
+        )
 
 
 def test_a_revoked_layer_does_not_come_back_through_a_mandate(market: Market) -> None:
     """Nor does an owner's own revocation of a copy free it for the same owner."""
     facts = ReceiptFacts(skill="sorting", n_questions=100, n_correct=80, n_base_correct=30)
     given: dict[str, Any] = {
-        "base_model": "tiny-llama", "niche": "sorting", "ask_nanos": 10**9, "receipt": facts,
-        "weights": example_weights(), "licence": "Apache-2.0",
-    }  # fmt: skip
+        "base_model": "tiny-llama",
+        "niche": "sorting",
+        "ask_nanos": 10**9,
+        "receipt": facts,
+        "weights": example_weights(),
+        "licence": "Apache-2.0",
+    }
     market.publish(owner="ada/shop", name="bad", digest="d-bad", key="p1", **given)
     market.revoke(listing="bad", by="platform", reason="poisoned", key="r")
     for number, who in enumerate(("ada", "ada/bot")):

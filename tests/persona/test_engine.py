@@ -24,9 +24,12 @@ def test_an_answer_is_what_transformers_generates(embedded: BaseModel) -> None:
     population.load([genome])
     with population.rows([0]):
         whole = embedded.model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=12,
-            do_sample=False, pad_token_id=256,
-        )  # fmt: skip
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=12,
+            do_sample=False,
+            pad_token_id=256,
+        )
     wanted = embedded.tokenizer.decode(whole[0, ids.shape[1] :], skip_special_tokens=True)
     assert Engine(embedded).answer(genome, QUESTION, max_new_tokens=12) == wanted
 

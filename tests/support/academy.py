@@ -22,12 +22,26 @@ def small_run(**sections: dict[str, Any]) -> RunConfig:
         "population": {"size": 4, "births": 4, "items": 2, "audition": 0.05},
         "ancestor": {"share": 0.3, "rank": 4, "rows": 8},
         "operators": {
-            "names": ("memetic-4", "merge", "extrapolate", "split", "ties", "dare", "knots",
-                      "spectral", "noise", "rank-up", "rank-down", "weights", "drop"),
-            "rank": 2, "rows": 4,
+            "names": (
+                "memetic-4",
+                "merge",
+                "extrapolate",
+                "split",
+                "ties",
+                "dare",
+                "knots",
+                "spectral",
+                "noise",
+                "rank-up",
+                "rank-down",
+                "weights",
+                "drop",
+            ),
+            "rank": 2,
+            "rows": 4,
         },
         "species": {"target": 3},
-    }  # fmt: skip
+    }
     for name, keys in sections.items():
         settings[name] = {**settings.get(name, {}), **keys}
     return RunConfig().with_(**settings)
@@ -38,9 +52,13 @@ def bench_of(base: BaseModel, source: str = "builtin:reverse,sort,count") -> Wor
     opened = open_source(source)
     evaluator = LocalEvaluator(base)
     return Workbench(
-        base, evaluator, opened, LayerPool(base.fingerprint), Budget(10**9, evaluator.tokens),
+        base,
+        evaluator,
+        opened,
+        LayerPool(base.fingerprint),
+        Budget(10**9, evaluator.tokens),
         demand.even(opened.skills),
-    )  # fmt: skip
+    )
 
 
 def run_of(bench: Workbench, config: RunConfig | None = None) -> Evolution:

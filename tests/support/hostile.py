@@ -21,9 +21,15 @@ MODULE = "model.layers.0.self_attn.q_proj"
 A = f"base_model.model.{MODULE}.lora_A.weight"
 B = f"base_model.model.{MODULE}.lora_B.weight"
 CONFIG: dict[str, Any] = {
-    "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "tiny", "r": 4,
-    "lora_alpha": 8, "target_modules": ["q_proj"], "bias": "none", "lora_dropout": 0.0,
-}  # fmt: skip
+    "peft_type": "LORA",
+    "task_type": "CAUSAL_LM",
+    "base_model_name_or_path": "tiny",
+    "r": 4,
+    "lora_alpha": 8,
+    "target_modules": ["q_proj"],
+    "bias": "none",
+    "lora_dropout": 0.0,
+}
 RANK, N_IN, N_OUT = 4, 6, 5
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 9\n"
 
@@ -46,8 +52,10 @@ def header_of(tensors: Mapping[str, np.ndarray], **metadata: str) -> dict[str, A
     for name, values in tensors.items():
         dtype = {"<f4": "F32", "<f2": "F16", "<u2": "BF16"}[values.dtype.str]
         header[name] = {
-            "dtype": dtype, "shape": list(values.shape), "data_offsets": [at, at + values.nbytes],
-        }  # fmt: skip
+            "dtype": dtype,
+            "shape": list(values.shape),
+            "data_offsets": [at, at + values.nbytes],
+        }
         at += values.nbytes
     return header
 
@@ -196,10 +204,12 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "7 control character": ("header_json", _text(lambda t: t.replace(b"lora_A", b"\n", 1))),
     "8 tensor twice": ("header_duplicate", _text(lambda t: t[:-1] + b"," + t[1:])),
     "8 field twice": (
-        "header_duplicate", _text(lambda t: t.replace(b'"dtype"', b'"dtype":"F32","dtype"', 1))
+        "header_duplicate",
+        _text(lambda t: t.replace(b'"dtype"', b'"dtype":"F32","dtype"', 1)),
     ),
     "8 metadata key twice": (
-        "header_duplicate", _text(lambda t: b'{"__metadata__":{"a":"1","a":"2"},' + t[1:])
+        "header_duplicate",
+        _text(lambda t: b'{"__metadata__":{"a":"1","a":"2"},' + t[1:]),
     ),
     "9 unknown field": ("header_field", _field(A, strides=[1])),
     "9 missing field": ("header_field", _header(lambda header: _discard(header[A].pop("dtype")))),
@@ -207,10 +217,14 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "11 overlap": ("offsets_overlap", _field(B, data_offsets=[80, 160])),
     "12 hole": ("offsets_hole", _field(B, data_offsets=[100, 180])),
     "12 hole at the start": ("offsets_hole", _header(lambda header: {B: header[B]})),
-    "13 trailing bytes": ("data_trailing", _weights(
-        packed(header_of(factors()), data_of(factors()) + b"PK\x03\x04"))),
-    "14 cut short": ("data_truncated", _weights(
-        packed(header_of(factors()), data_of(factors())[:-1]))),
+    "13 trailing bytes": (
+        "data_trailing",
+        _weights(packed(header_of(factors()), data_of(factors()) + b"PK\x03\x04")),
+    ),
+    "14 cut short": (
+        "data_truncated",
+        _weights(packed(header_of(factors()), data_of(factors())[:-1])),
+    ),
     "15 reversed offsets": ("offsets_value", _field(A, data_offsets=[96, 0])),
     "15 negative offset": ("offsets_value", _field(A, data_offsets=[-96, 0])),
     "15 float offset": ("offsets_value", _field(A, data_offsets=[0.0, 96.0])),
@@ -244,21 +258,32 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "26 metadata of 100 kB": ("metadata_size", _tensors(factors(), note="x" * 100_000)),
     "26 access key": ("secret", _tensors(factors(), token="hf_" + "a1" * 17)),
     "26 private key in the card": (
-        "secret", _file("README.md", b"-----BEGIN OPENSSH PRIVATE KEY-----\n")
+        "secret",
+        _file("README.md", b"-----BEGIN OPENSSH PRIVATE KEY-----\n"),
     ),
-    "26 fingerprint with a terminal escape": ("metadata_value", _tensors(
-        factors(), continuum_base_fingerprint="\x1b[2J")),
+    "26 fingerprint with a terminal escape": (
+        "metadata_value",
+        _tensors(factors(), continuum_base_fingerprint="\x1b[2J"),
+    ),
     "27 pickle": ("not_safetensors", _weights(b"\x80\x04\x95" + b"\x01" * 600)),
     "27 zip": ("not_safetensors", _weights(b"PK\x03\x04" + b"\x01" * 600)),
     "28 A without B": ("pair_missing", _tensors({A: factors()[A]})),
-    "28 ranks differ": ("rank_mismatch", _tensors(
-        {A: factors()[A], B: factors()[B][:, :3].copy()})),
+    "28 ranks differ": (
+        "rank_mismatch",
+        _tensors({A: factors()[A], B: factors()[B][:, :3].copy()}),
+    ),
     "28 convolution": ("rank_mismatch", _field(A, shape=[4, 6, 1, 1])),
     "28 no factor": ("unknown_tensor", _added("base_model.model.model.norm.weight")),
-    "28 two names of one factor": ("tensor_clash", _added(
-        A.removeprefix("base_model.model."), (4, 6))),
-    "28 two adapters": ("tensor_clash", _tensors(
-        {A.replace("_A.", "_A.one."): factors()[A], B.replace("_B.", "_B.two."): factors()[B]})),
+    "28 two names of one factor": (
+        "tensor_clash",
+        _added(A.removeprefix("base_model.model."), (4, 6)),
+    ),
+    "28 two adapters": (
+        "tensor_clash",
+        _tensors(
+            {A.replace("_A.", "_A.one."): factors()[A], B.replace("_B.", "_B.two."): factors()[B]}
+        ),
+    ),
     "29 rank 300": ("rank", _config(r=300)),
     "29 rank 0": ("rank", _config(r=0)),
     "29 rank as text": ("rank", _config(r="4")),
@@ -269,8 +294,12 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "29 alpha 10^400": ("alpha", _config(lora_alpha=10**400)),
     "32 auto_map": ("remote_code", _config(auto_map={"AutoModel": "evil.Model"})),
     "32 trust_remote_code": ("remote_code", _config(trust_remote_code=True)),
-    "32 foreign module": ("remote_code", _config(
-        auto_mapping={"base_model_class": "X", "parent_library": "transformers_modules.evil"})),
+    "32 foreign module": (
+        "remote_code",
+        _config(
+            auto_mapping={"base_model_class": "X", "parent_library": "transformers_modules.evil"}
+        ),
+    ),
     "32 modules_to_save": ("unsupported", _config(modules_to_save=["lm_head"])),
     "32 DoRA": ("unsupported", _config(use_dora=True)),
     "32 bias": ("unsupported", _config(bias="lora_only")),
@@ -285,9 +314,13 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "32 no type": ("peft_type", _config(peft_type=None)),
     "32 unknown key": ("config_key", _config(lora_magic=1)),
     "32 variant by an empty object": ("unsupported", _config(arrow_config={})),
-    "32 tied head": ("unsupported", lambda folder: (
-        _renamed(MODULE, "lm_head")(folder),
-        _config(target_modules=["lm_head"], ensure_weight_tying=True)(folder))[0]),
+    "32 tied head": (
+        "unsupported",
+        lambda folder: (
+            _renamed(MODULE, "lm_head")(folder),
+            _config(target_modules=["lm_head"], ensure_weight_tying=True)(folder),
+        )[0],
+    ),
     "32 flag as text": ("config_value", _config(use_rslora="false")),
     "32 dropout as text": ("config_value", _config(lora_dropout="0.1")),
     "32 path with a terminal escape": ("config_value", _config(base_model_name_or_path="\x1b[2J")),
@@ -295,16 +328,26 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "32 target not named": ("not_targeted", _config(target_modules=["v_proj"])),
     "32 target excluded": ("not_targeted", _config(exclude_modules=["q_proj"])),
     "32 target in another block": ("not_targeted", _config(layers_to_transform=[1])),
-    "32 DoRA's tensor": ("unsupported_tensor", _added(
-        f"base_model.model.{MODULE}.lora_magnitude_vector.weight")),
-    "32 embedding's tensor": ("unsupported_tensor", _added(
-        "base_model.model.model.embed_tokens.lora_embedding_A")),
-    "32 targets of another model": ("not_targeted", lambda folder: (
-        _renamed("q_proj", "w_proj")(folder), _config(target_modules=None)(folder))[0]),
+    "32 DoRA's tensor": (
+        "unsupported_tensor",
+        _added(f"base_model.model.{MODULE}.lora_magnitude_vector.weight"),
+    ),
+    "32 embedding's tensor": (
+        "unsupported_tensor",
+        _added("base_model.model.model.embed_tokens.lora_embedding_A"),
+    ),
+    "32 targets of another model": (
+        "not_targeted",
+        lambda folder: (_renamed("q_proj", "w_proj")(folder), _config(target_modules=None)(folder))[
+            0
+        ],
+    ),
     "32 look-ahead without end": ("pattern", _config(rank_pattern={"(?=q": 4})),
     "32 back-reference": ("pattern", _config(target_modules=r"(a)\1")),
-    "32 patterns without end": ("pattern_cost", _config(
-        target_modules=".*" + "((.?){64}){64}" * 140)),
+    "32 patterns without end": (
+        "pattern_cost",
+        _config(target_modules=".*" + "((.?){64}){64}" * 140),
+    ),
     "32 config missing": ("config_missing", lambda folder: (folder / CONFIG_FILE).unlink()),
     "32 config cut short": ("config_unreadable", _config_text(b'{"peft_type": "LO')),
     "32 config is a list": ("config_unreadable", _config_text(b"[]")),
@@ -329,5 +372,5 @@ HOSTILE: dict[str, tuple[str, Spoil]] = {
     "35 pipe": ("file_kind", _pipe),
     "35 folder inside": ("file_kind", lambda folder: (folder / "README.md").mkdir()),
     "- weights missing": ("weights_missing", lambda folder: (folder / WEIGHTS_FILE).unlink()),
-}  # fmt: skip
+}
 """Number and what is wrong -> expected code, and how to spoil a valid folder."""

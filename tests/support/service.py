@@ -55,10 +55,16 @@ def sign_headers(
     resolver = MappingKeyResolver(public_keys={}, private_keys={public: key})
     signer = HTTPMessageSigner(signature_algorithm=algorithms.ED25519, key_resolver=resolver)
     signer.sign(
-        message, key_id=public, created=now, expires=now + timedelta(seconds=validity_s),
-        nonce=nonce or secrets.token_urlsafe(16), label="sig", tag=tag,
-        covered_component_ids=wanted if covered is None else covered, body=body or None,
-    )  # fmt: skip
+        message,
+        key_id=public,
+        created=now,
+        expires=now + timedelta(seconds=validity_s),
+        nonce=nonce or secrets.token_urlsafe(16),
+        label="sig",
+        tag=tag,
+        covered_component_ids=wanted if covered is None else covered,
+        body=body or None,
+    )
     return message.headers
 
 

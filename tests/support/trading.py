@@ -87,15 +87,27 @@ def trade_in_every_way(market: Market, clock: HandClock) -> None:
     )
     market.trial_settle(trial=trial.trial, n_correct=9, n_base_correct=1, key="passed")
     bounty = market.bounty_post(
-        sponsor="eve", skill="sorting", base_model="tiny-llama", exam="standard", min_questions=5,
-        min_accuracy_parts=500_000, reward_nanos=10**9, days=5, key="bounty",
-    )  # fmt: skip
+        sponsor="eve",
+        skill="sorting",
+        base_model="tiny-llama",
+        exam="standard",
+        min_questions=5,
+        min_accuracy_parts=500_000,
+        reward_nanos=10**9,
+        days=5,
+        key="bounty",
+    )
     market.rent(renter="eve", listing="sort2", days=1, key="rent-to-examine")
     (receipt,) = market.receipts("sort2")
     market.recheck(
-        receipt=receipt.id, by="eve", n_correct=80, n_base_correct=30, seed=7,
-        questions_digest="f" * 64, key="exam",
-    )  # fmt: skip
+        receipt=receipt.id,
+        by="eve",
+        n_correct=80,
+        n_base_correct=30,
+        seed=7,
+        questions_digest="f" * 64,
+        key="exam",
+    )
     market.bounty_claim(bounty=bounty.bounty, listing="sort2", by="tom", key="claim")
     market.offer_compute(
         owner="zoe", name="gpu", resource="training", ask_nanos=10**7, capacity_units=9_000, key="o"

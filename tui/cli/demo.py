@@ -46,14 +46,16 @@ def demo(
     tui: Annotated[
         bool | None, typer.Option("--tui/--no-tui", help="Open the screens when done.")
     ] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Evolve 100 mediocre helpers into species, and sell what they learned."""
     people = personas if personas is not None else TINY_PERSONAS if tiny else DEFAULT_PERSONAS
     budget = (
         interactions
         if interactions is not None
-        else TINY_INTERACTIONS if tiny else DEFAULT_INTERACTIONS
-    )  # fmt: skip
+        else TINY_INTERACTIONS
+        if tiny
+        else DEFAULT_INTERACTIONS
+    )
     _check(people, budget)
     where = resolve_home(home)
     try:
@@ -91,10 +93,13 @@ def _run(home: Path, seed: int, personas: int, interactions: int, tiny: bool) ->
 
     console = Console()
     columns = (
-        TextColumn("{task.description:14}"), BarColumn(30),
-        TextColumn("{task.completed:>6.0f}/{task.total:.0f}"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("{task.description:14}"),
+        BarColumn(30),
+        TextColumn("{task.completed:>6.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     say(f"seed {seed}: {personas} helpers, {interactions} interactions, into {home}")
     with ExitStack() as shown:
         show: _Show = (
@@ -180,11 +185,17 @@ class _RichShow(_Show):
 
 def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
     rows = [
-        (s["name"], str(s["population"]), percent(s["test_accuracy"]),
-         f"{100 * s['test_interval'][0]:.0f}-{100 * s['test_interval'][1]:.0f}",
-         percent(s["base_accuracy"]), credit_text(s["price_nanos"]), str(s["sales"]))
+        (
+            s["name"],
+            str(s["population"]),
+            percent(s["test_accuracy"]),
+            f"{100 * s['test_interval'][0]:.0f}-{100 * s['test_interval'][1]:.0f}",
+            percent(s["base_accuracy"]),
+            credit_text(s["price_nanos"]),
+            str(s["sales"]),
+        )
         for s in summary["species"]
-    ]  # fmt: skip
+    ]
     say("")
     columns = ("species", "personas", "test accuracy", "95 %", "base", "credits", "sales")
     print_table("living species", columns, rows)

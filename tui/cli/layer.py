@@ -50,9 +50,15 @@ def list_layers(
     folder = existing_home(home, "library")
     wanted = None if base is None else fingerprint_of(folder, base)
     rows = library.find(
-        base_model=wanted, licence=licence, skill=skill, creator=creator, kind=kind, tag=tag,
-        order=order, limit=limit,
-    )  # fmt: skip
+        base_model=wanted,
+        licence=licence,
+        skill=skill,
+        creator=creator,
+        kind=kind,
+        tag=tag,
+        order=order,
+        limit=limit,
+    )
     _print_layers("layers", rows, library)
     if library.unreadable:
         hint(f"{len(library.unreadable)} folders cannot be read: `continuum layer verify`")
@@ -94,12 +100,17 @@ def show(layer: LayerArgument, home: HomeOption = None) -> None:
     )
     if m.receipts:
         rows = [
-            (r.skill, r.exam or r.split, str(r.n_questions), percent(r.accuracy),
-             "-" if r.ancestor_accuracy is None else percent(r.ancestor_accuracy),
-             percent(r.base_accuracy),
-             "alone" if r.is_alone else " + ".join(d[:12] for d in r.layers))
+            (
+                r.skill,
+                r.exam or r.split,
+                str(r.n_questions),
+                percent(r.accuracy),
+                "-" if r.ancestor_accuracy is None else percent(r.ancestor_accuracy),
+                percent(r.base_accuracy),
+                "alone" if r.is_alone else " + ".join(d[:12] for d in r.layers),
+            )
             for r in m.receipts
-        ]  # fmt: skip
+        ]
         columns = ("skill", "exam", "questions", "accuracy", "ancestor", "base", "examined")
         print_table("exams", columns, rows)
 
@@ -213,15 +224,26 @@ def search(
 
     wanted = None if base is None else fingerprint_of(existing_home(home, "library"), base)
     found = library.search(
-        question, encoder=library.encoder(_base()), base_model=wanted, licences=licence,
-        max_bytes=None if max_kilobytes is None else max_kilobytes * 1000, among=among, k=limit,
-    )  # fmt: skip
+        question,
+        encoder=library.encoder(_base()),
+        base_model=wanted,
+        licences=licence,
+        max_bytes=None if max_kilobytes is None else max_kilobytes * 1000,
+        among=among,
+        k=limit,
+    )
     rows = [
-        (f.manifest.name, f"{f.similarity:.3f}", f.manifest.niche, percent(f.manifest.accuracy),
-         percent(f.manifest.base_accuracy), _base_name(library, library.base_of(f.digest)),
-         f.manifest.description)
+        (
+            f.manifest.name,
+            f"{f.similarity:.3f}",
+            f.manifest.niche,
+            percent(f.manifest.accuracy),
+            percent(f.manifest.base_accuracy),
+            _base_name(library, library.base_of(f.digest)),
+            f.manifest.description,
+        )
         for f in found
-    ]  # fmt: skip
+    ]
     if not found:
         hint(
             f"{NOTHING_CAN}: no layer that can be searched meets these conditions; `continuum "
@@ -271,9 +293,11 @@ def reindex(
     with Progress(transient=True) as bar:
         task = bar.add_task("examining layers", total=None)
         done = run(
-            folder, everything=everything or sentences is not None, sentences=sentences,
+            folder,
+            everything=everything or sentences is not None,
+            sentences=sentences,
             progress=lambda n, of: bar.update(task, completed=n, total=of),
-        )  # fmt: skip
+        )
     say(f"{done.examined} layers examined, {done.described} known by description only")
     for line in done.unbound:
         hint(line)

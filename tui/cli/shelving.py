@@ -62,9 +62,12 @@ def import_layer(
     from tui.jobs.importing import find_layers, import_layers
 
     given = {
-        "name": name, "version": version, "licence": licence, "licence_link": licence_link,
+        "name": name,
+        "version": version,
+        "licence": licence,
+        "licence_link": licence_link,
         "description": description,
-    }  # fmt: skip
+    }
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     policy = TrustPolicy(
         known=frozenset(creator) if creator else None,
@@ -140,9 +143,7 @@ def _report(home: Path, done: list[Imported]) -> None:
     if any(library.vector(one.digest) is None for one in kept):
         hint("to find it by what it can do: `continuum layer reindex`")
     if refused:
-        print_table(
-            "refused", ("layer", "why"), [(str(one.source), _why(one)) for one in refused]
-        )  # fmt: skip
+        print_table("refused", ("layer", "why"), [(str(one.source), _why(one)) for one in refused])
         raise CommandError(
             f"{len(refused)} of {len(done)} layers were refused, {len(kept)} are in the library: "
             "see the table above"

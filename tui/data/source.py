@@ -108,10 +108,16 @@ class HomeSource:
             old = self._run
             same = generations == old.generations and summary == old.summary
             found = RunSnapshot(
-                config, status, generations, summary,
+                config,
+                status,
+                generations,
+                summary,
                 old.species if same else species_lines(generations, summary),
-                lives, tuple(notices), layers, personas,
-            )  # fmt: skip
+                lives,
+                tuple(notices),
+                layers,
+                personas,
+            )
             if found != old:
                 self._run = found
             return self._run

@@ -143,17 +143,23 @@ def _own(genome: Genome, shared: dict[str, Layer]) -> Layer:
 
 
 def _keep(
-    evaluator: LocalEvaluator, home: Path, name: str, genome: Genome, traits: str,
+    evaluator: LocalEvaluator,
+    home: Path,
+    name: str,
+    genome: Genome,
+    traits: str,
     parents: tuple[LayerParent, ...],
-) -> None:  # fmt: skip
+) -> None:
     library = Library.open(home)
     digests = []
     for layer in genome.layers:
         if layer.digest not in library:
             manifest = Manifest(
-                name=name, base_model=evaluator.base.fingerprint, description=f"bred: {traits}",
+                name=name,
+                base_model=evaluator.base.fingerprint,
+                description=f"bred: {traits}",
                 parents=parents,
-            )  # fmt: skip
+            )
             policy = TrustPolicy(allow_missing_parents=True)  # folders may be bred from, too
             library.add(layer, manifest, base_model_path=evaluator.base.path, policy=policy)
         digests.append(layer.digest)

@@ -101,9 +101,13 @@ def answerers(
     if router is not None and result["routing"] is not None:
         evaluator = LocalEvaluator(base)
         bench = Workbench(
-            base, evaluator, source, LayerPool(base.fingerprint),
-            Budget(config.run.tokens, evaluator.tokens), wanted(config, source, home),
-        )  # fmt: skip
+            base,
+            evaluator,
+            source,
+            LayerPool(base.fingerprint),
+            Budget(config.run.tokens, evaluator.tokens),
+            wanted(config, source, home),
+        )
         start, _, _ = unevolved(run, bench, router, genomes)
         mixture = replace(start, genes=RoutingGenes(**result["routing"]))
     return RunResult(config, run, [], genomes, router, TokenMeter(), mixture).answers(prompts)

@@ -39,12 +39,14 @@ def compare(
     joint = _joint(base, ranks, result.tokens.equivalents, settings, folder, show)
     methods: dict[str, Any] = {}
     steps: list[tuple[str, str, Callable[[], dict[str, Any]]]] = [
-        ("base", "base", lambda: _facts(
-            general_accuracy(evaluator, Genome(base.fingerprint), n), 0
-        )),
+        (
+            "base",
+            "base",
+            lambda: _facts(general_accuracy(evaluator, Genome(base.fingerprint), n), 0),
+        ),
         ("random_search", "random-search", random_search),
         ("evolved", "evolved", lambda: _routed(evaluator, result, n)),
-    ]  # fmt: skip
+    ]
     for done, (method, name, compute) in enumerate(steps):
         show.phase("controls", done, len(steps) + 1)
         methods[method] = folder.step(name, compute)
@@ -92,9 +94,12 @@ def _joint(
 
 
 def _joint_rank(
-    base: BaseModel, rank: int, budget: int, settings: DemoSettings,
+    base: BaseModel,
+    rank: int,
+    budget: int,
+    settings: DemoSettings,
     tick: Callable[[float], None],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """The best of the rates after a third of the budget, trained again with all of it.
 
     Args:
@@ -116,9 +121,13 @@ def _joint_rank(
     )
     rate = best_joint(trials).learning_rate if trials else settings.joint_rates[0]
     final = train_joint(
-        base, rank=rank, rates=[rate], budget=budget, seed=settings.seed,
+        base,
+        rank=rank,
+        rates=[rate],
+        budget=budget,
+        seed=settings.seed,
         tick=lambda done, of: tick(trying + (1 - trying) * done / of),
-    )[0]  # fmt: skip
+    )[0]
     accuracies = general_accuracy(
         LocalEvaluator(base), Genome.of(final.layer), settings.general_exam
     )

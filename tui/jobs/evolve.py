@@ -74,10 +74,15 @@ def run_evolution(
     check_settings(config, base, source)
     evaluator = make_evaluator(base) if make_evaluator else LocalEvaluator(base)
     result = evolve(
-        config, base=base, evaluator=evaluator, source=source, folder=RunFolder(home),
-        observer=observer, found=proposed_layers(config, base, source, home),
+        config,
+        base=base,
+        evaluator=evaluator,
+        source=source,
+        folder=RunFolder(home),
+        observer=observer,
+        found=proposed_layers(config, base, source, home),
         wanted=wanted(config, source, home),
-    )  # fmt: skip
+    )
     exams = _examine(base, source, result)
     names = _store(base, source, home, result, exams)
     return {
@@ -89,7 +94,7 @@ def run_evolution(
         "generations": result.run.generation,
         "failures": result.run.failures,
         "seconds": result.seconds,
-    }  # fmt: skip
+    }
 
 
 def saved_config(home: Path) -> RunConfig:
@@ -156,10 +161,11 @@ def _told(exams: list[Examined]) -> dict[str, Any]:
         return {"accuracy": 0.0, "base_accuracy": 0.0, "ancestor_accuracy": None, "questions": 0}
     whole = exams[0]
     return {
-        "accuracy": whole.result.accuracy, "base_accuracy": whole.base.accuracy,
+        "accuracy": whole.result.accuracy,
+        "base_accuracy": whole.base.accuracy,
         "ancestor_accuracy": whole.ancestor.accuracy if whole.ancestor else None,
         "questions": whole.result.n_questions,
-    }  # fmt: skip
+    }
 
 
 def _name(niche: str) -> str:
@@ -194,10 +200,10 @@ def _store(
                 name=free_name(library, "ancestor" if common else _name(niche)),
                 base_model=base.fingerprint,
                 description="what all species share" if common else source.describe(niche),
-                receipts=() if common else tuple(
-                    exam.receipt for exam in examined if exam.genome.layers[-1] is layer
-                ),
-            )  # fmt: skip
+                receipts=()
+                if common
+                else tuple(exam.receipt for exam in examined if exam.genome.layers[-1] is layer),
+            )
             library.add(layer, manifest, base_model_path=base.path)
         persona = Persona(_name(niche), base.fingerprint, tuple(digests), source.describe(niche))
         if any(weight != 1.0 for weight in genome.weights):

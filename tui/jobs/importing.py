@@ -151,10 +151,14 @@ def find_layers(paths: Iterable[Path]) -> list[Imported | Path]:
 
 
 def import_layers(
-    home: Path, sources: Iterable[Imported | Path], *, policy: TrustPolicy,
-    base: str | None = None, changes: Mapping[str, Any],
+    home: Path,
+    sources: Iterable[Imported | Path],
+    *,
+    policy: TrustPolicy,
+    base: str | None = None,
+    changes: Mapping[str, Any],
     say: Callable[[str], object] = lambda _: None,
-) -> list[Imported]:  # fmt: skip
+) -> list[Imported]:
     """Store layers; what is refused is reported, and the others are kept.
 
     Args:
@@ -177,9 +181,12 @@ def import_layers(
             continue
         try:
             digest = library.import_folder(
-                source, policy=policy, base=wanted,
-                say=partial(_note, say, source.name), **changes,
-            )  # fmt: skip
+                source,
+                policy=policy,
+                base=wanted,
+                say=partial(_note, say, source.name),
+                **changes,
+            )
             done.append(Imported(source, digest, binding_of(home, library, digest)))
         except (GenomeError, OSError) as error:
             done.append(Imported(source, refusal=error))

@@ -73,9 +73,13 @@ def sell_champions(
 def _publish(market: Market, specialist: Specialist, settings: DemoSettings) -> None:
     terms = Terms(specialist.name, specialist.niche, ASK_NANOS, SELLER)
     put_up(
-        market, specialist.layer, specialist.exam.facts, terms, weights_at(settings.out),
+        market,
+        specialist.layer,
+        specialist.exam.facts,
+        terms,
+        weights_at(settings.out),
         key=f"demo-{settings.seed}-publish-{specialist.name}",
-    )  # fmt: skip
+    )
 
 
 def _purchase(
@@ -125,8 +129,9 @@ def _first_found(
     """The first question that some layer is known to be good at, with the nearest such layer."""
     where = Filter(base_model=base.fingerprint)
     vectors = specialists.encoder.encode(list(questions))
-    for question, hits in zip(questions, library.search_vectors(vectors, where=where, k=1),
-                              strict=True):  # fmt: skip
+    for question, hits in zip(
+        questions, library.search_vectors(vectors, where=where, k=1), strict=True
+    ):
         if hits and hits[0].similarity >= library.clear_match():
             return question, hits[0]
     return None

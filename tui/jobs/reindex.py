@@ -159,10 +159,11 @@ def _vectors(
         known = dict(zip(fitting, found, strict=True))
     nothing = np.zeros(encoder.describe([""]).shape[1], np.float32)
     return [
-        known[r.digest] if r.digest in known
+        known[r.digest]
+        if r.digest in known
         else layer_vector(nothing, encoder.describe([texts[r.digest]])[0], 0)
         for r in rows
-    ]  # fmt: skip
+    ]
 
 
 def _calibrate(library: Library, base: BaseModel, encoder: Encoder) -> Calibration | None:

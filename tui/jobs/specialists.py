@@ -160,8 +160,11 @@ def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
         store.save(Persona(specialist.name, base.fingerprint, (digest,), description))
     if shelf.species:
         advice = calibrate_advice(
-            shelf.encoder, library.encoder_id, np.stack([s.vector for s in shelf.species]),
-            [s.niche for s in shelf.species], settings.vector_questions,
-        )  # fmt: skip
+            shelf.encoder,
+            library.encoder_id,
+            np.stack([s.vector for s in shelf.species]),
+            [s.niche for s in shelf.species],
+            settings.vector_questions,
+        )
         if advice:
             library.save_calibration(advice)

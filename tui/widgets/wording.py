@@ -27,9 +27,19 @@ BRIGHT = "#d8dee6"
 
 # Twelve hues of like lightness, legible on the dark background, neighbours far apart.
 PALETTE = (
-    "#6cb6ff", "#f2a65a", "#8ddb8c", "#e685b5", "#c3a6ff", "#efd662",
-    "#5fd7c4", "#ff8f80", "#a9c96f", "#8fa2ff", "#dcaa85", "#74d0f1",
-)  # fmt: skip
+    "#6cb6ff",
+    "#f2a65a",
+    "#8ddb8c",
+    "#e685b5",
+    "#c3a6ff",
+    "#efd662",
+    "#5fd7c4",
+    "#ff8f80",
+    "#a9c96f",
+    "#8fa2ff",
+    "#dcaa85",
+    "#74d0f1",
+)
 SPARKS = " ▁▂▃▄▅▆▇█"
 NOTHING = "–"
 

@@ -99,9 +99,14 @@ class Eggroll:
         known = slopes[np.isfinite(slopes)]  # a diverged pair says nothing
         spread = float(np.sqrt(np.mean(known**2))) if known.any() else 1.0
         return es_update(
-            centre, tried, 2 * fitness / spread, lr=self.rate * tried.sigma**2, rank=centre.rank,
-            anchor=anchor, decay=self.decay,
-        )  # fmt: skip
+            centre,
+            tried,
+            2 * fitness / spread,
+            lr=self.rate * tried.sigma**2,
+            rank=centre.rank,
+            anchor=anchor,
+            decay=self.decay,
+        )
 
 
 def _parts(genome: Genome) -> tuple[tuple[Layer, ...], tuple[float, ...]]:

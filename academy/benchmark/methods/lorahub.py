@@ -81,9 +81,14 @@ class LoraHub:
         start = np.resize(start, max(n, 2))  # CMA-ES refuses one dimension: the second is idle
         usual = 4 + int(3 * np.log(len(start)))
         search = WeightSearch(
-            len(start), self.first_step, int(rng.integers(2**31)), start=start.tolist(),
-            low=-self.bound, high=self.bound, population=usual * 2 ** min(attempt, 4),
-        )  # fmt: skip
+            len(start),
+            self.first_step,
+            int(rng.integers(2**31)),
+            start=start.tolist(),
+            low=-self.bound,
+            high=self.bound,
+            population=usual * 2 ** min(attempt, 4),
+        )
         asked = search.ask()
         while asked.std(0).max() > self.rest:
             search.tell(-objective(asked[:, :n]))
@@ -98,9 +103,12 @@ class LoraHub:
             return float(objective(weights.clip(-self.bound, self.bound)[None])[0])
 
         optimize.minimize(
-            value, start, method="COBYLA", bounds=[(-self.bound, self.bound)] * len(start),
+            value,
+            start,
+            method="COBYLA",
+            bounds=[(-self.bound, self.bound)] * len(start),
             options={"rhobeg": self.first_step, "tol": self.rest, "maxiter": 100 * len(start)},
-        )  # fmt: skip
+        )
 
 
 class _Memory:

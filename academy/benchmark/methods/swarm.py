@@ -49,9 +49,17 @@ class Swarm:
         """A swarm that was measured once, at its first positions."""
         high, low = int(values.argmax()), int(values.argmin())
         return cls(
-            x, v, values, x.copy(), values.copy(), x[high].copy(), float(values[high]),
-            x[low].copy(), float(values[low]), np.zeros(len(x), dtype=np.int64),
-        )  # fmt: skip
+            x,
+            v,
+            values,
+            x.copy(),
+            values.copy(),
+            x[high].copy(),
+            float(values[high]),
+            x[low].copy(),
+            float(values[low]),
+            np.zeros(len(x), dtype=np.int64),
+        )
 
     def measured(self, values: np.ndarray) -> Swarm:
         """Remember what was found at the present positions, in copies."""
@@ -91,10 +99,14 @@ class Swarm:
     def chosen(self, survivors: np.ndarray) -> Swarm:
         """Only these particles; what the swarm remembers of the others stays."""
         return replace(
-            self, x=self.x[survivors], v=self.v[survivors], value=self.value[survivors],
-            own=self.own[survivors], own_value=self.own_value[survivors],
+            self,
+            x=self.x[survivors],
+            v=self.v[survivors],
+            value=self.value[survivors],
+            own=self.own[survivors],
+            own_value=self.own_value[survivors],
             stale=self.stale[survivors],
-        )  # fmt: skip
+        )
 
     def recalled(self, patience: int) -> Swarm:
         """Particles that found nothing better for so long go back to their own best, at rest."""

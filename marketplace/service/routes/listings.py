@@ -123,10 +123,15 @@ async def wanted(
 ) -> Wanted:
     """The conditions of a search; all must hold: any of the licences, every tag."""
     return Wanted(
-        base_model=base_model, niche=niche, owner=owner, licences=tuple(licence or ()),
-        tags=tuple(tag or ()), max_price_nanos=max_price, min_reputation=min_reputation,
+        base_model=base_model,
+        niche=niche,
+        owner=owner,
+        licences=tuple(licence or ()),
+        tags=tuple(tag or ()),
+        max_price_nanos=max_price,
+        min_reputation=min_reputation,
         commercial=commercial,
-    )  # fmt: skip
+    )
 
 
 @router.get(
@@ -209,14 +214,25 @@ async def _prepared(service: Service, body: ListingBody) -> Prepared:
 
 def _published(service: Service, body: ListingBody, prepared: Prepared, key: str) -> ListingView:
     view = service.market.publish(
-        owner=body.owner, name=body.name, digest=body.digest, base_model=body.base_model,
-        niche=body.niche, ask_nanos=body.ask, receipt=body.receipt.facts(),
-        receipts=[one.facts() for one in body.receipts], description=body.description,
-        licence=body.licence, tags=body.tags, version_of=body.version_of,
+        owner=body.owner,
+        name=body.name,
+        digest=body.digest,
+        base_model=body.base_model,
+        niche=body.niche,
+        ask_nanos=body.ask,
+        receipt=body.receipt.facts(),
+        receipts=[one.facts() for one in body.receipts],
+        description=body.description,
+        licence=body.licence,
+        tags=body.tags,
+        version_of=body.version_of,
         parents=[Parent(one.name, one.weight) for one in body.parents],
-        weights=prepared.weights, others=prepared.others, evidence=prepared.evidence,
-        must_be_signed=service.settings.must_be_signed, key=key,
-    )  # fmt: skip
+        weights=prepared.weights,
+        others=prepared.others,
+        evidence=prepared.evidence,
+        must_be_signed=service.settings.must_be_signed,
+        key=key,
+    )
     if service.store is not None:
         service.store.listed(body.digest)
     return view

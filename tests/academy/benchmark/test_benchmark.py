@@ -78,10 +78,23 @@ def test_every_method_gets_the_same_sheets() -> None:
 
 def test_the_lists_of_methods_have_what_the_protocol_names() -> None:
     named = set(main_methods())
-    for wanted in ("base", "best-expert", "exact-mean", "knots-ties", "joint-lora",
-                   "joint-lora-matched", "routed-experts", "lorahub-cma-factors",
-                   "lorahub-cobyla-factors", "model-swarms-factors", "cycleqd", "genome",
-                   "eggroll", "random-search", "academy"):  # fmt: skip
+    for wanted in (
+        "base",
+        "best-expert",
+        "exact-mean",
+        "knots-ties",
+        "joint-lora",
+        "joint-lora-matched",
+        "routed-experts",
+        "lorahub-cma-factors",
+        "lorahub-cobyla-factors",
+        "model-swarms-factors",
+        "cycleqd",
+        "genome",
+        "eggroll",
+        "random-search",
+        "academy",
+    ):
         assert wanted in named
     assert not named & set(ablations()) and set(gradient_free()) < named
 
@@ -102,9 +115,17 @@ def test_an_unknown_method_or_tier_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["academy", "academy-gradient-free", "joint-lora", "specialists", "routed-experts",
-               "lorahub-cma-exact", "no-router"],
-)  # fmt: skip
+    "method",
+    [
+        "academy",
+        "academy-gradient-free",
+        "joint-lora",
+        "specialists",
+        "routed-experts",
+        "lorahub-cma-exact",
+        "no-router",
+    ],
+)
 @pytest.mark.parametrize("track", ["A", "B"])
 def test_a_cell_stays_within_its_budget_and_is_not_run_twice(
     base: BaseModel, tmp_path: Path, method: str, track: Any
@@ -146,8 +167,9 @@ def test_no_cell_draws_a_test_question(
     for source in (BuiltinSource, CompositionSource):
         draw = source.draw
 
-        def guarded(self: Any, skill: str, split: str, *rest: Any, _draw: Any = draw,
-                    **more: Any) -> Any:  # fmt: skip
+        def guarded(
+            self: Any, skill: str, split: str, *rest: Any, _draw: Any = draw, **more: Any
+        ) -> Any:
             assert split != "test", "a method asked for test questions"
             return _draw(self, skill, split, *rest, **more)
 
@@ -185,11 +207,23 @@ def test_results_of_another_tier_are_not_mixed_in(base: BaseModel, tmp_path: Pat
 def invented(method: str, means: list[float], track: str = "A") -> list[dict[str, Any]]:
     """Results of one method with these means, one a seed, alike on all skills."""
     return [
-        {"track": track, "method": method, "seed": seed, "by_skill": [m] * 12, "mean": m,
-         "worst": m, "covered": float(m >= 0.9), "select_mean": m, "tokens": 1, "seconds": 1.0,
-         "budget": 1, "members": 1, "curve": []}
+        {
+            "track": track,
+            "method": method,
+            "seed": seed,
+            "by_skill": [m] * 12,
+            "mean": m,
+            "worst": m,
+            "covered": float(m >= 0.9),
+            "select_mean": m,
+            "tokens": 1,
+            "seconds": 1.0,
+            "budget": 1,
+            "members": 1,
+            "curve": [],
+        }
         for seed, m in enumerate(means)
-    ]  # fmt: skip
+    ]
 
 
 def test_a_claim_holds_only_when_every_comparison_is_won_after_holm() -> None:

@@ -32,11 +32,16 @@ def numbers(long: int) -> JsonlSource:
     return JsonlSource(
         "numbers",
         [
-            Challenge(f"{i}{'?' * (500 if not long or i % long == 0 else 1)}", str(i), "num", "d",
-                      tolerance=0.5)
+            Challenge(
+                f"{i}{'?' * (500 if not long or i % long == 0 else 1)}",
+                str(i),
+                "num",
+                "d",
+                tolerance=0.5,
+            )
             for i in range(400)
         ],
-    )  # fmt: skip
+    )
 
 
 def test_others_are_drawn_in_place_of_what_is_too_long(base: BaseModel) -> None:
@@ -57,9 +62,11 @@ def test_a_run_says_it_once_and_no_answer_fails(base: BaseModel) -> None:
     heard: list[Event] = []
     evaluator = LocalEvaluator(base, max_new_tokens={"numeric": 4})
     config = small_run(
-        run={"tokens": 9_000}, ancestor={"share": 0.0}, operators={"names": ("noise",)},
+        run={"tokens": 9_000},
+        ancestor={"share": 0.0},
+        operators={"names": ("noise",)},
         population={"items": 8, "size": 2, "births": 2},
-    )  # fmt: skip
+    )
     result = evolve(
         config, base=base, source=numbers(2), evaluator=evaluator, observer=heard.append
     )

@@ -60,8 +60,9 @@ class Picky(LocalEvaluator):
     def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
         raise self.error
 
-    def train(self, layers: Sequence[Layer], studies: Sequence[Rows], plan: StudyPlan,
-              **options: Any) -> list[Layer]:  # fmt: skip
+    def train(
+        self, layers: Sequence[Layer], studies: Sequence[Rows], plan: StudyPlan, **options: Any
+    ) -> list[Layer]:
         if any(layer.digest == self.hates for layer in layers):
             raise self.error
         return super().train(layers, studies, plan, **options)

@@ -24,8 +24,9 @@ def base(tokenizer: Any) -> BaseModel:
 def questions(path: Path, answer: str = "") -> None:
     lines = [
         {"prompt": f"sort: {a}{b}", "answer": answer or "".join(sorted(a + b)), "skill": "pairs"}
-        for a in "abcdefghijkl" for b in "mnopqrstuvwxyz"
-    ]  # fmt: skip
+        for a in "abcdefghijkl"
+        for b in "mnopqrstuvwxyz"
+    ]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
@@ -64,9 +65,11 @@ def test_a_run_is_not_resumed_with_other_questions(base: BaseModel, tmp_path: Pa
     path, home = tmp_path / "q.jsonl", tmp_path / "home"
     questions(path)
     config = small_run(
-        run={"source": f"jsonl:{path}", "tokens": 6_000}, ancestor={"share": 0.0},
-        operators={"names": ("noise",)}, population={"items": 16},
-    )  # fmt: skip
+        run={"source": f"jsonl:{path}", "tokens": 6_000},
+        ancestor={"share": 0.0},
+        operators={"names": ("noise",)},
+        population={"items": 16},
+    )
     evolve(config, base=base, folder=RunFolder(home))
     kept = json.loads((home / "run" / "config.json").read_text())
     assert list(kept["files"]) == [str(path)]

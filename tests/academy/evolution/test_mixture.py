@@ -97,12 +97,18 @@ def test_genes_are_replaced_only_by_better_ones_and_within_the_budget(base: Base
     evolved = evolve_mixture(bench, mixture, items, np.random.default_rng(0), budget)
     assert 0 < bench.budget.spent <= budget
     answered = [
-        float(np.mean([
-            bench.evaluator.scores([genome], [item])[0, 0]
-            for genome, item in zip(m.answers([c.prompt for c in items]), items, strict=True)
-        ]))
+        float(
+            np.mean(
+                [
+                    bench.evaluator.scores([genome], [item])[0, 0]
+                    for genome, item in zip(
+                        m.answers([c.prompt for c in items]), items, strict=True
+                    )
+                ]
+            )
+        )
         for m in (mixture, evolved)
-    ]  # fmt: skip
+    ]
     assert answered[1] >= answered[0]
     before = bench.budget.spent
     assert evolve_mixture(bench, mixture, items, np.random.default_rng(0), 10) == mixture

@@ -149,11 +149,19 @@ def _family(base: BaseModel) -> tuple[Nursery, Candidate, Candidate]:
     n = np.zeros(3)
     parents = [
         Candidate(
-            i, Genes((ancestor, pool.add(_layer(base, i))), (1.0, 1.0)), (), 0, "x", -1, i,
-            n, n.copy(), n.copy(),
+            i,
+            Genes((ancestor, pool.add(_layer(base, i))), (1.0, 1.0)),
+            (),
+            0,
+            "x",
+            -1,
+            i,
+            n,
+            n.copy(),
+            n.copy(),
         )
         for i in (1, 2)
-    ]  # fmt: skip
+    ]
     return nursery, parents[0], parents[1]
 
 

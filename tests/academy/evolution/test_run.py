@@ -40,8 +40,14 @@ def base(tokenizer: Any) -> BaseModel:
 def facts(result: RunResult) -> str:
     """Everything a run came to, tensors by digest."""
     run = result.run.plain()
-    return json.dumps([run, [[m.candidate, m.genes.layers, m.accuracy] for m in result.cast],
-                       result.tokens.forward, result.tokens.backward])  # fmt: skip
+    return json.dumps(
+        [
+            run,
+            [[m.candidate, m.genes.layers, m.accuracy] for m in result.cast],
+            result.tokens.forward,
+            result.tokens.backward,
+        ]
+    )
 
 
 def stop_after(n: int) -> Any:
@@ -57,16 +63,19 @@ def stop_after(n: int) -> Any:
     return observe
 
 
-@pytest.mark.parametrize("changes", [
-    {},
-    {"ancestor": {"share": 0.0}},
-    {"selection": {"survival": "nsga3", "parents": "tournament", "mates": "random"}},
-    {"selection": {"survival": "random", "parents": "random"}, "routing": {"cast": 2}},
-    {"islands": {"count": 2, "interval": 1, "topology": "random"}, "run": {"tokens": 90_000}},
-    {"operators": {"rates": {"memetic-4": 1.0, "merge": 3.0}, "pull": 0.1}},
-    {"operators": {"names": ("memetic-4", "cma", "merge")}},
-    {"selection": {"survival": "demand"}, "species": {"target": 3, "spawning": True}},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"ancestor": {"share": 0.0}},
+        {"selection": {"survival": "nsga3", "parents": "tournament", "mates": "random"}},
+        {"selection": {"survival": "random", "parents": "random"}, "routing": {"cast": 2}},
+        {"islands": {"count": 2, "interval": 1, "topology": "random"}, "run": {"tokens": 90_000}},
+        {"operators": {"rates": {"memetic-4": 1.0, "merge": 3.0}, "pull": 0.1}},
+        {"operators": {"names": ("memetic-4", "cma", "merge")}},
+        {"selection": {"survival": "demand"}, "species": {"target": 3, "spawning": True}},
+    ],
+)
 def test_a_run_ends_within_its_budget_with_a_cast_for_every_skill(
     base: BaseModel, changes: dict[str, Any]
 ) -> None:
@@ -214,8 +223,9 @@ def test_a_hopeless_budget_is_refused_before_anything_is_spent(base: BaseModel) 
 class Poisoned(LocalEvaluator):
     """Every child comes out of its study with a NaN in it."""
 
-    def train(self, layers: Sequence[Layer], studies: Sequence[Rows], plan: StudyPlan,
-              **options: Any) -> list[Layer]:  # fmt: skip
+    def train(
+        self, layers: Sequence[Layer], studies: Sequence[Rows], plan: StudyPlan, **options: Any
+    ) -> list[Layer]:
         trained = super().train(layers, studies, plan, **options)
         return [_spoiled(layer) for layer in trained]
 
@@ -251,8 +261,9 @@ def test_an_evaluator_that_raises_costs_the_item_and_is_counted(base: BaseModel)
         def describe(self, skill: str) -> str:
             return "double a number"
 
-        def draw(self, skill: str, split: str, n: int, rng: np.random.Generator,
-                 **_: Any) -> list[Challenge]:  # fmt: skip
+        def draw(
+            self, skill: str, split: str, n: int, rng: np.random.Generator, **_: Any
+        ) -> list[Challenge]:
             asked = (
                 Challenge(f"double {x}", str(2 * x), skill, "numbers", tolerance=0.0)
                 for x in rng.permutation(2000)
@@ -262,9 +273,12 @@ def test_an_evaluator_that_raises_costs_the_item_and_is_counted(base: BaseModel)
     evaluator = LocalEvaluator(base, scorers={"numeric": broken}, max_new_tokens={"numeric": 4})
     heard: list[Event] = []
     result = evolve(
-        small_run(run={"tokens": 90_000}), base=base, evaluator=evaluator, source=Numbers(),
+        small_run(run={"tokens": 90_000}),
+        base=base,
+        evaluator=evaluator,
+        source=Numbers(),
         observer=heard.append,
-    )  # fmt: skip
+    )
     assert result.run.failures == evaluator.failures > 0
     assert result.cast[0].accuracy[0] < 0.1
     said = [e.plain() for e in heard if type(e).__name__ == "ScoringFailed"]

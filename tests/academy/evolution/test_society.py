@@ -38,9 +38,12 @@ def test_an_island_never_holds_more_than_its_size_after_a_generation(base: BaseM
 
 def test_clones_travel_in_a_ring_and_the_original_stays(base: BaseModel) -> None:
     events = heard(
-        base, islands={"count": 3, "interval": 1}, population={"size": 3},
-        run={"tokens": 90_000}, ancestor={"share": 0.0},
-    )  # fmt: skip
+        base,
+        islands={"count": 3, "interval": 1},
+        population={"size": 3},
+        run={"tokens": 90_000},
+        ancestor={"share": 0.0},
+    )
     journeys = of_kind(events, "Migrated")
     assert journeys
     assert all(j["target"] == (j["origin"] + 1) % 3 for j in journeys)
@@ -49,9 +52,10 @@ def test_clones_travel_in_a_ring_and_the_original_stays(base: BaseModel) -> None
 
 def test_islands_with_own_operators_use_no_others(base: BaseModel) -> None:
     events = heard(
-        base, islands={"count": 2, "operators": ("memetic-4", "memetic-4,noise"), "interval": 50},
+        base,
+        islands={"count": 2, "operators": ("memetic-4", "memetic-4,noise"), "interval": 50},
         run={"tokens": 60_000},
-    )  # fmt: skip
+    )
     assert {b["operator"] for b in of_kind(events, "Born")} <= {"memetic-4", "noise"}
 
 
@@ -86,9 +90,17 @@ def test_a_candidate_without_a_layer_of_its_own_is_like_nobody() -> None:
 
 def test_a_clone_shares_the_digest_and_nothing_that_changes() -> None:
     one = Candidate(
-        3, Genes(("a",), (1.0,)), (), 0, "founder", -1, 3,
-        np.zeros(2), np.zeros(2), np.zeros(2),
-    )  # fmt: skip
+        3,
+        Genes(("a",), (1.0,)),
+        (),
+        0,
+        "founder",
+        -1,
+        3,
+        np.zeros(2),
+        np.zeros(2),
+        np.zeros(2),
+    )
     copy = one.clone(9)
     copy.record(np.array([0]), np.array([1.0]))
     assert copy.digest == one.digest and copy.id == 9 and copy.parents == (3,)

@@ -61,8 +61,10 @@ def test_the_ancestor_keeps_its_weight(base: BaseModel) -> None:
     found = search(run, bench, genes, questions, np.random.default_rng(0))
     assert found is not None
     assert found.weights[0] == 1.0 != found.weights[1]
-    assert search(run, bench, Genes((run.ancestor,), (1.0,)), questions,
-                  np.random.default_rng(0)) is None  # fmt: skip
+    assert (
+        search(run, bench, Genes((run.ancestor,), (1.0,)), questions, np.random.default_rng(0))
+        is None
+    )
 
 
 def test_children_of_other_operators_pass_and_hopeless_ones_are_said(base: BaseModel) -> None:

@@ -33,15 +33,29 @@ def run_with_base(bench: Workbench, accuracy: float = 0.4) -> Evolution:
 
 
 def persona(
-    bench: Workbench, number: int, profile: list[float], *, rank: int = 1, asked: float = 0.0,
+    bench: Workbench,
+    number: int,
+    profile: list[float],
+    *,
+    rank: int = 1,
+    asked: float = 0.0,
     species: int = 0,
-) -> Candidate:  # fmt: skip
+) -> Candidate:
     made = random_layer(bench.base.model, bench.base.fingerprint, rank=rank, seed=number)
     known = np.array(profile)
     return Candidate(
-        number, Genes((bench.pool.add(made),), (1.0,)), (), 0, "x", -1, number, known,
-        known * asked, np.full(3, asked), species,
-    )  # fmt: skip
+        number,
+        Genes((bench.pool.add(made),), (1.0,)),
+        (),
+        0,
+        "x",
+        -1,
+        number,
+        known,
+        known * asked,
+        np.full(3, asked),
+        species,
+    )
 
 
 def test_the_wanted_specialist_is_worth_more(bench: Workbench) -> None:

@@ -93,8 +93,11 @@ def test_choosing_changes_nothing() -> None:
 def test_losses_nan_and_free_children_do_no_harm() -> None:
     bandit = OperatorBandit(NAMES)
     for name, gain, tokens in (
-        ("merge", -3.0, 10), ("study", float("nan"), 10), ("noise", 0.0, 0), ("drop", 1.0, 10),
-    ):  # fmt: skip
+        ("merge", -3.0, 10),
+        ("study", float("nan"), 10),
+        ("noise", 0.0, 0),
+        ("drop", 1.0, 10),
+    ):
         bandit.credit(name, gain, tokens)
     assert bandit.values() == {"merge": 0.0, "study": 0.0, "noise": 0.0, "drop": 1.0}
 

@@ -86,11 +86,13 @@ def test_the_estimate_is_the_gradient_on_average() -> None:
     tried = perturbations(zero, 4000, 0.1, np.random.default_rng(0))
     inner = np.array(
         [
-            sum(float((f.b @ f.a * (slope.factors[m].b @ slope.factors[m].a)).sum())
-                for m, f in e.factors.items())
+            sum(
+                float((f.b @ f.a * (slope.factors[m].b @ slope.factors[m].a)).sum())
+                for m, f in e.factors.items()
+            )
             for e in tried.directions
         ]
-    )  # fmt: skip
+    )
     step = es_update(zero, tried, np.concatenate([inner, -inner]) * 0.1, lr=1.0, rank=6)
     assert float(cosine([step], [slope])) > 0.97
     assert float(norms([step])) == pytest.approx(float(norms([slope])), rel=0.1)

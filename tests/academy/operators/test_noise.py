@@ -55,10 +55,13 @@ def test_same_seed_same_noise() -> None:
 
 def test_updates_that_are_zero_or_full_are_only_cut() -> None:
     torch.manual_seed(0)
-    layer = Layer("tiny", {
-        "full": Factors(torch.randn(3, 3), torch.randn(5, 3)),
-        "zero": Factors(torch.randn(2, 6), torch.zeros(5, 2)),
-    })  # fmt: skip
+    layer = Layer(
+        "tiny",
+        {
+            "full": Factors(torch.randn(3, 3), torch.randn(5, 3)),
+            "zero": Factors(torch.randn(2, 6), torch.zeros(5, 2)),
+        },
+    )
     child = residual_noise(layer, strength=0.5, rank=3, rng=np.random.default_rng(0))
     before, after = (dense_updates(Genome.of(x)) for x in (layer, child))
     torch.testing.assert_close(after["full"], before["full"], atol=1e-5, rtol=1e-4)

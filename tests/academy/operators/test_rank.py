@@ -42,10 +42,13 @@ def test_tiny_directions_are_as_small_as_asked_and_survive_composition() -> None
 
 
 def test_small_modules_grow_to_their_full_rank_only() -> None:
-    layer = Layer("tiny", {
-        "small": Factors(torch.ones(1, 2), torch.ones(8, 1)),
-        "large": Factors(torch.ones(1, 8), torch.ones(8, 1)),
-    })  # fmt: skip
+    layer = Layer(
+        "tiny",
+        {
+            "small": Factors(torch.ones(1, 2), torch.ones(8, 1)),
+            "large": Factors(torch.ones(1, 8), torch.ones(8, 1)),
+        },
+    )
     grown = rank_up(layer, 4, rng=rng())
     assert {m: f.a.shape[0] for m, f in grown.factors.items()} == {"small": 2, "large": 4}
 

@@ -78,12 +78,17 @@ def test_strengths_grow_as_often_as_they_shrink() -> None:
     before = strengths(one)
     ratios = torch.cat(
         [
-            (strengths(spectral_mutation(
-                one, tau=0.3, epsilon=0.0, rng=np.random.default_rng(seed)
-            )) / before).log().flatten()
+            (
+                strengths(
+                    spectral_mutation(one, tau=0.3, epsilon=0.0, rng=np.random.default_rng(seed))
+                )
+                / before
+            )
+            .log()
+            .flatten()
             for seed in range(10)
         ]
-    )  # fmt: skip
+    )
     assert abs(float(ratios.median())) < 3 * 1.2533 * 0.3 / len(ratios) ** 0.5
     assert float(ratios.std()) == pytest.approx(0.3, rel=0.1)
     assert ratios.min() < -0.3 and ratios.max() > 0.3

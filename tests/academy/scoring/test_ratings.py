@@ -13,9 +13,15 @@ from academy.scoring.ratings import Rating, append_rating, rated_questions, read
 
 def _rating(n: int, **changes: Any) -> Rating:
     fields: dict[str, Any] = {
-        "question_id": f"id{n}", "question": "2+2", "first": "ada", "second": "bob",
-        "first_answer": "4", "second_answer": "5\ud800", "winner": "first", "shown_first": True,
-    }  # fmt: skip
+        "question_id": f"id{n}",
+        "question": "2+2",
+        "first": "ada",
+        "second": "bob",
+        "first_answer": "4",
+        "second_answer": "5\ud800",
+        "winner": "first",
+        "shown_first": True,
+    }
     return Rating(**{**fields, **changes})
 
 

@@ -33,8 +33,9 @@ def test_shares_sum_to_one_whatever_the_unit(weights: list[float]) -> None:
     skills = tuple(f"s{i}" for i in range(len(weights)))
     demand = Demand(skills, tuple(weights))
     assert sum(demand.values()) == pytest.approx(1)
-    assert np.allclose(demand.shares, np.array(weights) / max(weights) / sum(
-        w / max(weights) for w in weights))  # fmt: skip
+    assert np.allclose(
+        demand.shares, np.array(weights) / max(weights) / sum(w / max(weights) for w in weights)
+    )
 
 
 def test_demand_is_a_mapping() -> None:

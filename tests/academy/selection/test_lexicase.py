@@ -91,8 +91,10 @@ def test_the_same_generator_gives_the_same_parents() -> None:
 def test_down_sampling_looks_at_so_many_items_only() -> None:
     """With one of two items for all parents, everybody chosen is good at the same one."""
     scores = np.eye(2)
-    seen = {tuple(np.unique(lexicase(scores, 9, np.random.default_rng(s), n_items=1)))
-            for s in range(20)}  # fmt: skip
+    seen = {
+        tuple(np.unique(lexicase(scores, 9, np.random.default_rng(s), n_items=1)))
+        for s in range(20)
+    }
     assert seen == {(0,), (1,)}
 
 

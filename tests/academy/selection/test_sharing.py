@@ -57,8 +57,14 @@ def test_survivors_fill_the_capacity_once_each(scores: np.ndarray, capacity: int
 def test_attraction_is_the_formula_of_m2n2(scores: np.ndarray, alpha: float) -> None:
     n, m = scores.shape
     crowd = scores.sum(0)
-    pull = [sum(max(0, scores[b, j] - scores[0, j]) / crowd[j] ** alpha
-                for j in range(m) if crowd[j] > 0) for b in range(n)]  # fmt: skip
+    pull = [
+        sum(
+            max(0, scores[b, j] - scores[0, j]) / crowd[j] ** alpha
+            for j in range(m)
+            if crowd[j] > 0
+        )
+        for b in range(n)
+    ]
     chances = attraction(scores, 0, alpha=alpha)
     assert chances.sum() == pytest.approx(1) and chances[0] == 0
     if sum(pull) > 0:

@@ -40,9 +40,15 @@ class Odd:
         return "two\nlines"
 
     def draw(
-        self, skill: str, split: Split, n: int, rng: np.random.Generator,
-        *, level: int | None = None, exclude: Collection[str] = (),
-    ) -> list[Any]:  # fmt: skip
+        self,
+        skill: str,
+        split: Split,
+        n: int,
+        rng: np.random.Generator,
+        *,
+        level: int | None = None,
+        exclude: Collection[str] = (),
+    ) -> list[Any]:
         return [Challenge(f"q{i}", str(i), skill, "d") for i in rng.permutation(40)[:n]]
 
 

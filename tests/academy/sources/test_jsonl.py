@@ -47,8 +47,12 @@ def test_all_kinds_of_line_are_read_with_their_fields(tmp_path: Path) -> None:
     assert by_prompt["write double"].answer == ""
     assert by_prompt["pi?"].argument == "pi" and by_prompt["pi?"].domain == "sums"
     kinds = {prompt: kind_of(c) for prompt, c in by_prompt.items()}
-    assert kinds == {"2+2": "exact", "a fruit?": "choice", "write double": "tests",
-                     "pi?": "numeric"}  # fmt: skip
+    assert kinds == {
+        "2+2": "exact",
+        "a fruit?": "choice",
+        "write double": "tests",
+        "pi?": "numeric",
+    }
 
 
 def test_a_finite_set_is_drawn_without_repetition_and_then_is_used_up(tmp_path: Path) -> None:
@@ -114,7 +118,7 @@ GOOD = {"prompt": "2+2", "answer": "4"}
         ({"prompt": "x", "answer": "50%", "tolerance": 0}, "write one number alone"),
         ({"prompt": "2+2", "answer": "4", "skill": "b"}, "under skill 'sums', here under"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_line_is_refused_by_number(tmp_path: Path, line: Any, message: str) -> None:
     with pytest.raises(ChallengeSetError, match=message) as refusal:
         JsonlSource.read(_write(tmp_path, GOOD, line))

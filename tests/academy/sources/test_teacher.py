@@ -63,8 +63,11 @@ def test_difficulty_rises_where_the_population_passes_and_only_there() -> None:
     highest = {arm.skill: arm.level for arm in teacher.arms}
     assert highest == {"reverse": 5, "sort": 1, "add": 1}
     drawn = teacher.sample(50, np.random.default_rng(0))
-    levels = {teacher.arms[i].level for i, c in zip(drawn.arms, drawn.challenges, strict=True)
-              if c.skill == "reverse"}  # fmt: skip
+    levels = {
+        teacher.arms[i].level
+        for i, c in zip(drawn.arms, drawn.challenges, strict=True)
+        if c.skill == "reverse"
+    }
     assert len(levels) > 1
 
 

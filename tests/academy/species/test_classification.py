@@ -148,8 +148,9 @@ def test_a_dead_representative_is_followed_by_a_survivor_before_any_child() -> N
     """Else the many children of another niche would carry the name away."""
     first = classify(Taxonomy(), census([0, 0], fitness=[0.9, 0.5]), 0, FIXED)
     assert first.taxonomy.species[0].representative == 0
-    after = census([0, 1, 1, 1], ids=[1, 7, 8, 9], ages=[6, 0, 0, 0],
-                   parents={7: (0,), 8: (0,), 9: (0,)})  # fmt: skip
+    after = census(
+        [0, 1, 1, 1], ids=[1, 7, 8, 9], ages=[6, 0, 0, 0], parents={7: (0,), 8: (0,), 9: (0,)}
+    )
     second = classify(first.taxonomy, after, 1, FIXED)
     assert second.taxonomy.by_id(int(first.labels[0])).representative == 1
     assert kinds(second.events) == ["split:reverser-1"]

@@ -21,9 +21,15 @@ def node(id: str, parents: str = "", born: int = 0, **more: str) -> Node:
 def tree() -> Phylogeny:
     """a, b founders; c from a; d from a and b; e from c and d; f from b."""
     return Phylogeny(
-        [node("a"), node("b"), node("c", "a", 1), node("d", "ab", 2), node("e", "cd", 3),
-         node("f", "b", 3)]
-    )  # fmt: skip
+        [
+            node("a"),
+            node("b"),
+            node("c", "a", 1),
+            node("d", "ab", 2),
+            node("e", "cd", 3),
+            node("f", "b", 3),
+        ]
+    )
 
 
 def test_kin_is_found_in_both_directions(tree: Phylogeny) -> None:

@@ -48,9 +48,12 @@ def test_the_bootstrap_interval_is_that_of_all_resamples_together() -> None:
     runs = np.array([0.0, 0.3, 0.9])
     means = [np.mean([x, y, z]) for x in runs for y in runs for z in runs]
     found = stratified_bootstrap(
-        runs[:, None], np.random.default_rng(1), statistic=lambda s: float(s.mean()),
-        confidence=0.8, n_resamples=20_000,
-    )  # fmt: skip
+        runs[:, None],
+        np.random.default_rng(1),
+        statistic=lambda s: float(s.mean()),
+        confidence=0.8,
+        n_resamples=20_000,
+    )
     assert found.value == pytest.approx(0.4)
     assert [found.low, found.high] == pytest.approx(np.quantile(means, [0.1, 0.9]).tolist())
 

@@ -95,9 +95,12 @@ def test_tangos_interval_covers_the_truth() -> None:
     for a in range(n + 1):
         for b in range(n + 1 - a):
             chance = (
-                math.comb(n, a) * math.comb(n - a, b) * p_a**a * p_b**b
+                math.comb(n, a)
+                * math.comb(n - a, b)
+                * p_a**a
+                * p_b**b
                 * (1 - p_a - p_b) ** (n - a - b)
-            )  # fmt: skip
+            )
             if chance > 1e-7:
                 low, high = tango_interval(a, b, n)
                 covered += chance * (low <= p_a - p_b <= high)

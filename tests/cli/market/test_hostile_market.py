@@ -83,12 +83,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "words",
     [
-        "list", "search sorter", "show sorter", "quote sorter", "quote sorter --explain",
-        "wallet bob", "royalties -a ada", "bundle list", "compute list", "demand",
-        "buy nothing -a bob", "buy adder -a nobody",
+        "list",
+        "search sorter",
+        "show sorter",
+        "quote sorter",
+        "quote sorter --explain",
+        "wallet bob",
+        "royalties -a ada",
+        "bundle list",
+        "compute list",
+        "demand",
+        "buy nothing -a bob",
+        "buy adder -a nobody",
         "recheck nothing",
     ],
-)  # fmt: skip
+)
 def test_nothing_that_a_market_says_is_obeyed(home: Path, words: str) -> None:
     """Whatever the command makes of it, only printable lines come out, and none that it forged."""
     done = continuum("market", *words.split(), "--home", home)

@@ -90,18 +90,33 @@ def test_bundles_bounties_and_compute(home: Path) -> None:
     assert "both" in ok(home, "bundle", "list")
     assert "bob bought" in ok(home, "bundle", "buy", "both", "-a", "bob")
     assert "bounty" in ok(
-        home, "bounty", "post", "sorting", "--reward", 3, "--base", "tiny-llama",
-        "--accuracy", 0.9, "-a", "bob",
-    )  # fmt: skip
+        home,
+        "bounty",
+        "post",
+        "sorting",
+        "--reward",
+        3,
+        "--base",
+        "tiny-llama",
+        "--accuracy",
+        0.9,
+        "-a",
+        "bob",
+    )
     number = ok(home, "bounty", "list").splitlines()[2].split()[0]
     refused = run(home, "bounty", "claim", number, "sorter", "-a", "ada").refusal
     assert "no judge" in refused and "bounty claim" in refused  # the maker's word earns nothing
     with Market.open(f"sqlite:///{home / 'market.db'}") as market:
         (receipt,) = market.receipts("sorter")
         market.recheck(
-            receipt=receipt.id, by="bob", n_correct=95, n_base_correct=30, seed=7,
-            questions_digest="f" * 64, key="exam",
-        )  # fmt: skip
+            receipt=receipt.id,
+            by="bob",
+            n_correct=95,
+            n_base_correct=30,
+            seed=7,
+            questions_digest="f" * 64,
+            key="exam",
+        )
     assert "paid for sorter" in ok(home, "bounty", "claim", number, "sorter", "-a", "ada")
     assert "gpu" in ok(
         home, "compute", "offer", "gpu", "--ask", 0.001, "--capacity", 10000, "-a", "ada"
@@ -212,9 +227,19 @@ def test_demand_is_written_as_the_academy_reads_it(home: Path, tmp_path: Path) -
     """Shares per skill; the Academy's own reader accepts the file."""
     skill = SKILL_NAMES[0]
     ok(
-        home, "bounty", "post", skill, "--reward", 1, "--base", "x", "--accuracy", 0.5,
-        "-a", "bob",
-    )  # fmt: skip
+        home,
+        "bounty",
+        "post",
+        skill,
+        "--reward",
+        1,
+        "--base",
+        "x",
+        "--accuracy",
+        0.5,
+        "-a",
+        "bob",
+    )
     ok(home, "search", "--skill", "cooking", "-a", "bob")
     out = tmp_path / "demand.json"
     assert "cooking" in ok(home, "demand")
@@ -333,10 +358,20 @@ def test_an_unknown_attack_is_refused(tmp_path: Path) -> None:
 
 
 COMMANDS = [
-    ("list",), ("search", "sort"), ("show", "sorter"), ("quote", "sorter", "--explain"),
-    ("buy", "sorter", "-a", "bob"), ("use", "adder", "3", "-a", "bob"), ("wallet",), ("verify",),
-    ("demand",), ("keys",), ("bounty", "list"), ("open", "eve"), ("head", "head.json"),
-]  # fmt: skip
+    ("list",),
+    ("search", "sort"),
+    ("show", "sorter"),
+    ("quote", "sorter", "--explain"),
+    ("buy", "sorter", "-a", "bob"),
+    ("use", "adder", "3", "-a", "bob"),
+    ("wallet",),
+    ("verify",),
+    ("demand",),
+    ("keys",),
+    ("bounty", "list"),
+    ("open", "eve"),
+    ("head", "head.json"),
+]
 
 
 def test_commands_on_a_market_load_no_model_library(home: Path) -> None:
@@ -351,9 +386,13 @@ def test_commands_on_a_market_load_no_model_library(home: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=home, env=environment,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=home,
+        env=environment,
         check=False,
-    )  # fmt: skip
+    )
     assert done.stdout.strip() == "[]", done.stderr
 
 

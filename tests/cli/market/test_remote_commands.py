@@ -49,12 +49,23 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     KeyStore(folder / "host" / "keys", lambda: None).create("operator")
     process = subprocess.Popen(
         [
-            sys.executable, "-m", "tui.cli.main", "market", "serve", "--port", "0", "--home",
-            str(folder / "host"), "--operator", "operator",
+            sys.executable,
+            "-m",
+            "tui.cli.main",
+            "market",
+            "serve",
+            "--port",
+            "0",
+            "--home",
+            str(folder / "host"),
+            "--operator",
+            "operator",
         ],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.getcwd()},
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     first = process.stdout.readline()
     yield Town(first.split()[-1], folder, process)
@@ -77,10 +88,15 @@ def digest(town: Town) -> str:
     with RemoteMarket(town.url, account="ada", key=key) as market:
         market.upload_layer(found, layer)
         market.publish(
-            owner="ada", name="sql", digest=found, base_model="tiny", niche="sql",
-            ask_nanos=10**8, key="publish-sql",
+            owner="ada",
+            name="sql",
+            digest=found,
+            base_model="tiny",
+            niche="sql",
+            ask_nanos=10**8,
+            key="publish-sql",
             receipt=ReceiptFacts(skill="sql", n_questions=100, n_correct=80, n_base_correct=30),
-        )  # fmt: skip
+        )
     return found
 
 

@@ -13,9 +13,7 @@ from economy.cycle.scenario import FIRST, THEN, CycleSettings, EpochRow, recover
 
 
 def rows(served: list[float]) -> list[EpochRow]:
-    return [
-        EpochRow(i, x, 0.4, (), {}, {}, {}, 0, 0.0, 0.0, 0) for i, x in enumerate(served)
-    ]  # fmt: skip
+    return [EpochRow(i, x, 0.4, (), {}, {}, {}, 0, 0.0, 0.0, 0) for i, x in enumerate(served)]
 
 
 def test_the_mix_is_a_distribution_that_changes_at_the_shift_only() -> None:
@@ -43,9 +41,18 @@ def test_recovery_counts_epochs_to_95_percent_of_the_level_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"shift": 0}, {"shift": 12}, {"epochs": 1}, {"questions": 1}, {"tokens": 5},
-            {"share": 0.0}, {"share": 1.5}, {"exam": 1}],
-)  # fmt: skip
+    "bad",
+    [
+        {"shift": 0},
+        {"shift": 12},
+        {"epochs": 1},
+        {"questions": 1},
+        {"tokens": 5},
+        {"share": 0.0},
+        {"share": 1.5},
+        {"exam": 1},
+    ],
+)
 def test_impossible_scenarios_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError):
         replace(CycleSettings(), **bad)  # type: ignore[arg-type]

@@ -46,11 +46,17 @@ def test_a_maker_is_paid_the_bounties_its_layer_earned(embedded: BaseModel) -> N
             layer = random_layer(embedded.fingerprint, embedded.linear_shapes, 1, 0.01, rng)
             shop.layers[layer.digest] = layer
             market.publish(
-                owner=maker(skill), name=f"{skill}-line", digest=layer.digest,
-                base_model=embedded.fingerprint, niche=skill, ask_nanos=ASK,
-                licence="Apache-2.0", receipt=receipt, key=f"publish-{skill}",
+                owner=maker(skill),
+                name=f"{skill}-line",
+                digest=layer.digest,
+                base_model=embedded.fingerprint,
+                niche=skill,
+                ask_nanos=ASK,
+                licence="Apache-2.0",
+                receipt=receipt,
+                key=f"publish-{skill}",
                 weights=numbers_of(layer),
-            )  # fmt: skip
+            )
             shop.claim(skill, receipt, 0)
         states = {one.skill: one.state for one in market.bounties(open_only=False)}
         assert states == {"sort": "paid", "add": "open", "max": "open"}

@@ -14,8 +14,12 @@ def test_a_month_is_written_to_a_new_folder(tmp_path: Path) -> None:
     """Two tables, a summary, a picture in two formats; the words repeat the summary's numbers."""
     done = run_simulation(tmp_path / "new" / "folder", months=1, attacks=("wash",))
     assert [path.name for path in done.files] == [
-        "days.csv", "layers.csv", "summary.json", "economy.svg", "economy.png",
-    ]  # fmt: skip
+        "days.csv",
+        "layers.csv",
+        "summary.json",
+        "economy.svg",
+        "economy.png",
+    ]
     assert all(path.stat().st_size for path in done.files)
     words = "\n".join(done.lines())
     assert f"{done.summary['uses']} uses" in words

@@ -190,10 +190,19 @@ def test_an_archive_without_an_adapter_is_said_to_be_what_it_is(
 
 
 PATHS = [
-    "../README.md", "/README.md", "C:README.md", "C:\\README.md", "\\\\host\\README.md",
-    "a/../README.md", "a//README.md", "\x1b[2J", "x" * 90 + "\u202egnp.exe", "..",
-    "a/..", "..\\README.md",
-]  # fmt: skip
+    "../README.md",
+    "/README.md",
+    "C:README.md",
+    "C:\\README.md",
+    "\\\\host\\README.md",
+    "a/../README.md",
+    "a//README.md",
+    "\x1b[2J",
+    "x" * 90 + "\u202egnp.exe",
+    "..",
+    "a/..",
+    "..\\README.md",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -296,8 +305,17 @@ def test_38_encrypted_nested_and_unusual_archives_are_refused(tmp_path: Path) ->
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     whole = zip_of(lambda info: None)
-    for content in (b"", b"PK", b"x" * 2000, gzip.compress(b"x" * 2000), whole[:-5], whole + b"x",
-                    b"x" + whole, bytes(1024), b"\x1f\x8b\x08"):  # fmt: skip
+    for content in (
+        b"",
+        b"PK",
+        b"x" * 2000,
+        gzip.compress(b"x" * 2000),
+        whole[:-5],
+        whole + b"x",
+        b"x" + whole,
+        bytes(1024),
+        b"\x1f\x8b\x08",
+    ):
         assert refused(tmp_path, content) == "archive_kind"
     assert refused(tmp_path, LFS_POINTER) == "lfs_pointer"
     (tmp_path / "a").unlink()

@@ -33,8 +33,10 @@ def test_the_hub_reads_the_card(tmp_path: Path) -> None:
     assert data["parents"] == ["ab" * 32]
     (result,) = card.data.eval_results
     assert (result.task_name, result.metric_type, result.metric_value) == (
-        "roman", "exact_match", 0.93,
-    )  # fmt: skip
+        "roman",
+        "exact_match",
+        0.93,
+    )
     assert "| roman | roman-test | exact_match | 0.14 | 0.93 |" in card.text
 
 
@@ -74,9 +76,16 @@ def test_no_value_can_add_a_field_or_markup() -> None:
     assert data["license_name"] == "x-license-mit-script" and data["license"] == "other"
     assert data["parents"][0] == 'x" --- license: mit <script>`| '
     assert set(data) == {
-        "base_model", "base_model_relation", "license", "license_name", "library_name",
-        "pipeline_tag", "tags", "parents", "model-index",
-    }  # fmt: skip
+        "base_model",
+        "base_model_relation",
+        "license",
+        "license_name",
+        "library_name",
+        "pipeline_tag",
+        "tags",
+        "parents",
+        "model-index",
+    }
     assert "<script" not in body and "license: mit\n" not in body and body.count("`") == 6
 
 

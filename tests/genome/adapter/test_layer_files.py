@@ -15,12 +15,31 @@ from genome.library import Library
 from tests.support.hostile import write_valid
 
 BESIDE = [
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja",
-    "vocab.json", "merges.txt", "training_args.bin", "optimizer.pt", "scheduler.pt",
-    "rng_state.pth", "rng_state_0.pth", "trainer_state.json", "all_results.json", ".gitattributes",
-    "adapter_model.bin", "adapter_model.safetensors.index.json", "modeling.py", "train.sh",
-    ".DS_Store", "._README.md", "latest", "zero_to_fp32.py", "additional_config.json", "readme.md",
-]  # fmt: skip
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+    "training_args.bin",
+    "optimizer.pt",
+    "scheduler.pt",
+    "rng_state.pth",
+    "rng_state_0.pth",
+    "trainer_state.json",
+    "all_results.json",
+    ".gitattributes",
+    "adapter_model.bin",
+    "adapter_model.safetensors.index.json",
+    "modeling.py",
+    "train.sh",
+    ".DS_Store",
+    "._README.md",
+    "latest",
+    "zero_to_fp32.py",
+    "additional_config.json",
+    "readme.md",
+]
 FOLDERS = ["checkpoint-500", "runs", ".git", "global_step500", "__MACOSX", "logs"]
 
 
@@ -90,7 +109,7 @@ def test_few_files_are_all_named_folders_with_a_stroke(tmp_path: Path) -> None:
         (["adapter.zip"], "archive_nested", "is an archive: give that"),
         (["checkpoint-500/"], "config_missing", "it holds checkpoint-500/: give the folder"),
     ],
-)  # fmt: skip
+)
 def test_a_folder_without_an_adapter_is_said_to_be_what_it_is(
     tmp_path: Path, names: list[str], code: str, text: str
 ) -> None:

@@ -86,11 +86,34 @@ def test_patterns_seen_in_the_wild_work(pattern: str) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        "(", ")", "[", "[a", "a**", "*a", "a{2", "a{3,1}", "a{999}", "(?P=n)", "(?P<>a)", r"(a)\1",
-        "a(?i)", "(?>a)", "(?#a)", "(?(1)a|b)", "(?=a)*", "^*", "a\n", "é", "[b-a]",
-        "[[:alpha:]]", "(" * 40 + ")" * 40, "(a)" * 999, "\\", "a++",
+        "(",
+        ")",
+        "[",
+        "[a",
+        "a**",
+        "*a",
+        "a{2",
+        "a{3,1}",
+        "a{999}",
+        "(?P=n)",
+        "(?P<>a)",
+        r"(a)\1",
+        "a(?i)",
+        "(?>a)",
+        "(?#a)",
+        "(?(1)a|b)",
+        "(?=a)*",
+        "^*",
+        "a\n",
+        "é",
+        "[b-a]",
+        "[[:alpha:]]",
+        "(" * 40 + ")" * 40,
+        "(a)" * 999,
+        "\\",
+        "a++",
     ],
-)  # fmt: skip
+)
 def test_patterns_of_other_kinds_are_refused(pattern: str) -> None:
     with pytest.raises(LayerRejected) as refusal:
         check_patterns([pattern])

@@ -14,8 +14,10 @@ def test_rows_are_sorted_into_as_many_blocks_as_there_are_counts() -> None:
     order, rows = in_order(slots)
     assert [slots[row] for row in order] == [2, 7, 1, 1, 5, 5, 5]
     assert [(b.slots, b.rows_each, b.start) for b in rows.blocks] == [
-        ((2, 7), 1, 0), ((1,), 2, 2), ((5,), 3, 4),
-    ]  # fmt: skip
+        ((2, 7), 1, 0),
+        ((1,), 2, 2),
+        ((5,), 3, 4),
+    ]
 
 
 def test_equal_runs_are_one_block_as_they_stand() -> None:

@@ -55,9 +55,10 @@ class Reference:
     def nearest(self, query: np.ndarray, k: int, where: Filter | None) -> list[float]:
         """The k largest cosines among the allowed."""
         scores = [
-            float(vector @ query) for key, (vector, facts) in self.rows.items()
+            float(vector @ query)
+            for key, (vector, facts) in self.rows.items()
             if where is None or allows(where, key, facts)
-        ]  # fmt: skip
+        ]
         return sorted(scores, reverse=True)[:k]
 
 
@@ -94,16 +95,18 @@ STEPS = st.lists(
         WHERE,
     ),
     max_size=60,
-)  # fmt: skip
+)
 
 
 @BOTH
 @given(start=st.integers(0, 80), steps=STEPS)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_sequence_of_writes_is_answered_as_by_comparing_everything(
-    limits: IndexLimits, start: int, steps: list[tuple[str, int, Filter | None]],
+    limits: IndexLimits,
+    start: int,
+    steps: list[tuple[str, int, Filter | None]],
     tmp_path_factory: pytest.TempPathFactory,
-) -> None:  # fmt: skip
+) -> None:
     """With lists all of them are read here (eight are the least), so results must be equal."""
     limits = replace(limits, lists_per_root=0.6)
     rng = np.random.default_rng(start)
@@ -163,8 +166,9 @@ def large() -> tuple[Index, np.ndarray, AttributeTable]:
     table = AttributeTable(
         [f"base-{code}" for code in rng.integers(10, size=len(vectors))],
         ["region" if value > np.quantile(region, 0.9) else "mit" for value in region],
-        rng.integers(10, size=len(vectors)), price,
-    )  # fmt: skip
+        rng.integers(10, size=len(vectors)),
+        price,
+    )
     limits = IndexLimits(exact_below=10_000, exact_allowed=100)
     return Index(digests(20_000), vectors, table, limits=limits), vectors, table
 
@@ -190,8 +194,9 @@ def test_lists_find_nineteen_of_twenty_whatever_the_filter(
     assert not index.is_exact
     queries = clustered(100, np.random.default_rng(6))
     keys = digests(20_000)
-    rows = zip(keys, table.base_model, table.licence, table.size_bytes, table.price_nanos,
-               strict=True)  # fmt: skip
+    rows = zip(
+        keys, table.base_model, table.licence, table.size_bytes, table.price_nanos, strict=True
+    )
     mask = np.array([where is None or allows(where, key, Attributes(*row)) for key, *row in rows])
     scores = np.where(mask, queries @ vectors.T, -2.0)
     expected = np.argsort(-scores, axis=1)[:, :10]
@@ -369,8 +374,11 @@ def test_a_save_killed_at_any_step_leaves_the_old_or_the_new(tmp_path: Path) -> 
     assert step > 15
     assert sizes == {old, 39}
     assert sorted(path.name.split("-")[0] for path in folder.iterdir()) == [
-        ".lock", "CURRENT", "changes", "main"
-    ]  # fmt: skip
+        ".lock",
+        "CURRENT",
+        "changes",
+        "main",
+    ]
 
 
 def _save_bigger(folder: Path) -> None:
@@ -395,8 +403,11 @@ def _die_at(step: int, action: Callable[[], None]) -> None:
 
 def test_every_damaged_file_is_one_clear_error(saved: Path, tmp_path: Path) -> None:
     """Missing, cut or with a byte turned: refused on open, or by `verify` where data is mapped."""
-    names = [path.relative_to(saved) for path in saved.rglob("*")
-             if path.is_file() and path.name != ".lock"]  # fmt: skip
+    names = [
+        path.relative_to(saved)
+        for path in saved.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    ]
     assert len(names) == 11
     for name in names:
         size = (saved / name).stat().st_size
@@ -482,7 +493,7 @@ ONES = np.ones((2, WIDTH))
         (lambda: Index(["a", "b"], ONES, [Attributes()]), "base_model has 1 for 2 keys"),
         (lambda: Index(["a", "b"], ONES, [Attributes(size_bytes=2**63)] * 2), "below 2\\*\\*63"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_indexed_is_refused(make: Callable[[], Index], message: str) -> None:
     with pytest.raises(IndexInputError, match=message):
         make()
@@ -504,7 +515,7 @@ def test_what_cannot_be_indexed_is_refused(make: Callable[[], Index], message: s
         (lambda index: index.delete(digests(1)[0].upper()), "has no key"),
         (lambda index: index.attributes("nobody"), "has no key 'nobody'"),
     ],
-)  # fmt: skip
+)
 def test_a_refused_call_changes_nothing(
     limits: IndexLimits, act: Callable[[Index], object], message: str
 ) -> None:

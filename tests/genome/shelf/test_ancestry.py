@@ -33,10 +33,12 @@ def family(connection: Connection, parents: Mapping[str, Sequence[str]]) -> None
             Manifest(
                 f"layer-{name}", digest=digest(name), parents=tuple(Parent(digest(p)) for p in of)
             ),
-            1, 1, "",
+            1,
+            1,
+            "",
         )
         for name, of in parents.items()
-    ]  # fmt: skip
+    ]
     put_layers(connection, entries)
 
 
@@ -53,20 +55,31 @@ def test_distances_are_those_of_the_shortest_line(connection: Connection) -> Non
     """e is a's child and, through d, its great-grandchild: distance 1."""
     family(connection, DIAMOND)
     found = [(r.digest[-1], r.generations, r.name) for r in ancestors(connection, digest("e"))]
-    assert found == [("a", 1, "layer-a"), ("d", 1, "layer-d"), ("b", 2, "layer-b"),
-                     ("c", 2, "layer-c")]  # fmt: skip
+    assert found == [
+        ("a", 1, "layer-a"),
+        ("d", 1, "layer-d"),
+        ("b", 2, "layer-b"),
+        ("c", 2, "layer-c"),
+    ]
     found = [(r.digest[-1], r.generations, r.name) for r in descendants(connection, digest("a"))]
-    assert found == [("b", 1, "layer-b"), ("c", 1, "layer-c"), ("e", 1, "layer-e"),
-                     ("d", 2, "layer-d")]  # fmt: skip
+    assert found == [
+        ("b", 1, "layer-b"),
+        ("c", 1, "layer-c"),
+        ("e", 1, "layer-e"),
+        ("d", 2, "layer-d"),
+    ]
     assert ancestors(connection, digest("f")) == descendants(connection, digest("f")) == []
 
 
 def test_the_nearest_common_ancestor_may_be_one_of_the_two(connection: Connection) -> None:
     family(connection, DIAMOND)
     for a, b, expected in (
-        ("b", "c", ("a", 1, 1)), ("d", "b", ("b", 1, 0)), ("e", "c", ("a", 1, 1)),
-        ("d", "d", ("d", 0, 0)), ("e", "b", ("a", 1, 1)),
-    ):  # fmt: skip
+        ("b", "c", ("a", 1, 1)),
+        ("d", "b", ("b", 1, 0)),
+        ("e", "c", ("a", 1, 1)),
+        ("d", "d", ("d", 0, 0)),
+        ("e", "b", ("a", 1, 1)),
+    ):
         found = nearest_common_ancestor(connection, digest(a), digest(b))
         assert found is not None
         assert (found.digest[-1], found.generations_a, found.generations_b) == expected

@@ -19,9 +19,14 @@ from genome.shelf.manifest import Manifest, Parent
 from genome.shelf.receipt import Receipt
 
 ANYTHING: dict[str, Any] = {
-    "equal": {}, "skill": None, "tag": None, "max_bytes": None, "order": "name", "limit": None,
+    "equal": {},
+    "skill": None,
+    "tag": None,
+    "max_bytes": None,
+    "order": "name",
+    "limit": None,
     "offset": 0,
-}  # fmt: skip
+}
 
 
 def digest(i: int) -> str:
@@ -31,12 +36,18 @@ def digest(i: int) -> str:
 def entry(i: int) -> Entry:
     """One of many layers: three versions of each name, five bases, twenty skills."""
     manifest = Manifest(
-        f"layer-{i // 3}", f"base-{i % 5}", f"what layer {i} can do", version=f"1.0.{i % 3}",
-        kind=("domain", "project")[i % 2], licence=("Apache-2.0", "MIT", "CC-BY-4.0")[i % 3],
+        f"layer-{i // 3}",
+        f"base-{i % 5}",
+        f"what layer {i} can do",
+        version=f"1.0.{i % 3}",
+        kind=("domain", "project")[i % 2],
+        licence=("Apache-2.0", "MIT", "CC-BY-4.0")[i % 3],
         parents=tuple(Parent(digest(p)) for p in {i // 2, i // 3} if p != i),
         receipts=(Receipt(f"skill-{i % 20}", 400, i % 400, 100), Receipt("reading", 50, 9, 9)),
-        tags=(f"tag-{i % 50}", "all"), digest=digest(i), files={"adapter_config.json": "0" * 64},
-    )  # fmt: skip
+        tags=(f"tag-{i % 50}", "all"),
+        digest=digest(i),
+        files={"adapter_config.json": "0" * 64},
+    )
     return Entry(manifest, 1000 + i, i, "0" * 64)
 
 
@@ -58,8 +69,14 @@ def test_every_filter_agrees_with_a_plain_loop(tmp_path: Path) -> None:
             return {e.manifest.digest for e in rows if keep(e)}
 
         assert found() == expected(lambda e: True)
-        for key, value in (("base_model", "base-1"), ("licence", "MIT"), ("kind", "project"),
-                           ("creator", ""), ("name", "layer-7"), ("creator", "x")):  # fmt: skip
+        for key, value in (
+            ("base_model", "base-1"),
+            ("licence", "MIT"),
+            ("kind", "project"),
+            ("creator", ""),
+            ("name", "layer-7"),
+            ("creator", "x"),
+        ):
             assert found(equal={key: value}) == expected(
                 lambda e, key=key, value=value: getattr(e.manifest, key) == value
             )

@@ -14,9 +14,17 @@ from genome.shelf.manifest import Manifest, Parent, version_order
 from genome.shelf.receipt import Receipt
 
 STACKED = Receipt(
-    "sort", 400, 380, 160, layers=("e" * 64, "c" * 64), weights=(1.0, 0.5),
-    base_model="0123456789abcdef", prompt="0" * 16, rule="exact", n_ancestor_correct=300,
-)  # fmt: skip
+    "sort",
+    400,
+    380,
+    160,
+    layers=("e" * 64, "c" * 64),
+    weights=(1.0, 0.5),
+    base_model="0123456789abcdef",
+    prompt="0" * 16,
+    rule="exact",
+    n_ancestor_correct=300,
+)
 FULL = Manifest(
     name="sorter-1",
     base_model="0123456789abcdef",
@@ -81,19 +89,31 @@ def test_what_was_signed_before_receipts_named_their_layers_stays_signed() -> No
     """The bytes of an older version, written down."""
     old = Manifest("x", receipts=(Receipt("sort", 4, 3, 1),))
     assert json.loads(old.signed_bytes())["receipts"] == [
-        {"skill": "sort", "n_questions": 4, "n_correct": 3, "n_base_correct": 1, "split": "test",
-         "exam": ""}
-    ]  # fmt: skip
+        {
+            "skill": "sort",
+            "n_questions": 4,
+            "n_correct": 3,
+            "n_base_correct": 1,
+            "split": "test",
+            "exam": "",
+        }
+    ]
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"layers": ("c" * 63,)}, {"layers": "c" * 64}, {"layers": ("c" * 64,) * 65},
-        {"weights": (1.0,)}, {"weights": (1.0, float("nan"))}, {"weights": ("1", "1")},
-        {"n_ancestor_correct": 401}, {"n_ancestor_correct": -1}, {"n_ancestor_correct": 1.0},
+        {"layers": ("c" * 63,)},
+        {"layers": "c" * 64},
+        {"layers": ("c" * 64,) * 65},
+        {"weights": (1.0,)},
+        {"weights": (1.0, float("nan"))},
+        {"weights": ("1", "1")},
+        {"n_ancestor_correct": 401},
+        {"n_ancestor_correct": -1},
+        {"n_ancestor_correct": 1.0},
     ],
-)  # fmt: skip
+)
 def test_a_receipt_of_nothing_that_could_be_examined_is_refused(changes: dict[str, Any]) -> None:
     assert code_of(replace, STACKED, **changes) == "manifest_receipt"
 
@@ -148,11 +168,17 @@ def test_a_value_that_is_not_allowed_is_refused(changes: dict[str, Any], code: s
 @pytest.mark.parametrize(
     "facts",
     [
-        ("sort it", 1, 1, 1), ("sort", 0, 0, 0), ("sort", 10, 11, 0), ("sort", 10, -1, 0),
-        ("sort", 10, 1, 11), ("sort", 10.0, 1, 1), ("sort", True, 1, 1), ("sort", 10**9 + 1, 1, 1),
+        ("sort it", 1, 1, 1),
+        ("sort", 0, 0, 0),
+        ("sort", 10, 11, 0),
+        ("sort", 10, -1, 0),
+        ("sort", 10, 1, 11),
+        ("sort", 10.0, 1, 1),
+        ("sort", True, 1, 1),
+        ("sort", 10**9 + 1, 1, 1),
         ("sort", 10, 1, 1, "Te st"),
     ],
-)  # fmt: skip
+)
 def test_a_receipt_that_cannot_be_true_is_refused(facts: tuple[Any, ...]) -> None:
     assert code_of(Receipt, *facts) == "manifest_receipt"
 

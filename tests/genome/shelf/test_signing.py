@@ -15,9 +15,12 @@ from genome.shelf.receipt import Receipt
 from genome.shelf.signing import SigningKey, TrustPolicy, signature_holds
 
 MANIFEST = Manifest(
-    "sorter-1", receipts=(Receipt("sort", 400, 360, 160),), digest="c" * 64,
-    files={"adapter_config.json": "d" * 64}, expires="2030-01-01T00:00:00Z",
-)  # fmt: skip
+    "sorter-1",
+    receipts=(Receipt("sort", 400, 360, 160),),
+    digest="c" * 64,
+    files={"adapter_config.json": "d" * 64},
+    expires="2030-01-01T00:00:00Z",
+)
 BEFORE, AFTER = datetime(2029, 12, 31, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
 
 

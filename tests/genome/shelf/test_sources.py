@@ -74,8 +74,9 @@ def test_a_bare_weights_file_is_imported_with_the_configuration_beside_it(tmp_pa
     digest = library.import_folder(tmp_path / "sorter" / "My Sorter.safetensors")
     assert (digest, library.manifest(digest).name) == (LAYER.digest, "my-sorter")
     assert sorted(p.name for p in (tmp_path / "sorter").iterdir()) == [
-        "My Sorter.safetensors", CONFIG_FILE,
-    ]  # fmt: skip
+        "My Sorter.safetensors",
+        CONFIG_FILE,
+    ]
 
 
 @pytest.mark.parametrize(

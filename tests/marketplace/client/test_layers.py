@@ -36,10 +36,15 @@ def layer(tmp_path: Path) -> tuple[str, Path]:
 
 def publish(seller: RemoteMarket, digest: str, base_model: str = "tiny") -> None:
     seller.publish(
-        owner="ada", name="sql", digest=digest, base_model=base_model, niche="sql",
-        ask_nanos=10**8, key="p",
+        owner="ada",
+        name="sql",
+        digest=digest,
+        base_model=base_model,
+        niche="sql",
+        ask_nanos=10**8,
+        key="p",
         receipt=ReceiptFacts(skill="sql", n_questions=100, n_correct=80, n_base_correct=30),
-    )  # fmt: skip
+    )
 
 
 def test_a_layer_travels_from_seller_to_buyer(

@@ -103,21 +103,35 @@ def test_what_is_read_is_what_the_market_says(hosted: Hosted, bob: RemoteMarket,
     bob.review(reviewer="bob", listing="sorter", n_good=3, n_bad=1, text="good", key="k-review")
     publish_example(market, "ada", "adder")
     bob.trial_open(
-        buyer="bob", listing="adder", challenge_digest="0" * 64, n_questions=10, min_gain=2,
+        buyer="bob",
+        listing="adder",
+        challenge_digest="0" * 64,
+        n_questions=10,
+        min_gain=2,
         key="k-try",
-    )  # fmt: skip
+    )
     bob.subscribe(account="bob", fee_nanos=NANOS_PER_CREDIT, days=30, key="k-sub")
     bob.open_mandate(owner="bob", name="shopper", cap_nanos=NANOS_PER_CREDIT, key="k-mandate")
     market.bundle_create(owner="ada", name="both", listings=["sorter", "adder"], key="b")
     market.offer_compute(
-        owner="ada", name="gpu", resource="inference", ask_nanos=10**6, capacity_units=10**6,
+        owner="ada",
+        name="gpu",
+        resource="inference",
+        ask_nanos=10**6,
+        capacity_units=10**6,
         key="o",
-    )  # fmt: skip
+    )
     bob.bounty_post(
-        sponsor="bob", skill="sorting", base_model="tiny-llama", exam="standard",
-        min_questions=10, min_accuracy_parts=900_000, reward_nanos=NANOS_PER_CREDIT, days=3,
+        sponsor="bob",
+        skill="sorting",
+        base_model="tiny-llama",
+        exam="standard",
+        min_questions=10,
+        min_accuracy_parts=900_000,
+        reward_nanos=NANOS_PER_CREDIT,
+        days=3,
         key="k-bounty",
-    )  # fmt: skip
+    )
     here, there = READS[name](market), READS[name](bob)
     assert there == here
     assert here
@@ -136,9 +150,13 @@ def test_every_way_to_pay_has_the_effect_it_has_at_home(hosted: Hosted, bob: Rem
     assert bob.meter_use(meter=meter.meter, units=500, key="m1").n_units == 500
     assert not bob.meter_close(meter=meter.meter, key="m2").open
     trial = bob.trial_open(
-        buyer="bob", listing="adder", challenge_digest="0" * 64, n_questions=10, min_gain=2,
+        buyer="bob",
+        listing="adder",
+        challenge_digest="0" * 64,
+        n_questions=10,
+        min_gain=2,
         key="t",
-    )  # fmt: skip
+    )
     done = bob.trial_settle(trial=trial.trial, n_correct=9, n_base_correct=1, key="t1")
     assert done.state == "passed" and market.owns("bob", "digest-of-adder")
     publish_example(market, "ada", "third")
@@ -146,9 +164,13 @@ def test_every_way_to_pay_has_the_effect_it_has_at_home(hosted: Hosted, bob: Rem
     bought = bob.bundle_buy(buyer="bob", bundle="pair", key="bb")
     assert {one.listing for one in bought} == {"sorter", "third"}
     hosted.at("ada").offer_compute(
-        owner="ada", name="gpu", resource="inference", ask_nanos=10**6, capacity_units=10**6,
+        owner="ada",
+        name="gpu",
+        resource="inference",
+        ask_nanos=10**6,
+        capacity_units=10**6,
         key="o",
-    )  # fmt: skip
+    )
     assert bob.use_compute(buyer="bob", offer="gpu", units=2000, key="c").price_nanos >= 2 * 10**6
     assert market.verify() == []
 

@@ -37,9 +37,12 @@ def signed(body: bytes | None = b'{"a":1}', at: float | None = None) -> httpx.Re
 def check(request: httpx.Request, needed: tuple[str, ...] = NEEDED) -> VerifyResult:
     verifier = HTTPMessageVerifier(signature_algorithm=ED25519, key_resolver=KeyIsItsName())
     results = verifier.verify(
-        request, max_age=timedelta(seconds=60), expect_tag=TAG, require_components=needed,
+        request,
+        max_age=timedelta(seconds=60),
+        expect_tag=TAG,
+        require_components=needed,
         body=request.content or None,
-    )  # fmt: skip
+    )
     assert len(results) == 1
     return results[0]
 

@@ -49,9 +49,13 @@ class Script:
         http = httpx.Client(transport=httpx.MockTransport(self))
         patience = Patience(attempts=attempts)
         return Transport(
-            "http://market.test/", key, patience=patience, http=http, clock=lambda: 1000.0,
+            "http://market.test/",
+            key,
+            patience=patience,
+            http=http,
+            clock=lambda: 1000.0,
             sleep=self.pauses.append,
-        )  # fmt: skip
+        )
 
 
 def problem(status: int, kind: str, detail: str = "no: do", **headers: str) -> httpx.Response:
@@ -166,8 +170,9 @@ def test_pages_are_read_to_the_end() -> None:
     found = list(script.transport().pages(Thing, "/v1/things", skill="sort", owner=None))
     assert len(found) == 3
     assert [str(request.url.query, "ascii") for request in script.seen] == [
-        "skill=sort", "skill=sort&cursor=c2",
-    ]  # fmt: skip
+        "skill=sort",
+        "skill=sort&cursor=c2",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,16 @@ def open_one(market: Market, kind: str, account: str, name: str) -> int | None:
         )
     elif kind == "bounty":
         return market.bounty_post(
-            sponsor=account, skill="sql", base_model="tiny", exam="standard", min_questions=100,
-            min_accuracy_parts=1, reward_nanos=100, days=1, key=name,
-        ).bounty  # fmt: skip
+            sponsor=account,
+            skill="sql",
+            base_model="tiny",
+            exam="standard",
+            min_questions=100,
+            min_accuracy_parts=1,
+            reward_nanos=100,
+            days=1,
+            key=name,
+        ).bounty
     else:
         assert kind == "hold"
         return market.hold(payer=account, amount_nanos=1, purpose="x", expires_at=1e9, key=name)

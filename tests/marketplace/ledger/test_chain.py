@@ -96,9 +96,13 @@ def test_a_changed_head_is_refused() -> None:
     head = Head(3, "ab" * 32, 1.25, 9, "cd" * 32)
     signed = sign_head(head, Ed25519PrivateKey.generate())
     for changes in (
-        {"seq": 4}, {"hash": "ac" * 32}, {"at": 1.5}, {"event": 8}, {"event_hash": "ce" * 32},
+        {"seq": 4},
+        {"hash": "ac" * 32},
+        {"at": 1.5},
+        {"event": 8},
+        {"event_hash": "ce" * 32},
         {"event": None, "event_hash": None},
-    ):  # fmt: skip
+    ):
         with pytest.raises(HeadError, match="does not fit"):
             check_head(replace(signed, head=replace(head, **changes)), [signed.public_key])
     with pytest.raises(HeadError, match="does not fit"):

@@ -121,10 +121,17 @@ def test_every_kind_of_value_is_found_again_after_a_move(market_url: str, tmp_pa
     with Market.open(market_url) as market:
         market.open_account("ada")
         market.publish(
-            owner="ada", name="sort", digest=digest, base_model="tiny", niche="sorting",
-            ask_nanos=2**53 + 1, weights=example_weights(), description=TEXT,
-            receipt=ReceiptFacts("sorting", 100, 80, 30), key="publish",
-        )  # fmt: skip
+            owner="ada",
+            name="sort",
+            digest=digest,
+            base_model="tiny",
+            niche="sorting",
+            ask_nanos=2**53 + 1,
+            weights=example_weights(),
+            description=TEXT,
+            receipt=ReceiptFacts("sorting", 100, 80, 30),
+            key="publish",
+        )
         market.close_epoch()
         with market._database.write() as session:
             small = [("ada", 0, 5e-324), ("platform", 0, 0.1 + 0.2), ("world", 0, 1e300)]

@@ -114,10 +114,17 @@ def test_the_newest_lines_cost_the_same_in_a_long_statement() -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"limit": 0}, {"limit": 101}, {"limit": True}, {"limit": "5"}, {"cursor": ""},
-        {"cursor": "7"}, {"cursor": "x:1"}, {"cursor": "1:1e9"}, {"cursor": f"{'9' * 19}:1"},
+        {"limit": 0},
+        {"limit": 101},
+        {"limit": True},
+        {"limit": "5"},
+        {"cursor": ""},
+        {"cursor": "7"},
+        {"cursor": "x:1"},
+        {"cursor": "1:1e9"},
+        {"cursor": f"{'9' * 19}:1"},
     ],
-)  # fmt: skip
+)
 def test_a_page_that_there_is_not_is_refused(asked: dict[str, object]) -> None:
     """One line that says what a page is."""
     market = make_market(credits={"ada": 1})

@@ -106,8 +106,9 @@ def test_a_poisoned_fork_stops_no_fork_of_its_good_parent(market: Market, publis
     publish("eve", "poisoned", weights=poisoned, parents=("root",))
     take_down(market, "revoke", "poisoned")
     terms = {
-        "others": {"digest-of-root": ONE, "digest-of-poisoned": poisoned}.get, "parents": ("root",)
-    }  # fmt: skip
+        "others": {"digest-of-root": ONE, "digest-of-poisoned": poisoned}.get,
+        "parents": ("root",),
+    }
     assert publish("carol", "fork", weights=honest, **terms).near_of == "root"
     with pytest.raises(StatusError, match="'poisoned'"):
         publish("ada", "again", weights=buried(poisoned, seed=3), **terms)

@@ -99,8 +99,10 @@ def test_what_a_layer_was_composed_of_is_named_whole(publish: Any) -> None:
     other = example_weights(5)
     publish("bob", "root", weights=ROOT)
     publish("carol", "other", weights=other)
-    both = {m: (np.vstack([ROOT[m][0], other[m][0]]), np.hstack([ROOT[m][1], other[m][1]]))
-            for m in ROOT}  # fmt: skip
+    both = {
+        m: (np.vstack([ROOT[m][0], other[m][0]]), np.hstack([ROOT[m][1], other[m][1]]))
+        for m in ROOT
+    }
     with pytest.raises(NearDuplicateError, match="'root' and 'other'") as refusal:
         publish("ada", "child", weights=both)
     assert refusal.value.listings == ("root", "other")
@@ -113,9 +115,7 @@ def test_what_a_layer_was_composed_of_is_named_whole(publish: Any) -> None:
 def test_a_fork_owes_nothing_to_other_forks_of_its_parent(publish: Any) -> None:
     """They contain the same parent, and so much of each other; a copy of a fork owes the fork."""
     first, copy = buried(ROOT, seed=1), example_weights(0, 0.01)
-    files = kept(
-        ("digest-of-root", ROOT), ("digest-of-first", first), ("digest-of-copy", copy)
-    )  # fmt: skip
+    files = kept(("digest-of-root", ROOT), ("digest-of-first", first), ("digest-of-copy", copy))
     publish("bob", "root", weights=ROOT)
     publish("ada", "first", weights=first, parents=("root",), **files)
     publish("eve", "copy", weights=copy, parents=("root",), **files)
@@ -144,9 +144,7 @@ def test_only_a_repeat_is_passed_over_by_royalties(market: Market, publish: Any)
     publish("ada", "fork", weights=buried(ROOT), parents=("root",), **files)
     publish("eve", "copy", **near(), parents=("root",), **files)
     for seed, middle, owner in ((8, "fork", "ada"), (9, "copy", "eve")):
-        child = publish(
-            "carol", f"of-{middle}", weights=example_weights(seed), parents=(middle,)
-        )  # fmt: skip
+        child = publish("carol", f"of-{middle}", weights=example_weights(seed), parents=(middle,))
         with market._read() as session:
             (shares,) = shares_of(session, {child.digest: "carol"}).values()
         assert {share.owner for share in shares} == {"bob", *({owner} if middle == "fork" else ())}

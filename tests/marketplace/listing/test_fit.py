@@ -50,9 +50,15 @@ def test_who_opens_the_market_may_say_what_other_bases_have(market_url: str) -> 
     """Of an unknown base nothing can be said, so everything passes."""
     maps = {name: (b.shape[0], a.shape[1]) for name, (a, b) in example_weights().items()}
     terms: dict[str, Any] = {
-        "owner": "ada", "name": "sort", "digest": "d", "niche": "sorting", "ask_nanos": 10**8,
-        "base_model": "big", "receipt": ReceiptFacts("sorting", 4, 3, 1), "key": "k",
-    }  # fmt: skip
+        "owner": "ada",
+        "name": "sort",
+        "digest": "d",
+        "niche": "sorting",
+        "ask_nanos": 10**8,
+        "base_model": "big",
+        "receipt": ReceiptFacts("sorting", 4, 3, 1),
+        "key": "k",
+    }
     with Market.open(market_url, bases={"big": maps}) as market:
         market.open_account("ada")
         with pytest.raises(UnfitLayerError):

@@ -22,9 +22,13 @@ def near(publish: Any) -> None:
     """Bob's 'root' states 320 of 400; ada's 'copy' of it states 400, on two exams."""
     publish("bob", "root", **SAME, receipt=facts(320))
     publish(
-        "ada", "copy", **SAME, receipt=facts(400), receipts=(facts(400, "counting"),),
+        "ada",
+        "copy",
+        **SAME,
+        receipt=facts(400),
+        receipts=(facts(400, "counting"),),
         parents=("root",),
-    )  # fmt: skip
+    )
 
 
 def rerun(
@@ -33,9 +37,12 @@ def rerun(
     """What an evaluator finds on one of a listing's receipts."""
     newest = [r for r in market.receipts(listing) if r.version == market.listing(listing).version]
     market.recheck(
-        receipt=newest[exam].id, by=by, n_correct=n_correct, n_base_correct=100,
+        receipt=newest[exam].id,
+        by=by,
+        n_correct=n_correct,
+        n_base_correct=100,
         key=f"{listing}-{exam}-{n_correct}-{by}",
-    )  # fmt: skip
+    )
 
 
 def above(market: Market) -> bool:
@@ -114,9 +121,13 @@ def test_another_exam_proves_nothing(market: Market, publish: Any) -> None:
     """Rank and price rest on the headline; being better elsewhere is not being better at it."""
     publish("bob", "root", **SAME, receipt=facts(320), receipts=(facts(100, "counting"),))
     publish(
-        "ada", "copy", **SAME, receipt=facts(320), receipts=(facts(400, "counting"),),
+        "ada",
+        "copy",
+        **SAME,
+        receipt=facts(320),
+        receipts=(facts(400, "counting"),),
         parents=("root",),
-    )  # fmt: skip
+    )
     for listing, counts in (("root", (320, 100)), ("copy", (320, 400))):
         for exam, n_correct in enumerate(counts):
             rerun(market, listing, n_correct, exam)

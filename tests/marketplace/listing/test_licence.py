@@ -101,9 +101,23 @@ def test_a_grandparent_binds_through_a_permissive_parent() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["Apache2", "MIT OR", "(MIT", "MIT GPL-3.0-only", "MIT)", "AND", "\x1b[2J", 7, "M;T",
-              "x" * 201, "Llama 3", "apache-2", "MIT AND Foo-1.0"],
-)  # fmt: skip
+    "wrong",
+    [
+        "Apache2",
+        "MIT OR",
+        "(MIT",
+        "MIT GPL-3.0-only",
+        "MIT)",
+        "AND",
+        "\x1b[2J",
+        7,
+        "M;T",
+        "x" * 201,
+        "Llama 3",
+        "apache-2",
+        "MIT AND Foo-1.0",
+    ],
+)
 def test_an_unknown_licence_is_refused_with_a_remedy(wrong: object) -> None:
     """One line, naming what could be written instead."""
     with pytest.raises(LicenceError, match=r"\A[^\n\x1b]*(use|write|shorten)[^\n\x1b]*\Z"):
@@ -151,9 +165,20 @@ def test_unknown_rights_are_no_rights(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["Llama 3", "llama-5", "gemma2", "open rail", "cc-by-nc-5.0", "rail", "gpl-4.0",
-              "apple", "mit-like", "proprietary"],
-)  # fmt: skip
+    "wrong",
+    [
+        "Llama 3",
+        "llama-5",
+        "gemma2",
+        "open rail",
+        "cc-by-nc-5.0",
+        "rail",
+        "gpl-4.0",
+        "apple",
+        "mit-like",
+        "proprietary",
+    ],
+)
 def test_a_hint_never_offers_another_licences_rights(wrong: str) -> None:
     """What is proposed is another spelling of what was written, or a name that gives nothing."""
     with pytest.raises(LicenceError) as refusal:

@@ -15,19 +15,28 @@ FILES = {"adapter_model.safetensors": "a" * 64, "adapter_config.json": "b" * 64}
 PARENT = "c" * 64
 MANIFEST = KEY.signed(
     Manifest(
-        name="sorter", base_model="base", version="1.2.0", licence="MIT", digest="d" * 64,
-        parents=(Parent(PARENT),), files=FILES, expires="2030-01-01T00:00:00Z",
+        name="sorter",
+        base_model="base",
+        version="1.2.0",
+        licence="MIT",
+        digest="d" * 64,
+        parents=(Parent(PARENT),),
+        files=FILES,
+        expires="2030-01-01T00:00:00Z",
     )
-)  # fmt: skip
+)
 CLAIM = Claim("d" * 64, "base", "MIT", (PARENT,))
 IN_2026, IN_2031 = 1.77e9, 1.93e9
 STANDARDS = Standards(now=IN_2026, own_keys=(KEY.creator,), must_be_signed=True)
 
 
 def code(
-    claim: Claim = CLAIM, standards: Standards = STANDARDS, *, files: Any = FILES,
+    claim: Claim = CLAIM,
+    standards: Standards = STANDARDS,
+    *,
+    files: Any = FILES,
     manifest: Manifest | bytes = MANIFEST,
-) -> str:  # fmt: skip
+) -> str:
     """The refusal's code, or 'accepted'."""
     data = manifest if isinstance(manifest, bytes) else manifest.to_json()
     try:

@@ -36,8 +36,11 @@ def test_a_listing_shows_what_was_published(market: Market, publish: Any) -> Non
     view = publish("bob", "sort", tags=("b", "a"), description="sorts words")
     assert view == market.listing("sort") == market.listings()[0]
     assert (view.licence, view.tags, view.version, view.status) == (
-        "Apache-2.0", ("a", "b"), 1, "listed",
-    )  # fmt: skip
+        "Apache-2.0",
+        ("a", "b"),
+        1,
+        "listed",
+    )
     assert view.lift == pytest.approx(0.55)
     assert view.price_nanos > view.ask_nanos
 
@@ -73,8 +76,13 @@ def test_the_next_version_takes_the_name_over(market: Market, publish: Any) -> N
         ("ada", "sort", {"digest": "d2", "version_of": "sort"}, NotOwnerError, "publish a fork"),
         ("ada", "sirt", {"version_of": "sirt"}, ListingNotFoundError, "mean 'sort'"),
         ("bob", "x", {"version_of": "sort"}, InvalidInputError, "carries that name"),
-        ("bob", "sort", {"digest": "d2", "version_of": "sort", "base_model": "big"},
-         LineageError, "under another name"),
+        (
+            "bob",
+            "sort",
+            {"digest": "d2", "version_of": "sort", "base_model": "big"},
+            LineageError,
+            "under another name",
+        ),
         ("ada", "fork", {"parents": ("sirt",)}, LineageError, "did you mean 'sort'"),
         ("ada", "fork", {"parents": ("0" * 64,)}, LineageError, "publish it first"),
         ("ada", "fork", {"parents": ("sort",), "base_model": "big"}, LineageError, "share one"),
@@ -89,11 +97,16 @@ def test_the_next_version_takes_the_name_over(market: Market, publish: Any) -> N
         ("ada", "fork", {"ask_nanos": 0.1}, InvalidInputError, "float"),
         ("ada", "fork", {"ask_nanos": float("nan")}, InvalidInputError, "nan"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_refused_and_changes_nothing(
-    market: Market, publish: Any, owner: str, name: str, changes: Any, error: type[MarketError],
+    market: Market,
+    publish: Any,
+    owner: str,
+    name: str,
+    changes: Any,
+    error: type[MarketError],
     words: str,
-) -> None:  # fmt: skip
+) -> None:
     """One line with the remedy; the key stays free, and nothing is listed."""
     publish("bob", "sort")
     before = market.listings()
@@ -184,9 +197,12 @@ def test_a_signed_line_of_versions_stays_signed_by_its_owner_and_rises(
     swapped = replace(signed(key, "next", version="1.2.0"), files={"evil.py": "0" * 64})
     assert code(swapped) == "file_unlisted"
     publish(
-        "bob", "sort", digest=HEX["next"], version_of="sort",
+        "bob",
+        "sort",
+        digest=HEX["next"],
+        version_of="sort",
         evidence=signed(key, "next", version="1.2.0"),
-    )  # fmt: skip
+    )
 
 
 def test_a_registered_key_signs_for_its_account_only(market: Market, publish: Any) -> None:
@@ -222,6 +238,9 @@ def test_the_manifest_cannot_hide_a_parent(publish: Any) -> None:
             "ada", "fork", digest=HEX["next"], evidence=signed(key, "next"), parents=(root.digest,)
         )
     publish(
-        "ada", "fork", digest=HEX["next"], parents=(root.digest,),
+        "ada",
+        "fork",
+        digest=HEX["next"],
+        parents=(root.digest,),
         evidence=signed(key, "next", parents=(Parent(root.digest),)),
-    )  # fmt: skip
+    )

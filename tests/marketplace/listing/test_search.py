@@ -21,12 +21,16 @@ def put(market: Market, name: str, owner: str = "ada", **changes: Any) -> Listin
     """A listing with usual values for whatever is not given."""
     n_correct = changes.pop("n_correct", 320)
     facts: dict[str, Any] = {
-        "digest": f"digest-of-{name}", "base_model": "tiny", "niche": "sorting",
-        "ask_nanos": NANOS_PER_CREDIT, "key": f"publish-{name}", "licence": "MIT",
+        "digest": f"digest-of-{name}",
+        "base_model": "tiny",
+        "niche": "sorting",
+        "ask_nanos": NANOS_PER_CREDIT,
+        "key": f"publish-{name}",
+        "licence": "MIT",
         "receipt": ReceiptFacts(
             skill="sorting", n_questions=400, n_correct=n_correct, n_base_correct=40
         ),
-    }  # fmt: skip
+    }
     return market.publish(owner=owner, name=name, **(facts | changes))
 
 
@@ -48,11 +52,17 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
             market.open_account(name)
         for i in range(60):
             put(
-                market, f"layer-{i:02}", OWNERS[i % 5], base_model=f"base-{i % 2}",
-                niche=("sorting", "rhyming", "counting")[i % 3], licence=LICENCES[i % 4],
-                tags=tuple(f"tag{j}" for j in (2, 3, 7) if i % j == 0), n_correct=100 + 4 * i,
-                ask_nanos=(1 + i % 10) * NANOS_PER_CREDIT, description=f"Handles numbéro {i}.",
-            )  # fmt: skip
+                market,
+                f"layer-{i:02}",
+                OWNERS[i % 5],
+                base_model=f"base-{i % 2}",
+                niche=("sorting", "rhyming", "counting")[i % 3],
+                licence=LICENCES[i % 4],
+                tags=tuple(f"tag{j}" for j in (2, 3, 7) if i % j == 0),
+                n_correct=100 + 4 * i,
+                ask_nanos=(1 + i % 10) * NANOS_PER_CREDIT,
+                description=f"Handles numbéro {i}.",
+            )
         yield market
 
 
@@ -87,11 +97,15 @@ def all_pages(
         ({"tags": ("tag2", "tag3")}, lambda v: {"tag2", "tag3"} <= set(v.tags)),
         ({"max_price_nanos": 3 * 10**9}, lambda v: v.price_nanos <= 3 * 10**9),
         ({"min_reputation": 0.5}, lambda v: v.reputation >= 0.5),
-        ({"niche": "sorting", "base_model": "base-0", "max_price_nanos": 5 * 10**9},
-         lambda v: (v.niche, v.base_model) == ("sorting", "base-0") and v.price_nanos <= 5 * 10**9),
+        (
+            {"niche": "sorting", "base_model": "base-0", "max_price_nanos": 5 * 10**9},
+            lambda v: (
+                (v.niche, v.base_model) == ("sorting", "base-0") and v.price_nanos <= 5 * 10**9
+            ),
+        ),
         ({"owner": "nobody"}, lambda v: False),
     ],
-)  # fmt: skip
+)
 def test_conditions_agree_with_looking_at_everything(shop: Market, wanted: Any, fits: Any) -> None:
     """Against a plain loop over all listings."""
     expected = sorted(view.name for view in shop.listings() if fits(view))
@@ -101,10 +115,20 @@ def test_conditions_agree_with_looking_at_everything(shop: Market, wanted: Any, 
 
 @pytest.mark.parametrize(
     ("text", "total"),
-    [("", 60), ("sorting", 20), ("SORTING tag2", 10), ("layer 07", 1), ("numbéro", 60),
-     ("NUMBÉRO 3", 1), ("rhym", 20), ("layer-07", 1), ("sorting rhyming", 0), ("zebra", 0),
-     ("!!", 60)],
-)  # fmt: skip
+    [
+        ("", 60),
+        ("sorting", 20),
+        ("SORTING tag2", 10),
+        ("layer 07", 1),
+        ("numbéro", 60),
+        ("NUMBÉRO 3", 1),
+        ("rhym", 20),
+        ("layer-07", 1),
+        ("sorting rhyming", 0),
+        ("zebra", 0),
+        ("!!", 60),
+    ],
+)
 def test_every_word_must_be_found_in_some_text(shop: Market, text: str, total: int) -> None:
     """Name, niche, description or tags, whatever the case; an unknown word may begin one."""
     assert shop.search(text).total == total
@@ -203,11 +227,19 @@ def test_a_page_is_not_upset_by_what_happens_between(market: Market) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"order": "beauty"}, {"limit": 0}, {"limit": 101}, {"limit": 2.5}, {"limit": True},
-        {"cursor": ""}, {"cursor": "!!!"}, {"cursor": "W10"}, {"cursor": "x" * 5000},
-        {"cursor": "WyJwcmljZSIsMSwxLFtdXQ"}, {"cursor": "WyJyYW5rIiwieCIsMSxbXV0"},
+        {"order": "beauty"},
+        {"limit": 0},
+        {"limit": 101},
+        {"limit": 2.5},
+        {"limit": True},
+        {"cursor": ""},
+        {"cursor": "!!!"},
+        {"cursor": "W10"},
+        {"cursor": "x" * 5000},
+        {"cursor": "WyJwcmljZSIsMSwxLFtdXQ"},
+        {"cursor": "WyJyYW5rIiwieCIsMSxbXV0"},
     ],
-)  # fmt: skip
+)
 def test_a_wrong_page_is_refused_in_one_line(shop: Market, wrong: Any) -> None:
     """An order, a size or a cursor that there is not, among them one of another order."""
     with pytest.raises(PageError, match=r"\A[^\n]+\Z"):
@@ -220,9 +252,13 @@ def test_a_clone_never_comes_before_its_original(market: Market) -> None:
     put(market, "root", "bob", weights=weights, n_correct=100)
     for i in range(6):
         put(
-            market, f"clone-{i}", OWNERS[i % 5], weights=weights, parents=("root",),
+            market,
+            f"clone-{i}",
+            OWNERS[i % 5],
+            weights=weights,
+            parents=("root",),
             n_correct=100 + i,
-        )  # fmt: skip
+        )
         put(market, f"other-{i}", OWNERS[i % 5], n_correct=50)
     for text in ("", "sorting", "root", "tiny"):
         for limit in (2, 5, 100):

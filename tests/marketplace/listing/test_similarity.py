@@ -138,8 +138,9 @@ def test_no_disguise_takes_the_original_out_of_a_copy(
     original = layer(seed)
     copy = disguise(original)
     shares = (
-        share_within(original, spaces_of(copy)), share_within(copy, spaces_of(original)),
-    )  # fmt: skip
+        share_within(original, spaces_of(copy)),
+        share_within(copy, spaces_of(original)),
+    )
     assert max(shares) >= 0.8
     others = [sketch(spaces_of(layer(100 + i))) for i in range(20)]
     found = Sketches().grown([*others, sketch(spaces_of(original))]).shares(spaces_of(copy))

@@ -140,11 +140,17 @@ def test_a_new_version_starts_with_a_quarter_of_its_record() -> None:
     (receipt,) = market.receipts("sort")
     market.recheck(receipt=receipt.id, by="platform", n_correct=80, n_base_correct=30, key="again")
     market.publish(
-        owner="bob", name="sort", digest="digest-of-sort-2", base_model="tiny-llama",
-        niche="sorting", ask_nanos=NANOS_PER_CREDIT, licence="Apache-2.0", version_of="sort",
+        owner="bob",
+        name="sort",
+        digest="digest-of-sort-2",
+        base_model="tiny-llama",
+        niche="sorting",
+        ask_nanos=NANOS_PER_CREDIT,
+        licence="Apache-2.0",
+        version_of="sort",
         receipt=ReceiptFacts(skill="sorting", n_questions=20, n_correct=18, n_base_correct=6),
         key="second",
-    )  # fmt: skip
+    )
     market.close_epoch()
     record = market.record("sort")
     assert record.measured == Evidence(9.0, 1.0)

@@ -8,9 +8,23 @@ from tests.support.market import make_market, publish_example
 from tests.support.trading import open_bazaar, put_up
 
 TERMS = [
-    "exams", "users", "inherited", "reputation L", "buyers u", "usual ū", "premium x", "ask",
-    "quality", "demand", "target", "last price", "floor", "price", "to platform", "to seller",
-]  # fmt: skip
+    "exams",
+    "users",
+    "inherited",
+    "reputation L",
+    "buyers u",
+    "usual ū",
+    "premium x",
+    "ask",
+    "quality",
+    "demand",
+    "target",
+    "last price",
+    "floor",
+    "price",
+    "to platform",
+    "to seller",
+]
 
 
 def test_a_quote_explains_ask_quality_demand_and_price() -> None:

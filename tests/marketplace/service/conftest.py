@@ -64,9 +64,13 @@ def host() -> Iterator[Host]:
         market = make_market()
         lines = io.StringIO()
         told = ServiceSettings(
-            origins=(ORIGIN,), operators=frozenset({public_of(key_of("operator"))}),
-            layers=layers, change_threads=4, read_threads=2, **settings,
-        )  # fmt: skip
+            origins=(ORIGIN,),
+            operators=frozenset({public_of(key_of("operator"))}),
+            layers=layers,
+            change_threads=4,
+            read_threads=2,
+            **settings,
+        )
         parts = {"log": make_logger(lines)} | ({} if clock is None else {"clock": clock})
         app = create_app(market, told, **parts)
         client = TestClient(app, base_url=ORIGIN)

@@ -157,18 +157,22 @@ def test_an_account_named_like_the_operators_key_shares_nothing_with_it(shop):
     operator = public_of(key_of("operator"))
     twin = shop.caller("eve")
     joined = twin.change(
-        "PUT", f"/v1/accounts/{operator}", {"public_key": public_of(twin.key)},
+        "PUT",
+        f"/v1/accounts/{operator}",
+        {"public_key": public_of(twin.key)},
         idempotency_key="k1",
-    )  # fmt: skip
+    )
     assert joined.status_code == 200
     given = shop.caller("operator").change(
         "POST", "/v1/accounts/ada/grants", {"amount": "1.5"}, idempotency_key="k1"
     )
     assert given.status_code == 200 and given.json()["balance"] == "6.5"
     opened = twin.change(
-        "POST", f"/v1/accounts/{operator}/mandates", {"name": "agent", "cap": "1"},
+        "POST",
+        f"/v1/accounts/{operator}/mandates",
+        {"name": "agent", "cap": "1"},
         idempotency_key="k1",
-    )  # fmt: skip
+    )
     assert opened.status_code == 200
     assert shop.market.has_request(f"{operator}:k1"), "what was stored before goes on replaying"
 

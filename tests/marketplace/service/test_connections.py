@@ -152,12 +152,14 @@ def test_behind_a_proxy_an_address_has_its_share_of_requests(run):
         (b"GET /health HTTP/1.1\r\nHost: x\r\nX-Long: ", b"x" * 65536),
         (b"GET /health HTTP/1.1\r\nHost: x\r\n", b"a: b\r\n" * 10_000),
         (b"GET /", b"x" * 65536),
-        (b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-         b"a: b\r\n" * 10_000),
+        (
+            b"POST /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"a: b\r\n" * 10_000,
+        ),
         (b"", b"\x00" * 65536),
     ],
     ids=["one long header", "many headers", "address", "trailers", "noise"],
-)  # fmt: skip
+)
 def test_a_head_without_end_is_cut_off(run, start, more):
     """300 MB of it would have been kept; after a few blocks nobody listens any more."""
     service = run()

@@ -81,9 +81,16 @@ def test_a_page_of_a_public_list_builds_no_more_than_a_page(hosted, monkeypatch,
             )
         else:
             market.bounty_post(
-                sponsor="bob", skill="sql", base_model="tiny", exam="standard", min_questions=100,
-                min_accuracy_parts=1, reward_nanos=100, days=1, key=name,
-            )  # fmt: skip
+                sponsor="bob",
+                skill="sql",
+                base_model="tiny",
+                exam="standard",
+                min_questions=100,
+                min_accuracy_parts=1,
+                reward_nanos=100,
+                days=1,
+                key=name,
+            )
     where = {
         "bundles": "marketplace.trade.bundle.bundle_view",
         "offers": "marketplace.trade.compute.offer_view",

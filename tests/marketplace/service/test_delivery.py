@@ -26,11 +26,19 @@ def shop(host, tmp_path):
     hosted.layer = {name: (folder / name).read_bytes() for name in (CONFIG, WEIGHTS)}
     upload(hosted, bob, b"as listed")
     body = {
-        "owner": "bob", "name": "sql-v2", "digest": hosted.digest, "base_model": "tiny",
-        "niche": "sql", "ask": "0.01", "receipt": {
-            "skill": "sql", "n_questions": 100, "n_correct": 80, "n_base_correct": 30,
+        "owner": "bob",
+        "name": "sql-v2",
+        "digest": hosted.digest,
+        "base_model": "tiny",
+        "niche": "sql",
+        "ask": "0.01",
+        "receipt": {
+            "skill": "sql",
+            "n_questions": 100,
+            "n_correct": 80,
+            "n_base_correct": 30,
         },
-    }  # fmt: skip
+    }
     assert bob.change("POST", "/v1/listings", body).status_code == 201
     return hosted
 

@@ -73,9 +73,12 @@ def test_same_answer_headers_and_log_line(shop, monkeypatch, name, kind, signer)
 
     def ask():
         return caller.send(
-            "POST", "/v1/usage", content=content, idempotency_key="k",
+            "POST",
+            "/v1/usage",
+            content=content,
+            idempotency_key="k",
             headers={"Content-Type": kind},
-        )  # fmt: skip
+        )
 
     direct, fastapi = both(shop, monkeypatch, ask)
     assert direct == fastapi
@@ -108,12 +111,18 @@ def test_unforeseen_failure_is_a_problem_too(shop, monkeypatch):
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
     | st.sampled_from(["ada", "sql-v2", "k"]),
-    lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from([*USE, "charges"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from([*USE, "charges"]), inner, max_size=4)
+    ),
     max_leaves=8,
-)  # fmt: skip
+)
 
 
 @given(values)
@@ -126,9 +135,12 @@ def test_same_verdict_on_any_json(shop, monkeypatch, value):
 
     def ask():
         return shop.caller("ada").send(
-            "POST", "/v1/usage", content=content, idempotency_key="k",
+            "POST",
+            "/v1/usage",
+            content=content,
+            idempotency_key="k",
             headers={"Content-Type": "application/json"},
-        )  # fmt: skip
+        )
 
     direct, fastapi = both(shop, monkeypatch, ask)
     assert direct == fastapi

@@ -107,8 +107,11 @@ def serving(home: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     with (home / "log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "tui.cli.main", *words],
-            cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         assert f":{port}" in process.stdout.readline(), (home / "log").read_text()

@@ -53,11 +53,19 @@ def upload(caller, files):
 def listing(digest: str, name: str = "sql-v2") -> dict:
     """What bob publishes."""
     return {
-        "owner": "bob", "name": name, "digest": digest, "base_model": "tiny", "niche": "sql",
-        "ask": "0.01", "receipt": {
-            "skill": "sql", "n_questions": 100, "n_correct": 80, "n_base_correct": 30,
+        "owner": "bob",
+        "name": name,
+        "digest": digest,
+        "base_model": "tiny",
+        "niche": "sql",
+        "ask": "0.01",
+        "receipt": {
+            "skill": "sql",
+            "n_questions": 100,
+            "n_correct": 80,
+            "n_base_correct": 30,
         },
-    }  # fmt: skip
+    }
 
 
 def publish(shop, files):

@@ -29,11 +29,17 @@ def test_every_error_has_its_own_type_and_a_refusing_status():
 @pytest.mark.parametrize(
     ("name", "status"),
     [
-        ("InsufficientCreditsError", 402), ("ListingNotFoundError", 404), ("AmountError", 422),
-        ("IdempotencyKeyReusedError", 422), ("AlreadyOwnedError", 409), ("MarketBusyError", 503),
-        ("HouseAccountError", 403), ("KeyInProgressError", 409), ("MarketDamagedError", 503),
+        ("InsufficientCreditsError", 402),
+        ("ListingNotFoundError", 404),
+        ("AmountError", 422),
+        ("IdempotencyKeyReusedError", 422),
+        ("AlreadyOwnedError", 409),
+        ("MarketBusyError", 503),
+        ("HouseAccountError", 403),
+        ("KeyInProgressError", 409),
+        ("MarketDamagedError", 503),
     ],
-)  # fmt: skip
+)
 def test_statuses_clients_rely_on(name, status):
     """These are published: changing one is a new version of the interface."""
     found = {kind.__name__: kind for kind in tree()}

@@ -88,9 +88,15 @@ def test_agrees_with_the_library_on_what_is_covered_and_when(
     given_headers = {"Idempotency-Key": "key-1"}
     covered = tuple(part for part in parts[:n_covered] if part != "content-digest")
     headers = sign_headers(
-        KEY, "POST", URL, b"{}" if has_body else b"", given_headers, covered=covered,
-        created=datetime.now() + timedelta(seconds=shift_s), validity_s=validity_s,
-    )  # fmt: skip
+        KEY,
+        "POST",
+        URL,
+        b"{}" if has_body else b"",
+        given_headers,
+        covered=covered,
+        created=datetime.now() + timedelta(seconds=shift_s),
+        validity_s=validity_s,
+    )
     message = SignedMessage("POST", URL, HeaderLines(headers.items()))
     quick, slow = both(message, has_body=has_body, monkeypatch=shared)
     assert quick == slow

@@ -33,10 +33,14 @@ from tests.support.service import SigningClient, SigningProxy, key_of, public_of
 
 HOST = "http://testserver"
 CHECKS = [
-    not_a_server_error, status_code_conformance, content_type_conformance,
-    response_schema_conformance, response_headers_conformance, negative_data_rejection,
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+    negative_data_rejection,
     unsupported_method,
-]  # fmt: skip
+]
 MANY = RateLimit(10**6)
 
 
@@ -52,9 +56,15 @@ def api(tmp_path: Path) -> Any:
     """The schema of a service with an account, an offer and a purchase; requests are signed."""
     market, key = make_market(), key_of("fuzz")
     told = ServiceSettings(
-        origins=(HOST,), operators=frozenset({public_of(key)}), layers=tmp_path / "store",
-        signed=MANY, unsigned=MANY, change_threads=2, read_threads=2, signing_key=PrivateKey(key),
-    )  # fmt: skip
+        origins=(HOST,),
+        operators=frozenset({public_of(key)}),
+        layers=tmp_path / "store",
+        signed=MANY,
+        unsigned=MANY,
+        change_threads=2,
+        read_threads=2,
+        signing_key=PrivateKey(key),
+    )
     app = create_app(market, told, log=make_logger(io.StringIO()))
     market.register("ada", public_of(key), key="register-ada")
     market.open_account("bob")
@@ -101,10 +111,13 @@ def test_following_links_from_answer_to_request(api):
 
     Journey.run(
         settings=settings(
-            max_examples=60, stateful_step_count=8, deadline=None, derandomize=True,
+            max_examples=60,
+            stateful_step_count=8,
+            deadline=None,
+            derandomize=True,
             suppress_health_check=list(HealthCheck),
         )
-    )  # fmt: skip
+    )
 
 
 def test_checks_find_a_planted_failure(api, monkeypatch):

@@ -25,9 +25,13 @@ def process(tmp_path):
     command = [sys.executable, "-m", "marketplace.service.serve", url]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     child = subprocess.Popen(
-        [*command, public_of(key_of("operator"))], env=environment, cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=(tmp_path / "log").open("wb"), text=True,
-    )  # fmt: skip
+        [*command, public_of(key_of("operator"))],
+        env=environment,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=(tmp_path / "log").open("wb"),
+        text=True,
+    )
     yield child, child.stdout.readline().strip(), url
     child.kill()
     child.wait(10)

@@ -72,9 +72,10 @@ def test_leaving_a_part_uncovered_is_refused(hosted, left_out):
     parts = ("@method", "@target-uri", "content-digest", "idempotency-key")
     covered = tuple(part for part in parts if part != left_out)
     headers = {
-        "Idempotency-Key": "k", "Content-Type": "application/json",
+        "Idempotency-Key": "k",
+        "Content-Type": "application/json",
         "Content-Digest": "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:",
-    }  # fmt: skip
+    }
     import http_message_signatures as library
 
     from tests.support import service
@@ -86,10 +87,15 @@ def test_leaving_a_part_uncovered_is_refused(hosted, left_out):
     library.HTTPMessageSigner(
         signature_algorithm=library.algorithms.ED25519, key_resolver=resolver
     ).sign(
-        message, key_id=public, created=now, expires=now + timedelta(seconds=30),
-        nonce=secrets.token_urlsafe(16), tag=service.TAG, covered_component_ids=covered,
+        message,
+        key_id=public,
+        created=now,
+        expires=now + timedelta(seconds=30),
+        nonce=secrets.token_urlsafe(16),
+        tag=service.TAG,
+        covered_component_ids=covered,
         use_existing_digest=True,
-    )  # fmt: skip
+    )
     answer = hosted.client.post(url, content=b"{}", headers=message.headers)
     assert (answer.status_code, slug(answer)) == (401, "signature-invalid")
     assert left_out in answer.json()["detail"]

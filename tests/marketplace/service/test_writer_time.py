@@ -28,11 +28,18 @@ UNKNOWN = [f"{LONG}_{number:07}" for number in range(MAX_CHARGES)]
 """Names that are nearly those of listings."""
 EXAM = {"skill": "sql", "n_questions": 10**6, "n_correct": 9 * 10**5, "n_base_correct": 1}
 OFFER = {
-    "owner": "bob", "name": "new", "digest": "digest-of-new", "base_model": "tiny",
-    "niche": "n" * 200, "ask": "1", "receipt": EXAM, "description": "d" * 2000,
-    "licence": " OR ".join(["(MIT AND ISC)"] * 11), "tags": [f"tag-{n}" for n in range(32)],
+    "owner": "bob",
+    "name": "new",
+    "digest": "digest-of-new",
+    "base_model": "tiny",
+    "niche": "n" * 200,
+    "ask": "1",
+    "receipt": EXAM,
+    "description": "d" * 2000,
+    "licence": " OR ".join(["(MIT AND ISC)"] * 11),
+    "tags": [f"tag-{n}" for n in range(32)],
     "receipts": [EXAM | {"exam": f"exam-{number}"} for number in range(32)],
-}  # fmt: skip
+}
 """The most of everything that an offer may hold, but for its parents."""
 ELSEWHERE = {"upload_file", "abandon_upload"}
 """Operations that never reach the writer."""
@@ -54,11 +61,17 @@ class Town:
         self.bob, self.ada = hosted.member("bob", "1000"), hosted.member("ada", "100000")
         for number, name in enumerate(NAMES[:n_listings]):
             self.market.publish(
-                owner="bob", name=name, digest=f"digest-of-{name}", base_model="tiny",
-                niche="sql", ask_nanos=10**6, licence="MIT", key=f"publish-{name}",
+                owner="bob",
+                name=name,
+                digest=f"digest-of-{name}",
+                base_model="tiny",
+                niche="sql",
+                ask_nanos=10**6,
+                licence="MIT",
+                key=f"publish-{name}",
                 parents=NAMES[max(0, number - 3) : number],
                 receipt=ReceiptFacts(skill="sql", n_questions=100, n_correct=80, n_base_correct=30),
-            )  # fmt: skip
+            )
 
     def _measure(self, monkeypatch) -> None:
         write = Writer._write
@@ -188,9 +201,15 @@ def offer_and_take(town: Town) -> None:
     town.do(ada, "POST", "/bundles/all/purchases", {"buyer": "ada"})
     town.do(ada, "POST", "/subscriptions", {"account": "ada", "fee": "1", "days": 366})
     bounty = {
-        "sponsor": "ada", "skill": "sql", "base_model": "b" * 200, "exam": "standard",
-        "min_questions": 10**6, "min_accuracy_parts": 10**6, "reward": "1", "days": 366,
-    }  # fmt: skip
+        "sponsor": "ada",
+        "skill": "sql",
+        "base_model": "b" * 200,
+        "exam": "standard",
+        "min_questions": 10**6,
+        "min_accuracy_parts": 10**6,
+        "reward": "1",
+        "days": 366,
+    }
     posted = town.do(ada, "POST", "/bounties", bounty)
     claim = {"listing": NAMES[-1], "by": "bob"}
     town.do(bob, "POST", f"/bounties/{posted['bounty']}/claims", claim, status=409)

@@ -49,9 +49,14 @@ def examine(
         market.fund(by, 10**9, key=f"fund-{by}-{listing}")
         market.rent(renter=by, listing=listing, days=1, key=f"rent-{by}-{listing}")
     market.recheck(
-        receipt=receipt.id, by=by, n_correct=n_correct, n_base_correct=30, seed=seed,
-        questions_digest="f" * 64, key=f"exam-{by}-{listing}-{n_correct}",
-    )  # fmt: skip
+        receipt=receipt.id,
+        by=by,
+        n_correct=n_correct,
+        n_base_correct=30,
+        seed=seed,
+        questions_digest="f" * 64,
+        key=f"exam-{by}-{listing}-{n_correct}",
+    )
 
 
 def claim(
@@ -142,13 +147,18 @@ def test_an_exam_of_another_skill_or_kind_earns_nothing(market: Market, bounty: 
         claim(market, bounty, listing="parse")
     examine(market)
     for number, (changed, words) in enumerate(
-        (({"min_questions": 101}, "asks for 101 questions, the exam had 100"),
-         ({"exam": "long"}, r"is about sorting \(long\)"),
-         ({"base_model": "llama"}, "wants a layer for 'llama'"))
-    ):  # fmt: skip
+        (
+            ({"min_questions": 101}, "asks for 101 questions, the exam had 100"),
+            ({"exam": "long"}, r"is about sorting \(long\)"),
+            ({"base_model": "llama"}, "wants a layer for 'llama'"),
+        )
+    ):
         terms = {"skill": "sorting", "base_model": "tiny-llama", "exam": "standard"} | {
-            "min_questions": 50, "min_accuracy_parts": 1, "reward_nanos": 1000, "days": 1,
-        }  # fmt: skip
+            "min_questions": 50,
+            "min_accuracy_parts": 1,
+            "reward_nanos": 1000,
+            "days": 1,
+        }
         other = market.bounty_post(sponsor="eve", **(terms | changed), key=f"post-{number}")
         with pytest.raises(BountyError, match=words):
             claim(market, other, key=f"claim-{number}")
@@ -200,9 +210,13 @@ def test_an_unclaimed_reward_goes_back(
 def test_bounties_need_credits_and_a_mark(market: Market, bounty: BountyView) -> None:
     """A reward that is not there, and marks that mean nothing, are refused."""
     terms = {
-        "skill": "sorting", "base_model": "tiny-llama", "exam": "standard", "min_questions": 5,
-        "days": 1, "key": "k",
-    }  # fmt: skip
+        "skill": "sorting",
+        "base_model": "tiny-llama",
+        "exam": "standard",
+        "min_questions": 5,
+        "days": 1,
+        "key": "k",
+    }
     with pytest.raises(InsufficientCreditsError):
         market.bounty_post(sponsor="tom", min_accuracy_parts=1, reward_nanos=1, **terms)
     for parts in (0, 1_000_001, 0.9):

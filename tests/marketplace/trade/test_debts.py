@@ -17,9 +17,12 @@ def refute(market: Market, listing: str = "sort", n_correct: int = 31) -> None:
     """The platform sits the exam again and finds hardly more than the base model's score."""
     (receipt,) = market.receipts(listing)
     market.recheck(
-        receipt=receipt.id, by="platform", n_correct=n_correct, n_base_correct=30,
+        receipt=receipt.id,
+        by="platform",
+        n_correct=n_correct,
+        n_base_correct=30,
         key=f"refute-{listing}",
-    )  # fmt: skip
+    )
 
 
 def sold(market: Market, seller: str = "bob") -> int:
@@ -49,18 +52,30 @@ def into_a_hold_of_a_mandate(market: Market, nanos: int) -> None:
 def into_a_bounty(market: Market, nanos: int) -> None:
     """For what nobody will ever achieve."""
     market.bounty_post(
-        sponsor="bob", skill="sorting", base_model="tiny-llama", exam="never",
-        min_questions=10**6, min_accuracy_parts=10**6, reward_nanos=nanos, days=366, key="park",
-    )  # fmt: skip
+        sponsor="bob",
+        skill="sorting",
+        base_model="tiny-llama",
+        exam="never",
+        min_questions=10**6,
+        min_accuracy_parts=10**6,
+        reward_nanos=nanos,
+        days=366,
+        key="park",
+    )
 
 
 def into_a_trial(market: Market, nanos: int) -> None:
     """Of a friend's layer, as dear as it takes."""
     put_up(market, "tom", "friend", ask_nanos=8 * nanos // 10)
     market.trial_open(
-        buyer="bob", listing="friend", challenge_digest="d", n_questions=9, min_gain=9, days=30,
+        buyer="bob",
+        listing="friend",
+        challenge_digest="d",
+        n_questions=9,
+        min_gain=9,
+        days=30,
         key="park",
-    )  # fmt: skip
+    )
 
 
 def into_a_subscription(market: Market, nanos: int) -> None:
@@ -76,9 +91,14 @@ def into_a_meter(market: Market, nanos: int) -> None:
 
 
 HIDING = (
-    into_a_mandate, into_a_hold, into_a_hold_of_a_mandate, into_a_bounty, into_a_trial,
-    into_a_subscription, into_a_meter,
-)  # fmt: skip
+    into_a_mandate,
+    into_a_hold,
+    into_a_hold_of_a_mandate,
+    into_a_bounty,
+    into_a_trial,
+    into_a_subscription,
+    into_a_meter,
+)
 
 
 @pytest.mark.parametrize("hide", HIDING)

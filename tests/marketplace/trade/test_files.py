@@ -58,13 +58,25 @@ def bounty(market: Market, nanos: int) -> None:
     """A reward that an evaluator's re-run earns, claimed for a layer by who wants it cheap."""
     (receipt,) = market.receipts("sort")
     market.recheck(
-        receipt=receipt.id, by="platform", n_correct=80, n_base_correct=30, seed=7,
-        questions_digest="f" * 64, key="exam",
-    )  # fmt: skip
+        receipt=receipt.id,
+        by="platform",
+        n_correct=80,
+        n_base_correct=30,
+        seed=7,
+        questions_digest="f" * 64,
+        key="exam",
+    )
     posted = market.bounty_post(
-        sponsor="ada", skill="sorting", base_model="tiny-llama", exam="standard", min_questions=1,
-        min_accuracy_parts=1, reward_nanos=nanos, days=9, key="way",
-    )  # fmt: skip
+        sponsor="ada",
+        skill="sorting",
+        base_model="tiny-llama",
+        exam="standard",
+        min_questions=1,
+        min_accuracy_parts=1,
+        reward_nanos=nanos,
+        days=9,
+        key="way",
+    )
     market.bounty_claim(bounty=posted.bounty, listing="sort", by="ada", key="claim")
 
 
@@ -76,8 +88,15 @@ def mandate(market: Market, nanos: int) -> None:
 
 
 WAYS: tuple[Callable[[Market, int], None], ...] = (
-    subscribe, meter, rent, trial, bundle, use, bounty, mandate,
-)  # fmt: skip
+    subscribe,
+    meter,
+    rent,
+    trial,
+    bundle,
+    use,
+    bounty,
+    mandate,
+)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
@@ -162,13 +181,25 @@ def test_a_small_reward_buys_nothing_without_its_maker(market: Market) -> None:
     assert market.owns("ada", DIGEST)
     put_up(market, "tom", "tiny")
     market.recheck(
-        receipt=market.receipts("tiny")[0].id, by="platform", n_correct=80, n_base_correct=30,
-        seed=7, questions_digest="f" * 64, key="exam-tiny",
-    )  # fmt: skip
+        receipt=market.receipts("tiny")[0].id,
+        by="platform",
+        n_correct=80,
+        n_base_correct=30,
+        seed=7,
+        questions_digest="f" * 64,
+        key="exam-tiny",
+    )
     penny = market.bounty_post(
-        sponsor="ada", skill="sorting", base_model="tiny-llama", exam="standard",
-        min_questions=1, min_accuracy_parts=1, reward_nanos=1, days=9, key="penny",
-    )  # fmt: skip
+        sponsor="ada",
+        skill="sorting",
+        base_model="tiny-llama",
+        exam="standard",
+        min_questions=1,
+        min_accuracy_parts=1,
+        reward_nanos=1,
+        days=9,
+        key="penny",
+    )
     with pytest.raises(BountyError, match="at least"):
         market.bounty_claim(bounty=penny.bounty, listing="tiny", by="tom", key="penny-claim")
 

@@ -33,8 +33,13 @@ def test_all_ways_of_paying_agree_with_the_postings(town: Market, clock: HandClo
     assert sum(gains(before, after).values()) == 0
     assert town.verify() == []
     assert {income.way for income in town.incomes("bob")} == {
-        "sale", "rent", "meter", "usage", "subscription", "bounty",
-    }  # fmt: skip
+        "sale",
+        "rent",
+        "meter",
+        "usage",
+        "subscription",
+        "bounty",
+    }
     royalties = [income for income in town.incomes("bob") if income.role == "royalty"]
     assert {income.listing for income in royalties} == {"sort2", "sort3"}
     earned = sum(income.amount_nanos for income in town.incomes("bob"))

@@ -93,9 +93,14 @@ def test_a_revoked_version_makes_room_for_the_next(market: Market, publish: Any)
 
 @pytest.mark.parametrize(
     ("deed", "who"),
-    [("withdraw", "stranger"), ("withdraw", "evaluator"), ("quarantine", "owner"),
-     ("quarantine", "stranger"), ("revoke", "stranger")],
-)  # fmt: skip
+    [
+        ("withdraw", "stranger"),
+        ("withdraw", "evaluator"),
+        ("quarantine", "owner"),
+        ("quarantine", "stranger"),
+        ("revoke", "stranger"),
+    ],
+)
 def test_a_deed_is_for_those_who_may(market: Market, publish: Any, deed: str, who: str) -> None:
     """The message names them."""
     publish("bob", "sort")

@@ -24,9 +24,14 @@ from marketplace.trade.recheck import MAX_RECHECKS
 from tests.support.market import Publish, fair, publisher
 
 OTHER = ReceiptFacts(
-    skill="sorting", exam="long-words", n_questions=100, n_correct=90, n_base_correct=10, seed=7,
+    skill="sorting",
+    exam="long-words",
+    n_questions=100,
+    n_correct=90,
+    n_base_correct=10,
+    seed=7,
     questions_digest="a" * 64,
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -77,10 +82,16 @@ def test_a_claim_that_holds_stands(market: Market, receipt: int) -> None:
 def test_a_price_rests_on_an_exam_of_what_is_sold(market: Market, publish: Any) -> None:
     """Not on a stack's, nor on another base's; what was examined is told to everybody."""
     stated = ReceiptFacts(
-        skill="sorting", n_questions=400, n_correct=320, n_base_correct=100,
-        layer="digest-of-sort", base_model="tiny", prompt="0" * 16, rule="exact",
+        skill="sorting",
+        n_questions=400,
+        n_correct=320,
+        n_base_correct=100,
+        layer="digest-of-sort",
+        base_model="tiny",
+        prompt="0" * 16,
+        rule="exact",
         n_ancestor_correct=200,
-    )  # fmt: skip
+    )
     for wrong, words in (
         ({"layer": "digest-of-ancestor"}, "layer digest-of-an.*sold is digest-of-so"),
         ({"base_model": "big"}, "about base model 'big', the layer is for 'tiny'"),
@@ -104,9 +115,15 @@ def test_a_price_rests_on_an_exam_of_what_is_sold(market: Market, publish: Any) 
 def test_a_request_of_before_repeats_as_it_was() -> None:
     """What receipts did not state then does not change what identifies the request."""
     assert ReceiptFacts("sorting", 4, 3, 1).body() == {
-        "skill": "sorting", "n_questions": 4, "n_correct": 3, "n_base_correct": 1,
-        "split": "test", "exam": "standard", "seed": None, "questions_digest": "",
-    }  # fmt: skip
+        "skill": "sorting",
+        "n_questions": 4,
+        "n_correct": 3,
+        "n_base_correct": 1,
+        "split": "test",
+        "exam": "standard",
+        "seed": None,
+        "questions_digest": "",
+    }
 
 
 FRESH = {"seed": 7, "questions_digest": "f" * 64}

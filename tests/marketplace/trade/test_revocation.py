@@ -36,12 +36,16 @@ def test_an_old_list_is_refused() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"[]", b"{}", b'{"list": {}, "signature": "00"}', b"[" * 10_000,
+        b"",
+        b"[]",
+        b"{}",
+        b'{"list": {}, "signature": "00"}',
+        b"[" * 10_000,
         sign_revocations(LIST, Ed25519PrivateKey.generate()),
         sign_revocations(LIST, KEY).replace(b"poisoned", b"harmless"),
         sign_revocations(LIST, KEY).replace(b'"number": 3', b'"number": 9'),
     ],
-)  # fmt: skip
+)
 def test_a_changed_or_foreign_list_is_refused(data: bytes) -> None:
     """Whatever was changed, and whoever else signed."""
     assert code(data) == "signature_bad"

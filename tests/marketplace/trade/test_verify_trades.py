@@ -28,15 +28,27 @@ def file(tmp_path: Path) -> Path:
         )
         market.trial_settle(trial=trial.trial, n_correct=5, n_base_correct=1, key="passed")
         bounty = market.bounty_post(
-            sponsor="eve", skill="sorting", base_model="tiny-llama", exam="standard",
-            min_questions=5, min_accuracy_parts=500_000, reward_nanos=10**9, days=5, key="bounty",
-        )  # fmt: skip
+            sponsor="eve",
+            skill="sorting",
+            base_model="tiny-llama",
+            exam="standard",
+            min_questions=5,
+            min_accuracy_parts=500_000,
+            reward_nanos=10**9,
+            days=5,
+            key="bounty",
+        )
         (receipt,) = market.receipts("sort")
         market.rent(renter="eve", listing="sort", days=1, key="rent-to-examine")
         market.recheck(
-            receipt=receipt.id, by="eve", n_correct=80, n_base_correct=30, seed=7,
-            questions_digest="f" * 64, key="exam",
-        )  # fmt: skip
+            receipt=receipt.id,
+            by="eve",
+            n_correct=80,
+            n_base_correct=30,
+            seed=7,
+            questions_digest="f" * 64,
+            key="exam",
+        )
         market.bounty_claim(bounty=bounty.bounty, listing="sort", by="bob", key="claim")
     return path
 

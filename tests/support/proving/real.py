@@ -119,9 +119,14 @@ def _claimed(session: Session, deed: Deed, at: float) -> int:
     match deed:
         case Hold():
             return hold(
-                session, payer=deed.payer, amount_nanos=deed.amount_nanos, purpose="",
-                key=deed.key, expires_at=deed.expires_at, at=at,
-            )  # fmt: skip
+                session,
+                payer=deed.payer,
+                amount_nanos=deed.amount_nanos,
+                purpose="",
+                key=deed.key,
+                expires_at=deed.expires_at,
+                at=at,
+            )
         case PostHold():
             number = _number(session, deed.hold_key)
             return post_hold(session, number, legs=list(deed.legs), key=deed.key, at=at)

@@ -10,7 +10,15 @@ app = typer.Typer(
     help="Evolve populations, compare personas, run the benchmark.", no_args_is_help=True
 )
 for command in (
-    run.run, run.resume, run.status, run.report, run.compare, exam.exam, trial.trial, rate.rate,
-    breed.breed, benchmark.benchmark,
-):  # fmt: skip
+    run.run,
+    run.resume,
+    run.status,
+    run.report,
+    run.compare,
+    exam.exam,
+    trial.trial,
+    rate.rate,
+    breed.breed,
+    benchmark.benchmark,
+):
     app.command()(command)

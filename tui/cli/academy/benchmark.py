@@ -60,15 +60,21 @@ def benchmark(
             ("method", "IQM", "95 %", "mean", "worst", "covered", "AUC", "gap", "tokens", "seeds"),
             [
                 (
-                    r.method, percent(r.iqm),
-                    f"{100 * r.interval[0]:.1f}-{100 * r.interval[1]:.1f}", percent(r.mean),
-                    percent(r.worst), percent(r.covered),
-                    "" if r.anytime is None else percent(r.anytime), f"{100 * r.gap:+.1f}",
-                    f"{r.tokens:,.0f}", str(r.seeds),
+                    r.method,
+                    percent(r.iqm),
+                    f"{100 * r.interval[0]:.1f}-{100 * r.interval[1]:.1f}",
+                    percent(r.mean),
+                    percent(r.worst),
+                    percent(r.covered),
+                    "" if r.anytime is None else percent(r.anytime),
+                    f"{100 * r.gap:+.1f}",
+                    f"{r.tokens:,.0f}",
+                    str(r.seeds),
                 )
-                for r in rows if r.track == one
+                for r in rows
+                if r.track == one
             ],
-        )  # fmt: skip
+        )
     for claim in found:
         say(f"{MARKS[claim.holds]:<10} {claim.text}: {claim.reason}")
     say("", f"figures and raw results in {folder}")

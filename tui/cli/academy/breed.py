@@ -33,19 +33,28 @@ def breed(
     evaluator = load_evaluator(base, home, parents)
     entrants = [load_entrant(parent, home, evaluator) for parent in parents]
     bred = make(
-        evaluator, open_source(source), [(e.name, e.genome) for e in entrants], traits,
-        n_questions=items, home=resolve_home(home), name=name, seed=seed,
-    )  # fmt: skip
+        evaluator,
+        open_source(source),
+        [(e.name, e.genome) for e in entrants],
+        traits,
+        n_questions=items,
+        home=resolve_home(home),
+        name=name,
+        seed=seed,
+    )
     print_table(
         f"children beside {', '.join(parents)}",
         ("child", "trait", "accuracy", "95 %", *parents, "beside the best parent"),
         [
             (
-                row.child, row.skill, percent(row.accuracy),
+                row.child,
+                row.skill,
+                percent(row.accuracy),
                 f"{100 * row.interval[0]:.0f}-{100 * row.interval[1]:.0f}",
-                *(percent(x) for x in row.parents), row.verdict,
+                *(percent(x) for x in row.parents),
+                row.verdict,
             )
             for row in bred.rows
         ],
-    )  # fmt: skip
+    )
     say("", f"kept {bred.saved} as persona {name}")

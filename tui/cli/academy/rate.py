@@ -142,9 +142,13 @@ def _ratings(
             return
         is_first = (choice == "1") == shown_first
         yield Rating(
-            challenge.id, challenge.prompt, *names, *answers,
-            "tie" if choice == "tie" else "first" if is_first else "second", shown_first,
-        )  # fmt: skip
+            challenge.id,
+            challenge.prompt,
+            *names,
+            *answers,
+            "tie" if choice == "tie" else "first" if is_first else "second",
+            shown_first,
+        )
 
 
 def _choice() -> Choice | None:

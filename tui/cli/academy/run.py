@@ -160,7 +160,8 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
         ("persona", "niches", "test", "ancestor", "base", "questions"),
         [
             (
-                member["persona"], ", ".join(member["niches"]),
+                member["persona"],
+                ", ".join(member["niches"]),
                 *(
                     "-" if not member["questions"] or member[key] is None else percent(member[key])
                     for key in ("accuracy", "ancestor_accuracy", "base_accuracy")
@@ -169,7 +170,7 @@ def _evolve(settings: RunConfig, home: Path, ray: str | None) -> None:
             )
             for member in facts["cast"]
         ],
-    )  # fmt: skip
+    )
     if facts["failures"]:
         say(f"{facts['failures']} answers could not be scored and count as wrong")
     say("", f"ask      continuum persona ask NAME QUESTION --home {home}")

@@ -117,9 +117,13 @@ def _hold(
     before = evaluator.failures
     if terms.online:
         result = online_trial(
-            evaluator, one.genome, other.genome, questions, max_items=terms.items,
+            evaluator,
+            one.genome,
+            other.genome,
+            questions,
+            max_items=terms.items,
             stop_at=ALPHA / terms.n_trials,
-        )  # fmt: skip
+        )
     else:
         result = offline_trial(evaluator, one.genome, other.genome, questions, rng=rng)
     evaluator.failed.refuse_most(evaluator.failures - before, 2 * result.n_items)
@@ -149,10 +153,17 @@ def _print_several(
     terms: _Terms,
 ) -> None:
     rows = [
-        (name, result.verdict, _points(result.effect), _interval(result), str(result.n_items),
-         _p_text(result.p_value), _p_text(result.p_adjusted or 0.0))
+        (
+            name,
+            result.verdict,
+            _points(result.effect),
+            _interval(result),
+            str(result.n_items),
+            _p_text(result.p_value),
+            _p_text(result.p_adjusted or 0.0),
+        )
         for name, result in zip(names, results, strict=True)
-    ]  # fmt: skip
+    ]
     print_table(
         f"{one.name} (A) against {other.name} (B)",
         ("skill", "verdict", "effect", "95 % interval", "items used", "p", "p (Holm)"),

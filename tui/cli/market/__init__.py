@@ -34,8 +34,13 @@ AMOUNT_FIRST = (books.fund, subscribe)
 MINUS_IS_NO_OPTION = {"ignore_unknown_options": True}
 """For them: -1 is an amount, which is refused as one."""
 LOOK, BUY, SELL, ACCOUNTS, JUDGE, RUN = (
-    "Look around", "Pay and use", "Sell", "Accounts and credits", "Check and judge", "Run a market",
-)  # fmt: skip
+    "Look around",
+    "Pay and use",
+    "Sell",
+    "Accounts and credits",
+    "Check and judge",
+    "Run a market",
+)
 
 app.command("list", rich_help_panel=LOOK)(catalogue.list_listings)
 app.command("open", rich_help_panel=ACCOUNTS)(accounts.open_account)
@@ -43,23 +48,44 @@ app.command("try", rich_help_panel=BUY)(try_layer)
 for panel, commands in {
     LOOK: (catalogue.search, catalogue.show, catalogue.quote, demand),
     BUY: (
-        buying.buy, buying.rent, buying.use, buying.review, carrying.fetch, trials,
-        subscribe, subscriptions,
+        buying.buy,
+        buying.rent,
+        buying.use,
+        buying.review,
+        carrying.fetch,
+        trials,
+        subscribe,
+        subscriptions,
     ),
     SELL: (
-        selling.publish, selling.version, selling.terms, selling.withdraw, selling.relist,
+        selling.publish,
+        selling.version,
+        selling.terms,
+        selling.withdraw,
+        selling.relist,
         royalties,
     ),
     ACCOUNTS: (accounts.keys, books.fund, books.wallet, books.refund, owed),
     JUDGE: (
-        judging.recheck, judging.quarantine, judging.release, judging.revoke,
-        carrying.revocations, books.head, books.verify,
+        judging.recheck,
+        judging.quarantine,
+        judging.release,
+        judging.revoke,
+        carrying.revocations,
+        books.head,
+        books.verify,
     ),
     RUN: (
-        hosting.serve, hosting.migrate, hosting.move, governing.vouch, governing.appoint,
-        governing.sweep, governing.simulate, cycle,
+        hosting.serve,
+        hosting.migrate,
+        hosting.move,
+        governing.vouch,
+        governing.appoint,
+        governing.sweep,
+        governing.simulate,
+        cycle,
     ),
-}.items():  # fmt: skip
+}.items():
     for command in commands:
         settings = MINUS_IS_NO_OPTION if command in AMOUNT_FIRST else None
         app.command(rich_help_panel=panel, context_settings=settings)(command)

@@ -147,10 +147,18 @@ def owed(
     with open_market(home, market, account) as place:
         debts = place.collect_owed(account) if collect else place.owed(account)
     rows = [
-        (str(one.transfer), one.listing, one.debtor, one.creditor, exact(one.claimed_nanos),
-         exact(one.paid_nanos), exact(one.owed_nanos), moment(one.at))
+        (
+            str(one.transfer),
+            one.listing,
+            one.debtor,
+            one.creditor,
+            exact(one.claimed_nanos),
+            exact(one.paid_nanos),
+            exact(one.owed_nanos),
+            moment(one.at),
+        )
         for one in debts
-    ]  # fmt: skip
+    ]
     print_table(
         "owed", ("transfer", "listing", "by", "to", "claimed", "paid", "owed", "since"), rows
     )

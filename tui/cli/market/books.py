@@ -65,10 +65,15 @@ def wallet(
             return
         newest, more = _newest(place, account, limit)
         postings = [
-            (str(p.transfer_id), p.kind, amount_text(p.amount_nanos),
-             amount_text(p.balance_after_nanos), p.memo)
+            (
+                str(p.transfer_id),
+                p.kind,
+                amount_text(p.amount_nanos),
+                amount_text(p.balance_after_nanos),
+                p.memo,
+            )
             for p in reversed(newest)
-        ]  # fmt: skip
+        ]
         held = place.account(account).held_nanos
     print_table(
         f"postings of {account}", ("transfer", "kind", "credits", "balance", "memo"), postings

@@ -48,10 +48,16 @@ def post(
     reward_nanos = nanos_of(reward)
     with open_market(home, market, account) as place:
         bounty = place.bounty_post(
-            sponsor=account, skill=skill, base_model=fingerprint_of(folder, base), exam=exam,
-            min_questions=items, min_accuracy_parts=round(accuracy * PARTS),
-            reward_nanos=reward_nanos, days=days, key=key_or_new(key, "bounty"),
-        )  # fmt: skip
+            sponsor=account,
+            skill=skill,
+            base_model=fingerprint_of(folder, base),
+            exam=exam,
+            min_questions=items,
+            min_accuracy_parts=round(accuracy * PARTS),
+            reward_nanos=reward_nanos,
+            days=days,
+            key=key_or_new(key, "bounty"),
+        )
     say(
         f"bounty {bounty.bounty}: {credit_text(bounty.reward_nanos)} credits for a layer right on"
         f" {percent(accuracy)} of {items} {skill} questions"
@@ -69,11 +75,18 @@ def list_bounties(
 
     with open_market(home, market) as place:
         rows = [
-            (str(x.bounty), x.skill, credit_text(x.reward_nanos),
-             percent(x.min_accuracy_parts / PARTS), str(x.min_questions), x.state,
-             moment(x.ends_at), x.sponsor)
+            (
+                str(x.bounty),
+                x.skill,
+                credit_text(x.reward_nanos),
+                percent(x.min_accuracy_parts / PARTS),
+                str(x.min_questions),
+                x.state,
+                moment(x.ends_at),
+                x.sponsor,
+            )
             for x in place.bounties(open_only=not everything)
-        ]  # fmt: skip
+        ]
     columns = ("bounty", "skill", "credits", "accuracy", "questions", "state", "ends", "sponsor")
     print_table("wanted", columns, rows)
 
@@ -95,7 +108,13 @@ def claim(
     quiet_libraries()
     with open_market(home, market, account) as place:
         done = claim_bounty(
-            place, resolve_home(home), bounty=bounty, listing=listing, by=account, base=base,
-            layers=layers, key=key or f"bounty-{bounty}-{listing}-{account}",
-        )  # fmt: skip
+            place,
+            resolve_home(home),
+            bounty=bounty,
+            listing=listing,
+            by=account,
+            base=base,
+            layers=layers,
+            key=key or f"bounty-{bounty}-{listing}-{account}",
+        )
     say(f"bounty {done.bounty}: {credit_text(done.reward_nanos)} credits paid for {listing}")

@@ -39,9 +39,12 @@ def create(
         raise OptionError(f"--discount is {discount}: use a share from 0 to below 1, such as 0.2")
     with open_market(home, market, account) as place:
         made = place.bundle_create(
-            owner=account, name=name, listings=listings,
-            discount_parts=round(discount * PARTS), key=key_or_new(key, "bundle"),
-        )  # fmt: skip
+            owner=account,
+            name=name,
+            listings=listings,
+            discount_parts=round(discount * PARTS),
+            key=key_or_new(key, "bundle"),
+        )
     say(f"bundle {made.name}: {len(made.listings)} layers, {credit_text(made.price_nanos)} credits")
 
 
@@ -50,10 +53,15 @@ def list_bundles(home: HomeOption = None, market: MarketOption = None) -> None:
     """All bundles at the running prices."""
     with open_market(home, market) as place:
         rows = [
-            (x.name, credit_text(x.price_nanos), percent(x.discount_parts / PARTS), x.owner,
-             ", ".join(x.listings))
+            (
+                x.name,
+                credit_text(x.price_nanos),
+                percent(x.discount_parts / PARTS),
+                x.owner,
+                ", ".join(x.listings),
+            )
             for x in place.bundles()
-        ]  # fmt: skip
+        ]
     print_table("bundles", ("name", "credits", "discount", "owner", "listings"), rows)
 
 
@@ -70,9 +78,11 @@ def buy(
     limit = None if max_price is None else nanos_of(max_price)
     with open_market(home, market, account) as place:
         bought = place.bundle_buy(
-            buyer=account, bundle=name, key=key or f"{account}-buys-bundle-{name}",
+            buyer=account,
+            bundle=name,
+            key=key or f"{account}-buys-bundle-{name}",
             max_price_nanos=limit,
-        )  # fmt: skip
+        )
         for one in bought:
             bring(place, home, one.digest, one.listing)
     total = sum(one.price_nanos for one in bought)

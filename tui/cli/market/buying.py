@@ -70,9 +70,12 @@ def rent(
     with open_market(home, market, account) as place:
         listing = place.listing(name)
         rental = place.rent(
-            renter=account, listing=name, days=days, key=key_or_new(key, "rent"),
+            renter=account,
+            listing=name,
+            days=days,
+            key=key_or_new(key, "rent"),
             max_price_nanos=limit,
-        )  # fmt: skip
+        )
         say(
             f"{account} rents {name} for {rental.days} days at "
             f"{credit_text(rental.price_nanos)} credits, until {moment(rental.ends_at)}"
@@ -113,9 +116,13 @@ def review(
     with open_market(home, market, account) as place:
         place.listing(name)
         given = place.review(
-            reviewer=account, listing=name, n_good=good, n_bad=bad, text=text,
+            reviewer=account,
+            listing=name,
+            n_good=good,
+            n_bad=bad,
+            text=text,
             key=key_or_new(key, "review"),
-        )  # fmt: skip
+        )
     say(f"{account} reports {given.n_good} good and {given.n_bad} bad uses of {name}")
 
 
@@ -145,9 +152,14 @@ def subscriptions(
     """Your subscriptions and what they were used for."""
     with open_market(home, market, account) as place:
         rows = [
-            (str(x.subscription), x.state, credit_text(x.fee_nanos), moment(x.ends_at),
-             ", ".join(f"{name} {units}" for name, units in x.units))
+            (
+                str(x.subscription),
+                x.state,
+                credit_text(x.fee_nanos),
+                moment(x.ends_at),
+                ", ".join(f"{name} {units}" for name, units in x.units),
+            )
             for x in place.subscriptions(account)
-        ]  # fmt: skip
+        ]
     columns = ("subscription", "state", "credits", "ends", "units used")
     print_table(f"subscriptions of {account}", columns, rows)

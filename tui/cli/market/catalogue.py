@@ -76,10 +76,15 @@ def search(
 
     base_model = None if base is None else fingerprint_of(resolve_home(home), base)
     wanted = Wanted(
-        base_model=base_model, niche=skill, owner=owner, licences=tuple(licence or ()),
-        commercial=commercial, tags=tuple(tag or ()), min_reputation=min_reputation,
+        base_model=base_model,
+        niche=skill,
+        owner=owner,
+        licences=tuple(licence or ()),
+        commercial=commercial,
+        tags=tuple(tag or ()),
+        min_reputation=min_reputation,
         max_price_nanos=None if max_price is None else nanos_of(max_price),
-    )  # fmt: skip
+    )
     with open_market(home, market, speaker(home, market, account)) as place:
         page = place.search(words, wanted, order=order, limit=limit)
         if not page.listings and skill and account:
@@ -120,14 +125,30 @@ def show(name: NameArgument, home: HomeOption = None, market: MarketOption = Non
         },
     )
     rows = [
-        (f"{r.id}", r.exam, r.skill, f"{r.version}", percent(r.n_correct / r.n_questions),
-         "-" if r.n_ancestor_correct is None else percent(r.n_ancestor_correct / r.n_questions),
-         percent(r.n_base_correct / r.n_questions), f"{r.n_questions}",
-         f"{r.n_passed} agreed, {r.n_failed} did not{', REFUTED' if r.refuted else ''}")
+        (
+            f"{r.id}",
+            r.exam,
+            r.skill,
+            f"{r.version}",
+            percent(r.n_correct / r.n_questions),
+            "-" if r.n_ancestor_correct is None else percent(r.n_ancestor_correct / r.n_questions),
+            percent(r.n_base_correct / r.n_questions),
+            f"{r.n_questions}",
+            f"{r.n_passed} agreed, {r.n_failed} did not{', REFUTED' if r.refuted else ''}",
+        )
         for r in receipts
-    ]  # fmt: skip
-    columns = ("receipt", "exam", "skill", "version", "accuracy", "ancestor", "base", "questions",
-               "re-runs")  # fmt: skip
+    ]
+    columns = (
+        "receipt",
+        "exam",
+        "skill",
+        "version",
+        "accuracy",
+        "ancestor",
+        "base",
+        "questions",
+        "re-runs",
+    )
     print_table("exams", columns, rows)
     if len(versions) > 1:
         facts = [(f"{v.number}", v.status, v.digest[:12], moment(v.published_at)) for v in versions]
@@ -151,10 +172,18 @@ def quote(
 
 def _print_listings(title: str, listings: Iterable[ListingView]) -> None:
     rows = [
-        (x.name, x.niche, credit_text(x.price_nanos), f"{x.reputation:.3f}",
-         percent(x.accuracy), percent(x.base_accuracy), str(x.sales), x.owner)
+        (
+            x.name,
+            x.niche,
+            credit_text(x.price_nanos),
+            f"{x.reputation:.3f}",
+            percent(x.accuracy),
+            percent(x.base_accuracy),
+            str(x.sales),
+            x.owner,
+        )
         for x in listings
-    ]  # fmt: skip
+    ]
     columns = ("name", "niche", "credits", "reputation", "accuracy", "base", "sales", "owner")
     print_table(title, columns, rows)
 
@@ -190,11 +219,17 @@ def demand(
         f"demand of the last {days} days",
         ("skill", "share", "paid", "in vain", "bounties", "searches in vain"),
         [
-            (x.skill, percent(x.weight), exact(x.paid_nanos), exact(x.vain_nanos),
-             exact(x.bounty_nanos), str(x.n_misses))
+            (
+                x.skill,
+                percent(x.weight),
+                exact(x.paid_nanos),
+                exact(x.vain_nanos),
+                exact(x.bounty_nanos),
+                str(x.n_misses),
+            )
             for x in found
         ],
-    )  # fmt: skip
+    )
     if out is None:
         return
     out.write_text(json.dumps(weights, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -114,11 +114,13 @@ def cycle(
     found = run_cycle(settings, out, print)
     rows = [
         (
-            link, percent(said["before"]), percent(said["after"]),
+            link,
+            percent(said["before"]),
+            percent(said["after"]),
             "never" if said["epochs_to_95_percent"] is None else str(said["epochs_to_95_percent"]),
         )
         for link, said in summary(settings, found)["recovery"].items()
-    ]  # fmt: skip
+    ]
     columns = ("link", "served before", "best in 5 epochs", "epochs to 95 %")
     print_table("demand that the Academy hears", columns, rows)
     say(f"figure: {out / 'cycle.svg'}, numbers: {out / 'cycle.json'}")

@@ -22,21 +22,23 @@ def serve(
     ] = None,
     operator: Annotated[
         list[str] | None,
-        typer.Option(help="Who may grant credits and close epochs: an account of this home, or a "
-                     "public key."),
+        typer.Option(
+            help="Who may grant credits and close epochs: an account of this home, or a public key."
+        ),
     ] = None,
     layers: LayersOption = None,
     signed_only: Annotated[
         bool,
-        typer.Option("--signed-only", envvar=SIGNED_ONLY,
-                     help="Refuse layers without a signed manifest."),
+        typer.Option(
+            "--signed-only", envvar=SIGNED_ONLY, help="Refuse layers without a signed manifest."
+        ),
     ] = False,
     proxy: Annotated[
         list[str] | None, typer.Option(help="Proxy whose X-Forwarded-For is believed.")
     ] = None,
     home: HomeOption = None,
     market: MarketOption = None,
-) -> None:  # fmt: skip
+) -> None:
     """Serve a market over HTTP until Ctrl-C or SIGTERM; the database is made if absent."""
     if market is not None and market.startswith(REMOTE):
         raise OptionError(f"--market is {market}: a service serves a database, give its address")
@@ -56,14 +58,19 @@ def serve(
         say("stop it with Ctrl-C; what was acknowledged is on disk", err=True)
 
     run(
-        market or market_url(folder), host=host, port=port, origins=tuple(origin or ()),
+        market or market_url(folder),
+        host=host,
+        port=port,
+        origins=tuple(origin or ()),
         operators=frozenset(_public_key(home, name) for name in operator or ()),
-        layers=layers or folder / SERVED_LAYERS, proxies=tuple(proxy or ()), started=tell,
+        layers=layers or folder / SERVED_LAYERS,
+        proxies=tuple(proxy or ()),
+        started=tell,
         bases=maps_at(folder),
         settings=ServiceSettings(
             must_be_signed=signed_only, signing_key=key_store(home).create(PLATFORM)
         ),
-    )  # fmt: skip
+    )
 
 
 def move(

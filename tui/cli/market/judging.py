@@ -58,9 +58,16 @@ def recheck(
     quiet_libraries()
     with open_market(home, market, account) as place:
         done = recheck_listing(
-            place, resolve_home(home), name, receipt=receipt, fresh=fresh, by=account,
-            base=base, layers=layers, key=key_or_new(key, "recheck"),
-        )  # fmt: skip
+            place,
+            resolve_home(home),
+            name,
+            receipt=receipt,
+            fresh=fresh,
+            by=account,
+            base=base,
+            layers=layers,
+            key=key_or_new(key, "recheck"),
+        )
     say(
         f"{name}: {percent(done.n_correct / done.n_questions)} of {done.n_questions} questions, "
         f"base {percent(done.n_base_correct / done.n_questions)}: {done.reason}"
@@ -122,8 +129,10 @@ def _change(
 
     with open_market(home, market, account) as place:
         change = {
-            "quarantine": place.quarantine, "release": place.release, "revoke": place.revoke,
-        }[deed]  # fmt: skip
+            "quarantine": place.quarantine,
+            "release": place.release,
+            "revoke": place.revoke,
+        }[deed]
         view = change(listing=name, by=account, reason=reason, key=key_or_new(key, deed))
         if deed == "revoke":
             refresh(place, resolve_home(home))
@@ -156,10 +165,17 @@ def try_layer(
     with open_market(home, market, account) as place:
         _say_price(place, name, account)
         done = run_trial(
-            place, folder, name=name, buyer=account, questions=questions, n_questions=items,
-            min_gain=gain, base=base, key=key or f"{account}-tries-{name}",
+            place,
+            folder,
+            name=name,
+            buyer=account,
+            questions=questions,
+            n_questions=items,
+            min_gain=gain,
+            base=base,
+            key=key or f"{account}-tries-{name}",
             agree=lambda measured: yes or _agrees(measured),
-        )  # fmt: skip
+        )
     say(f"{name}: {told(done)}; wanted: {done.min_gain} more")
     price = credit_text(done.price_nanos)
     if done.state == "passed":
@@ -200,10 +216,16 @@ def trials(
     """Your trials and what came of them."""
     with open_market(home, market, account) as place:
         rows = [
-            (x.listing, x.state, credit_text(x.price_nanos), f"{x.n_questions}",
-             "-" if x.n_correct is None else f"{x.n_correct}",
-             "-" if x.n_base_correct is None else f"{x.n_base_correct}", moment(x.ends_at))
+            (
+                x.listing,
+                x.state,
+                credit_text(x.price_nanos),
+                f"{x.n_questions}",
+                "-" if x.n_correct is None else f"{x.n_correct}",
+                "-" if x.n_base_correct is None else f"{x.n_base_correct}",
+                moment(x.ends_at),
+            )
             for x in place.trials(account)
-        ]  # fmt: skip
+        ]
     columns = ("listing", "state", "credits", "questions", "right", "base", "ends")
     print_table(f"trials of {account}", columns, rows)

@@ -66,10 +66,14 @@ def list_mandates(
     """Your mandates and what they have spent."""
     with open_market(home, market, account) as place:
         rows = [
-            (x.name, credit_text(x.cap_nanos or 0), credit_text(x.spent_nanos),
-             credit_text(x.balance_nanos))
+            (
+                x.name,
+                credit_text(x.cap_nanos or 0),
+                credit_text(x.spent_nanos),
+                credit_text(x.balance_nanos),
+            )
             for x in place.mandates(account)
-        ]  # fmt: skip
+        ]
     print_table(f"mandates of {account}", ("account", "cap", "spent", "credits"), rows)
 
 

@@ -39,9 +39,13 @@ def offer(
     ask_nanos = nanos_of(ask)
     with open_market(home, market, account) as place:
         made = place.offer_compute(
-            owner=account, name=name, resource=resource, ask_nanos=ask_nanos,
-            capacity_units=capacity, key=key_or_new(key, "offer"),
-        )  # fmt: skip
+            owner=account,
+            name=name,
+            resource=resource,
+            ask_nanos=ask_nanos,
+            capacity_units=capacity,
+            key=key_or_new(key, "offer"),
+        )
     say(f"{made.name}: {exact(made.rate_nanos)} per 1,000 units of {resource}")
 
 
@@ -50,10 +54,16 @@ def list_offers(home: HomeOption = None, market: MarketOption = None) -> None:
     """All offers at the running prices; the surplus over the ask does not go to the seller."""
     with open_market(home, market) as place:
         rows = [
-            (x.name, x.resource, exact(x.rate_nanos), exact(x.ask_nanos),
-             percent(1 - x.left_units / x.capacity_units), x.owner)
+            (
+                x.name,
+                x.resource,
+                exact(x.rate_nanos),
+                exact(x.ask_nanos),
+                percent(1 - x.left_units / x.capacity_units),
+                x.owner,
+            )
             for x in place.offers()
-        ]  # fmt: skip
+        ]
     columns = ("name", "resource", "per 1,000", "ask", "in use", "owner")
     print_table("machine time", columns, rows)
 
@@ -72,7 +82,10 @@ def use(
     limit = None if max_price is None else nanos_of(max_price)
     with open_market(home, market, account) as place:
         used = place.use_compute(
-            buyer=account, offer=name, units=units, key=key_or_new(key, "compute"),
+            buyer=account,
+            offer=name,
+            units=units,
+            key=key_or_new(key, "compute"),
             max_price_nanos=limit,
-        )  # fmt: skip
+        )
     say(f"{account} paid {exact(used.price_nanos)} for {used.units} units of {name}")

@@ -106,10 +106,13 @@ def terms(
     """Say how your layer may be paid for besides buying it."""
     with open_market(home, market, account) as place:
         now = place.set_terms(
-            owner=account, listing=name, rent_day_parts=round(rent * PARTS),
-            use_parts=round(use * PARTS), subscribable=subscribable,
+            owner=account,
+            listing=name,
+            rent_day_parts=round(rent * PARTS),
+            use_parts=round(use * PARTS),
+            subscribable=subscribable,
             key=key_or_new(key, "terms"),
-        )  # fmt: skip
+        )
     day = "not for rent" if now.rent_day_nanos is None else f"{exact(now.rent_day_nanos)} a day"
     units = "none" if now.use_rate_nanos is None else f"{exact(now.use_rate_nanos)} per 1,000 units"
     say(f"{name}: rent {day}; metered use {units}")
@@ -170,10 +173,19 @@ def _publish(
         if parents is None:
             parents = _bred_from(path, layer, name, place)
         listing = publish_folder(
-            path, folder, market=place, name=name, skill=skill, ask_nanos=ask_nanos,
-            owner=account, licence=licence, tags=tags or (), parents=parents,
-            version_of=version_of, say=print,
-        )  # fmt: skip
+            path,
+            folder,
+            market=place,
+            name=name,
+            skill=skill,
+            ask_nanos=ask_nanos,
+            owner=account,
+            licence=licence,
+            tags=tags or (),
+            parents=parents,
+            version_of=version_of,
+            say=print,
+        )
     number = f" version {listing.version}" if version_of else ""
     say(
         f"{listing.name}{number} is for sale at {credit_text(listing.price_nanos)} credits: "
