@@ -5,7 +5,7 @@ finds nothing left to buy, and a sale that was paid back is not made again.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint, and_, func
@@ -68,6 +68,8 @@ class PurchaseView:
     replayed: bool
     """True when the key had already taken effect and nothing moved this time."""
     at: float
+    balance_nanos: int | None = None
+    """What the payer has now; told by the purchase alone, not by lists."""
 
 
 class Bought(NamedTuple):
@@ -108,8 +110,8 @@ class Buy(Operation[PurchaseView]):
 
     def do(self, session: Session, at: float) -> None:
         """Pay, and note whose the listing is now."""
-        account = find_account(session, self.buyer)
         view = terms.on_sale(session, self.listing)
+        account = find_account(session, self.buyer)
         principal = principal_of(self.buyer)
         refuse_owner(session, principal, view)
         what = f"listing {view.name!r}"
@@ -120,7 +122,8 @@ class Buy(Operation[PurchaseView]):
 
     def done(self, session: Session, at: float) -> PurchaseView:
         """The purchase that the key made."""
-        return made(session, self.key)
+        balance_nanos = find_account(session, self.buyer).balance_nanos
+        return replace(made(session, self.key), balance_nanos=balance_nanos)
 
     def due(self, session: Session) -> Due:
         """The running price."""

@@ -38,18 +38,16 @@ def buy(
     """Buy a layer; it is yours for good."""
     limit = None if max_price is None else nanos_of(max_price)
     with open_market(home, market, account) as place:
-        place.listing(name)  # an unknown name is refused before an unknown account
         bought = place.buy(
             buyer=account, listing=name, key=key or f"{account}-buys-{name}", max_price_nanos=limit
         )
-        balance = place.account(account).balance_nanos
         if bought.replayed:
             say(f"{account} bought {name} with this key before: nothing was charged again")
         else:
             say(
                 f"{account} bought {name} for {credit_text(bought.price_nanos)} credits "
                 f"(creator {credit_text(bought.creator_nanos)}, fee "
-                f"{credit_text(bought.fee_nanos)}); {credit_text(balance)} left"
+                f"{credit_text(bought.fee_nanos)}); {credit_text(bought.balance_nanos or 0)} left"
             )
         if fetch:
             bring(place, home, bought.digest, name)
