@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from economy.cycle.run import run_cycle
     from economy.cycle.scenario import CycleSettings
     from economy.examined import Examined, examine
-    from economy.publish import Terms, publish_folder, put_up
+    from economy.publish import SaleTerms, publish_folder, put_up
     from economy.simulator.economy import simulate
     from economy.simulator.history import History
     from economy.simulator.settings import Economy
@@ -18,7 +18,7 @@ __all__ = [
     "Economy",
     "Examined",
     "History",
-    "Terms",
+    "SaleTerms",
     "examine",
     "publish_folder",
     "put_up",
@@ -32,7 +32,7 @@ __getattr__ = lazily(
         "economy.cycle.run": ("run_cycle",),
         "economy.cycle.scenario": ("CycleSettings",),
         "economy.examined": ("Examined", "examine"),
-        "economy.publish": ("Terms", "publish_folder", "put_up"),
+        "economy.publish": ("SaleTerms", "publish_folder", "put_up"),
         "economy.simulator.economy": ("simulate",),
         "economy.simulator.history": ("History",),
         "economy.simulator.settings": ("Economy",),

@@ -35,7 +35,7 @@ from marketplace.errors import ListingNotFoundError, ListingTakenError, NearDupl
 from marketplace.front import MarketLike
 from marketplace.ledger.account import principal_of
 from marketplace.listing.duplicates import Others
-from marketplace.listing.provenance import MANIFEST_FILE, Evidence
+from marketplace.listing.provenance import MANIFEST_FILE, Attestation
 from marketplace.listing.similarity import Pair
 from marketplace.market import ListingView, Market, ReceiptFacts
 from persona.persona import PersonaStore
@@ -46,7 +46,7 @@ VECTOR_QUESTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class SaleTerms:
     """What the owner decides."""
 
     name: str
@@ -87,7 +87,9 @@ def publish_folder(
         BaseModelMismatchError: The layer belongs to another base model.
         MarketError: The market refuses the listing.
     """
-    terms = Terms(name, skill, ask_nanos, owner, licence, tuple(tags), tuple(parents), version_of)
+    terms = SaleTerms(
+        name, skill, ask_nanos, owner, licence, tuple(tags), tuple(parents), version_of
+    )
     check_name(name)
     skill_named(skill)
     with ExitStack() as open_until_listed:
@@ -98,7 +100,7 @@ def publish_folder(
         return _publish(home, Layer.from_peft(folder, say=say), terms, market)
 
 
-def _publish(home: Path, unbound: Layer, terms: Terms, market: MarketLike) -> ListingView:
+def _publish(home: Path, unbound: Layer, terms: SaleTerms, market: MarketLike) -> ListingView:
     library = Library.open(home)
     base = BaseModel.load(embedded_base_path())
     layer = unbound.bound_to(base.fingerprint)
@@ -146,7 +148,7 @@ def _store(
     library: Library,
     base: BaseModel,
     exam: Examined,
-    terms: Terms,
+    terms: SaleTerms,
     parents: Sequence[str],
     *,
     remote: bool,
@@ -174,7 +176,7 @@ def _store(
         library.add_receipt(layer.digest, exam.receipt)
 
 
-def _next_release(library: Library, terms: Terms) -> str:
+def _next_release(library: Library, terms: SaleTerms) -> str:
     """1.0.0, or for a next version the one above the newest of its name in the library."""
     known = [row.version for row in library.versions(terms.name)] if terms.version_of else []
     if not known:
@@ -183,7 +185,7 @@ def _next_release(library: Library, terms: Terms) -> str:
     return f"{major}.{int(minor) + 1}.0"
 
 
-def _index(library: Library, evaluator: LocalEvaluator, layer: Layer, terms: Terms) -> None:
+def _index(library: Library, evaluator: LocalEvaluator, layer: Layer, terms: SaleTerms) -> None:
     """Let the library find the layer by what it can do, if it has been indexed at all."""
     if not library.encoder_id:  # a home of `academy run`, or a buyer's: `layer reindex` makes one
         return
@@ -198,11 +200,11 @@ def put_up(
     market: MarketLike,
     layer: Layer,
     receipt: ReceiptFacts,
-    terms: Terms,
+    terms: SaleTerms,
     others: Others,
     *,
     key: str,
-    evidence: Evidence | None = None,
+    evidence: Attestation | None = None,
 ) -> ListingView:
     """List an examined layer, as a child of what its owner has listed already and it contains.
 
@@ -253,12 +255,12 @@ def put_up(
         return there  # listed with parents of its own, by this very command
 
 
-def _signed(library: Library, digest: str) -> Evidence | None:
+def _signed(library: Library, digest: str) -> Attestation | None:
     """The layer's manifest, if somebody signed it; an unsigned one vouches for nothing."""
     manifest = library.manifest(digest)
     if not manifest.signature:
         return None
-    return Evidence((library.path(digest) / MANIFEST_FILE).read_bytes(), manifest.files)
+    return Attestation((library.path(digest) / MANIFEST_FILE).read_bytes(), manifest.files)
 
 
 def numbers_of(layer: Layer) -> dict[str, Pair]:

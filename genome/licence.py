@@ -43,7 +43,7 @@ def looks_like_one(text: object) -> bool:
     return isinstance(text, str) and len(text) <= MAX_CHARS and _SHAPE.fullmatch(text) is not None
 
 
-def terms_of(name: str) -> Terms:
+def terms_of(name: str) -> LicenceTerms:
     """What one licence of an expression asks of a child; of an unknown one, the most there is."""
     return TERMS.get(name, UNKNOWN)
 
@@ -177,7 +177,7 @@ def _refusal(text: str, why: str) -> LicenceTextError:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LicenceTerms:
     """What one licence asks of a child."""
 
     derivatives: bool = True
@@ -186,20 +186,20 @@ class Terms:
     non_commercial: bool = False
 
 
-def _shared(*allowed: str, non_commercial: bool = False) -> Terms:
-    return Terms(share_as=frozenset(allowed), non_commercial=non_commercial)
+def _shared(*allowed: str, non_commercial: bool = False) -> LicenceTerms:
+    return LicenceTerms(share_as=frozenset(allowed), non_commercial=non_commercial)
 
 
-def _itself(*names: str, non_commercial: bool = False) -> dict[str, Terms]:
+def _itself(*names: str, non_commercial: bool = False) -> dict[str, LicenceTerms]:
     """Licences that a child must carry as they are."""
     return {name: _shared(name, non_commercial=non_commercial) for name in names}
 
 
-UNKNOWN = Terms(derivatives=False, non_commercial=True)
+UNKNOWN = LicenceTerms(derivatives=False, non_commercial=True)
 _GPL3 = ("GPL-3.0-only", "GPL-3.0-or-later", "AGPL-3.0-only", "AGPL-3.0-or-later")
 _GPL2_LATER = ("GPL-2.0-only", "GPL-2.0-or-later", *_GPL3)
 _LGPL3 = ("LGPL-3.0-only", "LGPL-3.0-or-later", *_GPL3)
-_NC, _ND = Terms(non_commercial=True), Terms(derivatives=False)
+_NC, _ND = LicenceTerms(non_commercial=True), LicenceTerms(derivatives=False)
 _OPEN_RAIL = ("LicenseRef-OpenRAIL", "LicenseRef-OpenRAIL-NC")
 
 PERMISSIVE = (
@@ -233,8 +233,8 @@ PERMISSIVE = (
     "WTFPL",
     "Zlib",
 )
-TERMS: dict[str, Terms] = {
-    **dict.fromkeys(PERMISSIVE, Terms()),
+TERMS: dict[str, LicenceTerms] = {
+    **dict.fromkeys(PERMISSIVE, LicenceTerms()),
     "CC-BY-SA-3.0": _shared("CC-BY-SA-3.0", "CC-BY-SA-4.0"),
     "CC-BY-SA-4.0": _shared("CC-BY-SA-4.0", "GPL-3.0-only", "GPL-3.0-or-later"),
     "GPL-2.0-only": _shared("GPL-2.0-only"),

@@ -91,7 +91,7 @@ class Sends(Generic[P, V]):
         return method
 
 
-class Question(Generic[P, V]):
+class Query(Generic[P, V]):
     """What can be asked of one unchanging view of a market.
 
     Args:
@@ -129,14 +129,14 @@ class Asks(Generic[P, V]):
     """A method that asks a question; its arguments are the function's, without the session."""
 
     def __init__(self, read: Callable[Concatenate[Session, P], V]) -> None:
-        self._question: Question[P, V] = Question(read, 1)
+        self._question: Query[P, V] = Query(read, 1)
         self.__doc__ = read.__doc__
 
     @overload
-    def __get__(self, market: None, owner: object) -> Question[P, V]: ...
+    def __get__(self, market: None, owner: object) -> Query[P, V]: ...
     @overload
     def __get__(self, market: MarketLike, owner: object) -> Callable[P, V]: ...
-    def __get__(self, market: MarketLike | None, owner: object) -> Question[P, V] | Callable[P, V]:
+    def __get__(self, market: MarketLike | None, owner: object) -> Query[P, V] | Callable[P, V]:
         if market is None:
             return self._question
 
@@ -150,7 +150,7 @@ class AsksNow(Asks[P, V]):
     """The same of a function whose answer depends on the time, which it takes second."""
 
     def __init__(self, read: Callable[Concatenate[Session, float, P], V]) -> None:
-        self._question = Question(read, 2)
+        self._question = Query(read, 2)
         self.__doc__ = read.__doc__
 
 
@@ -238,7 +238,7 @@ class MarketLike(ABC):
         """
 
     @abstractmethod
-    def ask(self, question: Question[P, V], *args: P.args, **kwargs: P.kwargs) -> V:
+    def ask(self, question: Query[P, V], *args: P.args, **kwargs: P.kwargs) -> V:
         """The answer to a question."""
 
     def refund(self, transfer_id: int, *, amount_nanos: int | None = None, key: str) -> int:

@@ -27,7 +27,7 @@ from marketplace.database.bulk import known_requests
 from marketplace.database.place import Place
 from marketplace.errors import MarketBusyError, MarketError
 from marketplace.formula.returns import Returns
-from marketplace.front import Asks, AsksNow, MarketLike, Question, Sends
+from marketplace.front import Asks, AsksNow, MarketLike, Query, Sends
 from marketplace.ledger.account import AccountView, account_view
 from marketplace.ledger.account_key import Adopt, n_revoked_keys, speaker
 from marketplace.ledger.epoch import PricePoint, current_epoch
@@ -41,15 +41,16 @@ from marketplace.listing.catalogue import (
     listing_views,
     version_of_digest,
 )
-from marketplace.listing.listing import PAGE_SIZE, ListingView, ReceiptFacts, SearchPage, Wanted
-from marketplace.listing.provenance import Evidence
-from marketplace.listing.submission import Offer, Publishing, as_parents, shipped_bases
+from marketplace.listing.listing import PAGE_SIZE, ListingView, SearchPage, Wanted
+from marketplace.listing.provenance import Attestation
+from marketplace.listing.submission import Publishing, Submission, as_parents, shipped_bases
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.names import check_key, check_name
 from marketplace.price.closing import Vouch, close_epoch
 from marketplace.price.known import vouched
 from marketplace.price.prices import concentration, net_income, record, trust
 from marketplace.price.quote import Quote
+from marketplace.receipt.receipt import ReceiptFacts
 from marketplace.store.database import BUSY_TIMEOUT_S, Database
 from marketplace.store.verify import problems
 from marketplace.store.writer import Door
@@ -182,7 +183,7 @@ class Market(Door, MarketLike):
             lambda session: once(session, operation, self._now()), key=operation.key
         )
 
-    def ask(self, question: Question[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def ask(self, question: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer to a question."""
         with self._read() as session:
             return question.answer(session, self._now, *args, **kwargs)
@@ -281,7 +282,7 @@ class Market(Door, MarketLike):
         newcomer = None
         if weights is not None:
             newcomer = Newcomer(weights, others) if others else Newcomer(weights)
-        offer = Offer(
+        offer = Submission(
             owner=asked["owner"],
             name=asked["name"],
             digest=asked["digest"],
@@ -295,12 +296,12 @@ class Market(Door, MarketLike):
             parents=as_parents(asked.get("parents", ())),
             version_of=asked.get("version_of"),
             sketch=newcomer.sketch if newcomer else b"",
-            evidence=asked.get("evidence") or Evidence(),
+            evidence=asked.get("evidence") or Attestation(),
         )
         return self._put_up(offer, newcomer, key, must_be_signed or self._must_be_signed)
 
     def _put_up(
-        self, offer: Offer, newcomer: Newcomer | None, key: str, must_be_signed: bool
+        self, offer: Submission, newcomer: Newcomer | None, key: str, must_be_signed: bool
     ) -> ListingView:
         """Search outside the write lock, then publish; once more while others overtake."""
         from marketplace.listing.duplicates import Finding, OvertakenError

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from marketplace.front import MarketLike as Asked
-from marketplace.front import Question
+from marketplace.front import Query
 from marketplace.ledger.account_key import AddKey, Register, RevokeKey
 from marketplace.ledger.funding import Fund
 from marketplace.ledger.mandate import FundMandate, OpenMandate, ReclaimMandate
@@ -65,7 +65,7 @@ class Write(_Route):
     status: int = 200
     by_hand: bool = False
     """Whether the service answers it with a function of its own."""
-    state: Question[..., Any] | None = None
+    state: Query[..., Any] | None = None
     """What an If-Match header names the state of."""
     must_match: bool = False
     """Whether there must be such a header."""
@@ -83,7 +83,7 @@ class Write(_Route):
 class Read(_Route):
     """Where a question is asked."""
 
-    question: Question[..., Any]
+    question: Query[..., Any]
     _: KW_ONLY
     by_hand: bool = False
     """Whether the service answers it with a function of its own."""
@@ -202,4 +202,4 @@ ROUTES: Mapping[str, tuple[Write | Read, ...]] = {
 """By the tag of the OpenAPI document."""
 ALL = [route for routes in ROUTES.values() for route in routes]
 WRITES: Mapping[type[Operation[Any]], Write] = {r.kind: r for r in ALL if isinstance(r, Write)}
-READS: Mapping[Question[..., Any], Read] = {r.question: r for r in ALL if isinstance(r, Read)}
+READS: Mapping[Query[..., Any], Read] = {r.question: r for r in ALL if isinstance(r, Read)}

@@ -111,7 +111,7 @@ class Shipper:
         return key, size, self._held.get(key, size, lambda: self._put(pack_layer(layer)))
 
 
-class Shelf:
+class LayerCache:
     """A worker's layers, fetched when first needed."""
 
     def __init__(self, fetch: Callable[[Any], Arrays]) -> None:

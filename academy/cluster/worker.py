@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from academy.cluster.freight import Key, Parcel, Shelf
+from academy.cluster.freight import Key, LayerCache, Parcel
 from academy.errors import WorkerMismatchError
 from academy.evaluator import LocalEvaluator
 from academy.training import TokenMeter
@@ -112,7 +112,7 @@ class Worker:
         self._source = source
         self._options = options
         self._fetch = fetch
-        self._shelf = Shelf(fetch)
+        self._shelf = LayerCache(fetch)
         self._base: BaseModel | None = None
 
     def greet(self) -> str:

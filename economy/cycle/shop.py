@@ -16,7 +16,7 @@ from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.skills import SKILL_NAMES
 from economy.examined import standard_sheet
-from economy.publish import Terms, numbers_of, put_up
+from economy.publish import SaleTerms, numbers_of, put_up
 from economy.trial import sheet_digest
 from genome.genome import Genome
 from genome.layer import Layer
@@ -193,7 +193,7 @@ class Shop:
         self.layers[layer.digest] = layer
         name = f"{skill}-line"
         known = {listing.name for listing in self.market.listings()}
-        terms = Terms(
+        terms = SaleTerms(
             name,
             skill,
             ASK,

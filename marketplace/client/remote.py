@@ -22,7 +22,7 @@ import httpx
 from marketplace.client.layers import LayersClient
 from marketplace.client.transport import Patience, Transport
 from marketplace.errors import IdempotencyKeyReusedError, InvalidInputError, MarketError
-from marketplace.front import MarketLike, Question
+from marketplace.front import MarketLike, Query
 from marketplace.ledger.account import AccountView
 from marketplace.ledger.idempotency import body_hash, canonical_body
 from marketplace.ledger.journal import PostingView
@@ -96,7 +96,7 @@ class RemoteMarket(MarketLike, LayersClient):
         answer: T = self._transport.send(view, route.method, where, body, key=key, headers=headers)
         return answer
 
-    def ask(self, question: Question[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def ask(self, question: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The answer to a question; of a list, every page."""
         if (by_hand := _BY_HAND.get(question)) is not None:
             return cast("T", by_hand(self, *args, **kwargs))
@@ -234,7 +234,7 @@ class RemoteMarket(MarketLike, LayersClient):
         return [_charged(item) for item in items]
 
 
-_BY_HAND: Mapping[Question[..., Any], Callable[..., Any]] = {
+_BY_HAND: Mapping[Query[..., Any], Callable[..., Any]] = {
     MarketLike.accounts: RemoteMarket._accounts,
     MarketLike.postings: RemoteMarket._postings,
     MarketLike.statement: RemoteMarket._statement,

@@ -35,7 +35,7 @@ from marketplace.listing.listing import (
 )
 from marketplace.listing.rows import Row, parent_names, rows
 from marketplace.names import did_you_mean
-from marketplace.receipt.receipt import Receipt, Recheck
+from marketplace.receipt.receipt import ReceiptRow, Recheck
 
 MAX_BESIDE = 50
 """Names compared on either side of the one that was sought, in the order of the alphabet."""
@@ -126,15 +126,15 @@ def refuted_spans(session: Session, listing: str) -> list[Span]:
     """Versions of a listing with a receipt that failed its last binding re-run, oldest first."""
     last = (
         select(func.max(Recheck.id))
-        .where(Recheck.receipt == Receipt.id, col(Recheck.binding))
-        .correlate(Receipt)
+        .where(Recheck.receipt == ReceiptRow.id, col(Recheck.binding))
+        .correlate(ReceiptRow)
         .scalar_subquery()
     )
     failed = (
-        select(Receipt.number, func.max(Recheck.at))
+        select(ReceiptRow.number, func.max(Recheck.at))
         .join(Recheck, col(Recheck.id) == last)
-        .where(Receipt.listing == listing, col(Recheck.passed).is_(False))
-        .group_by(col(Receipt.number))
+        .where(ReceiptRow.listing == listing, col(Recheck.passed).is_(False))
+        .group_by(col(ReceiptRow.number))
     )
     return _spans(session, listing, dict(session.exec(failed).all()))
 

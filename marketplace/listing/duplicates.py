@@ -43,8 +43,8 @@ from marketplace.listing.similarity import (
     too_wide,
     update_cosine,
 )
-from marketplace.listing.submission import Offer
-from marketplace.receipt.receipt import Receipt
+from marketplace.listing.submission import Submission
+from marketplace.receipt.receipt import ReceiptRow
 
 MOST_COMPARED = 16
 """Elder layers whose files are read for one publication; others are judged by their sketches."""
@@ -76,18 +76,18 @@ class SketchIndex:
         self._sketches: dict[str, Sketches] = {}
         self._unknown: dict[str, set[int]] = {}
 
-    def find(self, session: Session, offer: Offer, newcomer: Newcomer | None) -> Finding:
-        """Elder layers that the offer is near to, among all that the session sees."""
+    def find(self, session: Session, submission: Submission, newcomer: Newcomer | None) -> Finding:
+        """Elder layers that the submission is near to, among all that the session sees."""
         with self._lock:
             self._grow(session)
             if newcomer is not None:
-                self._sketch_unknown(offer.base_model, newcomer)
-            layers = list(self._layers.get(offer.base_model, ()))
-            sketches = self._sketches.get(offer.base_model)
+                self._sketch_unknown(submission.base_model, newcomer)
+            layers = list(self._layers.get(submission.base_model, ()))
+            sketches = self._sketches.get(submission.base_model)
             seen = self._seen
         if sketches is None or newcomer is None:
             return Finding(seen=seen)
-        near = _judged(offer, newcomer, layers, sketches)
+        near = _judged(submission, newcomer, layers, sketches)
         return Finding(tuple(_explained(session, newcomer, one, near) for one in near), seen)
 
     def _grow(self, session: Session) -> None:
@@ -117,7 +117,7 @@ class SketchIndex:
 
 
 def refuse_overtaken(
-    session: Session, offer: Offer, finding: Finding, newcomer: Newcomer | None
+    session: Session, submission: Submission, finding: Finding, newcomer: Newcomer | None
 ) -> None:
     """Refuse to go on where something like it was published meanwhile; under the write lock.
 
@@ -126,14 +126,16 @@ def refuse_overtaken(
     """
     if newcomer is None or last_receipt(session) == finding.seen:
         return
-    later = [row for row in sketches_after(session, finding.seen) if row[0] == offer.base_model]
+    later = [
+        row for row in sketches_after(session, finding.seen) if row[0] == submission.base_model
+    ]
     shares = Sketches().grown(row[2] for row in later).shares(newcomer.spaces)
     if bool((shares >= SCREEN_SHARE).any()):
         raise OvertakenError
 
 
 def elder_of(
-    session: Session, offer: Offer, parents: Sequence[Origin], finding: Finding
+    session: Session, submission: Submission, parents: Sequence[Origin], finding: Finding
 ) -> tuple[str | None, bool]:
     """The listing the new layer ranks below, and whether it repeats its update; None if it is new.
 
@@ -143,9 +145,9 @@ def elder_of(
     Raises:
         NearDuplicateError: It repeats another listing's layer and does not name it as parent.
     """
-    elder, repeats = _elder(session, offer, finding.near)
+    elder, repeats = _elder(session, submission, finding.near)
     above = _line(session, [parent.digest for parent in parents])
-    above |= {offer.name, *(parent.listing for parent in parents)}
+    above |= {submission.name, *(parent.listing for parent in parents)}
     unnamed = [
         one.listing
         for one in finding.near
@@ -157,21 +159,25 @@ def elder_of(
         names = tuple(dict.fromkeys(unnamed))
         words = next((one.words for one in finding.near if one.listing == names[0]), "by its line")
         raise NearDuplicateError(
-            f"layer {offer.digest[:12]} repeats the update of listing {names[0]!r} ({words}):"
+            f"layer {submission.digest[:12]} repeats the update of listing {names[0]!r} ({words}):"
             f" publish it as a fork, with {' and '.join(repr(name) for name in names)} as parent",
             names,
         )
     return elder, repeats
 
 
-def _elder(session: Session, offer: Offer, near: Sequence[Near]) -> tuple[str | None, bool]:
+def _elder(
+    session: Session, submission: Submission, near: Sequence[Near]
+) -> tuple[str | None, bool]:
     capping = [
-        one for one in near if (one.is_clone or one.niche == offer.niche) and not one.explained_by
+        one
+        for one in near
+        if (one.is_clone or one.niche == submission.niche) and not one.explained_by
     ]
     if not capping:
         return None, False
     eldest = capping[0]
-    if eldest.listing != offer.name:
+    if eldest.listing != submission.name:
         return eldest.listing, eldest.is_repeat
     version = catalogue.version_of_digest(session, eldest.digest)
     assert version is not None, f"layer {eldest.digest} left the market"
@@ -195,17 +201,17 @@ def sketches_after(session: Session, receipt_id: int) -> Iterable[tuple[str, Kno
     Every version is published with at least one receipt; the first one's number orders them.
     """
     first = (
-        select(Receipt.listing, Receipt.number, func.min(Receipt.id).label("id"))
-        .where(col(Receipt.id) > receipt_id)
-        .group_by(col(Receipt.listing), col(Receipt.number))
+        select(ReceiptRow.listing, ReceiptRow.number, func.min(ReceiptRow.id).label("id"))
+        .where(col(ReceiptRow.id) > receipt_id)
+        .group_by(col(ReceiptRow.listing), col(ReceiptRow.number))
         .subquery()
     )
     elder = (
-        select(Receipt.id)
+        select(ReceiptRow.id)
         .where(
-            Receipt.listing == Version.listing,
-            Receipt.number == Version.number,
-            col(Receipt.id) <= receipt_id,
+            ReceiptRow.listing == Version.listing,
+            ReceiptRow.number == Version.number,
+            col(ReceiptRow.id) <= receipt_id,
         )
         .correlate(Version)
         .exists()
@@ -228,16 +234,18 @@ def sketches_after(session: Session, receipt_id: int) -> Iterable[tuple[str, Kno
 
 def last_receipt(session: Session) -> int:
     """Number of the newest receipt; 0 in an empty market."""
-    return session.exec(select(func.max(Receipt.id))).one() or 0
+    return session.exec(select(func.max(ReceiptRow.id))).one() or 0
 
 
 def _judged(
-    offer: Offer, newcomer: Newcomer, layers: Sequence[Known], sketches: Sketches
+    submission: Submission, newcomer: Newcomer, layers: Sequence[Known], sketches: Sketches
 ) -> tuple[Near, ...]:
     """The near ones among those whose sketches are suspicious, the likeliest compared exactly."""
     guesses = sketches.shares(newcomer.spaces)
     suspicious = [
-        i for i in np.flatnonzero(guesses >= SCREEN_SHARE).tolist() if layers[i][1] != offer.digest
+        i
+        for i in np.flatnonzero(guesses >= SCREEN_SHARE).tolist()
+        if layers[i][1] != submission.digest
     ]
     compared = set(sorted(suspicious, key=lambda i: (-guesses[i], i))[:MOST_COMPARED])
     found = []

@@ -19,7 +19,7 @@ from sqlmodel import Session, col
 from marketplace.database.sql import one_of
 from marketplace.formula.significance import Counts, is_better
 from marketplace.listing.listing import Version
-from marketplace.receipt.receipt import Receipt, Recheck
+from marketplace.receipt.receipt import ReceiptRow, Recheck
 
 
 class _Sat(NamedTuple):
@@ -103,10 +103,10 @@ def _repeating(by_name: bool) -> Select[Any]:
     looked = aliased(Recheck)
     seen = (
         select(col(looked.id))
-        .join(Receipt, col(Receipt.id) == col(looked.receipt))
+        .join(ReceiptRow, col(ReceiptRow.id) == col(looked.receipt))
         .where(
-            col(Receipt.listing) == col(Version.listing),
-            col(Receipt.number) == col(Version.number),
+            col(ReceiptRow.listing) == col(Version.listing),
+            col(ReceiptRow.number) == col(Version.number),
             col(looked.binding),
         )
         .correlate(Version)
@@ -127,8 +127,8 @@ def _sats() -> Select[Any]:
     inner = aliased(Recheck)
     last = (
         select(func.max(inner.id))
-        .where(col(inner.receipt) == col(Receipt.id), col(inner.binding))
-        .correlate(Receipt)
+        .where(col(inner.receipt) == col(ReceiptRow.id), col(inner.binding))
+        .correlate(ReceiptRow)
         .scalar_subquery()
     )
     columns: tuple[Any, ...] = (
@@ -136,12 +136,12 @@ def _sats() -> Select[Any]:
         Version.number,
         Version.near_of,
         Version.published_at,
-        Receipt.id,
-        Receipt.skill,
-        Receipt.exam,
-        Receipt.split,
-        Receipt.seed,
-        Receipt.questions_digest,
+        ReceiptRow.id,
+        ReceiptRow.skill,
+        ReceiptRow.exam,
+        ReceiptRow.split,
+        ReceiptRow.seed,
+        ReceiptRow.questions_digest,
         Recheck.passed,
         Recheck.seed,
         Recheck.n_questions,
@@ -152,10 +152,10 @@ def _sats() -> Select[Any]:
         select(*columns)
         .select_from(Version)
         .join(
-            Receipt,
-            (col(Receipt.listing) == col(Version.listing))
-            & (col(Receipt.number) == col(Version.number)),
+            ReceiptRow,
+            (col(ReceiptRow.listing) == col(Version.listing))
+            & (col(ReceiptRow.number) == col(Version.number)),
         )
         .outerjoin(Recheck, col(Recheck.id) == last)
-        .order_by(col(Receipt.id))
+        .order_by(col(ReceiptRow.id))
     )

@@ -27,7 +27,6 @@ from sqlmodel import Field, Session
 
 from marketplace.database.sql import MarketTable, RowNumber
 from marketplace.names import PLATFORM
-from marketplace.receipt.receipt import PRICED_SPLITS, Receipt, ReceiptFacts
 
 PAGE_SIZE = 20
 MAX_PAGE_SIZE = 100
@@ -81,18 +80,6 @@ class Evaluator(MarketTable, table=True):
 
     account: str = Field(primary_key=True, foreign_key="account.name")
     appointed_at: float
-
-
-__all__ = [
-    "PRICED_SPLITS",
-    "Listing",
-    "ListingView",
-    "Receipt",
-    "ReceiptFacts",
-    "Version",
-    "VersionParent",
-    "VersionView",
-]
 
 
 class Listing(MarketTable, table=True):

@@ -20,7 +20,7 @@ from marketplace.listing import catalogue
 from marketplace.listing.licence import Ancestor, check_inheritance
 from marketplace.listing.listing import UNUSABLE, Listing, Version, VersionParent
 from marketplace.listing.rows import CHUNK
-from marketplace.listing.submission import Offer
+from marketplace.listing.submission import Submission
 
 _PARENTS = Statement(
     select(VersionParent.child, VersionParent.parent, VersionParent.weight)
@@ -38,29 +38,29 @@ class Origin:
     weight: int
 
 
-def find_parents(session: Session, offer: Offer) -> tuple[Origin, ...]:
-    """The versions an offer names as parents, each once, weights of one layer added up.
+def find_parents(session: Session, submission: Submission) -> tuple[Origin, ...]:
+    """The versions an submission names as parents, each once, weights of one layer added up.
 
     Raises:
         LineageError: One is missing, for another base model, taken down, or the layer itself.
     """
     found: dict[str, Origin] = {}
-    for parent in offer.parents:
+    for parent in submission.parents:
         version = _version(session, parent.name)
-        _check_fit(session, offer, version)
+        _check_fit(session, submission, version)
         earlier = found[version.digest].weight if version.digest in found else 0
         found[version.digest] = Origin(version.listing, version.digest, parent.weight + earlier)
     return tuple(found[digest] for digest in sorted(found))
 
 
-def check_licences(session: Session, offer: Offer, parents: Sequence[Origin]) -> None:
+def check_licences(session: Session, submission: Submission, parents: Sequence[Origin]) -> None:
     """Refuse a licence that somebody in the line does not allow.
 
     Raises:
         LicenceConflictError: The message names the ancestor and its rule.
     """
     above = ancestors(session, [parent.digest for parent in parents])
-    check_inheritance(offer.licence, principal_of(offer.owner), above)
+    check_inheritance(submission.licence, principal_of(submission.owner), above)
 
 
 def ancestors(session: Session, digests: Iterable[str]) -> list[Ancestor]:
@@ -93,17 +93,17 @@ def _version(session: Session, reference: str) -> Version:
     raise unknown(LineageError(problem), "listing", reference)
 
 
-def _check_fit(session: Session, offer: Offer, parent: Version) -> None:
-    if parent.digest == offer.digest:
+def _check_fit(session: Session, submission: Submission, parent: Version) -> None:
+    if parent.digest == submission.digest:
         raise LineageError(
-            f"layer {offer.digest[:12]} cannot be its own ancestor: correct its parents"
+            f"layer {submission.digest[:12]} cannot be its own ancestor: correct its parents"
         )
     listing = session.get(Listing, parent.listing)
     assert listing is not None, f"version of {parent.listing!r} without a listing"
-    if listing.base_model != offer.base_model:
+    if listing.base_model != submission.base_model:
         raise LineageError(
             f"parent {parent.listing!r} is for base model {listing.base_model[:16]!r}, the layer"
-            f" for {offer.base_model[:16]!r}: a layer and its parents share one"
+            f" for {submission.base_model[:16]!r}: a layer and its parents share one"
         )
     status = catalogue.status_of(session, parent.listing, parent.number)
     if status in UNUSABLE:

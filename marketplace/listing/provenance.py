@@ -27,7 +27,7 @@ MAX_MANIFEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Attestation:
     """What comes with a layer to vouch for it."""
 
     manifest: bytes = b""
@@ -37,7 +37,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Stated:
     """What a request says about the layer; the manifest must say the same."""
 
     digest: str
@@ -66,38 +66,38 @@ class Standards:
 
 
 @dataclass(frozen=True, slots=True)
-class Voucher:
+class Signatory:
     """Who vouches for a layer, under which version."""
 
     creator: str = ""
     release: str = ""
 
 
-def check_provenance(claim: Claim, evidence: Evidence, standards: Standards) -> Voucher:
+def check_provenance(claim: Stated, attestation: Attestation, standards: Standards) -> Signatory:
     """Let a layer pass, or refuse it with a stable code.
 
     Raises:
         ProvenanceError: The code is one of the library's (`genome.refusals`) or
             signature_foreign, manifest_licence_differs, manifest_parents_differ.
     """
-    if not evidence.manifest:
+    if not attestation.manifest:
         if standards.must_be_signed:
             raise ProvenanceError(
                 f"layer {claim.digest[:12]} must come with a signed manifest, got none: sign it"
                 " with `continuum layer sign LAYER --key-file FILE`",
                 "unsigned",
             )
-        return Voucher()
+        return Signatory()
     try:
-        manifest = _read(evidence.manifest)
+        manifest = _read(attestation.manifest)
         _policy(standards).check(manifest, now=datetime.fromtimestamp(standards.now, UTC))
     except LayerRejected as error:
         raise ProvenanceError(error.detail, error.code) from None
     _check_same(manifest, claim)
     _check_owner(manifest, standards)
-    _check_files(manifest, evidence.files)
+    _check_files(manifest, attestation.files)
     _check_release(manifest, standards)
-    return Voucher(manifest.creator, manifest.version)
+    return Signatory(manifest.creator, manifest.version)
 
 
 def creator_of(manifest: bytes) -> str:
@@ -125,7 +125,7 @@ def _policy(standards: Standards) -> TrustPolicy:
     )
 
 
-def _check_same(manifest: Manifest, claim: Claim) -> None:
+def _check_same(manifest: Manifest, claim: Stated) -> None:
     stated = {parent.digest for parent in manifest.parents}
     pairs = (
         ("manifest_digest", "weights", manifest.digest or claim.digest, claim.digest),

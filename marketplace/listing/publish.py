@@ -42,14 +42,20 @@ from marketplace.listing.listing import (
     VersionParent,
 )
 from marketplace.listing.parents import Origin, check_licences, find_parents
-from marketplace.listing.provenance import Claim, Standards, Voucher, check_provenance, creator_of
-from marketplace.listing.submission import Offer, check_fit
-from marketplace.receipt.receipt import Receipt
+from marketplace.listing.provenance import (
+    Signatory,
+    Standards,
+    Stated,
+    check_provenance,
+    creator_of,
+)
+from marketplace.listing.submission import Submission, check_fit
+from marketplace.receipt.receipt import ReceiptRow
 
 
 def publish(
     session: Session,
-    offer: Offer,
+    submission: Submission,
     *,
     finding: Finding,
     newcomer: Newcomer | None = None,
@@ -77,97 +83,107 @@ def publish(
         NearDuplicateError: It repeats another listing's layer and does not name it as parent.
         OvertakenError: The finding is no longer true.
     """
-    refuse_house(offer.owner, "publish")
-    find_account(session, offer.owner)
-    if claim(session, key=key, operation="publish", body=offer.body(), at=at):
-        number = _next_number(session, offer)
-        _refuse_listed_layer(session, offer)
+    refuse_house(submission.owner, "publish")
+    find_account(session, submission.owner)
+    if claim(session, key=key, operation="publish", body=submission.body(), at=at):
+        number = _next_number(session, submission)
+        _refuse_listed_layer(session, submission)
         check_fit(maps, newcomer.weights if newcomer else None)
-        parents = find_parents(session, offer)
-        voucher = _voucher(session, offer, parents, at, must_be_signed)
-        check_licences(session, offer, parents)
-        refuse_overtaken(session, offer, finding, newcomer)
-        refuse_banned(session, offer, finding)
-        near_of, is_repeat = elder_of(session, offer, parents, finding)
-        _add(session, offer, number, (near_of, is_repeat), voucher, key=key, at=at)
-        _add_evidence(session, offer, number, parents, at)
+        parents = find_parents(session, submission)
+        voucher = _voucher(session, submission, parents, at, must_be_signed)
+        check_licences(session, submission, parents)
+        refuse_overtaken(session, submission, finding, newcomer)
+        refuse_banned(session, submission, finding)
+        near_of, is_repeat = elder_of(session, submission, parents, finding)
+        _add(session, submission, number, (near_of, is_repeat), voucher, key=key, at=at)
+        _add_evidence(session, submission, number, parents, at)
         if number == 1:
-            _add_price(session, offer, near_of)
-    return catalogue.listing_view(session, offer.name)
+            _add_price(session, submission, near_of)
+    return catalogue.listing_view(session, submission.name)
 
 
-def _next_number(session: Session, offer: Offer) -> int:
+def _next_number(session: Session, submission: Submission) -> int:
     """1 for a new listing, one more than its newest version for another."""
-    listing = session.get(Listing, offer.name)
+    listing = session.get(Listing, submission.name)
     if listing is None:
-        if offer.is_version:
-            raise catalogue.no_listing(offer.name)
+        if submission.is_version:
+            raise catalogue.no_listing(submission.name)
         return 1
-    view = catalogue.listing_view(session, offer.name)
-    if not offer.is_version and view.digest != offer.digest:
+    view = catalogue.listing_view(session, submission.name)
+    if not submission.is_version and view.digest != submission.digest:
         raise ListingTakenError(
-            f"listing name {offer.name!r} is taken by layer {view.digest} of {view.owner!r}:"
+            f"listing name {submission.name!r} is taken by layer {view.digest} of {view.owner!r}:"
             " publish under another name, or as its next version if it is yours"
         )
-    if offer.is_version and offer.owner != view.owner:
+    if submission.is_version and submission.owner != view.owner:
         raise NotOwnerError(
-            f"only its owner {view.owner!r} may publish the next version of {offer.name!r}, got"
-            f" {offer.owner!r}: publish a fork under a name of your own"
+            f"only its owner {view.owner!r} may publish the next version of"
+            f" {submission.name!r}, got {submission.owner!r}: publish a fork under a"
+            " name of your own"
         )
-    _check_same_product(offer, view)
+    _check_same_product(submission, view)
     return view.version + 1
 
 
-def _check_same_product(offer: Offer, view: ListingView) -> None:
-    if offer.is_version and (offer.base_model, offer.niche) != (view.base_model, view.niche):
+def _check_same_product(submission: Submission, view: ListingView) -> None:
+    if submission.is_version and (submission.base_model, submission.niche) != (
+        view.base_model,
+        view.niche,
+    ):
         raise LineageError(
             f"listing {view.name!r} is for base model {view.base_model[:16]!r} and niche"
-            f" {view.niche!r}, the layer for {offer.base_model[:16]!r} and {offer.niche!r}:"
-            " publish it under another name"
+            f" {view.niche!r}, the layer for {submission.base_model[:16]!r} and"
+            f" {submission.niche!r}: publish it under another name"
         )
-    if offer.is_version and view.status == QUARANTINED:
+    if submission.is_version and view.status == QUARANTINED:
         raise StatusError(
             f"listing {view.name!r} is quarantined and takes no new version: ask an evaluator to"
             " release it first"
         )
 
 
-def _refuse_listed_layer(session: Session, offer: Offer) -> None:
-    same = catalogue.version_of_digest(session, offer.digest)
+def _refuse_listed_layer(session: Session, submission: Submission) -> None:
+    same = catalogue.version_of_digest(session, submission.digest)
     if same is not None:
         owner = session.exec(select(Listing.owner).where(Listing.name == same.listing)).one()
         raise ListingTakenError(
-            f"layer {offer.digest} is already listed as {same.listing!r} by {owner!r}:"
+            f"layer {submission.digest} is already listed as {same.listing!r} by {owner!r}:"
             " use that listing, or publish a layer that differs"
         )
 
 
 def _voucher(
-    session: Session, offer: Offer, parents: tuple[Origin, ...], at: float, must_be_signed: bool
-) -> Voucher:
+    session: Session,
+    submission: Submission,
+    parents: tuple[Origin, ...],
+    at: float,
+    must_be_signed: bool,
+) -> Signatory:
     digests = frozenset(parent.digest for parent in parents)
     return check_provenance(
-        Claim(offer.digest, offer.base_model, offer.licence, digests),
-        offer.evidence,
-        _standards(session, offer, at, must_be_signed),
+        Stated(submission.digest, submission.base_model, submission.licence, digests),
+        submission.evidence,
+        _standards(session, submission, at, must_be_signed),
     )
 
 
-def _standards(session: Session, offer: Offer, at: float, must_be_signed: bool) -> Standards:
-    creator = creator_of(offer.evidence.manifest)
+def _standards(
+    session: Session, submission: Submission, at: float, must_be_signed: bool
+) -> Standards:
+    creator = creator_of(submission.evidence.manifest)
     signer = session.get(AccountKey, creator)
-    past = list(session.exec(select(Version).where(Version.listing == offer.name)))
+    past = list(session.exec(select(Version).where(Version.listing == submission.name)))
     signed_by = {version.creator for version in past if version.creator}
     registered = session.exec(
         select(AccountKey.public_key)
         .outerjoin(KeyRevocation, col(KeyRevocation.public_key) == col(AccountKey.public_key))
-        .where(AccountKey.account == offer.owner, col(KeyRevocation.public_key).is_(None))
+        .where(AccountKey.account == submission.owner, col(KeyRevocation.public_key).is_(None))
     )
     gone = session.get(KeyRevocation, creator) is not None
     return Standards(
         now=at,
         own_keys=frozenset(registered) or frozenset(signed_by),
-        foreign_keys={creator} if signer is not None and signer.account != offer.owner else (),
+        foreign_keys={creator} if signer is not None and signer.account != submission.owner else (),
         revoked_keys={creator: "its owner revoked it"} if gone else {},
         releases=[version.release for version in past if version.release],
         must_be_signed=must_be_signed or bool(signed_by),
@@ -176,10 +192,10 @@ def _standards(session: Session, offer: Offer, at: float, must_be_signed: bool) 
 
 def _add(
     session: Session,
-    offer: Offer,
+    submission: Submission,
     number: int,
     near: tuple[str | None, bool],
-    voucher: Voucher,
+    voucher: Signatory,
     *,
     key: str,
     at: float,
@@ -187,10 +203,10 @@ def _add(
     if number == 1:
         session.add(
             Listing(
-                name=offer.name,
-                owner=offer.owner,
-                base_model=offer.base_model,
-                niche=offer.niche,
+                name=submission.name,
+                owner=submission.owner,
+                base_model=submission.base_model,
+                niche=submission.niche,
                 published_at=at,
                 key=key,
             )
@@ -198,16 +214,16 @@ def _add(
         session.flush()
     session.add(
         Version(
-            listing=offer.name,
+            listing=submission.name,
             number=number,
-            digest=offer.digest,
-            description=offer.description,
-            licence=offer.licence,
-            tags=" ".join(sorted(offer.tags)),
-            ask_nanos=offer.ask_nanos,
+            digest=submission.digest,
+            description=submission.description,
+            licence=submission.licence,
+            tags=" ".join(sorted(submission.tags)),
+            ask_nanos=submission.ask_nanos,
             near_of=near[0],
             is_repeat=near[1],
-            sketch=offer.sketch,
+            sketch=submission.sketch,
             creator=voucher.creator,
             release=voucher.release,
             published_at=at,
@@ -218,28 +234,30 @@ def _add(
 
 
 def _add_evidence(
-    session: Session, offer: Offer, number: int, parents: tuple[Origin, ...], at: float
+    session: Session, submission: Submission, number: int, parents: tuple[Origin, ...], at: float
 ) -> None:
-    for receipt in offer.receipts:  # one by one: the first one's number must be the lowest
-        session.add(Receipt(listing=offer.name, number=number, at=at, **asdict(receipt)))
+    for receipt in submission.receipts:  # one by one: the first one's number must be the lowest
+        session.add(ReceiptRow(listing=submission.name, number=number, at=at, **asdict(receipt)))
         session.flush()
     for parent in parents:
-        session.add(VersionParent(child=offer.digest, parent=parent.digest, weight=parent.weight))
+        session.add(
+            VersionParent(child=submission.digest, parent=parent.digest, weight=parent.weight)
+        )
     session.flush()
 
 
-def _add_price(session: Session, offer: Offer, near_of: str | None) -> None:
-    headline = offer.receipts[0]
+def _add_price(session: Session, submission: Submission, near_of: str | None) -> None:
+    headline = submission.receipts[0]
     reputation = stated_reputation(headline.n_questions, headline.n_correct)
     if near_of is not None:
         reputation = clone_rank(reputation, catalogue.listing_view(session, near_of).reputation)
-    price_nanos = target_nanos(offer.ask_nanos, reputation, log_premium=0.0)
+    price_nanos = target_nanos(submission.ask_nanos, reputation, log_premium=0.0)
     epoch = current_epoch(session)
-    session.add(price_row(offer.name, epoch, price_nanos, Demand()))
+    session.add(price_row(submission.name, epoch, price_nanos, Demand()))
     session.flush()
 
 
-def refuse_banned(session: Session, offer: Offer, finding: Finding) -> None:
+def refuse_banned(session: Session, submission: Submission, finding: Finding) -> None:
     """Refuse an update that nearly repeats one which must not be used.
 
     Raises:
@@ -250,17 +268,17 @@ def refuse_banned(session: Session, offer: Offer, finding: Finding) -> None:
         event = last_event(session, version)
         if event is None or event.status not in UNUSABLE:
             continue
-        own = owner == principal_of(offer.owner)
+        own = owner == principal_of(submission.owner)
         own_deed = event.status == REVOKED and principal_of(event.by) == owner
         if not own and version.near_of is not None and own_deed:
             continue
-        if not own and number > 0 and _is_good_and_of(session, finding.near[0], offer.owner):
+        if not own and number > 0 and _is_good_and_of(session, finding.near[0], submission.owner):
             continue
         compared = near.cosine is not None and not near.is_clone
         if compared and _comes_by_a_good_layer(session, finding, near):
             continue
         raise StatusError(
-            f"layer {offer.digest[:12]} repeats the update of {near.listing!r} version"
+            f"layer {submission.digest[:12]} repeats the update of {near.listing!r} version"
             f" {version.number} ({near.words}), which is {event.status}"
             f" ({event.reason or 'no reason stated'}): train it anew"
         )

@@ -27,7 +27,7 @@ from marketplace.errors import PageError
 from marketplace.formula.ranking import OWNER_CAP, page_of
 from marketplace.listing import catalogue
 from marketplace.listing.listing import MAX_PAGE_SIZE, SearchPage, Wanted
-from marketplace.listing.shelf import ORDERS, Shelf
+from marketplace.listing.shelf import ORDERS, ListingIndex
 from marketplace.names import check_text, words
 
 POOL_PAGES = 3
@@ -55,7 +55,7 @@ class Searcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loading = threading.Lock()
-        self._shelf = Shelf()
+        self._shelf = ListingIndex()
 
     def page(
         self,
@@ -107,7 +107,7 @@ class Searcher:
         if self._loading.acquire(blocking=not self._shelf.is_loaded):
             try:
                 if not self._shelf.is_of_epoch(session):
-                    fresh = Shelf()
+                    fresh = ListingIndex()
                     fresh.load(session)
                     with self._lock:
                         self._shelf = fresh
@@ -213,7 +213,7 @@ def _any_of(groups: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.int32), *groups])
 
 
-def _seed(text: str, wanted: Wanted, shelf: Shelf) -> Random:
+def _seed(text: str, wanted: Wanted, shelf: ListingIndex) -> Random:
     asked = f"{sorted(words(text))} {wanted} {shelf.stamp.epoch}"
     return Random(int.from_bytes(hashlib.sha256(asked.encode()).digest()[:8], "big"))
 

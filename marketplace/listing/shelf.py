@@ -29,7 +29,7 @@ from marketplace.listing.licence import is_commercial
 from marketplace.listing.listing import LISTED, StatusEvent
 from marketplace.listing.rows import Row, rows
 from marketplace.names import words
-from marketplace.receipt.receipt import Receipt, Recheck
+from marketplace.receipt.receipt import ReceiptRow, Recheck
 
 MOST_MERGED = 256
 """Slots put in their place one by one; from there on everything is sorted again."""
@@ -60,7 +60,7 @@ class Columns:
     alive: array[int] = field(default_factory=lambda: array("b"))
 
 
-class Shelf:
+class ListingIndex:
     """All listings for sale; not for several threads at once."""
 
     def __init__(self) -> None:
@@ -243,7 +243,7 @@ def read_stamp(session: Session) -> Stamp:
 @lru_cache
 def _stamp() -> Select[Any]:
     columns = (
-        (col(Receipt.id), 0),
+        (col(ReceiptRow.id), 0),
         (col(StatusEvent.id), 0),
         (col(Recheck.id), 0),
         (col(Epoch.number), -1),
@@ -270,10 +270,10 @@ def terms_of(row: Row) -> set[str]:
 def _changed(session: Session, since: Stamp) -> Sequence[str]:
     """Names of listings that something was added to."""
     parts: list[Any] = [
-        select(col(Receipt.listing)).where(col(Receipt.id) > since.receipt),
+        select(col(ReceiptRow.listing)).where(col(ReceiptRow.id) > since.receipt),
         select(col(StatusEvent.listing)).where(col(StatusEvent.id) > since.event),
-        select(col(Receipt.listing))
-        .join(Recheck, col(Recheck.receipt) == col(Receipt.id))
+        select(col(ReceiptRow.listing))
+        .join(Recheck, col(Recheck.receipt) == col(ReceiptRow.id))
         .where(col(Recheck.id) > since.recheck),
     ]
     return list(session.execute(union(*parts)).scalars())

@@ -22,7 +22,7 @@ from genome.fit import Shapes, check_modules
 from marketplace.errors import InvalidInputError, NameFormatError, ReceiptError, UnfitLayerError
 from marketplace.formula.royalty import Parent
 from marketplace.listing.licence import check_licence
-from marketplace.listing.provenance import Evidence
+from marketplace.listing.provenance import Attestation
 from marketplace.money import check_amount
 from marketplace.names import check_digest, check_name, check_text
 from marketplace.receipt.receipt import ReceiptFacts, check_subject
@@ -68,13 +68,13 @@ class Publishing(TypedDict):
     model whose modules the market knows is not listed without."""
     others: NotRequired[Others | None]
     """The weights of the layer of a digest, for who has the files."""
-    evidence: NotRequired[Evidence | None]
+    evidence: NotRequired[Attestation | None]
     """Its signed manifest and the hashes of its files."""
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Submission:
     """One layer, its terms and its evidence.
 
     Raises:
@@ -97,7 +97,7 @@ class Offer:
     version_of: str | None = None
     """The listing that this is the next version of, which is `name`."""
     sketch: bytes = field(default=b"", repr=False)
-    evidence: Evidence = field(default=Evidence(), repr=False)
+    evidence: Attestation = field(default=Attestation(), repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.name, "listing name")

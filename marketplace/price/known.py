@@ -37,7 +37,7 @@ from marketplace.ledger.account import principal_of
 from marketplace.listing.gain import better_than_elder
 from marketplace.listing.listing import Listing, Version
 from marketplace.names import PLATFORM
-from marketplace.receipt.receipt import Receipt, Recheck
+from marketplace.receipt.receipt import ReceiptRow, Recheck
 from marketplace.trade.buy import Purchase
 from marketplace.trade.incomes import Income, SaleReturn, Settlement
 from marketplace.trade.review import Review
@@ -232,12 +232,12 @@ def _exams(session: Session) -> dict[tuple[str, int], tuple[Evidence, bool]]:
         refuted[rerun.receipt] = not rerun.passed
     found: dict[tuple[str, int], tuple[Evidence, bool]] = {}
     receipts = columns(
-        col(Receipt.id),
-        col(Receipt.listing),
-        col(Receipt.number),
-        col(Receipt.n_questions),
-        col(Receipt.n_correct),
-    ).order_by(col(Receipt.id))
+        col(ReceiptRow.id),
+        col(ReceiptRow.listing),
+        col(ReceiptRow.number),
+        col(ReceiptRow.n_questions),
+        col(ReceiptRow.n_correct),
+    ).order_by(col(ReceiptRow.id))
     for row in session.connection().execute(receipts):
         false, again = refuted.get(row.id, False), reruns.get(row.id, [])
         result = measured(_counts(row.n_questions, row.n_correct), again, refuted=false)

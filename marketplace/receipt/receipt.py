@@ -28,7 +28,7 @@ _NO_MORE_RIGHT_THAN_ASKED = (
 )
 
 
-class Receipt(MarketTable, table=True):
+class ReceiptRow(MarketTable, table=True):
     """What a version, and its base model alone, scored on one exam, as its owner states."""
 
     __tablename__: ClassVar[str] = "receipt"

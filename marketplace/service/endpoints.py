@@ -9,8 +9,9 @@ from dataclasses import MISSING, fields
 from inspect import Parameter, Signature, cleandoc
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi import Path as PathParameter
+from fastapi import Query as QueryParameter
 from pydantic import create_model
 from starlette.responses import Response
 
@@ -21,7 +22,7 @@ from marketplace.fields import (
     ListingName,
     Number,
 )
-from marketplace.front import Question
+from marketplace.front import Query
 from marketplace.ledger.account_key import RevokeKey
 from marketplace.ledger.operation import Operation, view_of
 from marketplace.names import NAME
@@ -174,7 +175,7 @@ async def _check_state(
     request: Request,
     change: Change,
     route: Write,
-    state: Question[..., Any],
+    state: Query[..., Any],
     values: dict[str, Any],
 ) -> None:
     """Refuse an update of what was not seen, unless it is a repeat of one that was made."""
@@ -224,7 +225,7 @@ def _reading(route: Read) -> Endpoint:
     hints = get_type_hints(question.function, include_extras=True)
     for name in in_query:
         kind = str | None if name == route.whose else hints[name]
-        rule = Query(pattern=ACCOUNT_PATTERN) if name == route.whose else Query()
+        rule = QueryParameter(pattern=ACCOUNT_PATTERN if name == route.whose else None)
         taken.append(_taken(name, Annotated[kind, rule], default=None))
     if is_list:
         taken.append(_taken("limit", Limit, default=route.limit))

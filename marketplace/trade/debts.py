@@ -65,7 +65,7 @@ _OWING = Statement(
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Outstanding:
     """What is left to give back of a payment."""
 
     creditor: str
@@ -91,7 +91,7 @@ class DebtView:
     at: float
 
 
-def claim_of(session: Session, payment: int) -> Claim:
+def claim_of(session: Session, payment: int) -> Outstanding:
     """What each principal received in a payment and has not given back."""
     session.flush()
     query = (
@@ -112,7 +112,9 @@ def claim_of(session: Session, payment: int) -> Claim:
         Posting.amount_nanos < 0,
         col(Posting.pending).is_(False),
     )
-    return Claim(session.exec(payer).one(), {who: n for who, n in sorted(left.items()) if n > 0})
+    return Outstanding(
+        session.exec(payer).one(), {who: n for who, n in sorted(left.items()) if n > 0}
+    )
 
 
 def reachable(session: Session, principal: str) -> int:
@@ -255,7 +257,7 @@ def _paid(session: Session, payments: Collection[int]) -> dict[tuple[int, str], 
 def _note(
     session: Session,
     payment: int,
-    claimed: Claim,
+    claimed: Outstanding,
     paid: dict[str, int],
     *,
     listing: str,

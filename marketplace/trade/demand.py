@@ -28,7 +28,7 @@ from marketplace.ledger.account import Account, principal_of
 from marketplace.ledger.statement import find_account
 from marketplace.listing.listing import Listing
 from marketplace.names import check_name
-from marketplace.receipt.receipt import Receipt
+from marketplace.receipt.receipt import ReceiptRow
 from marketplace.trade.bounty import bounties
 from marketplace.trade.incomes import Income, SaleReturn, Settlement
 from marketplace.trade.rent import DAY_S
@@ -129,7 +129,7 @@ def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int
 
     A listing's skill is that of its first receipt.
     """
-    first = select(func.min(Receipt.id)).group_by(col(Receipt.listing))
+    first = select(func.min(ReceiptRow.id)).group_by(col(ReceiptRow.listing))
     good, bad = col(Review.n_good), col(Review.n_bad)
     said = (
         select_columns(
@@ -144,7 +144,7 @@ def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int
     )
     query = (
         select_columns(
-            col(Receipt.skill),
+            col(ReceiptRow.skill),
             func.sum(col(Income.amount_nanos)),
             said.c.n_bad,
             said.c.n_uses,
@@ -153,7 +153,7 @@ def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int
         .join(Income, col(Income.transfer_id) == col(Settlement.transfer_id))
         .join(Listing, col(Listing.name) == col(Income.source))
         .join(Account, col(Account.name) == col(Listing.owner))
-        .join(Receipt, col(Receipt.listing) == col(Listing.name))
+        .join(ReceiptRow, col(ReceiptRow.listing) == col(Listing.name))
         .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Settlement.transfer_id))
         .outerjoin(
             said,
@@ -164,9 +164,11 @@ def _paid(session: Session, since: float) -> tuple[dict[str, int], dict[str, int
             col(Settlement.way) != "compute",
             col(Settlement.principal) != func.coalesce(Account.owner, Account.name),
             col(SaleReturn.sale_id).is_(None),
-            col(Receipt.id).in_(first),
+            col(ReceiptRow.id).in_(first),
         )
-        .group_by(col(Receipt.skill), said.c.reviewer, said.c.listing, said.c.n_bad, said.c.n_uses)
+        .group_by(
+            col(ReceiptRow.skill), said.c.reviewer, said.c.listing, said.c.n_bad, said.c.n_uses
+        )
     )
     paid: dict[str, int] = defaultdict(int)
     vain: dict[str, int] = defaultdict(int)

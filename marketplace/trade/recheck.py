@@ -34,8 +34,8 @@ from marketplace.listing.listing import LISTED, ListingView, Version, is_evaluat
 from marketplace.listing.submission import MAX_RECEIPTS
 from marketplace.names import PLATFORM
 from marketplace.receipt.receipt import (
-    Receipt,
     ReceiptFacts,
+    ReceiptRow,
     ReceiptView,
     Recheck,
     RecheckView,
@@ -76,7 +76,7 @@ class AddReceipt(Operation[ReceiptView]):
         view = catalogue.listing_view(session, self.listing)
         _refuse_receipt(session, view, self.owner, self.receipt)
         facts = asdict(self.receipt)
-        session.add(Receipt(listing=self.listing, number=view.version, at=at, **facts))
+        session.add(ReceiptRow(listing=self.listing, number=view.version, at=at, **facts))
         session.flush()
 
     def done(self, session: Session, at: float) -> ReceiptView:
@@ -151,13 +151,13 @@ def receipts(session: Session, listing: ListingName) -> list[ReceiptView]:
     return receipt_views(session, listing)
 
 
-def receipt_row(session: Session, number: int) -> Receipt:
+def receipt_row(session: Session, number: int) -> ReceiptRow:
     """The receipt of this number.
 
     Raises:
         ReceiptNotFoundError: There is none.
     """
-    found = session.get(Receipt, number)
+    found = session.get(ReceiptRow, number)
     if found is None:
         raise ReceiptNotFoundError(
             f"there is no receipt {number}: take a number from the listing's receipts"
@@ -173,23 +173,23 @@ def receipt_views(session: Session, listing: str, number: int | None = None) -> 
     """
     last = (
         select(func.max(Recheck.id))
-        .where(Recheck.receipt == Receipt.id, col(Recheck.binding))
-        .correlate(Receipt)
+        .where(Recheck.receipt == ReceiptRow.id, col(Recheck.binding))
+        .correlate(ReceiptRow)
         .scalar_subquery()
     )
     query = (
-        select(Receipt, Version.digest, Recheck.passed)
+        select(ReceiptRow, Version.digest, Recheck.passed)
         .join(
             Version,
-            (col(Version.listing) == col(Receipt.listing))
-            & (col(Version.number) == col(Receipt.number)),
+            (col(Version.listing) == col(ReceiptRow.listing))
+            & (col(Version.number) == col(ReceiptRow.number)),
         )
         .outerjoin(Recheck, col(Recheck.id) == last)
-        .where(Receipt.listing == listing)
-        .order_by(col(Receipt.number).desc(), col(Receipt.id))
+        .where(ReceiptRow.listing == listing)
+        .order_by(col(ReceiptRow.number).desc(), col(ReceiptRow.id))
     )
     if number is not None:
-        query = query.where(Receipt.number == number)
+        query = query.where(ReceiptRow.number == number)
     rows = session.exec(query).all()
     tally = _tally(session, listing)
     return [
@@ -237,7 +237,7 @@ def _refuse_receipt(session: Session, view: ListingView, owner: str, facts: Rece
         )
 
 
-def _refuse_recheck(session: Session, receipt: Receipt, again: Counts, by: str) -> None:
+def _refuse_recheck(session: Session, receipt: ReceiptRow, again: Counts, by: str) -> None:
     check_counts(again.n_questions, again.n_correct, again.n_base_correct)
     owner = catalogue.listing_view(session, receipt.listing).owner
     if principal_of(by) == principal_of(owner):
@@ -259,7 +259,7 @@ def _refuse_recheck(session: Session, receipt: Receipt, again: Counts, by: str) 
         )
 
 
-def _n_rechecks(session: Session, receipt: Receipt, principal: str) -> int:
+def _n_rechecks(session: Session, receipt: ReceiptRow, principal: str) -> int:
     """How many re-runs of a receipt whoever this is has filed, mandates' included."""
     by = col(Recheck.by)
     mine = (by == principal) | by.startswith(f"{principal}/", autoescape=True)
@@ -267,7 +267,7 @@ def _n_rechecks(session: Session, receipt: Receipt, principal: str) -> int:
     return session.exec(query).one()
 
 
-def _refuse_questions(receipt: Receipt, questions_digest: str, seed: int | None) -> None:
+def _refuse_questions(receipt: ReceiptRow, questions_digest: str, seed: int | None) -> None:
     if seed is not None:
         check_seed(seed)
         if seed == receipt.seed or questions_digest in ("", receipt.questions_digest):
@@ -285,7 +285,7 @@ def _refuse_questions(receipt: Receipt, questions_digest: str, seed: int | None)
 
 def _add_recheck(
     session: Session,
-    receipt: Receipt,
+    receipt: ReceiptRow,
     again: Counts,
     *,
     by: str,
@@ -312,7 +312,9 @@ def _add_recheck(
     return row
 
 
-def _quarantine_without_lift(session: Session, receipt: Receipt, again: Recheck, at: float) -> None:
+def _quarantine_without_lift(
+    session: Session, receipt: ReceiptRow, again: Recheck, at: float
+) -> None:
     """Take a version down whose headline lift turns out to be none at all (R5)."""
     if not again.binding or again.passed:
         return
@@ -328,19 +330,19 @@ def _tally(session: Session, listing: str) -> dict[tuple[int, bool], int]:
     """Re-runs of a listing's receipts by (receipt, passed)."""
     query = (
         select(Recheck.receipt, Recheck.passed, func.count())
-        .join(Receipt, col(Receipt.id) == col(Recheck.receipt))
-        .where(Receipt.listing == listing)
+        .join(ReceiptRow, col(ReceiptRow.id) == col(Recheck.receipt))
+        .where(ReceiptRow.listing == listing)
         .group_by(col(Recheck.receipt), col(Recheck.passed))
     )
     return {(receipt, bool(passed)): n for receipt, passed, n in session.exec(query)}
 
 
-def _claimed(receipt: Receipt) -> Counts:
+def _claimed(receipt: ReceiptRow) -> Counts:
     return Counts(receipt.n_questions, receipt.n_correct, receipt.n_base_correct)
 
 
 def _receipt_view(
-    receipt: Receipt, digest: str, tally: dict[tuple[int, bool], int], *, refuted: bool
+    receipt: ReceiptRow, digest: str, tally: dict[tuple[int, bool], int], *, refuted: bool
 ) -> ReceiptView:
     assert receipt.id is not None
     return ReceiptView(
@@ -368,7 +370,7 @@ def _receipt_view(
     )
 
 
-def _recheck_view(receipt: Receipt, row: Recheck) -> RecheckView:
+def _recheck_view(receipt: ReceiptRow, row: Recheck) -> RecheckView:
     assert row.id is not None
     again = Counts(row.n_questions, row.n_correct, row.n_base_correct)
     return RecheckView(

@@ -12,7 +12,7 @@ import torch
 from academy.errors import UnknownSkillError
 from economy.cycle.shop import Shop, maker
 from economy.delivery import as_bought
-from economy.publish import Terms, numbers_of, publish_folder, put_up
+from economy.publish import SaleTerms, numbers_of, publish_folder, put_up
 from genome.base_model import BaseModel
 from genome.errors import BaseModelMismatchError, GenomeError, LayerRejected
 from genome.layer import Factors, Layer
@@ -163,7 +163,7 @@ def test_demo_and_cycle_are_looked_at_like_everybody(
             shop.publish("add", again, replace(receipt, skill="add"), [], 0)
         named = shop.publish("add", again, replace(receipt, skill="add"), ["sort-line"], 0)
         assert named.parents == ("sort-line",)
-        terms = Terms("more", "sort", 10**8, maker("sort"))
+        terms = SaleTerms("more", "sort", 10**8, maker("sort"))
         others = {one.digest: numbers_of(one) for one in (layer, again)}.get
         more = of_numbers(embedded, buried(numbers_of(layer), seed=9))
         own = put_up(market, more, receipt, terms, others, key="more")

@@ -20,8 +20,8 @@ from marketplace.errors import (
     StatusError,
 )
 from marketplace.ledger.account import principal_of, speaks_for
-from marketplace.listing.listing import ReceiptFacts
 from marketplace.market import Market
+from marketplace.receipt.receipt import ReceiptFacts
 from tests.support.market import example_weights
 from tests.support.trading import HandClock, balances, open_bazaar, put_up
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marketplace.ledger import event_log
-from marketplace.listing.listing import ListingView, ReceiptFacts
+from marketplace.listing.listing import ListingView
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.receipt.receipt import ReceiptFacts
 from marketplace.store.database import Database
 
 if TYPE_CHECKING:

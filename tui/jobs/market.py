@@ -9,7 +9,7 @@ from academy.evaluator import LocalEvaluator
 from academy.exam import ExamResult, exam_sheet, sit_exam
 from academy.run_folder import RunFolder
 from economy.delivery import market_url, weights_at
-from economy.publish import Terms, put_up
+from economy.publish import SaleTerms, put_up
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Found, Library
@@ -71,7 +71,7 @@ def sell_champions(
 
 
 def _publish(market: Market, specialist: Specialist, settings: DemoSettings) -> None:
-    terms = Terms(specialist.name, specialist.niche, ASK_NANOS, SELLER)
+    terms = SaleTerms(specialist.name, specialist.niche, ASK_NANOS, SELLER)
     put_up(
         market,
         specialist.layer,

@@ -31,7 +31,7 @@ from marketplace.fields import (
 from marketplace.formula.royalty import Parent
 from marketplace.listing.duplicates import Others
 from marketplace.listing.listing import ListingView, SearchPage, Wanted
-from marketplace.listing.provenance import Evidence
+from marketplace.listing.provenance import Attestation
 from marketplace.listing.similarity import Weights, factors_of
 from marketplace.receipt.receipt import ReceiptFacts, ReceiptView
 from marketplace.service.answers import Cursor, Limit, answer, wire
@@ -49,7 +49,7 @@ class Prepared:
 
     weights: Weights | None = None
     others: Others | None = None
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Attestation = field(default_factory=Attestation)
 
 
 router = APIRouter(prefix="/v1/listings")
@@ -268,4 +268,4 @@ def prepare(store: LayerStore, digest: str, base_model: str) -> Prepared:
         return factors_of(store.folder(other)) if store.has(other) else None
 
     hashes = {file.name: file.sha256 for file in layer.files}
-    return Prepared(factors, others, Evidence(manifest, hashes))
+    return Prepared(factors, others, Attestation(manifest, hashes))

@@ -9,8 +9,8 @@ import torch
 
 from academy.cluster.freight import (
     Kept,
+    LayerCache,
     PackedGenome,
-    Shelf,
     Shipper,
     key_of,
     pack_layer,
@@ -55,7 +55,7 @@ def test_each_distinct_layer_is_put_once_and_fetched_once() -> None:
         fetched.append(reference)
         return store[reference]
 
-    shipper, shelf = Shipper(put), Shelf(fetch)
+    shipper, shelf = Shipper(put), LayerCache(fetch)
     first = shipper.parcels([layer(1), layer(2), layer(1)])
     again = shipper.parcels([layer(2)])
     assert (len(first), len(again), len(store)) == (2, 1, 2)

@@ -12,9 +12,10 @@ from marketplace.database.sql import table_of
 from marketplace.errors import MarketError
 from marketplace.ledger import event_log
 from marketplace.ledger.ledger import linked
-from marketplace.listing.listing import Evaluator, ReceiptFacts
+from marketplace.listing.listing import Evaluator
 from marketplace.market import Market
 from marketplace.price.known import AccountTrust
+from marketplace.receipt.receipt import ReceiptFacts
 from marketplace.store.move import move
 from tests.support.market import example_weights, make_market, publish_example
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from marketplace.errors import InvalidInputError
-from marketplace.listing.listing import ReceiptFacts
+from marketplace.receipt.receipt import ReceiptFacts
 
 GOOD: dict[str, Any] = {
     "skill": "sorting",

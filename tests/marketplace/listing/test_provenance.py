@@ -8,7 +8,13 @@ import pytest
 from genome.shelf.manifest import Manifest, Parent
 from genome.shelf.signing import SigningKey
 from marketplace.errors import ProvenanceError
-from marketplace.listing.provenance import Claim, Evidence, Standards, Voucher, check_provenance
+from marketplace.listing.provenance import (
+    Attestation,
+    Signatory,
+    Standards,
+    Stated,
+    check_provenance,
+)
 
 KEY = SigningKey.generate()
 FILES = {"adapter_model.safetensors": "a" * 64, "adapter_config.json": "b" * 64}
@@ -25,13 +31,13 @@ MANIFEST = KEY.signed(
         expires="2030-01-01T00:00:00Z",
     )
 )
-CLAIM = Claim("d" * 64, "base", "MIT", (PARENT,))
+CLAIM = Stated("d" * 64, "base", "MIT", (PARENT,))
 IN_2026, IN_2031 = 1.77e9, 1.93e9
 STANDARDS = Standards(now=IN_2026, own_keys=(KEY.creator,), must_be_signed=True)
 
 
 def code(
-    claim: Claim = CLAIM,
+    claim: Stated = CLAIM,
     standards: Standards = STANDARDS,
     *,
     files: Any = FILES,
@@ -40,7 +46,7 @@ def code(
     """The refusal's code, or 'accepted'."""
     data = manifest if isinstance(manifest, bytes) else manifest.to_json()
     try:
-        check_provenance(claim, Evidence(data, files), standards)
+        check_provenance(claim, Attestation(data, files), standards)
     except ProvenanceError as error:
         refusal = error
     else:
@@ -51,14 +57,14 @@ def code(
 
 def test_a_manifest_that_says_the_same_is_accepted() -> None:
     """And says who vouches for which version."""
-    assert check_provenance(CLAIM, Evidence(MANIFEST.to_json(), FILES), STANDARDS) == Voucher(
+    assert check_provenance(CLAIM, Attestation(MANIFEST.to_json(), FILES), STANDARDS) == Signatory(
         KEY.creator, "1.2.0"
     )
 
 
 def test_a_layer_without_a_manifest_is_unsigned() -> None:
     """Accepted where nobody demands a signature, refused where somebody does."""
-    assert check_provenance(CLAIM, Evidence(), Standards(now=IN_2026)) == Voucher()
+    assert check_provenance(CLAIM, Attestation(), Standards(now=IN_2026)) == Signatory()
     assert code(manifest=b"") == "unsigned"
     unsigned = replace(MANIFEST, creator="", signature="")
     assert code(manifest=unsigned) == "unsigned"

@@ -23,7 +23,7 @@ from marketplace.errors import (
     StatusError,
 )
 from marketplace.ledger.account_key import prove_key
-from marketplace.listing.provenance import Evidence
+from marketplace.listing.provenance import Attestation
 from marketplace.market import Market
 from marketplace.receipt.receipt import ReceiptFacts
 
@@ -167,13 +167,13 @@ def test_nobody_builds_on_or_replaces_a_quarantined_layer(market: Market, publis
         publish("bob", "root", digest="v2", version_of="root")
 
 
-def signed(key: SigningKey, name: str, **facts: Any) -> Evidence:
+def signed(key: SigningKey, name: str, **facts: Any) -> Attestation:
     """A manifest for the layer of that name, signed."""
     files = {"adapter_model.safetensors": "f" * 64}
     manifest = Manifest(
         name="sort", base_model="tiny", digest=HEX[name], licence="Apache-2.0", files=files, **facts
     )
-    return Evidence(key.signed(manifest).to_json(), files)
+    return Attestation(key.signed(manifest).to_json(), files)
 
 
 def test_a_signed_line_of_versions_stays_signed_by_its_owner_and_rises(
@@ -185,12 +185,12 @@ def test_a_signed_line_of_versions_stays_signed_by_its_owner_and_rises(
     first = market.versions("sort")[0]
     assert (first.creator, first.release) == (key.creator, "1.1.0")
 
-    def code(evidence: Evidence) -> str:
+    def code(evidence: Attestation) -> str:
         with pytest.raises(ProvenanceError) as caught:
             publish("bob", "sort", digest=HEX["next"], version_of="sort", evidence=evidence)
         return caught.value.code
 
-    assert code(Evidence()) == "unsigned"
+    assert code(Attestation()) == "unsigned"
     assert code(signed(foreign, "next", version="1.2.0")) == "signature_unknown"
     assert code(signed(key, "next", version="1.1.0")) == "version_rollback"
     assert code(signed(key, "last", version="1.2.0")) == "manifest_digest"

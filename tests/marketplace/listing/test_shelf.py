@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from marketplace.listing.listing import Wanted
 from marketplace.listing.search import Searcher
-from marketplace.listing.shelf import MOST_MERGED, Shelf, is_commercial, merged
+from marketplace.listing.shelf import MOST_MERGED, ListingIndex, is_commercial, merged
 from marketplace.market import Market
 from tests.support.market import make_market, publish_example
 
@@ -44,7 +44,7 @@ def test_a_stale_session_takes_nothing_back() -> None:
     """A reader whose view is older than the shelf does not make it read everything twice."""
     with make_market(credits={"bob": 0}) as market:
         publish_example(market, "bob", "sort")
-        shelf = Shelf()
+        shelf = ListingIndex()
         with market._read() as session:
             shelf.load(session)
             stamp = shelf.stamp

@@ -13,8 +13,8 @@ from marketplace.errors import (
     OwnLayerError,
     PriceAboveLimitError,
 )
-from marketplace.listing.listing import ReceiptFacts
 from marketplace.market import Market
+from marketplace.receipt.receipt import ReceiptFacts
 from tests.support.trading import balances, gains, open_bazaar, purchases, put_up
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from marketplace.listing.listing import UNUSABLE, ReceiptFacts
+from marketplace.listing.listing import UNUSABLE
 from marketplace.market import Market
+from marketplace.receipt.receipt import ReceiptFacts
 from tests.support.trading import HandClock, purchases, put_up
 
 DIGEST = "digest-of-sort"

@@ -32,7 +32,7 @@ SideArgument = Annotated[
 
 
 @dataclass(frozen=True)
-class _Terms:
+class _Setup:
     """How a trial is held."""
 
     source: FittingSource
@@ -78,7 +78,7 @@ def trial(
     opened = open_source(source)
     check_skills(opened, named)
     evaluator = load_evaluator(base, home, (a, b))
-    terms = _Terms(FittingSource(opened, evaluator.base), items, online, max(1, len(named)))
+    terms = _Setup(FittingSource(opened, evaluator.base), items, online, max(1, len(named)))
     one, other = (load_entrant(name, home, evaluator) for name in (a, b))
     if one.genome.digest == other.genome.digest:
         raise SameGenomeError(one.name, other.name)
@@ -103,7 +103,7 @@ def _hold(
     evaluator: LocalEvaluator,
     one: Entrant,
     other: Entrant,
-    terms: _Terms,
+    terms: _Setup,
     skills: tuple[str, ...],
     rng: np.random.Generator,
 ) -> TrialResult:
@@ -130,7 +130,7 @@ def _hold(
     return result
 
 
-def _print_one(one: Entrant, other: Entrant, result: TrialResult, terms: _Terms) -> None:
+def _print_one(one: Entrant, other: Entrant, result: TrialResult, terms: _Setup) -> None:
     print_facts(
         f"{one.name} (A) against {other.name} (B)",
         {
@@ -150,7 +150,7 @@ def _print_several(
     other: Entrant,
     names: tuple[str, ...],
     results: list[TrialResult],
-    terms: _Terms,
+    terms: _Setup,
 ) -> None:
     rows = [
         (
@@ -177,7 +177,7 @@ def _verdict_text(one: Entrant, other: Entrant, result: TrialResult) -> str:
     return result.verdict + winner.get(result.verdict, "")
 
 
-def _items_text(result: TrialResult, terms: _Terms) -> str:
+def _items_text(result: TrialResult, terms: _Setup) -> str:
     text = f"{result.n_items} of {terms.items}, select questions of {terms.source.name}"
     if result.stopped_early:
         return f"{text}; stopped early"
