@@ -12,8 +12,9 @@ from sqlmodel import Session, SQLModel
 from marketplace.ledger.account import Account
 from marketplace.ledger.epoch import PriceRow
 from marketplace.ledger.idempotency import Request
-from marketplace.listing.listing import Listing, Receipt, Version, Wanted
+from marketplace.listing.listing import Listing, Version, Wanted
 from marketplace.market import Market
+from marketplace.receipt.receipt import ReceiptRow
 
 BASES = [f"base-{number}" for number in range(5)]
 SKILLS = [f"skill-{number}" for number in range(40)]
@@ -79,7 +80,7 @@ def _rows(number: int, rng: random.Random) -> Iterator[SQLModel]:
         published_at=float(number),
         key=key,
     )
-    yield Receipt(
+    yield ReceiptRow(
         listing=name,
         skill=skill,
         split="test",
