@@ -19,7 +19,7 @@ from marketplace.errors import StatusError
 from marketplace.front import MarketLike
 from marketplace.listing.listing import QUARANTINED, ListingView
 from marketplace.listing.similarity import Weights, factors_of
-from marketplace.receipt.receipt import STANDARD_EXAM, ReceiptView
+from marketplace.receipt import STANDARD_EXAM, ReceiptView
 
 ANY_PARENTS = TrustPolicy(allow_missing_parents=True)
 SERVED_LAYERS = "served-layers"

@@ -19,7 +19,7 @@ from economy.trial import sheet_digest
 from genome.genome import Genome
 from genome.library import Receipt
 from marketplace.errors import ReceiptError
-from marketplace.receipt.receipt import STANDARD_EXAM, ReceiptFacts, ReceiptView
+from marketplace.receipt import STANDARD_EXAM, ReceiptFacts, ReceiptView
 
 
 @dataclass(frozen=True, slots=True)

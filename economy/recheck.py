@@ -34,7 +34,7 @@ from marketplace.errors import ReceiptError, ReceiptNotFoundError, TradeNotFound
 from marketplace.front import MarketLike
 from marketplace.ledger.account import principal_of
 from marketplace.names import HOUSE
-from marketplace.receipt.receipt import ReceiptView, RecheckView
+from marketplace.receipt import ReceiptView, RecheckView
 from marketplace.trade.bounty import BountyView
 from marketplace.wire import WHOLE_IN_JSON
 from seeds.bases import load_base_of

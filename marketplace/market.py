@@ -50,7 +50,7 @@ from marketplace.price.closing import Vouch, close_epoch
 from marketplace.price.known import vouched
 from marketplace.price.prices import concentration, net_income, record, trust
 from marketplace.price.quote import Quote
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from marketplace.store.database import BUSY_TIMEOUT_S, Database
 from marketplace.store.verify import problems
 from marketplace.store.writer import Door

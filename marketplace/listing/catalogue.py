@@ -35,7 +35,7 @@ from marketplace.listing.listing import (
 )
 from marketplace.listing.rows import Row, parent_names, rows
 from marketplace.names import did_you_mean
-from marketplace.receipt.receipt import ReceiptRow, Recheck
+from marketplace.receipt import ReceiptRow, Recheck
 
 MAX_BESIDE = 50
 """Names compared on either side of the one that was sought, in the order of the alphabet."""

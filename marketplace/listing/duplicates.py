@@ -44,7 +44,7 @@ from marketplace.listing.similarity import (
     update_cosine,
 )
 from marketplace.listing.submission import Submission
-from marketplace.receipt.receipt import ReceiptRow
+from marketplace.receipt import ReceiptRow
 
 MOST_COMPARED = 16
 """Elder layers whose files are read for one publication; others are judged by their sketches."""

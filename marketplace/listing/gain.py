@@ -19,7 +19,7 @@ from sqlmodel import Session, col
 from marketplace.database.sql import one_of
 from marketplace.formula.significance import Counts, is_better
 from marketplace.listing.listing import Version
-from marketplace.receipt.receipt import ReceiptRow, Recheck
+from marketplace.receipt import ReceiptRow, Recheck
 
 
 class _Sat(NamedTuple):

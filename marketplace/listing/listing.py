@@ -3,7 +3,7 @@
 A listing is a name and an owner for good; what it sells is its newest version. A version is one
 layer, known by its digest, which is unique in the market: an exact copy cannot be sold beside
 the original. Rows never change. The moving price is a row per epoch in `marketplace.ledger.epoch`,
-the evidence is in `marketplace.receipt.receipt`, what befell a version in
+the evidence is in `marketplace.receipt`, what befell a version in
 `marketplace.listing.listing`.
 
 What a search asks for and what it gives back: plain data, so that asking loads no numpy.

@@ -50,7 +50,7 @@ from marketplace.listing.provenance import (
     creator_of,
 )
 from marketplace.listing.submission import Submission, check_fit
-from marketplace.receipt.receipt import ReceiptRow
+from marketplace.receipt import ReceiptRow
 
 
 def publish(

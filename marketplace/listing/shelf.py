@@ -29,7 +29,7 @@ from marketplace.listing.licence import is_commercial
 from marketplace.listing.listing import LISTED, StatusEvent
 from marketplace.listing.rows import Row, rows
 from marketplace.names import words
-from marketplace.receipt.receipt import ReceiptRow, Recheck
+from marketplace.receipt import ReceiptRow, Recheck
 
 MOST_MERGED = 256
 """Slots put in their place one by one; from there on everything is sorted again."""

@@ -25,7 +25,7 @@ from marketplace.listing.licence import check_licence
 from marketplace.listing.provenance import Attestation
 from marketplace.money import check_amount
 from marketplace.names import check_digest, check_name, check_text
-from marketplace.receipt.receipt import ReceiptFacts, check_subject
+from marketplace.receipt import ReceiptFacts, check_subject
 
 if TYPE_CHECKING:
     from marketplace.listing.duplicates import Others

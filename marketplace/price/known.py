@@ -37,7 +37,7 @@ from marketplace.ledger.account import principal_of
 from marketplace.listing.gain import better_than_elder
 from marketplace.listing.listing import Listing, Version
 from marketplace.names import PLATFORM
-from marketplace.receipt.receipt import ReceiptRow, Recheck
+from marketplace.receipt import ReceiptRow, Recheck
 from marketplace.trade.buy import Purchase
 from marketplace.trade.incomes import Income, SaleReturn, Settlement
 from marketplace.trade.review import Review

@@ -16,6 +16,7 @@ from sqlalchemy.engine import url
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlmodel import Session
 
+from marketplace import receipt
 from marketplace.database.sql import MarketTable
 from marketplace.errors import MarketDamagedError, MarketFileError
 from marketplace.ledger import account, account_key, epoch, event_log, idempotency, journal
@@ -23,7 +24,6 @@ from marketplace.ledger.account import house_accounts
 from marketplace.ledger.epoch import Epoch
 from marketplace.listing import listing
 from marketplace.price import known
-from marketplace.receipt import receipt
 from marketplace.trade import (
     bounty,
     bundle,

@@ -37,7 +37,7 @@ from marketplace.ledger.statement import find_account, made_by
 from marketplace.listing.listing import ListingView
 from marketplace.money import check_amount, format_credits
 from marketplace.names import check_name, check_text
-from marketplace.receipt.receipt import ReceiptView, RecheckView, check_counts
+from marketplace.receipt import ReceiptView, RecheckView, check_counts
 from marketplace.trade import terms
 from marketplace.trade.buy import note_purchase, purchase_by
 from marketplace.trade.recheck import receipt_views, recheck_views

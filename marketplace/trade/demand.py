@@ -28,7 +28,7 @@ from marketplace.ledger.account import Account, principal_of
 from marketplace.ledger.statement import find_account
 from marketplace.listing.listing import Listing
 from marketplace.names import check_name
-from marketplace.receipt.receipt import ReceiptRow
+from marketplace.receipt import ReceiptRow
 from marketplace.trade.bounty import bounties
 from marketplace.trade.incomes import Income, SaleReturn, Settlement
 from marketplace.trade.rent import DAY_S

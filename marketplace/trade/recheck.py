@@ -33,7 +33,7 @@ from marketplace.listing import catalogue
 from marketplace.listing.listing import LISTED, ListingView, Version, is_evaluator
 from marketplace.listing.submission import MAX_RECEIPTS
 from marketplace.names import PLATFORM
-from marketplace.receipt.receipt import (
+from marketplace.receipt import (
     ReceiptFacts,
     ReceiptRow,
     ReceiptView,

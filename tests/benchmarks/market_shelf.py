@@ -14,7 +14,7 @@ from marketplace.ledger.epoch import PriceRow
 from marketplace.ledger.idempotency import Request
 from marketplace.listing.listing import Listing, Version, Wanted
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptRow
+from marketplace.receipt import ReceiptRow
 
 BASES = [f"base-{number}" for number in range(5)]
 SKILLS = [f"skill-{number}" for number in range(40)]

@@ -18,7 +18,7 @@ from genome.library import Library, Manifest
 from marketplace.errors import BountyError, ReceiptError, ReceiptNotFoundError
 from marketplace.market import Market, ReceiptFacts
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.receipt.receipt import ReceiptView
+from marketplace.receipt import ReceiptView
 from tests.support.genome import random_layer
 from tui.jobs.market import market_url
 

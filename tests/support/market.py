@@ -14,7 +14,7 @@ from marketplace.ledger import event_log
 from marketplace.listing.listing import ListingView
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from marketplace.store.database import Database
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from marketplace.formula.royalty import Parent
 from marketplace.listing.listing import ListingView
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from marketplace.trade.buy import PurchaseView, purchase_views
 from marketplace.trade.charge import Charge
 

@@ -33,7 +33,7 @@ from marketplace.listing.duplicates import Others
 from marketplace.listing.listing import ListingView, SearchPage, Wanted
 from marketplace.listing.provenance import Attestation
 from marketplace.listing.similarity import Weights, factors_of
-from marketplace.receipt.receipt import ReceiptFacts, ReceiptView
+from marketplace.receipt import ReceiptFacts, ReceiptView
 from marketplace.service.answers import Cursor, Limit, answer, wire
 from marketplace.service.caller import Anyone, Caller
 from marketplace.service.change import Changing

@@ -17,7 +17,7 @@ from genome.validate import check_folder
 from marketplace.client.remote import RemoteMarket
 from marketplace.ledger.keyring import KeyStore
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from tests.support.cli import Done, continuum
 from tests.support.hostile import write_valid
 

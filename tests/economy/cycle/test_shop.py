@@ -15,7 +15,7 @@ from economy.publish import numbers_of
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 
 
 @dataclass

@@ -15,7 +15,7 @@ from marketplace.client.remote import RemoteMarket
 from marketplace.client.transport import Patience
 from marketplace.errors import DownloadError, MarketError, ServiceError, ServiceUnreachableError
 from marketplace.ledger.keyring import PrivateKey
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from tests.support.client import ORIGIN, Hosted
 from tests.support.hostile import factors, write_valid
 

@@ -15,7 +15,7 @@ from marketplace.ledger.ledger import linked
 from marketplace.listing.listing import Evaluator
 from marketplace.market import Market
 from marketplace.price.known import AccountTrust
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from marketplace.store.move import move
 from tests.support.market import example_weights, make_market, publish_example
 

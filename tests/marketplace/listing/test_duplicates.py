@@ -11,7 +11,7 @@ from marketplace.errors import InvalidInputError, NearDuplicateError
 from marketplace.listing.parents import shares_of
 from marketplace.listing.similarity import Weights, update_cosine
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from tests.support.market import buried, example_weights
 
 ROOT = example_weights(0)

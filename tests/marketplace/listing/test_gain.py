@@ -6,7 +6,7 @@ import pytest
 
 from marketplace.formula.ranking import CLONE_FACTOR
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from tests.support.market import example_weights
 
 SAME = {"weights": example_weights()}

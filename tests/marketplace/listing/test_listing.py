@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from marketplace.errors import InvalidInputError
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 
 GOOD: dict[str, Any] = {
     "skill": "sorting",

@@ -25,7 +25,7 @@ from marketplace.errors import (
 from marketplace.ledger.account_key import prove_key
 from marketplace.listing.provenance import Attestation
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 
 FACTS = ReceiptFacts(skill="sorting", n_questions=400, n_correct=320, n_base_correct=100)
 HEX = {name: letter * 64 for name, letter in (("root", "a"), ("next", "b"), ("last", "c"))}

@@ -10,7 +10,7 @@ from marketplace.listing.listing import ListingView, SearchPage, Wanted
 from marketplace.listing.shelf import ORDERS
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from tests.support.market import TickingClock, example_weights
 
 OWNERS = ("ada", "bob", "carol", "dan", "eve")

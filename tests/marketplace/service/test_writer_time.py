@@ -13,7 +13,7 @@ import pytest
 
 from marketplace.ledger.account_key import prove_key
 from marketplace.names import did_you_mean
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from marketplace.service.routes import ROUTERS
 from marketplace.service.routes.usage import MAX_CHARGES
 from marketplace.store.writer import Writer

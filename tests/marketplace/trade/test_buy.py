@@ -14,7 +14,7 @@ from marketplace.errors import (
     PriceAboveLimitError,
 )
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from tests.support.trading import balances, gains, open_bazaar, purchases, put_up
 
 

@@ -19,7 +19,7 @@ from marketplace.errors import (
 from marketplace.formula.reputation import exam_evidence, lower_bound, stated_reputation
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from marketplace.receipt.receipt import ReceiptFacts, RecheckView
+from marketplace.receipt import ReceiptFacts, RecheckView
 from marketplace.trade.recheck import MAX_RECHECKS
 from tests.support.market import Publish, fair, publisher
 

@@ -4,7 +4,7 @@ import pytest
 
 from marketplace.listing.listing import UNUSABLE
 from marketplace.market import Market
-from marketplace.receipt.receipt import ReceiptFacts
+from marketplace.receipt import ReceiptFacts
 from tests.support.trading import HandClock, purchases, put_up
 
 DIGEST = "digest-of-sort"

@@ -1,1 +1,0 @@
-"""Exam results that carry a price."""
