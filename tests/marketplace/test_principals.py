@@ -52,12 +52,12 @@ COMPARISONS = {
     "listing/licence.py": {"ancestor.owner == owner": SAME},
     "listing/listing.py": {"account == PLATFORM": ROWS},
     "listing/publish.py": {
-        "submission.owner != view.owner": TODO,
-        "owner == principal_of(submission.owner)": TODO,
+        "submission.owner != view.owner": LEAVE,
+        "owner == principal_of(submission.owner)": SAME,
         "its_owner == principal_of(owner)": SAME,
-        "AccountKey.account == submission.owner": TODO,
+        "AccountKey.account == submission.owner": ROWS,
         "principal_of(event.by) == owner": SAME,
-        "signer.account != submission.owner": TODO,
+        "signer.account != submission.owner": LEAVE,
     },
     "listing/rows.py": {"purchase.buyer != seller": SAME, "account.name == listing.owner": ROWS},
     "price/known.py": {
