@@ -17,6 +17,28 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has a core, no more
 
 
+HEAVY = (
+    "tests/cli/test_commands.py",
+    "tests/jobs/test_evolve.py",
+    "tests/cli/test_academy_commands.py",
+    "tests/economy/test_publish.py",
+    "tests/academy/benchmark/test_benchmark.py",
+    "tests/academy/evolution/test_run.py",
+    "tests/tui/test_app.py",
+    "tests/cli/test_shelving.py",
+    "tests/marketplace/test_conservation.py",
+    "tests/academy/evolution/test_society.py",
+)
+"""The files that take longest, which begin first: else one worker has them left at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, the others in their order; xdist is told not to reorder."""
+    files = [item.nodeid.partition("::")[0] for item in items]
+    ranks = [HEAVY.index(file) if file in HEAVY else len(HEAVY) for file in files]
+    items[:] = [items[i] for i in sorted(range(len(items)), key=ranks.__getitem__)]
+
+
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     """The embedded base's tokenizer, built from code."""
@@ -46,6 +68,22 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         home = tmp_path_factory.mktemp("home")
     with FileLock(f"{home}.lock"):  # a finished demo is not run again
         return home, run_demo(DemoSettings(home, 5, 8, 500, tiny=True), Silent())
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of one finished `continuum academy run smoke`; tests must not change it."""
+    from tests.support.cli import continuum
+
+    home = tmp_path_factory.getbasetemp().parent / "finished-smoke"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        home = tmp_path_factory.mktemp("smoke") / "home"
+    with FileLock(f"{home}.lock"):
+        if not (home / "run" / "result.json").exists():
+            done = continuum("academy", "run", "smoke", "--home", home)
+            assert done.code == 0, done.err
+            assert "token-equivalents" in done.out and "generation" in done.out
+    return home
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,9 @@ runner = CliRunner()
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished smoke run."""
-    folder = tmp_path_factory.mktemp("cli") / "home"
-    done = runner.invoke(app, ["academy", "run", "smoke", "--home", str(folder)])
-    assert done.exit_code == 0, done.output
-    assert "token-equivalents" in done.output and "generation" in done.output
-    return folder
+def home(smoke: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished smoke run, to change."""
+    return Path(shutil.copytree(smoke, tmp_path_factory.mktemp("cli") / "home"))
 
 
 def test_status_and_report_of_a_finished_run(home: Path) -> None:

@@ -3,48 +3,41 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from genome.base_model import BaseModel
 from genome.library import Library
 from genome.shelf.search_shelf import NOTHING_CAN
+from tests.support.cli import Done
 from tests.support.cli import continuum as run
 
-ENV = {**os.environ, "PYTHONPATH": os.getcwd(), "COLUMNS": "120", "NO_COLOR": "1"}
+
+def continuum(*words: str, home: Path | None = None) -> Done:
+    """A command in this process, about a home of its own."""
+    with mock.patch.dict(os.environ, {"CONTINUUM_HOME": str(home)} if home else {}):
+        return run(*words)
 
 
-def continuum(*words: str, home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    env = ENV | ({"CONTINUUM_HOME": str(home)} if home else {})
-    return subprocess.run(
-        [sys.executable, "-m", "tui.cli.main", *words],
-        capture_output=True,
-        text=True,
-        env=env,
-        check=False,
-    )
-
-
-def refused(done: subprocess.CompletedProcess[str]) -> str:
+def refused(done: Done) -> str:
     """The one line on stderr of a refusal."""
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
+    assert done.code == 1, done.err
+    assert "Traceback" not in done.err
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 1, done.err
     return lines[0]
 
 
 def test_an_unknown_command_suggests_the_nearest() -> None:
     done = continuum("dmeo")
-    assert done.returncode == 2
-    assert "demo" in done.stderr
+    assert done.code == 2
+    assert "demo" in done.err
     done = continuum("market", "lst")
-    assert done.returncode == 2
-    assert "list" in done.stderr
+    assert done.code == 2
+    assert "list" in done.err
 
 
 @pytest.mark.parametrize(
@@ -61,19 +54,19 @@ def test_words_that_make_no_command_are_refused_in_one_line(
     words: tuple[str, ...], said: str
 ) -> None:
     done = continuum(*words)
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
+    assert done.code == 2
+    (line,) = done.err.strip().splitlines()
     assert said in line
     assert line.endswith("--help`")
-    assert not done.stdout
+    assert not done.out
 
 
 @pytest.mark.parametrize("words", [(), ("market",), ("market", "bounty")])
 def test_a_command_without_words_shows_its_help_only(words: tuple[str, ...]) -> None:
     done = continuum(*words)
-    assert done.returncode == 2
-    assert "Usage: " in done.stdout
-    assert not done.stderr
+    assert done.code == 2
+    assert "Usage: " in done.out
+    assert not done.err
 
 
 @pytest.mark.parametrize(
@@ -156,42 +149,40 @@ def test_what_nothing_here_can_do_is_said_first(
 @pytest.mark.parametrize("amount", ["0", "-1", "nan", "inf", "1e12"])
 def test_amounts_that_are_no_money_are_refused(tmp_path: Path, amount: str) -> None:
     done = continuum("market", "fund", "--key", "k", "--", amount, home=tmp_path)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
+    assert done.code != 0
+    assert "Traceback" not in done.err
 
 
 def test_a_finished_home_can_be_searched_asked_bought_from_and_audited(home: Path) -> None:
     """The commands of the README, in their order."""
     found = continuum("layer", "search", "sort these numbers", home=home)
-    assert found.returncode == 0, found.stderr
+    assert found.code == 0, found.err
     cheap = continuum("layer", "search", "sort: cba", "--max-price", "0.000001", home=home)
-    assert cheap.returncode == 0
-    assert "meets these conditions" in cheap.stdout  # nothing is that cheap
+    assert cheap.code == 0
+    assert "meets these conditions" in cheap.out  # nothing is that cheap
     assert "above 0" in refused(continuum("layer", "search", "x", "--max-price", "0", home=home))
     advice = continuum("layer", "advise", "sort: cba", home=home)
-    last = advice.stdout.splitlines()[-1] if advice.stdout else ""
-    assert last.split(":")[0] in ("reuse", "fork", "mint") or "reindex" in advice.stderr
-    assert "0 layers examined" in continuum("layer", "reindex", home=home).stdout
-    names = continuum("persona", "list", home=home).stdout
+    last = advice.out.splitlines()[-1] if advice.out else ""
+    assert last.split(":")[0] in ("reuse", "fork", "mint") or "reindex" in advice.err
+    assert "0 layers examined" in continuum("layer", "reindex", home=home).out
+    names = continuum("persona", "list", home=home).out
     assert "helper" in names
     answer = continuum("persona", "ask", "helper", "sort: cbda", home=home)
-    assert answer.returncode == 0
-    assert answer.stdout.strip()
-    listed = continuum("market", "list", home=home).stdout.splitlines()
+    assert answer.code == 0
+    assert answer.out.strip()
+    listed = continuum("market", "list", home=home).out.splitlines()
     name = listed[2].split()[0]
-    assert (
-        "me has 5.0000 credits" in continuum("market", "fund", "5", "--key", "a", home=home).stdout
-    )
-    assert "me bought" in continuum("market", "buy", name, home=home).stdout
-    assert "nothing was charged again" in continuum("market", "buy", name, home=home).stdout
+    assert "me has 5.0000 credits" in continuum("market", "fund", "5", "--key", "a", home=home).out
+    assert "me bought" in continuum("market", "buy", name, home=home).out
+    assert "nothing was charged again" in continuum("market", "buy", name, home=home).out
     assert "already" in refused(continuum("market", "buy", name, "--key", "other", home=home))
-    assert "5.0000" in continuum("market", "wallet", "me", home=home).stdout
-    assert "the books balance" in continuum("market", "verify", home=home).stdout
+    assert "5.0000" in continuum("market", "wallet", "me", home=home).out
+    assert "the books balance" in continuum("market", "verify", home=home).out
 
 
 def test_wrong_names_suggest_the_nearest(home: Path) -> None:
     assert "did you mean helper" in refused(continuum("persona", "ask", "helpr", "x", home=home))
-    listing = continuum("market", "list", home=home).stdout.splitlines()[2].split()[0]
+    listing = continuum("market", "list", home=home).out.splitlines()[2].split()[0]
     assert listing in refused(continuum("market", "quote", listing[:-3] + listing[-2:], home=home))
     assert "there is no layer" in refused(
         continuum("persona", "create", "new", "--layer", "nothing", home=home)
@@ -200,7 +191,7 @@ def test_wrong_names_suggest_the_nearest(home: Path) -> None:
 
 def test_too_few_credits_are_refused_with_the_remedy(home: Path) -> None:
     continuum("market", "fund", "0.000001", "--key", "a", home=home)
-    name = continuum("market", "list", home=home).stdout.splitlines()[2].split()[0]
+    name = continuum("market", "list", home=home).out.splitlines()[2].split()[0]
     line = refused(continuum("market", "buy", name, home=home))
     assert "continuum market fund" in line
 

@@ -37,13 +37,24 @@ SMALL = {"tokens": 150_000}
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[str, Any]]:
-    """Two finished small runs, and what was said of the first."""
+def homes(
+    smoke: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, dict[str, Any]]:
+    """Two finished small runs, and what is said of the first when it is run again."""
     folder = tmp_path_factory.mktemp("runs")
-    config = load_config("smoke")
-    facts = run_evolution(config.with_(run=SMALL), folder / "one", silent)
-    run_evolution(config.with_(run={**SMALL, "seed": 2}), folder / "two", silent)
-    return folder / "one", folder / "two", facts
+    one = Path(shutil.copytree(smoke, folder / "one"))
+    before = files(one)
+    facts = run_evolution(saved_config(one), one, silent)
+    assert files(one) == before
+    run_evolution(load_config("smoke").with_(run={**SMALL, "seed": 2}), folder / "two", silent)
+    return one, folder / "two", facts
+
+
+def files(home: Path) -> dict[str, bytes]:
+    """What a run and its cast consist of."""
+    kept = (home / "run" / "result.json", *sorted((home / "personas").glob("*")))
+    layers = sorted((home / "library").rglob("*.safetensors"))
+    return {str(path.relative_to(home)): path.read_bytes() for path in (*kept, *layers)}
 
 
 def test_the_cast_becomes_personas_with_receipts(
