@@ -232,15 +232,6 @@ def _own_origins(host: str, port: int) -> tuple[str, ...]:
     return tuple(f"http://{name}:{port}" for name in local)
 
 
-if __name__ == "__main__":  # for tests of signals; people use `continuum market serve`
-    serve(
-        sys.argv[1],
-        port=0,
-        operators=frozenset(sys.argv[2:3]),
-        started=lambda here: print(here.address, flush=True),
-    )
-
-
 def create_app(market: Market, settings: ServiceSettings | None = None, **parts: Any) -> FastAPI:
     """The application that serves a market.
 
@@ -294,3 +285,12 @@ def _document(app: FastAPI) -> Callable[[], dict[str, Any]]:
         return app.openapi_schema
 
     return document
+
+
+if __name__ == "__main__":  # for tests of signals; people use `continuum market serve`
+    serve(
+        sys.argv[1],
+        port=0,
+        operators=frozenset(sys.argv[2:3]),
+        started=lambda here: print(here.address, flush=True),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.jobs.settings import Pace, span
+from tui.jobs.show import Pace, span
 
 
 def test_time_left_follows_from_what_was_done_since_the_first_report() -> None:

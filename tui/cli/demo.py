@@ -15,7 +15,7 @@ import typer
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption, resolve_home
 from tui.cli.tables import credit_text, percent, print_table
-from tui.jobs.settings import Pace, span
+from tui.jobs.show import Pace, span
 from tui.printing import clean, quiet_libraries, say
 
 if TYPE_CHECKING:

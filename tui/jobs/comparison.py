@@ -16,7 +16,8 @@ from academy.exam import SkillAccuracies, general_accuracy, general_sheet
 from academy.run_folder import RunFolder
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from tui.jobs.settings import DemoSettings, Show
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Show
 
 
 def compare(

@@ -24,7 +24,8 @@ from genome.files import write_json
 from seeds.bases import load_base
 from tui.jobs.comparison import compare
 from tui.jobs.market import sell_champions
-from tui.jobs.settings import DemoSettings, Pace, Show
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Pace, Show
 from tui.jobs.specialists import Specialists, examine_species
 
 

@@ -16,7 +16,8 @@ from genome.library import Found, Library
 from genome.search.index_filter import Filter
 from marketplace.market import NANOS_PER_CREDIT, Market
 from persona.persona import Persona, PersonaStore
-from tui.jobs.settings import DemoSettings, Show
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Show
 from tui.jobs.specialists import Specialist, Specialists
 
 SELLER, BUYER = "academy", "ada"

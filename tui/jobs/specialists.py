@@ -25,7 +25,8 @@ from genome.layer import Layer
 from genome.library import Library, Manifest
 from genome.search.question_encoder import QuestionEncoder
 from persona.persona import Persona, PersonaStore
-from tui.jobs.settings import DemoSettings, Show
+from tui.jobs.settings import DemoSettings
+from tui.jobs.show import Show
 
 SAMPLE_PROMPTS = 50
 """Train questions of each skill that the encoder is whitened over."""

@@ -20,7 +20,7 @@ from textual_plotext import PlotextPlot
 
 from tui.data.records import GenerationRecord, RunStep
 from tui.data.snapshot import RunSnapshot
-from tui.jobs.settings import span
+from tui.jobs.show import span
 from tui.screens.view import View, no_run
 from tui.widgets.skill_bars import History, SkillBars
 from tui.widgets.top_bar import phase_text
