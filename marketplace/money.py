@@ -47,3 +47,11 @@ def format_credits(nanos: int) -> str:
     digits = f"{whole}.{fraction:09d}".rstrip("0").rstrip(".")
     sign = "-" if nanos < 0 else ""
     return f"{sign}{digits} {'credit' if digits == '1' else 'credits'}"
+
+
+def short_credits(nanos: int) -> str:
+    """Four decimals, cut: nobody reads more than there is, and a smaller amount is not called 0."""
+    sign, (whole, rest) = "-" if nanos < 0 else "", divmod(abs(nanos), NANOS_PER_CREDIT)
+    if nanos and not whole and rest < NANOS_PER_CREDIT // 10_000:
+        return "<0.0001" if nanos > 0 else ">-0.0001"
+    return f"{sign}{whole:,}.{rest * 10_000 // NANOS_PER_CREDIT:04d}"

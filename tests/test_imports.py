@@ -71,8 +71,8 @@ def test_a_front_door_loads_no_more_than_is_asked_for(line: str) -> None:
 
 def test_help_loads_neither_torch_nor_textual_nor_sqlalchemy() -> None:
     code = (
-        "import sys; from typer.testing import CliRunner; from tui.cli.main import app\n"
-        "result = CliRunner().invoke(app, ['--help']); assert result.exit_code == 0\n"
+        "import sys; from typer.testing import CliRunner; from tui.cli.main import command_tree\n"
+        "result = CliRunner().invoke(command_tree(), ['--help']); assert result.exit_code == 0\n"
         "print([m for m in ('torch', 'textual', 'sqlalchemy', 'numpy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

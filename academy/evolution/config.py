@@ -1,6 +1,6 @@
 """Settings of an evolution run: frozen sections with bounds.
 
-Every key is known, typed and bounded here; `academy.evolution.config` reads them from TOML.
+Every key is known, typed and bounded here; `load_config` reads them from TOML.
 
 A run's settings from strict TOML: a typing mistake is answered with the nearest key.
 

@@ -10,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from academy.run_folder import RunFolder
-from tui.cli.main import app, main
+from tui.cli.main import command_tree, main
 
 runner = CliRunner()
+app = command_tree()
 
 
 @pytest.fixture(scope="module")

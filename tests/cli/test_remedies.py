@@ -92,9 +92,9 @@ def test_options_that_a_message_names_are_options_of_a_command() -> None:
 
 
 def _commands() -> Iterator[Any]:
-    from tui.cli.main import app
+    from tui.cli.main import command_tree
 
-    waiting = [typer.main.get_command(app)]
+    waiting = [typer.main.get_command(command_tree())]
     while waiting:
         command = waiting.pop()
         waiting += getattr(command, "commands", {}).values()

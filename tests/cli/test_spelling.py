@@ -12,12 +12,12 @@ import typer
 
 from tests.support.cli import continuum
 from tui.cli.hints import RENAMED, command_of, current_spelling, options_of
-from tui.cli.main import app
+from tui.cli.main import command_tree
 
 
 def commands(command: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     """Every command with its words."""
-    command = command or typer.main.get_command(app)
+    command = command or typer.main.get_command(command_tree())
     inside = getattr(command, "commands", None)
     if inside is None:
         yield name, command

@@ -122,9 +122,9 @@ def test_command_line_is_one_the_program_understands(steps, compose):
     """Every option that the files pass is an option of `continuum market serve`."""
     import typer.main
 
-    from tui.cli.main import app
+    from tui.cli.main import command_tree
 
-    group = typer.main.get_command(app).commands["market"]
+    group = typer.main.get_command(command_tree()).commands["market"]
     known = {name for parameter in group.commands["serve"].params for name in parameter.opts}
     words = compose["services"]["market"]["command"]
     for kind, rest in steps:

@@ -67,9 +67,9 @@ def command_of(words: Sequence[str]) -> tuple[Any, int]:
     """The click command that words name, and how many of them name it; None if there is none."""
     import typer
 
-    from tui.cli.main import app  # which imports this file
+    from tui.cli.main import command_tree  # which imports this file
 
-    command, n = typer.main.get_command(app), 0
+    command, n = typer.main.get_command(command_tree(words)), 0
     while (inside := getattr(command, "commands", None)) is not None:
         if n == len(words) or words[n] not in inside:
             return None, n

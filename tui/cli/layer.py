@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from genome.library import Library
     from genome.shelf.layer_rows import LayerRow
 
-app = typer.Typer(help="List, find, import, export, sign and check layers.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 app.command("import")(shelving.import_layer)
 app.command()(shelving.bind)
 app.command()(shelving.remove)

@@ -1,14 +1,15 @@
-"""The `continuum` command. Only this file and typer load before a command is chosen."""
+"""The `continuum` command: neither a group nor a library is loaded that no word of it needs."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
-from tui.cli import academy, layer, market, persona
 from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
 from tui.cli.hints import current_spelling
@@ -16,22 +17,37 @@ from tui.cli.home import HomeOption, greet_old_homes, resolve_home
 from tui.cli.market.options import MarketOption
 from tui.printing import say
 
-app = typer.Typer(
-    name="continuum",
-    help="Evolve, compose and trade LoRA-specialised language models.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},  # of every command below, too
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command()(demo)
-app.add_typer(academy.app, name="academy")
-app.add_typer(layer.app, name="layer")
-app.add_typer(persona.app, name="persona")
-app.add_typer(market.app, name="market")
+GROUPS = {
+    "academy": "Evolve populations, compare personas, run the benchmark.",
+    "layer": "List, find, import, export, sign and check layers.",
+    "persona": "List personas, make one, ask one, remove one.",
+    "market": "Publish, price, try, buy and audit layers.",
+}
+"""Folders and files beside this one, each with an `app`."""
 
 
-@app.command()
+def command_tree(words: Collection[str] = tuple(GROUPS)) -> typer.Typer:
+    """All commands; of a group that is none of the words, its name and its help alone.
+
+    Building the ninety commands takes longer than most of them do.
+    """
+    app = typer.Typer(
+        name="continuum",
+        help="Evolve, compose and trade LoRA-specialised language models.",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},  # of every command below, too
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    app.callback()(_root)
+    app.command()(demo)
+    for name, what in GROUPS.items():
+        group = import_module(f"tui.cli.{name}").app if name in words else typer.Typer()
+        app.add_typer(group, name=name, help=what)
+    app.command()(tui)
+    return app
+
+
 def tui(
     account: Annotated[
         str | None,
@@ -57,7 +73,6 @@ def _show_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _version: Annotated[
         bool,
@@ -71,7 +86,7 @@ def main() -> None:
     """Entry point: any refusal becomes one line on stderr; exit code 1, or 2 for wrong words."""
     sys.argv[1:] = current_spelling(sys.argv[1:])
     try:
-        code = app(standalone_mode=False) or 0
+        code = command_tree(sys.argv)(standalone_mode=False) or 0
         greet_old_homes()
         sys.exit(code)
     except typer.TyperException as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genome.library import Library
     from persona.persona import Persona
 
-app = typer.Typer(help="List personas, make one, ask one, remove one.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The persona's name.")]
 
 

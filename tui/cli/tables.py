@@ -25,7 +25,10 @@ def percent(x: float | None) -> str:
 
 
 def credit_text(nanos: int) -> str:
-    return f"{nanos / NANOS_PER_CREDIT:.4f}"
+    """Nano-credits as credits with four decimals."""
+    from marketplace.money import short_credits
+
+    return short_credits(nanos)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from rich.style import Style
 from rich.text import Text
 
+from marketplace.money import short_credits
 from tui.data.snapshot import RunSnapshot
 
-NANOS_PER_CREDIT = 1_000_000_000
 LIVING = "#7fd88f"
 EXTINCT = "#6b7785"
 QUIET = "#8b98a5"
@@ -51,14 +51,8 @@ def species_colour(name: str, run: RunSnapshot | None) -> str:
 
 
 def credits(nanos: int | None) -> str:
-    """Nano-credits as credits with four decimals; a smaller amount is not called zero."""
-    if nanos is None:
-        return NOTHING
-    if 0 < abs(nanos) < NANOS_PER_CREDIT // 10_000:
-        return "<0.0001" if nanos > 0 else ">-0.0001"
-    sign = "-" if nanos < 0 else ""
-    whole, rest = divmod(abs(nanos), NANOS_PER_CREDIT)
-    return f"{sign}{whole:,}.{rest // 100_000:04d}"
+    """Nano-credits as credits with four decimals."""
+    return NOTHING if nanos is None else short_credits(nanos)
 
 
 def percent(share: float | None) -> str:

@@ -6,9 +6,7 @@ import typer
 
 from tui.cli.academy import benchmark, breed, exam, rate, run, trial
 
-app = typer.Typer(
-    help="Evolve populations, compare personas, run the benchmark.", no_args_is_help=True
-)
+app = typer.Typer(no_args_is_help=True)
 for command in (
     run.run,
     run.resume,

@@ -28,7 +28,7 @@ from tui.cli.market.catalogue import demand
 from tui.cli.market.governing import cycle
 from tui.cli.market.judging import trials, try_layer
 
-app = typer.Typer(help="Publish, price, try, buy and audit layers.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
 AMOUNT_FIRST = (books.fund, subscribe)
 MINUS_IS_NO_OPTION = {"ignore_unknown_options": True}
