@@ -16,6 +16,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tui.printing import say
@@ -65,16 +66,21 @@ def in_context(text: str, words: Sequence[str] | None = None) -> str:
 
 def command_of(words: Sequence[str]) -> tuple[Any, int]:
     """The click command that words name, and how many of them name it; None if there is none."""
-    import typer
-
-    from tui.cli.main import command_tree  # which imports this file
-
-    command, n = typer.main.get_command(command_tree(words)), 0
+    command, n = _tree(frozenset(words[:1])), 0
     while (inside := getattr(command, "commands", None)) is not None:
         if n == len(words) or words[n] not in inside:
             return None, n
         command, n = inside[words[n]], n + 1
     return command, n
+
+
+@lru_cache
+def _tree(words: frozenset[str]) -> Any:
+    import typer
+
+    from tui.cli.main import command_tree  # which imports this file
+
+    return typer.main.get_command(command_tree(words))
 
 
 def options_of(command: Any) -> set[str]:
