@@ -4,7 +4,7 @@ Names, descriptions, prompts, answers and refusals come from strangers: a market
 model. What in them could move a cursor, write a clipboard, turn a line around or begin a line that
 looks like ours is replaced before it is shown.
 
-Libraries that talk on stderr, told not to.
+Libraries that talk on stderr are told not to.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 Cells are independent, so a benchmark can be stopped, resumed, and run in pieces or in several
 processes.
 
-Which code made a record, and when.
+Each record says which code made it, and when.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""A run as one HTML file that needs nothing else.
+"""A run as one HTML file that needs nothing else: numbers, plots, and the honest controls.
 
-A generation as plain data, in the form that screens and reports read.
-
-A run as one HTML file that needs nothing else: numbers, plots, and the honest controls.
+A generation's record is plain data, in the form that screens and reports read.
 """
 
 from __future__ import annotations

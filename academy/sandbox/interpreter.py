@@ -1,8 +1,5 @@
-"""The interpreter that runs answers, and the few folders it needs to start.
-
-What one kind of sandbox starts, and what it asks of the supervisor.
-
-How much of the machine an answer may use before it counts as wrong.
+"""What every kind of sandbox starts with: the interpreter and the folders it needs, the plan of a
+start, and how much of the machine an answer may use before it counts as wrong.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 DEAP's `selBest` and tournaments let NaN win (every comparison with it is false); here it
 stops the call with its place named.
 
-Candidates as DEAP's selections see them: a place and a fitness, nothing heavy.
+To DEAP's selections a candidate is an `Entry`: a place and a fitness, nothing heavy.
 
 DEAP compares fitnesses, and every comparison with NaN is false, so that NaN could win: numbers
 are checked before they are shown (`academy.selection.arrays`).

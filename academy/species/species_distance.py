@@ -5,7 +5,7 @@ After NEAT's compatibility distance (Stanley and Miikkulainen 2002), on what LoR
 where cos_F is the Frobenius cosine of the updates themselves (`genome.geometry.cosine`) and
 profiles differ by total variation of their niches, or by the Hamming distance of mastered skills.
 
-What classification is told about a population, checked once at the door.
+`Census` is what classification is told about a population, checked once at the door.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ After Agarwal, Schwarzer, Castro, Courville, Bellemare: Deep Reinforcement Learn
 of the Statistical Precipice (2021), and its library rliable: the interquartile mean over all
 runs and tasks together, with a bootstrap interval that redraws runs within each task.
 
-Numbers that statistics can be made of, or a refusal in one line.
+`finite_array` takes numbers that statistics can be made of, and refuses others in one line.
 """
 
 from __future__ import annotations

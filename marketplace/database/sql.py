@@ -1,13 +1,11 @@
-"""Tables of a market, and SQL statements with lists of values in them.
-
-The base of every marketplace table.
+"""The base of every table of a market, and statements that are worded once and asked many times.
 
 The tables keep a registry of their own, so that another package's SQLModel tables can
 neither collide with these names nor be created in a market file by accident.
 
-Questions to the database that are worded once and asked many times.
+A statement may have lists of values in it:
 
-    _OWNERS = Question(select(Account.owner).where(one_of(Account.name, "names")))
+    _OWNERS = Statement(select(Account.owner).where(one_of(Account.name, "names")))
     ask(session, _OWNERS, names=["ada", "bob"])
 
 Building a statement takes SQLAlchemy longer than running it, and even one that is built costs it

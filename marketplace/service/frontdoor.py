@@ -2,7 +2,7 @@
 
 Plain ASGI instead of Starlette's middleware class, which would copy every body through a queue.
 
-From exceptions to problem documents; nothing leaves the service as a bare traceback.
+Exceptions become problem documents; nothing leaves the service as a bare traceback.
 """
 
 import errno

@@ -4,7 +4,7 @@ A transaction that changes something holds the market's only write lock from its
 whatever database the market lives (`marketplace.database`). The writer groups many changes into
 one such transaction; see `marketplace.store.writer`.
 
-The questions a database answers in its own way.
+`Backend` names what each kind of database answers in its own way.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,8 @@
-"""What accounts earned: payment by payment, page by page, or summed up.
+"""Payments, what each brought whom, and which were given back; the rows are only ever added.
 
-Payments that were given back are left out everywhere.
+A payment is one `settlement` row, numbered like its transfer, with one `income` row per listing
+and payee. What accounts earned is told payment by payment, page by page, or summed up; payments
+that were given back are left out everywhere.
 """
 
 import re

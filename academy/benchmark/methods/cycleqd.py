@@ -16,8 +16,6 @@ competition with the rest.
 
 With a single task there are no other tasks to make cells of: every archive would be one cell, and
 parents always the same. Its items are then dealt at random into groups that stand for tasks.
-
-A problem of one skill seen as several, for methods that need more than one objective.
 """
 
 from __future__ import annotations

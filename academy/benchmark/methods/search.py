@@ -1,6 +1,6 @@
 """What every method keeps while it searches: the best genome so far, from selection items only.
 
-What needs no search: the base, the best of the experts, and their mean.
+Here too is what needs no search: the base, the best of the experts, and their mean.
 """
 
 from __future__ import annotations
