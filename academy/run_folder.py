@@ -7,9 +7,9 @@
     HOME/run/state.json, layers/         the evolution between two generations
 Every file appears by rename, so a kill at any moment leaves a valid run.
 
-Files that only grow hold one JSON object a line, safe against crashes and other processes: a line is
-written whole and flushed to the disk before the call returns; a last line that a crash cut short is
-dropped by whoever reads or writes next.
+Files that only grow hold one JSON object a line, safe against crashes and other processes: a line
+is written whole and flushed to the disk before the call returns; a last line that a crash cut short
+is dropped by whoever reads or writes next.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 A listing is a name and an owner for good; what it sells is its newest version. A version is one
 layer, known by its digest, which is unique in the market: an exact copy cannot be sold beside
 the original. Rows never change. The moving price is a row per epoch in `marketplace.ledger.epoch`,
-the evidence is in `marketplace.receipt`. What a search asks for and gives back stands here too: plain
-data, so that asking loads no numpy.
+the evidence is in `marketplace.receipt`. What a search asks for and gives back stands here too:
+plain data, so that asking loads no numpy.
 
 What befell a version since it was published, and whose verdicts bind:
 
