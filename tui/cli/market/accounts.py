@@ -12,8 +12,8 @@ import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
-from tui.cli.market.options import AccountOption, MarketOption, exact, moment
-from tui.cli.market.place import REMOTE, key_store, open_database, open_market
+from tui.cli.market.options import exact, moment
+from tui.cli.market.place import REMOTE, Here, in_market, key_store, open_database, open_market
 from tui.cli.tables import credit_text, nanos_of, print_table
 from tui.printing import say
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from marketplace.market import Market
 
 
+@in_market(account=None)
 def open_account(
+    here: Here,
     name: Annotated[str, typer.Argument(help="The account's name, yours from now on.")],
     public: Annotated[
         str | None, typer.Option(help="On a database: the key of the account's owner elsewhere.")
@@ -30,19 +32,17 @@ def open_account(
     proof: Annotated[
         str | None, typer.Option(help="What `continuum market open NAME` printed for its owner.")
     ] = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Open an account; on a served market with a key, which only its owner's home has."""
     if (public is None) != (proof is None):
         raise OptionError("--public and --proof belong together: give both, or neither")
     made: str | None
-    if market is not None and market.startswith(REMOTE):
+    if here.market is not None and here.market.startswith(REMOTE):
         if public is not None:
             raise OptionError("--public is for who holds the database: leave it out on a service")
-        account, made = _open_with_key(home, market, name)
+        account, made = _open_with_key(here.home, here.market, name)
     else:
-        account, made = _open_in_database(home, market, name, public, proof)
+        account, made = _open_in_database(here.home, here.market, name, public, proof)
     say(f"account {account.name} is open with {credit_text(account.balance_nanos)} credits")
     if public is not None:
         say(f"key {public} speaks for it")
@@ -107,44 +107,43 @@ def keys(home: HomeOption = None) -> None:
     print_table(f"keys in {store.folder}", ("account", "public key"), store.accounts().items())
 
 
+@in_market()
 def royalties(
+    here: Here,
     cost: Annotated[
         str | None,
         typer.Option(metavar="CREDITS", help="What training cost: adds ROI and recovery."),
     ] = None,
-    account: AccountOption = "me",
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """What you earned: by selling, and as ancestor of layers that others sell."""
     from marketplace.formula.returns import Returns
 
     cost_nanos = None if cost is None else nanos_of(cost)
-    with open_market(home, market, account) as place:
-        earned = place.earnings(account)
+    with here.open() as place:
+        earned = place.earnings(here.account)
     rows = [
         (one.listing, one.role, one.way, str(one.n_payments), exact(one.amount_nanos))
         for one in earned
     ]
     total = sum(one.amount_nanos for one in earned)
-    print_table(f"earnings of {account}", ("listing", "as", "by", "payments", "earned"), rows)
+    print_table(f"earnings of {here.account}", ("listing", "as", "by", "payments", "earned"), rows)
     say(f"{exact(total)} in all")
     if cost_nanos is not None:
         say(*Returns(cost_nanos, total).lines())
 
 
+@in_market(account=None)
 def owed(
+    here: Here,
     account: Annotated[
         str | None, typer.Argument(help="Only by or to this account.", envvar="CONTINUUM_ACCOUNT")
     ] = None,
     collect: Annotated[
         bool, typer.Option("--collect", help="Let debtors pay what they can, as every sweep does.")
     ] = False,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """What must be paid back and is not yet: sales on false claims, and of revoked layers."""
-    with open_market(home, market, account) as place:
+    with open_market(here.home, here.market, account) as place:
         debts = place.collect_owed(account) if collect else place.owed(account)
     rows = [
         (

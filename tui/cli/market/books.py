@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.home import HomeOption
-from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
-from tui.cli.market.place import REMOTE, key_store, open_database, open_market
+from tui.cli.market.place import REMOTE, Here, in_market, key_store, open_database, open_market
 from tui.cli.tables import amount_text, credit_text, nanos_of, print_table
 from tui.printing import say
 
@@ -21,44 +19,43 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 10_000
 
 
+@in_market()
 def fund(
+    here: Here,
     credits_: Annotated[str, typer.Argument(metavar="CREDITS")],
     key: Annotated[str, typer.Option(help="Idempotency key of this grant.")],
-    account: AccountOption = "me",
     operator: Annotated[
         str | None, typer.Option(help="On a service: the operator's account, which signs.")
     ] = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Grant play credits to an account; for the market's operator.
 
     A new account is opened in a home's own market; on a served one its owner opens it first.
     """
     amount_nanos = nanos_of(credits_)
-    if market is not None and market.startswith(REMOTE):
-        with open_market(home, market, operator or account) as service:
-            service.fund(account, amount_nanos, key=key)
-        say(f"{account} received {credit_text(amount_nanos)} credits")
+    if here.market is not None and here.market.startswith(REMOTE):
+        with open_market(here.home, here.market, operator or here.account) as service:
+            service.fund(here.account, amount_nanos, key=key)
+        say(f"{here.account} received {credit_text(amount_nanos)} credits")
         return
-    with open_database(home, market) as place:
+    with open_database(here.home, here.market) as place:
         if not place.is_served():
-            place.open_account(account)
-        place.fund(account, amount_nanos, key=key)
-        say(f"{account} has {credit_text(place.account(account).balance_nanos)} credits")
+            place.open_account(here.account)
+        place.fund(here.account, amount_nanos, key=key)
+        say(f"{here.account} has {credit_text(place.account(here.account).balance_nanos)} credits")
 
 
+@in_market(account=None)
 def wallet(
+    here: Here,
     account: Annotated[
         str | None,
         typer.Argument(envvar="CONTINUUM_ACCOUNT", help="One account's postings."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Show the newest so many postings.")] = 50,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """All balances, or one account's newest postings."""
-    with open_market(home, market, account) as place:
+    with open_market(here.home, here.market, account) as place:
         if account is None:
             rows = [(x.name, amount_text(x.balance_nanos)) for x in place.accounts()]
             print_table("accounts", ("account", "credits"), rows)
@@ -84,7 +81,9 @@ def wallet(
         say(f"{amount_text(held)} credits are held for trials, bounties, meters or subscriptions")
 
 
+@in_market(key=True)
 def refund(
+    here: Here,
     transfer: Annotated[int, typer.Argument(help="Its number, as `wallet ACCOUNT` shows it.")],
     credits_: Annotated[
         str | None,
@@ -92,36 +91,34 @@ def refund(
             "--credits", metavar="CREDITS", help="Only so much.", show_default="all of it"
         ),
     ] = None,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Give a payment back, from all who received a share; for the market's operator."""
     amount = None if credits_ is None else nanos_of(credits_)
-    with open_market(home, market, account) as place:
-        made = place.refund(transfer, amount_nanos=amount, key=key_or_new(key, "refund"))
+    with here.open() as place:
+        made = place.refund(transfer, amount_nanos=amount, key=here.key_or_new("refund"))
     say(f"transfer {transfer} is refunded by transfer {made}")
 
 
+@in_market(account=None)
 def head(
+    here: Here,
     file: Annotated[Path, typer.Argument(help="Where to keep it; best on another machine.")],
     account: Annotated[str, typer.Option("--account", "-a", help="Whose key signs.")] = "auditor",
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Write the signed end of the market's two chains: with it, no rewriting goes unnoticed."""
     from genome.files import write_atomically
     from marketplace.ledger.chain import sign_head
 
-    key = key_store(home).create(account)
-    with open_market(home, market) as place:
+    key = key_store(here.home).create(account)
+    with here.open() as place:
         signed = sign_head(place.head(), key.private)
     write_atomically(file, lambda path: _write(path, signed.to_json()))
     say(f"the head of {_ends(signed.head)} is in {file}, signed by {signed.public_key}")
 
 
+@in_market(account=None)
 def verify(
+    here: Here,
     head: Annotated[
         Path | None, typer.Option(help="A signed head kept elsewhere; the market must contain it.")
     ] = None,
@@ -133,15 +130,13 @@ def verify(
             show_default="a key of this home",
         ),
     ] = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Check balances against postings, every other row against the event log, and both chains.
 
     Who edits the file is found; who makes both chains anew to fit is found with --head only.
     """
-    kept = None if head is None else _kept_head(head, _signers(home, signer))
-    with open_database(home, market) as place:
+    kept = None if head is None else _kept_head(head, _signers(here.home, signer))
+    with open_database(here.home, here.market) as place:
         problems = place.verify(kept)
         accounts = len(place.accounts())
     if problems:

@@ -7,15 +7,11 @@ from typing import Annotated
 import typer
 
 from tui.cli.errors import OptionError
-from tui.cli.home import BaseOption, HomeOption, RequiredBaseOption, resolve_home
+from tui.cli.home import BaseOption, RequiredBaseOption, resolve_home
 from tui.cli.market.options import (
-    AccountOption,
-    KeyOption,
     LayersOption,
-    MarketOption,
-    key_or_new,
 )
-from tui.cli.market.place import open_market
+from tui.cli.market.place import Here, in_market
 from tui.cli.tables import credit_text, nanos_of, percent, print_table
 from tui.printing import quiet_libraries, say
 
@@ -24,7 +20,9 @@ app = typer.Typer(help="Rewards for layers that are wanted.", no_args_is_help=Tr
 
 
 @app.command()
+@in_market(key=True)
 def post(
+    here: Here,
     skill: Annotated[str, typer.Argument(help="What the wanted layer is good at.")],
     reward: Annotated[
         str, typer.Option(metavar="CREDITS", help="Held until it is earned or expires.")
@@ -34,21 +32,17 @@ def post(
     items: Annotated[int, typer.Option(min=1, help="At least so many questions.")] = 100,
     exam: Annotated[str, typer.Option(help="Which exam decides.")] = "standard",
     days: Annotated[int, typer.Option(min=1)] = 30,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Put up a reward."""
     if not 0 < accuracy <= 1:
         raise OptionError(f"--accuracy is {accuracy}: use a share from 0 to 1, such as 0.9")
     from seeds.bases import fingerprint_of
 
-    folder = resolve_home(home)
+    folder = resolve_home(here.home)
     reward_nanos = nanos_of(reward)
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         bounty = place.bounty_post(
-            sponsor=account,
+            sponsor=here.account,
             skill=skill,
             base_model=fingerprint_of(folder, base),
             exam=exam,
@@ -56,7 +50,7 @@ def post(
             min_accuracy_parts=round(accuracy * PARTS),
             reward_nanos=reward_nanos,
             days=days,
-            key=key_or_new(key, "bounty"),
+            key=here.key_or_new("bounty"),
         )
     say(
         f"bounty {bounty.bounty}: {credit_text(bounty.reward_nanos)} credits for a layer right on"
@@ -65,15 +59,15 @@ def post(
 
 
 @app.command("list")
+@in_market(account=None)
 def list_bounties(
+    here: Here,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """What is wanted, and for how much."""
     from tui.cli.market.options import moment
 
-    with open_market(home, market) as place:
+    with here.open() as place:
         rows = [
             (
                 str(x.bounty),
@@ -92,29 +86,27 @@ def list_bounties(
 
 
 @app.command()
+@in_market(key=True)
 def claim(
+    here: Here,
     bounty: Annotated[int, typer.Argument(help="Its number.")],
     listing: Annotated[str, typer.Argument(help="The layer that earned it.")],
     base: BaseOption = None,
     layers: LayersOption = None,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Claim a reward: its sponsor or an evaluator sits the exam, the maker shows their result."""
     from economy.recheck import claim_bounty
 
     quiet_libraries()
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         done = claim_bounty(
             place,
-            resolve_home(home),
+            resolve_home(here.home),
             bounty=bounty,
             listing=listing,
-            by=account,
+            by=here.account,
             base=base,
             layers=layers,
-            key=key or f"bounty-{bounty}-{listing}-{account}",
+            key=here.key or f"bounty-{bounty}-{listing}-{here.account}",
         )
     say(f"bounty {done.bounty}: {credit_text(done.reward_nanos)} credits paid for {listing}")

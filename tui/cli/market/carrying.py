@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui.cli.hints import hint
-from tui.cli.home import HomeOption, resolve_home
-from tui.cli.market.options import AccountOption, MarketOption, NameArgument, moment
-from tui.cli.market.place import open_market
+from tui.cli.home import resolve_home
+from tui.cli.market.options import NameArgument, moment
+from tui.cli.market.place import Here, in_market
 from tui.cli.tables import print_table
 from tui.printing import say
 
@@ -22,29 +22,26 @@ FetchOption = Annotated[
 ]
 
 
-def fetch(
-    name: NameArgument,
-    account: AccountOption = "me",
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market()
+def fetch(here: Here, name: NameArgument) -> None:
     """Bring a layer you may use into the home's library."""
     from economy.delivery import fetch as carry
 
-    with open_market(home, market, account) as place:
-        if carry(place, resolve_home(home), name, place.listing(name).digest):
+    with here.open() as place:
+        if carry(place, resolve_home(here.home), name, place.listing(name).digest):
             hint(_usage(name))
         else:
             say(f"{name} is in the library already")
 
 
-def revocations(home: HomeOption = None, market: MarketOption = None) -> None:
+@in_market(account=None)
+def revocations(here: Here) -> None:
     """What must no longer be used: the market's list, checked, and kept in the home."""
     from economy.revocations import refresh
     from genome.library import Library
 
-    folder = resolve_home(home)
-    with open_market(home, market) as place:
+    folder = resolve_home(here.home)
+    with here.open() as place:
         listed = refresh(place, folder)
     library = Library.open(folder)
     rows = [

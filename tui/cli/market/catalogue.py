@@ -15,9 +15,9 @@ import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.hints import hint
-from tui.cli.home import BaseOption, HomeOption, resolve_home
-from tui.cli.market.options import MarketOption, MaxPriceOption, NameArgument, exact, moment
-from tui.cli.market.place import open_market, speaker
+from tui.cli.home import BaseOption, resolve_home
+from tui.cli.market.options import MaxPriceOption, NameArgument, exact, moment
+from tui.cli.market.place import Here, in_market, open_market, speaker
 from tui.cli.tables import credit_text, nanos_of, percent, print_facts, print_table
 from tui.printing import say
 
@@ -27,13 +27,12 @@ if TYPE_CHECKING:
     from marketplace.listing.listing import ListingView
 
 
+@in_market(account=None)
 def list_listings(
-    limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 50,
-    home: HomeOption = None,
-    market: MarketOption = None,
+    here: Here, limit: Annotated[int, typer.Option(min=1, help="Show at most so many.")] = 50
 ) -> None:
     """Everything for sale, by name."""
-    with open_market(home, market) as place:
+    with here.open() as place:
         found = list(place.listings(limit=limit + 1))
     _print_listings("for sale", found[:limit])
     if len(found) > limit:
@@ -43,7 +42,9 @@ def list_listings(
         )
 
 
+@in_market(account=None)
 def search(
+    here: Here,
     words: Annotated[str, typer.Argument(help="Words that name, niche, tags or text hold.")] = "",
     skill: Annotated[str | None, typer.Option(help="Niche, exactly.")] = None,
     base: BaseOption = None,
@@ -66,15 +67,13 @@ def search(
             help="Count a search in vain as your wish.",
         ),
     ] = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Find layers; what nobody offers is noted as demand, without your words."""
     from marketplace.errors import AccountNotFoundError
     from marketplace.listing.listing import Wanted
     from seeds.bases import fingerprint_of
 
-    base_model = None if base is None else fingerprint_of(resolve_home(home), base)
+    base_model = None if base is None else fingerprint_of(resolve_home(here.home), base)
     wanted = Wanted(
         base_model=base_model,
         niche=skill,
@@ -85,7 +84,7 @@ def search(
         min_reputation=min_reputation,
         max_price_nanos=None if max_price is None else nanos_of(max_price),
     )
-    with open_market(home, market, speaker(home, market, account)) as place:
+    with open_market(here.home, here.market, speaker(here.home, here.market, account)) as place:
         page = place.search(words, wanted, order=order, limit=limit)
         if not page.listings and skill and account:
             with suppress(AccountNotFoundError):  # of another market, where it means nothing
@@ -100,9 +99,10 @@ def search(
     _print_listings(f"{len(page.listings)}{more} found", page.listings)
 
 
-def show(name: NameArgument, home: HomeOption = None, market: MarketOption = None) -> None:
+@in_market(account=None)
+def show(here: Here, name: NameArgument) -> None:
     """Everything about a listing: terms, versions, exams and what others say."""
-    with open_market(home, market) as place:
+    with here.open() as place:
         x, terms = place.listing(name), place.terms(name)
         versions, receipts = place.versions(name), place.receipts(name)
         reviews = place.reviews(name)
@@ -158,14 +158,14 @@ def show(name: NameArgument, home: HomeOption = None, market: MarketOption = Non
         print_table("reviews", ("by", "good", "bad", "text"), said)
 
 
+@in_market(account=None)
 def quote(
+    here: Here,
     name: NameArgument,
     explain: Annotated[bool, typer.Option("--explain", help="Every term of the formula.")] = False,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """What a listing costs now, and why."""
-    with open_market(home, market) as place:
+    with here.open() as place:
         found = place.quote(name)
     say(*([term.line() for term in found.terms] if explain else found.lines))
 
@@ -188,7 +188,9 @@ def _print_listings(title: str, listings: Iterable[ListingView]) -> None:
     print_table(title, columns, rows)
 
 
+@in_market(account=None)
 def demand(
+    here: Here,
     out: Annotated[
         Path | None, typer.Option(help="Write it as JSON for the Academy's `demand` setting.")
     ] = None,
@@ -196,15 +198,13 @@ def demand(
     known: Annotated[
         bool, typer.Option("--known", help="Only built-in skills, which the Academy can teach.")
     ] = False,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """What users want per skill: paid use, bounties, and searches in vain."""
     import time
 
     if out is not None and out.suffix != ".json":
         raise OptionError(f"--out is {out}: name a file that ends in .json")
-    with open_market(home, market) as place:
+    with here.open() as place:
         found = place.demand(since=time.time() - days * DAY_S)
     if known:
         from academy.skills import SKILL_NAMES

@@ -10,9 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.home import HomeOption
-from tui.cli.market.options import KeyOption, MarketOption, key_or_new
-from tui.cli.market.place import open_database, open_market
+from tui.cli.market.place import Here, in_market, open_database, open_market
 from tui.cli.tables import percent, print_table
 from tui.printing import quiet_libraries, say
 
@@ -21,49 +19,44 @@ AccountArgument = Annotated[str, typer.Argument(help="The account.")]
 
 
 @epochs.command()
+@in_market(account=None, key=True)
 def close(
+    here: Here,
     number: Annotated[
         int | None, typer.Option(help="Only if this one is running.", show_default="whichever")
     ] = None,
     operator: Annotated[str, typer.Option(help="On a service: whose key signs.")] = "operator",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Let demand move every price, and open the next epoch."""
-    with open_market(home, market, operator) as place:
-        place.close_epoch(number, key=key)
+    with open_market(here.home, here.market, operator) as place:
+        place.close_epoch(number, key=here.key)
     say("the epoch is closed: prices have moved")
 
 
+@in_market(account=None, key=True)
 def vouch(
+    here: Here,
     account: AccountArgument,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="No longer.")] = False,
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Trust an account: trust spreads from here along paid use and decides whose word counts."""
-    with open_database(home, market) as place:
-        place.vouch(account, key=key_or_new(key, "vouch"), vouched=not withdraw)
+    with open_database(here.home, here.market) as place:
+        place.vouch(account, key=here.key_or_new("vouch"), vouched=not withdraw)
     say(f"{account} is {'no longer ' if withdraw else ''}vouched for, from the next epoch on")
 
 
-def appoint(
-    account: AccountArgument,
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market(account=None, key=True)
+def appoint(here: Here, account: AccountArgument) -> None:
     """Make an account an evaluator: its re-runs and verdicts bind."""
-    with open_database(home, market) as place:
-        place.appoint_evaluator(account, key=key_or_new(key, "appoint"))
+    with open_database(here.home, here.market) as place:
+        place.appoint_evaluator(account, key=here.key_or_new("appoint"))
     say(f"{account} is an evaluator")
 
 
-def sweep(home: HomeOption = None, market: MarketOption = None) -> None:
+@in_market(account=None)
+def sweep(here: Here) -> None:
     """Settle meters and subscriptions that are over, release unclaimed holds, collect debts."""
-    with open_database(home, market) as place:
+    with open_database(here.home, here.market) as place:
         done = place.sweep()
     say(
         f"{len(done.meters)} meters and {len(done.subscriptions)} subscriptions settled, "

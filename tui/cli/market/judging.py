@@ -6,23 +6,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.home import BaseOption, HomeOption, existing_home, resolve_home
+from tui.cli.home import BaseOption, existing_home, resolve_home
 from tui.cli.market.options import (
-    AccountOption,
-    KeyOption,
     LayersOption,
-    MarketOption,
     NameArgument,
     exact,
-    key_or_new,
     moment,
 )
-from tui.cli.market.place import open_market
+from tui.cli.market.place import Here, in_market
 from tui.cli.tables import credit_text, percent, print_table
 from tui.printing import quiet_libraries, say
 
@@ -33,7 +28,9 @@ if TYPE_CHECKING:
 ReasonOption = Annotated[str, typer.Option(help="One line: what was found.")]
 
 
+@in_market(key=True)
 def recheck(
+    here: Here,
     name: NameArgument,
     receipt: Annotated[
         int | None, typer.Option(help="Its number.", show_default="the headline exam")
@@ -44,10 +41,6 @@ def recheck(
     ] = False,
     base: BaseOption = None,
     layers: LayersOption = None,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Sit a listing's stated exam again, on the very same or on fresh questions, and file it.
 
@@ -56,17 +49,17 @@ def recheck(
     from economy.recheck import recheck_listing
 
     quiet_libraries()
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         done = recheck_listing(
             place,
-            resolve_home(home),
+            resolve_home(here.home),
             name,
             receipt=receipt,
             fresh=fresh,
-            by=account,
+            by=here.account,
             base=base,
             layers=layers,
-            key=key_or_new(key, "recheck"),
+            key=here.key_or_new("recheck"),
         )
     say(
         f"{name}: {percent(done.n_correct / done.n_questions)} of {done.n_questions} questions, "
@@ -77,69 +70,45 @@ def recheck(
         raise typer.Exit(1)
 
 
-def quarantine(
-    name: NameArgument,
-    reason: ReasonOption,
-    account: AccountOption = "platform",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market(account="platform", key=True)
+def quarantine(here: Here, name: NameArgument, reason: ReasonOption) -> None:
     """Stop sale and use of a layer until it is judged; for evaluators."""
-    _change("quarantine", name, reason, account, key, home, market)
+    _change(here, "quarantine", name, reason)
 
 
-def release(
-    name: NameArgument,
-    reason: ReasonOption,
-    account: AccountOption = "platform",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market(account="platform", key=True)
+def release(here: Here, name: NameArgument, reason: ReasonOption) -> None:
     """Let a quarantined layer be sold and used again; for evaluators."""
-    _change("release", name, reason, account, key, home, market)
+    _change(here, "release", name, reason)
 
 
-def revoke(
-    name: NameArgument,
-    reason: ReasonOption,
-    account: AccountOption = "platform",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market(account="platform", key=True)
+def revoke(here: Here, name: NameArgument, reason: ReasonOption) -> None:
     """Stop sale and use of a layer for good; for evaluators, who have buyers paid back.
 
     For its owner as long as nobody has paid for it: `withdraw` stops sales alone.
     """
-    _change("revoke", name, reason, account, key, home, market)
+    _change(here, "revoke", name, reason)
 
 
-def _change(
-    deed: str,
-    name: str,
-    reason: str,
-    account: str,
-    key: str | None,
-    home: Path | None,
-    market: str | None,
-) -> None:
+def _change(here: Here, deed: str, name: str, reason: str) -> None:
     from economy.revocations import refresh
 
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         change = {
             "quarantine": place.quarantine,
             "release": place.release,
             "revoke": place.revoke,
         }[deed]
-        view = change(listing=name, by=account, reason=reason, key=key_or_new(key, deed))
+        view = change(listing=name, by=here.account, reason=reason, key=here.key_or_new(deed))
         if deed == "revoke":
-            refresh(place, resolve_home(home))
+            refresh(place, resolve_home(here.home))
     say(f"{view.name} version {view.version} is {view.status}")
 
 
+@in_market(key=True)
 def try_layer(
+    here: Here,
     name: NameArgument,
     questions: Annotated[
         str, typer.Option("--questions", "-q", help="A built-in skill, or a JSONL file of yours.")
@@ -152,34 +121,30 @@ def try_layer(
         bool, typer.Option("--yes", "-y", help="Buy it without asking if it helps enough.")
     ] = False,
     base: BaseOption = None,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Try a layer on your own questions for a day's rent; if it helps enough you may buy it."""
     from economy.trial import run_trial, told
 
-    folder = resolve_home(home) if market else existing_home(home, "library")
+    folder = resolve_home(here.home) if here.market else existing_home(here.home, "library")
     quiet_libraries()
-    with open_market(home, market, account) as place:
-        _say_price(place, name, account)
+    with here.open() as place:
+        _say_price(place, name, here.account)
         done = run_trial(
             place,
             folder,
             name=name,
-            buyer=account,
+            buyer=here.account,
             questions=questions,
             n_questions=items,
             min_gain=gain,
             base=base,
-            key=key or f"{account}-tries-{name}",
+            key=here.key or f"{here.account}-tries-{name}",
             agree=lambda measured: yes or _agrees(measured),
         )
     say(f"{name}: {told(done)}; wanted: {done.min_gain} more")
     price = credit_text(done.price_nanos)
     if done.state == "passed":
-        say(f"{account} paid {price} credits: {name} is yours")
+        say(f"{here.account} paid {price} credits: {name} is yours")
     elif done.state == "open":
         say(
             f"nothing was bought: {price} credits stay held until {moment(done.ends_at)}, and "
@@ -210,11 +175,10 @@ def _agrees(measured: TrialView) -> bool:
     return typer.confirm(f"{told(measured)}: buy {measured.listing} for {price} credits?")
 
 
-def trials(
-    account: AccountOption = "me", home: HomeOption = None, market: MarketOption = None
-) -> None:
+@in_market()
+def trials(here: Here) -> None:
     """Your trials and what came of them."""
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         rows = [
             (
                 x.listing,
@@ -225,7 +189,7 @@ def trials(
                 "-" if x.n_base_correct is None else f"{x.n_base_correct}",
                 moment(x.ends_at),
             )
-            for x in place.trials(account)
+            for x in place.trials(here.account)
         ]
     columns = ("listing", "state", "credits", "questions", "right", "base", "ends")
-    print_table(f"trials of {account}", columns, rows)
+    print_table(f"trials of {here.account}", columns, rows)

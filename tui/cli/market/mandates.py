@@ -16,8 +16,8 @@ import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.home import HomeOption
-from tui.cli.market.options import AccountOption, KeyOption, MarketOption, key_or_new
-from tui.cli.market.place import key_store, open_market
+from tui.cli.market.options import new_key
+from tui.cli.market.place import Here, in_market, key_store
 from tui.cli.tables import credit_text, nanos_of, print_table
 from tui.printing import say
 
@@ -30,28 +30,29 @@ PublicOption = Annotated[str | None, typer.Option(help="The public key, 64 hex d
 
 
 @app.command("open")
+@in_market(key=True)
 def open_mandate(
+    here: Here,
     name: Annotated[str, typer.Argument(help="The mandate's name: it becomes ACCOUNT/NAME.")],
     cap: Annotated[str, typer.Option(metavar="CREDITS", help="The most it may ever spend.")],
     credits_: Annotated[
         str | None, typer.Option("--fund", metavar="CREDITS", help="Move so much to it now.")
     ] = None,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Let a program, or somebody, spend for you, never more than the cap."""
     cap_nanos = nanos_of(cap)
-    if "/" in account:
-        raise OptionError(f"{account} is a mandate itself: only an account can give one")
-    with open_market(home, market, account) as place:
+    if "/" in here.account:
+        raise OptionError(f"{here.account} is a mandate itself: only an account can give one")
+    with here.open() as place:
         made = place.open_mandate(
-            owner=account, name=name, cap_nanos=cap_nanos, key=key or f"{account}-mandate-{name}"
+            owner=here.account,
+            name=name,
+            cap_nanos=cap_nanos,
+            key=here.key or f"{here.account}-mandate-{name}",
         )
         if credits_ is not None:
             amount = nanos_of(credits_)
-            place.fund_mandate(made.name, amount, key=key_or_new(None, "fund-mandate"))
+            place.fund_mandate(made.name, amount, key=new_key("fund-mandate"))
             made = place.account(made.name)
     say(
         f"{made.name} may spend {credit_text(made.cap_nanos or 0)} credits in all and has "
@@ -60,11 +61,10 @@ def open_mandate(
 
 
 @app.command("list")
-def list_mandates(
-    account: AccountOption = "me", home: HomeOption = None, market: MarketOption = None
-) -> None:
+@in_market()
+def list_mandates(here: Here) -> None:
     """Your mandates and what they have spent."""
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         rows = [
             (
                 x.name,
@@ -72,61 +72,51 @@ def list_mandates(
                 credit_text(x.spent_nanos),
                 credit_text(x.balance_nanos),
             )
-            for x in place.mandates(account)
+            for x in place.mandates(here.account)
         ]
-    print_table(f"mandates of {account}", ("account", "cap", "spent", "credits"), rows)
+    print_table(f"mandates of {here.account}", ("account", "cap", "spent", "credits"), rows)
 
 
 @app.command("fund")
+@in_market(key=True)
 def fund_mandate(
-    name: NameArgument,
-    credits_: Annotated[str, typer.Argument(metavar="CREDITS")],
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
+    here: Here, name: NameArgument, credits_: Annotated[str, typer.Argument(metavar="CREDITS")]
 ) -> None:
     """Move credits from your account to a mandate of yours."""
     amount = nanos_of(credits_)
-    with open_market(home, market, account) as place:
-        place.fund_mandate(f"{account}/{name}", amount, key=key_or_new(key, "fund-mandate"))
-        made = place.account(f"{account}/{name}")
+    with here.open() as place:
+        place.fund_mandate(f"{here.account}/{name}", amount, key=here.key_or_new("fund-mandate"))
+        made = place.account(f"{here.account}/{name}")
     say(f"{made.name} has {credit_text(made.balance_nanos)} credits")
 
 
 @app.command("reclaim")
-def reclaim_mandate(
-    name: NameArgument,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market(key=True)
+def reclaim_mandate(here: Here, name: NameArgument) -> None:
     """Move what is left in a mandate back to your account."""
-    with open_market(home, market, account) as place:
-        place.reclaim_mandate(f"{account}/{name}", key=key_or_new(key, "reclaim"))
-        balance = place.account(account).balance_nanos
-    say(f"{account} has {credit_text(balance)} credits")
+    with here.open() as place:
+        place.reclaim_mandate(f"{here.account}/{name}", key=here.key_or_new("reclaim"))
+        balance = place.account(here.account).balance_nanos
+    say(f"{here.account} has {credit_text(balance)} credits")
 
 
 @app.command()
+@in_market()
 def key(
+    here: Here,
     name: NameArgument,
     public: PublicOption = None,
     proof: Annotated[
         str | None, typer.Option(help="What `continuum market mandate ask NAME` printed.")
     ] = None,
-    account: AccountOption = "me",
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Let a mandate sign for itself, by a key made here or by `mandate ask` elsewhere."""
     if (public is None) != (proof is None):
         raise OptionError("--public and --proof belong together: give both, or neither")
-    full = f"{account}/{name}"
-    with open_market(home, market, account) as place:
+    full = f"{here.account}/{name}"
+    with here.open() as place:
         if public is None or proof is None:
-            public = _key_made_here(place, home, full)
+            public = _key_made_here(place, here.home, full)
         else:
             place.add_key(full, public, proof=proof, key=f"key-{public[:32]}")
     say(f"{full} signs for itself with key {public}")
@@ -152,21 +142,16 @@ def ask(
 
 
 @app.command()
-def revoke(
-    name: NameArgument,
-    public: PublicOption = None,
-    account: AccountOption = "me",
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market()
+def revoke(here: Here, name: NameArgument, public: PublicOption = None) -> None:
     """Take the voice of a mandate's key for good, or of all it has; you still spend for it."""
-    full = f"{account}/{name}"
-    with open_market(home, market, account) as place:
+    full = f"{here.account}/{name}"
+    with here.open() as place:
         good = [x.public_key for x in place.keys(full) if x.revoked_at is None]
         chosen = good if public is None else [public]
         for one in chosen:
             place.revoke_key(full, one, key=f"revoke-{one[:32]}")
-    store = key_store(home)
+    store = key_store(here.home)
     if store.accounts().get(full) in chosen:
         store.forget(full)
     say(*(f"key {one} no longer speaks for {full}" for one in chosen))

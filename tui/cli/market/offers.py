@@ -6,16 +6,11 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.home import HomeOption
 from tui.cli.market.options import (
-    AccountOption,
-    KeyOption,
-    MarketOption,
     MaxPriceOption,
     exact,
-    key_or_new,
 )
-from tui.cli.market.place import open_market
+from tui.cli.market.place import Here, in_market
 from tui.cli.tables import nanos_of, percent, print_table
 from tui.printing import say
 
@@ -23,36 +18,35 @@ app = typer.Typer(help="Inference and training capacity.", no_args_is_help=True)
 
 
 @app.command()
+@in_market(key=True)
 def offer(
+    here: Here,
     name: Annotated[str, typer.Argument(help="What to call the offer.")],
     ask: Annotated[
         str, typer.Option(metavar="CREDITS", help="Per 1,000 units: tokens or samples.")
     ],
     capacity: Annotated[int, typer.Option(min=1, help="Units per epoch.")],
     resource: Annotated[str, typer.Option(help="inference or training.")] = "inference",
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Offer machine time."""
     ask_nanos = nanos_of(ask)
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         made = place.offer_compute(
-            owner=account,
+            owner=here.account,
             name=name,
             resource=resource,
             ask_nanos=ask_nanos,
             capacity_units=capacity,
-            key=key_or_new(key, "offer"),
+            key=here.key_or_new("offer"),
         )
     say(f"{made.name}: {exact(made.rate_nanos)} per 1,000 units of {resource}")
 
 
 @app.command("list")
-def list_offers(home: HomeOption = None, market: MarketOption = None) -> None:
+@in_market(account=None)
+def list_offers(here: Here) -> None:
     """All offers at the running prices; the surplus over the ask does not go to the seller."""
-    with open_market(home, market) as place:
+    with here.open() as place:
         rows = [
             (
                 x.name,
@@ -69,23 +63,21 @@ def list_offers(home: HomeOption = None, market: MarketOption = None) -> None:
 
 
 @app.command()
+@in_market(key=True)
 def use(
+    here: Here,
     name: Annotated[str, typer.Argument(help="The offer's name.")],
     units: Annotated[int, typer.Argument(min=1, help="Tokens or samples.")],
     max_price: MaxPriceOption = None,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Pay for units of an offer."""
     limit = None if max_price is None else nanos_of(max_price)
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         used = place.use_compute(
-            buyer=account,
+            buyer=here.account,
             offer=name,
             units=units,
-            key=key_or_new(key, "compute"),
+            key=here.key_or_new("compute"),
             max_price_nanos=limit,
         )
-    say(f"{account} paid {exact(used.price_nanos)} for {used.units} units of {name}")
+    say(f"{here.account} paid {exact(used.price_nanos)} for {used.units} units of {name}")

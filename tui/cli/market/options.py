@@ -1,4 +1,4 @@
-"""Options that many market commands share, and the keys that make a repeated command harmless.
+"""Options that many market commands share, and keys for what may be done again and again.
 
 Times and small amounts as market commands print them.
 """
@@ -38,11 +38,11 @@ LayersOption = Annotated[
 MaxPriceOption = Annotated[str | None, typer.Option(help="Refuse to pay more.", metavar="CREDITS")]
 
 
-def key_or_new(key: str | None, deed: str) -> str:
-    """The given key, or a fresh one for a deed that may be done again and again."""
+def new_key(deed: str) -> str:
+    """A key that nobody has used, for a deed that may be done again and again."""
     import secrets
 
-    return key if key is not None else f"{deed}-{secrets.token_hex(8)}"
+    return f"{deed}-{secrets.token_hex(8)}"
 
 
 def moment(at: float) -> str:

@@ -8,11 +8,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from tui.cli.errors import OptionError
-from tui.cli.home import existing_home, market_url, resolve_home
+from tui.cli.home import HomeOption, existing_home, market_url, resolve_home
+from tui.cli.market.options import AccountOption, KeyOption, MarketOption, new_key
 
 if TYPE_CHECKING:
     from genome.fit import Shapes
@@ -20,9 +24,70 @@ if TYPE_CHECKING:
     from marketplace.ledger.keyring import KeyStore
     from marketplace.market import Market
 
+P = ParamSpec("P")
 REMOTE = ("http://", "https://")
 SIGNED_ONLY = "CONTINUUM_SIGNED_ONLY"
 """Environment variable: set to 1, nothing is published here without a signed manifest."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """Who does something at which market, by the options that its commands share."""
+
+    home: Path | None
+    market: str | None
+    account: str = ""
+    """Empty = the command only looks."""
+    key: str | None = None
+
+    def open(self) -> MarketLike:
+        """The market; close it by `with`."""
+        return open_market(self.home, self.market, self.account or None)
+
+    def key_or_new(self, deed: str) -> str:
+        """The given key, or a fresh one for a deed that may be done again and again."""
+        return self.key if self.key is not None else new_key(deed)
+
+
+def in_market(
+    *, account: str | None = "me", key: bool = False
+) -> Callable[[Callable[Concatenate[Here, P], None]], Callable[..., None]]:
+    """Give a command the options of all market commands; it finds them in its first argument.
+
+    Args:
+        account: Who acts where nobody is named; None = nobody does, there is no --account.
+        key: Whether there is --key, by which the command may be repeated.
+    """
+    options: dict[str, tuple[Any, Any]] = {
+        "home": (HomeOption, None),
+        "market": (MarketOption, None),
+    }
+    if key:
+        options = {"key": (KeyOption, None)} | options
+    if account is not None:
+        options = {"account": (AccountOption, account)} | options
+
+    def with_options(command: Callable[Concatenate[Here, P], None]) -> Callable[..., None]:
+        def run(**given: Any) -> None:
+            here = Here(**{name: given.pop(name) for name in options})
+            command(here, **given)  # type: ignore[call-arg]
+
+        _, *own = signature(command, eval_str=True).parameters.values()
+        shared = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for name, (kind, default) in options.items()
+        ]
+        own = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
+        run.__name__, run.__doc__, run.__module__ = (
+            command.__name__,
+            command.__doc__,
+            command.__module__,
+        )
+        run.__signature__ = signature(command).replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
+        return run
+
+    return with_options
 
 
 def open_market(home: Path | None, url: str | None, account: str | None = None) -> MarketLike:

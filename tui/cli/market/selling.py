@@ -10,16 +10,12 @@ import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.hints import hint
-from tui.cli.home import HomeOption, existing_home, resolve_home
+from tui.cli.home import existing_home, resolve_home
 from tui.cli.market.options import (
-    AccountOption,
-    KeyOption,
-    MarketOption,
     NameArgument,
     exact,
-    key_or_new,
 )
-from tui.cli.market.place import open_market
+from tui.cli.market.place import Here, in_market
 from tui.cli.tables import credit_text, nanos_of, percent
 from tui.printing import quiet_libraries, say
 
@@ -51,7 +47,9 @@ OrphanOption = Annotated[
 ]
 
 
+@in_market()
 def publish(
+    here: Here,
     layer: LayerArgument,
     name: Annotated[str, typer.Option(help="What to call it.")],
     skill: SkillOption,
@@ -60,16 +58,15 @@ def publish(
     tag: TagOption = None,
     parent: ParentOption = None,
     no_parents: OrphanOption = False,
-    account: AccountOption = "me",
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Examine a layer on unseen questions and put it up for sale."""
     parents = [] if no_parents else parent
-    _publish(layer, name, skill, ask, licence, tag, parents, account, home, market)
+    _publish(here, layer, name, skill, ask, licence, tag, parents)
 
 
+@in_market()
 def version(
+    here: Here,
     layer: LayerArgument,
     name: NameArgument,
     skill: SkillOption,
@@ -78,16 +75,15 @@ def version(
     tag: TagOption = None,
     parent: ParentOption = None,
     no_parents: OrphanOption = False,
-    account: AccountOption = "me",
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Examine a layer and sell it as the next version of your listing; buyers get it free."""
     parents = [] if no_parents else parent
-    _publish(layer, name, skill, ask, licence, tag, parents, account, home, market, version_of=name)
+    _publish(here, layer, name, skill, ask, licence, tag, parents, version_of=name)
 
 
+@in_market(key=True)
 def terms(
+    here: Here,
     name: NameArgument,
     rent: Annotated[
         float, typer.Option(min=0, max=1, help="Rent per day, as share of the price; 0 = none.")
@@ -98,54 +94,46 @@ def terms(
     subscribable: Annotated[
         bool, typer.Option("--subscribable/--no-subscribable", help="Take part in subscriptions.")
     ] = True,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Say how your layer may be paid for besides buying it."""
-    with open_market(home, market, account) as place:
+    with here.open() as place:
         now = place.set_terms(
-            owner=account,
+            owner=here.account,
             listing=name,
             rent_day_parts=round(rent * PARTS),
             use_parts=round(use * PARTS),
             subscribable=subscribable,
-            key=key_or_new(key, "terms"),
+            key=here.key_or_new("terms"),
         )
     day = "not for rent" if now.rent_day_nanos is None else f"{exact(now.rent_day_nanos)} a day"
     units = "none" if now.use_rate_nanos is None else f"{exact(now.use_rate_nanos)} per 1,000 units"
     say(f"{name}: rent {day}; metered use {units}")
 
 
+@in_market(key=True)
 def withdraw(
+    here: Here,
     name: NameArgument,
     reason: Annotated[str, typer.Option(help="One line for others.")] = "",
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
 ) -> None:
     """Sell your listing no more; who bought it keeps it."""
-    with open_market(home, market, account) as place:
-        place.withdraw(listing=name, by=account, reason=reason, key=key_or_new(key, "withdraw"))
+    with here.open() as place:
+        place.withdraw(
+            listing=name, by=here.account, reason=reason, key=here.key_or_new("withdraw")
+        )
     hint(f"{name} is no longer for sale; `continuum market relist {name}` puts it back")
 
 
-def relist(
-    name: NameArgument,
-    account: AccountOption = "me",
-    key: KeyOption = None,
-    home: HomeOption = None,
-    market: MarketOption = None,
-) -> None:
+@in_market(key=True)
+def relist(here: Here, name: NameArgument) -> None:
     """Sell a withdrawn listing again."""
-    with open_market(home, market, account) as place:
-        view = place.relist(listing=name, by=account, key=key_or_new(key, "relist"))
+    with here.open() as place:
+        view = place.relist(listing=name, by=here.account, key=here.key_or_new("relist"))
     say(f"{name} is for sale at {credit_text(view.price_nanos)} credits")
 
 
 def _publish(
+    here: Here,
     layer: str,
     name: str,
     skill: str,
@@ -153,23 +141,20 @@ def _publish(
     licence: str,
     tags: list[str] | None,
     parents: list[str] | None,
-    account: str,
-    home: Path | None,
-    market: str | None,
     version_of: str | None = None,
 ) -> None:
     from economy.publish import publish_folder
 
     ask_nanos = nanos_of(ask)
-    path = resolve_home(home) if market else existing_home(home, "market.db")
+    path = resolve_home(here.home) if here.market else existing_home(here.home, "market.db")
     quiet_libraries()
     with (
         TemporaryDirectory(prefix="continuum-") as scratch,
-        open_market(home, market, account) as place,
+        here.open() as place,
     ):
         folder = _folder(path, layer, Path(scratch))
-        if market is None:
-            place.open_account(account)
+        if here.market is None:
+            place.open_account(here.account)
         if parents is None:
             parents = _bred_from(path, layer, name, place)
         listing = publish_folder(
@@ -179,7 +164,7 @@ def _publish(
             name=name,
             skill=skill,
             ask_nanos=ask_nanos,
-            owner=account,
+            owner=here.account,
             licence=licence,
             tags=tags or (),
             parents=parents,
