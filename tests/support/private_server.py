@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psycopg
 from sqlalchemy import URL
 
 _BINARIES = "/usr/lib/postgresql/*/bin/postgres"
@@ -55,7 +56,8 @@ class PrivateServer:
         """The address of a new, empty database."""
         self._n_databases += 1
         name = f"market_{self._n_databases}"
-        self.run("createdb", *self._connection(), name)
+        with psycopg.connect(self.url("postgres").replace("+psycopg", ""), autocommit=True) as held:
+            held.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
     def url(self, database: str) -> str:
@@ -124,9 +126,6 @@ class PrivateServer:
         log = str(self._folder / "server.log")
         data = str(self._folder / "data")
         self.run("pg_ctl", "start", "-D", data, "-l", log, "-w", "-o", options)
-
-    def _connection(self) -> tuple[str, ...]:
-        return ("-h", "127.0.0.1", "-p", str(self.port), "-U", _USER)
 
 
 def find_binaries() -> Path:
