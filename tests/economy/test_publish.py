@@ -25,6 +25,12 @@ from tests.support.market import buried
 from tui.jobs.market import market_url
 
 
+@pytest.fixture
+def few_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exams of a tenth, where what they find does not matter."""
+    monkeypatch.setattr("economy.publish.EXAM_QUESTIONS", 40)
+
+
 def publish(home: Path, folder: Path, skill: str = "sort", name: str = "mine") -> None:
     publish_folder(home, folder, name=name, skill=skill, ask_nanos=10**8, owner="me")
 
@@ -95,7 +101,7 @@ def test_refusals_name_the_rule_and_store_nothing(
 
 
 def test_a_fork_and_a_next_version_are_listed_with_their_line_and_licence(
-    home: Path, embedded: BaseModel, tmp_path: Path
+    home: Path, embedded: BaseModel, tmp_path: Path, few_questions: None
 ) -> None:
     """Parents by name, a higher version in the library, and a copy with noise refused unlinked."""
     root = random_layer(embedded.model, embedded.fingerprint, scale=0.01)
@@ -124,7 +130,7 @@ def test_a_fork_and_a_next_version_are_listed_with_their_line_and_licence(
 
 
 def test_random_ranks_make_no_new_layer_of_a_copy(
-    home: Path, embedded: BaseModel, tmp_path: Path
+    home: Path, embedded: BaseModel, tmp_path: Path, few_questions: None
 ) -> None:
     """Refused without its parent, and, once the original is revoked, refused altogether."""
     root = random_layer(embedded.model, embedded.fingerprint, scale=0.01)
@@ -201,10 +207,9 @@ def test_a_receipt_says_what_was_examined_and_stands_beside_its_parents(
 
 
 def test_a_trainers_folder_is_published_without_what_lies_beside_the_adapter(
-    embedded: BaseModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    embedded: BaseModel, tmp_path: Path, few_questions: None
 ) -> None:
     """Said in one line; neither the library nor the market gets any of it."""
-    monkeypatch.setattr("economy.publish.EXAM_QUESTIONS", 40)
     with Market.open(market_url(tmp_path)):
         pass
     folder = tmp_path / "out"
