@@ -84,7 +84,6 @@ def in_market(
             command.__module__,
         )
         run.__signature__ = signature(command).replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
-        run.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
         return run
 
     return with_options
