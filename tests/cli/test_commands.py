@@ -8,12 +8,14 @@ from typing import Any
 from unittest import mock
 
 import pytest
+import typer.main
 
 from genome.base_model import BaseModel
 from genome.library import Library
 from genome.shelf.search_shelf import NOTHING_CAN
 from tests.support.cli import Done
 from tests.support.cli import continuum as run
+from tui.cli.main import GROUPS, command_tree
 
 
 def continuum(*words: str, home: Path | None = None) -> Done:
@@ -59,6 +61,15 @@ def test_words_that_make_no_command_are_refused_in_one_line(
     assert said in line
     assert line.endswith("--help`")
     assert not done.out
+
+
+def test_only_the_group_that_is_named_is_built() -> None:
+    """Ninety commands take longer to build than most of them take."""
+    groups = typer.main.get_command(command_tree(["continuum", "persona", "list"])).commands
+    assert {name for name in GROUPS if groups[name].commands} == {"persona"}
+    whole = typer.main.get_command(command_tree()).commands
+    assert list(whole) == list(groups) and all(whole[name].commands for name in GROUPS)
+    assert [whole[name].help for name in GROUPS] == [groups[name].help for name in GROUPS]
 
 
 @pytest.mark.parametrize("words", [(), ("market",), ("market", "bounty")])

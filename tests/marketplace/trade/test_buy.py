@@ -29,6 +29,8 @@ def test_sale_splits_the_price_and_creates_no_money(market: Market) -> None:
         "platform": -(-sale.price_nanos // 10),
     }
     assert sale.fee_nanos == -(-sale.price_nanos // 10)
+    assert sale.balance_nanos == after["ada"]
+    assert [view.balance_nanos for view in purchases(market)] == [None]
     assert sum(after.values()) == 0
     assert market.verify() == []
 
