@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from genome.library import Library, Manifest, Parent
 from marketplace.errors import MarketError
 from marketplace.ledger.keyring import PrivateKey
 from marketplace.market import Market
+from marketplace.store.database import Database
 from persona.persona import Persona, PersonaStore
 from tests.support.cli import Done, continuum
 from tests.support.genome import random_layer
@@ -68,6 +70,21 @@ def test_buying_pays_once(home: Path) -> None:
     assert "sale" in ok(home, "wallet", "bob")
     assert "seller" in ok(home, "royalties", "-a", "ada")
     assert "cost recovery" in ok(home, "royalties", "-a", "ada", "--cost", "50")
+
+
+def test_buying_is_one_transaction(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listing is found, the price paid and the rest counted in the same view of the market."""
+    seen: list[str] = []
+    for name in ("read", "transaction"):
+        way = getattr(Database, name)
+
+        def noted(self: Database, name: str = name, way: Any = way) -> Any:
+            seen.append(name)
+            return way(self)
+
+        monkeypatch.setattr(Database, name, noted)
+    assert "left" in ok(home, "buy", "sorter", "-a", "bob")
+    assert seen == ["read", "transaction"]  # the first by whoever opens a market
 
 
 def test_rent_use_review_and_subscriptions(home: Path) -> None:
