@@ -58,32 +58,29 @@ def in_market(
         account: Who acts where nobody is named; None = nobody does, there is no --account.
         key: Whether there is --key, by which the command may be repeated.
     """
-    options: dict[str, tuple[Any, Any]] = {
-        "home": (HomeOption, None),
-        "market": (MarketOption, None),
+    left_out = {"account"} if account is None else set()
+    left_out |= set() if key else {"key"}
+    options = {
+        name: Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, kind, default in (
+            ("account", AccountOption, account),
+            ("key", KeyOption, None),
+            ("home", HomeOption, None),
+            ("market", MarketOption, None),
+        )
+        if name not in left_out
     }
-    if key:
-        options = {"key": (KeyOption, None)} | options
-    if account is not None:
-        options = {"account": (AccountOption, account)} | options
 
     def with_options(command: Callable[Concatenate[Here, P], None]) -> Callable[..., None]:
         def run(**given: Any) -> None:
             here = Here(**{name: given.pop(name) for name in options})
             command(here, **given)  # type: ignore[call-arg]
 
-        _, *own = signature(command, eval_str=True).parameters.values()
-        shared = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for name, (kind, default) in options.items()
-        ]
-        own = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in own]
-        run.__name__, run.__doc__, run.__module__ = (
-            command.__name__,
-            command.__doc__,
-            command.__module__,
-        )
-        run.__signature__ = signature(command).replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+        told = signature(command, eval_str=True)
+        _, *own = (one.replace(kind=Parameter.KEYWORD_ONLY) for one in told.parameters.values())
+        shown = told.replace(parameters=[*own, *options.values()])
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__signature__ = shown  # type: ignore[attr-defined]
         return run
 
     return with_options
