@@ -20,13 +20,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from marketplace.ledger.account import AccountView
+from marketplace.ledger.journal import PostingView
+from marketplace.listing.listing import ListingView
 from tui.data.fields import RecordError, record_of
 from tui.data.records import GenerationRecord, RunConfig, RunStatus, Summary
 from tui.data.snapshot import (
-    AccountRecord,
-    ListingRecord,
     MarketSnapshot,
-    PostingRecord,
     RunSnapshot,
     species_lines,
 )
@@ -208,24 +208,24 @@ class FakeSource:
             f"x {1 + 0.1 * found.sales:.2f} demand, {found.sales} sales",
         )
 
-    def postings(self, account: str) -> tuple[PostingRecord, ...]:
+    def postings(self, account: str) -> tuple[PostingView, ...]:
         """Four movements of any account but the bank."""
         return () if account == "bank" else _fake_postings()
 
 
-def _fake_postings() -> tuple[PostingRecord, ...]:
+def _fake_postings() -> tuple[PostingView, ...]:
     moves = (
         (10 * CREDIT, "grant", "opening balance"),
         (-2_250_000_000, "purchase", "sorter-2"),
         (1_800_000_000, "sale", "mirror-3 to explorer"),
         (12_345, "royalty", "mirror-3 by way of cipher-4"),
     )
-    postings: list[PostingRecord] = []
+    postings: list[PostingView] = []
     balance = 0
     for index, (amount, kind, memo) in enumerate(moves):
         balance += amount
         at = STARTED_S + 300.0 * index
-        postings.append(PostingRecord(index, at, amount, kind, memo, balance))
+        postings.append(PostingView(index, at, "explorer", amount, kind, memo, balance))
     return tuple(reversed(postings))
 
 
@@ -238,7 +238,7 @@ def fake_market() -> MarketSnapshot:
         ("adder-6", 4, 900_000_000, 0.50, 0.30, 0),
     )
     listings = tuple(
-        ListingRecord(
+        ListingView(
             name=name,
             owner="academy",
             digest=f"{index:x}" * 64,
@@ -252,13 +252,19 @@ def fake_market() -> MarketSnapshot:
             accuracy=accuracy,
             base_accuracy=BASE[skill],
             sales=sales,
+            skill=SKILLS[skill],
+            split="test",
+            n_correct=round(200 * accuracy),
+            n_base_correct=round(200 * BASE[skill]),
+            log_premium=0.0,
+            published_at=STARTED_S,
         )
         for index, (name, skill, price, reputation, accuracy, sales) in enumerate(rows, start=10)
     )
     balances = {"academy": 31_500_000_000, "bank": -51_050_012_345, "explorer": 9_550_012_345}
-    accounts = tuple(AccountRecord(name, nanos) for name, nanos in balances.items())
+    accounts = tuple(AccountView(name, nanos) for name, nanos in balances.items())
     return MarketSnapshot(
-        exists=True, listings=listings, accounts=(*accounts, AccountRecord("platform", 10 * CREDIT))
+        exists=True, listings=listings, accounts=(*accounts, AccountView("platform", 10 * CREDIT))
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tui.data.records import (
     ExtinctRecord,
@@ -18,6 +19,10 @@ from tui.data.records import (
     Summary,
     SummarySpecies,
 )
+
+if TYPE_CHECKING:
+    from marketplace.ledger.account import AccountView
+    from marketplace.listing.listing import ListingView
 
 CAUSE_NOT_RECORDED = "not recorded"
 
@@ -97,54 +102,15 @@ class RunSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class ListingRecord:
-    """One layer for sale."""
-
-    name: str
-    owner: str
-    digest: str
-    base_model: str
-    niche: str | None
-    description: str
-    price_nanos: int
-    ask_nanos: int
-    reputation: float
-    n_questions: int
-    accuracy: float
-    base_accuracy: float
-    sales: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRecord:
-    """One account and what is in it."""
-
-    name: str
-    balance_nanos: int
-
-
-@dataclass(frozen=True, slots=True)
-class PostingRecord:
-    """One movement of an account."""
-
-    transfer_id: int
-    at: float
-    amount_nanos: int
-    kind: str
-    memo: str
-    balance_after_nanos: int
-
-
-@dataclass(frozen=True, slots=True)
 class MarketSnapshot:
     """All listings and accounts."""
 
     exists: bool = False
-    listings: tuple[ListingRecord, ...] = ()
-    accounts: tuple[AccountRecord, ...] = ()
+    listings: tuple[ListingView, ...] = ()
+    accounts: tuple[AccountView, ...] = ()
     notices: tuple[str, ...] = field(default=())
 
-    def listing(self, name: str) -> ListingRecord | None:
+    def listing(self, name: str) -> ListingView | None:
         """The listing of that name."""
         return next((listing for listing in self.listings if listing.name == name), None)
 

@@ -20,17 +20,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from tui.data.fields import RecordError, read_json, record_of
 from tui.data.records import GenerationRecord, RunConfig, RunStatus, Summary
 from tui.data.snapshot import (
-    AccountRecord,
-    ListingRecord,
     MarketSnapshot,
-    PostingRecord,
     RunSnapshot,
     species_lines,
 )
-from tui.printing import clean, cleaned
+from tui.printing import cleaned
 
 if TYPE_CHECKING:
     from marketplace.front import MarketLike
+    from marketplace.ledger.journal import PostingView
 
 MARKET_FILE = "market.db"
 SHOWN_LISTINGS = 500
@@ -63,7 +61,7 @@ class Source(Protocol):
         """Lines that explain a listing's price; raises RecordError."""
         ...
 
-    def postings(self, account: str) -> tuple[PostingRecord, ...]:
+    def postings(self, account: str) -> tuple[PostingView, ...]:
         """An account's newest movements, newest first; raises RecordError."""
         ...
 
@@ -175,10 +173,8 @@ class HomeSource:
                 accounts = market.accounts()
                 return MarketSnapshot(
                     exists=True,
-                    listings=tuple(cleaned(_listing(item)) for item in listings),
-                    accounts=tuple(
-                        AccountRecord(clean(item.name), item.balance_nanos) for item in accounts
-                    ),
+                    listings=cleaned(tuple(listings)),
+                    accounts=cleaned(tuple(accounts)),
                 )
         except RecordError as error:
             return MarketSnapshot(exists=True, notices=(str(error),))
@@ -188,16 +184,16 @@ class HomeSource:
         with self._opened() as market:
             return cleaned(tuple(market.quote(listing).lines))
 
-    def postings(self, account: str) -> tuple[PostingRecord, ...]:
+    def postings(self, account: str) -> tuple[PostingView, ...]:
         """Ask the market for an account's newest movements, page by page."""
         from marketplace.ledger.statement import MAX_STATEMENT_LINES
 
-        found: list[PostingRecord] = []
+        found: list[PostingView] = []
         with self._opened() as market:
             cursor = None
             while len(found) < SHOWN_POSTINGS:
                 page = market.statement(account, limit=MAX_STATEMENT_LINES, cursor=cursor)
-                found += [_posting(item) for item in page.lines]
+                found += page.lines
                 if (cursor := page.next) is None:
                     break
         return cleaned(tuple(found))
@@ -251,14 +247,3 @@ def _process_lives(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
-
-
-def _listing(item: Any) -> ListingRecord:
-    """Copy the attributes, so that nothing of the market outlives its session."""
-    names = ListingRecord.__dataclass_fields__
-    return ListingRecord(**{name: getattr(item, name) for name in names})
-
-
-def _posting(item: Any) -> PostingRecord:
-    names = PostingRecord.__dataclass_fields__
-    return PostingRecord(**{name: getattr(item, name) for name in names})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -12,10 +13,12 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.data.fields import RecordError
-from tui.data.snapshot import ListingRecord
 from tui.data.source import Source
 from tui.screens.view import View
 from tui.widgets.listing_table import ListingDetail, ListingTable
+
+if TYPE_CHECKING:
+    from marketplace.listing.listing import ListingView
 
 SETTLE_S = 0.08
 """A held arrow key passes many rows; only the one it stops on is asked for."""
@@ -26,7 +29,7 @@ class MarketScreen(View):
 
     VIEW = "market"
 
-    listing: reactive[ListingRecord | None] = reactive(None)
+    listing: reactive[ListingView | None] = reactive(None)
     quote: reactive[tuple[str, ...]] = reactive(())
 
     @dataclass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -18,12 +18,16 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.data.fields import RecordError
-from tui.data.snapshot import AccountRecord, MarketSnapshot, PostingRecord
+from tui.data.snapshot import MarketSnapshot
 from tui.data.source import SHOWN_POSTINGS, Source
 from tui.screens.market import SETTLE_S
 from tui.screens.view import View
 from tui.widgets.rows_table import OPEN, Column, Row, RowsTable
 from tui.widgets.wording import ACCENT, QUIET, credits, left, moment, right, signed
+
+if TYPE_CHECKING:
+    from marketplace.ledger.account import AccountView
+    from marketplace.ledger.journal import PostingView
 
 
 class AccountTable(RowsTable):
@@ -52,7 +56,7 @@ class AccountTable(RowsTable):
         found = (account for account in accounts if wanted in account.name.casefold())
         self.show_rows([self._row(account) for account in found])
 
-    def _row(self, account: AccountRecord) -> Row:
+    def _row(self, account: AccountView) -> Row:
         balance = right(credits(account.balance_nanos), ACCENT)
         return Row(account.name, (left(account.name), balance))
 
@@ -68,7 +72,7 @@ class PostingTable(RowsTable):
         Column("balance", "Balance", 12, number=True),
     )
 
-    postings: reactive[tuple[PostingRecord, ...]] = reactive(())
+    postings: reactive[tuple[PostingView, ...]] = reactive(())
 
     def watch_postings(self) -> None:
         """Show the movements that arrived."""
@@ -79,7 +83,7 @@ class PostingTable(RowsTable):
             rows.append(self._row(posting, moved[posting.transfer_id]))
         self.show_rows(rows[::-1])
 
-    def _row(self, posting: PostingRecord, time: int) -> Row:
+    def _row(self, posting: PostingView, time: int) -> Row:
         """A transfer may move an account twice, so the key says which time this is."""
         return Row(
             f"{posting.transfer_id}:{time}",
@@ -98,14 +102,14 @@ class WalletScreen(View):
 
     VIEW = "wallet"
 
-    postings: reactive[tuple[PostingRecord, ...]] = reactive(())
+    postings: reactive[tuple[PostingView, ...]] = reactive(())
 
     @dataclass
     class PostingsRead(Message):
         """An account's movements arrived, or the reason why they did not."""
 
         account: str
-        postings: tuple[PostingRecord, ...]
+        postings: tuple[PostingView, ...]
         problem: str | None = None
 
     def __init__(self, source: Source) -> None:

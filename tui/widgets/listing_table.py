@@ -5,7 +5,7 @@ One listing, and how the market comes to its price.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from tui.data.snapshot import ListingRecord, MarketSnapshot, RunSnapshot
+from tui.data.snapshot import MarketSnapshot, RunSnapshot
 from tui.widgets.rows_table import OPEN, Column, Row, RowsTable
 from tui.widgets.wording import (
     ACCENT,
@@ -30,6 +30,9 @@ from tui.widgets.wording import (
     versus_base,
 )
 
+if TYPE_CHECKING:
+    from marketplace.listing.listing import ListingView
+
 BAR_WIDTH = 16
 DIGEST_LENGTH = 16
 
@@ -39,7 +42,7 @@ class ListingDetail(VerticalScroll):
 
     BORDER_TITLE = "listing"
     run: reactive[RunSnapshot | None] = reactive(None)
-    listing: reactive[ListingRecord | None] = reactive(None)
+    listing: reactive[ListingView | None] = reactive(None)
     quote: reactive[tuple[str, ...]] = reactive(())
 
     def compose(self) -> ComposeResult:
@@ -75,7 +78,7 @@ class ListingDetail(VerticalScroll):
         self.query_one("#price", Static).update(self._price(self.listing))
         self.query_one("#facts", Static).update(self._facts(self.listing, colour))
 
-    def _price(self, listing: ListingRecord) -> Text:
+    def _price(self, listing: ListingView) -> Text:
         text = Text.assemble(
             (credits(listing.price_nanos), f"bold {ACCENT}"),
             " credits",
@@ -85,7 +88,7 @@ class ListingDetail(VerticalScroll):
             text.append(f"\n{line}")
         return text
 
-    def _facts(self, listing: ListingRecord, colour: str) -> Text:
+    def _facts(self, listing: ListingView, colour: str) -> Text:
         base = listing.base_accuracy
         pairs = {
             "accuracy": bar(listing.accuracy, BAR_WIDTH, colour, base).append(
@@ -140,7 +143,7 @@ class ListingTable(RowsTable):
         wanted = self.pattern.casefold()
         self.show_rows([self._row(item) for item in listings if wanted in _searchable(item)])
 
-    def _row(self, item: ListingRecord) -> Row:
+    def _row(self, item: ListingView) -> Row:
         return Row(
             item.name,
             (
@@ -156,5 +159,5 @@ class ListingTable(RowsTable):
         )
 
 
-def _searchable(item: ListingRecord) -> str:
+def _searchable(item: ListingView) -> str:
     return " ".join((item.name, item.niche or "", item.owner, item.description)).casefold()
