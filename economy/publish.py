@@ -39,7 +39,7 @@ from marketplace.listing.provenance import MANIFEST_FILE, Attestation
 from marketplace.listing.similarity import Pair
 from marketplace.market import ListingView, Market, ReceiptFacts
 from persona.persona import PersonaStore
-from seeds.load import embedded_base_path
+from seeds.bases import load_base_for
 
 EXAM_QUESTIONS = 400
 VECTOR_QUESTIONS = 20
@@ -73,18 +73,21 @@ def publish_folder(
     tags: Sequence[str] = (),
     parents: Sequence[str] = (),
     version_of: str | None = None,
+    base: str | None = None,
     say: Callable[[str], object] = lambda _: None,
 ) -> ListingView:
     """Measure a layer and put it up for sale; nothing is stored if the market refuses it.
 
     Args:
         market: Where; None = the home's own, in which the owner's account is opened if it is new.
+        base: Name, folder or hub id of the base to run it on; default the one that it states, or
+            the first known one that it fits.
         say: Is told what of the folder was left out or read otherwise than written.
 
     Raises:
         UnknownSkillError: There is no such skill.
         LayerRejected: The folder is no readable PEFT LoRA, or the library refuses the layer.
-        BaseModelMismatchError: The layer belongs to another base model.
+        UnboundLayerError, UnknownBaseError: It runs on no base model that is known here.
         MarketError: The market refuses the listing.
     """
     terms = SaleTerms(
@@ -97,13 +100,15 @@ def publish_folder(
             own = Market.open(market_url(home), create=False)
             market = open_until_listed.enter_context(own)
             own.open_account(owner)
-        return _publish(home, Layer.from_peft(folder, say=say), terms, market)
+        layer = Layer.from_peft(folder, say=say)
+        model = load_base_for(home, layer, base)
+        return _publish(home, layer.bound_to(model.fingerprint), model, terms, market)
 
 
-def _publish(home: Path, unbound: Layer, terms: SaleTerms, market: MarketLike) -> ListingView:
+def _publish(
+    home: Path, layer: Layer, base: BaseModel, terms: SaleTerms, market: MarketLike
+) -> ListingView:
     library = Library.open(home)
-    base = BaseModel.load(embedded_base_path())
-    layer = unbound.bound_to(base.fingerprint)
     evaluator = LocalEvaluator(base)
     digests = tuple(_digest(market, reference) for reference in terms.parents)
     exam = examine(
@@ -187,7 +192,9 @@ def _next_release(library: Library, terms: SaleTerms) -> str:
 
 def _index(library: Library, evaluator: LocalEvaluator, layer: Layer, terms: SaleTerms) -> None:
     """Let the library find the layer by what it can do, if it has been indexed at all."""
-    if not library.encoder_id:  # a home of `academy run`, or a buyer's: `layer reindex` makes one
+    if not library.encoder_id(
+        evaluator.base.fingerprint
+    ):  # a home of `academy run`, or a buyer's: `layer reindex` makes one
         return
     genome = Genome.of(layer)
     text = searchable_text(terms.name, terms.skill, skill_named(terms.skill).description)

@@ -8,8 +8,9 @@ template or a padding token. Here each is said in one line, before anything is a
 from __future__ import annotations
 
 import functools
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ PLAIN_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}Answer:\n{% endif %}"
 )
 """How messages are put to a model that was not trained on any chat format."""
-_WEIGHTS = ("*.safetensors", "*.bin")
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
+_INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "spiece.model", "vocab.*", "*.tiktoken")
 _POINTER = b"version https://git-lfs"
 logger = logging.getLogger(__name__)
@@ -32,7 +34,8 @@ def check_base_folder(path: str | Path) -> None:
     """Refuse what would load as something else than the base model it is taken for.
 
     Raises:
-        BaseModelError: It is or holds an adapter, or a pointer where a file should be.
+        BaseModelError: It is or holds an adapter, a pointer where a file should be, half a file, or
+            weights that only a pickle or code of its own could load.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -49,6 +52,60 @@ def check_base_folder(path: str | Path) -> None:
                     f"{file.name} is a Git LFS pointer, not the file itself",
                     "fetch the real one with `git lfs pull`",
                 )
+    _check_config(folder)
+    _check_weights(folder, [file for file in own if file.suffix == ".safetensors"], bool(own))
+
+
+def _check_config(folder: Path) -> None:
+    from transformers import CONFIG_MAPPING
+
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind, own_code = config.get("model_type"), "auto_map" in config
+    except FileNotFoundError:
+        raise BaseModelError(str(folder), "it has no config.json") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise BaseModelError(str(folder), f"config.json: {error}", "fetch it again") from None
+    if own_code and kind not in CONFIG_MAPPING:
+        raise BaseModelError(
+            str(folder),
+            f"its architecture {kind!r:.60} needs code of its own, which is never run",
+            "give a model of an architecture that transformers has",
+        )
+
+
+def _check_weights(folder: Path, files: Sequence[Path], any_weights: bool) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    if any_weights and not files:
+        raise BaseModelError(
+            str(folder),
+            "its weights are a pickle, which could run anything",
+            "where you trust them, write them as safetensors with save_pretrained of transformers",
+        )
+    for file in files:
+        try:
+            with safe_open(file, framework="np") as opened:
+                opened.keys()
+        except (SafetensorError, OSError) as error:
+            raise BaseModelError(
+                str(folder), f"{file.name} is damaged or half there: {error}", "fetch it again"
+            ) from None
+    if not (folder / _INDEX).exists():
+        return
+    try:
+        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        needed = {str(name) for name in index["weight_map"].values()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BaseModelError(str(folder), f"{_INDEX}: {error}", "fetch it again") from None
+    lacking = sorted(needed - {file.name for file in files})
+    if lacking:
+        raise BaseModelError(
+            str(folder),
+            f"{len(lacking)} of {len(needed)} files of its weights are not there, such as "
+            f"{lacking[0]!r:.80}",
+            "fetch them",
+        )
 
 
 def _adapter_config(name: str) -> bool:
@@ -111,7 +168,7 @@ def load_tokenizer(path: str | Path) -> Any:
             "it has no tokenizer",
             "copy tokenizer.json and tokenizer_config.json of the model it was made from into it",
         )
-    return AutoTokenizer.from_pretrained(path)
+    return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
 def complete_tokenizer(path: str, tokenizer: Any, model: Any) -> Any:

@@ -74,10 +74,11 @@ class BaseModelMismatchError(GenomeError):
 class UnknownBaseError(GenomeError):
     """A base model is needed that this home does not know."""
 
-    def __init__(self, fingerprint: str, known: Sequence[str]) -> None:
+    def __init__(self, reference: str, known: Sequence[str], source: str = "SOURCE") -> None:
+        what = " with its folder, hub id or GGUF file" if source == "SOURCE" else ""
         super().__init__(
-            f"base model {fingerprint!r} is not known here (known: {', '.join(known) or 'none'}): "
-            "name its folder with --base FOLDER"
+            f"base model {reference!r:.80} is not known here (known: "
+            f"{', '.join(known) or 'none'}): `continuum base add {source}`{what}"
         )
 
 

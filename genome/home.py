@@ -18,7 +18,7 @@ from genome.files import write_json
 
 FORMAT = 1
 STAMP_FILE = "home.json"
-PARTS = ("library", "run", "personas", "market.db")
+PARTS = ("library", "run", "personas", "market.db", "bases.json")
 """What makes a folder a home."""
 
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genome.adapter.layer_files import MANIFEST_FILE
+from genome.bases import chosen_base
 from genome.errors import LibraryError
 from genome.files import write_atomically, write_folder_once
 from genome.home import stamp_new
-from genome.known_bases import chosen_base
 from genome.refusals import refused
 from genome.shelf import upkeep
 from genome.shelf.intake import Intake, is_sound
@@ -227,12 +227,35 @@ class Library(SearchShelf):
         present = self.manifest(digest)
         if receipt in present.receipts:
             return present
+        return self.amend(digest, key=key, receipts=(*present.receipts, receipt))
+
+    def amend(self, digest: str, *, key: SigningKey | None = None, **changes: Any) -> Manifest:
+        """Set fields of a layer's manifest, such as name and tags; its numbers stay as they are.
+
+        Args:
+            key: Needed if the manifest is signed.
+
+        Raises:
+            LayerNotFoundError: There is no such layer.
+            LayerRejected: manifest_signed, or a value is not allowed.
+            LibraryError: Another layer has the name in the same version.
+        """
+        self._check_there(digest)
+        new = replace(self.manifest(digest), **changes)
+        for row in self.versions(new.name):
+            if row.version == new.version and row.digest != digest:
+                raise LibraryError(
+                    f"{new.name} {new.version} is layer {row.digest[:12]} already: choose another "
+                    "name"
+                )
 
         def change(manifest: Manifest) -> Manifest:
-            grown = replace(manifest, receipts=(*manifest.receipts, receipt))
-            return key.signed(grown) if key else grown
+            changed = replace(manifest, **changes)
+            return key.signed(changed) if key else changed
 
-        return self._intake.amend(digest, change)
+        amended = self._intake.amend(digest, change)
+        self._manifests.pop(digest, None)
+        return amended
 
     def remove(self, digest: str) -> None:
         """Delete a layer, its rows and its vectors, whoever refers to it.

@@ -2,6 +2,7 @@
 
 PersonaError
 ├── PersonaNameError
+├── PersonaWeightError
 ├── PersonaExistsError
 ├── PersonaNotFoundError
 └── PersonaFileError
@@ -24,6 +25,15 @@ class PersonaNameError(PersonaError):
         super().__init__(
             f"a persona's name is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit, "
             f"not {name!r}: choose another"
+        )
+
+
+class PersonaWeightError(PersonaError):
+    """A weight that scales nothing."""
+
+    def __init__(self, name: str, weights: Sequence[float]) -> None:
+        super().__init__(
+            f"persona {name!r} has weights {', '.join(f'{w:g}' for w in weights)}: give finite ones"
         )
 
 

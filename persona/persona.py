@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,6 +23,7 @@ from persona.errors import (
     PersonaFileError,
     PersonaNameError,
     PersonaNotFoundError,
+    PersonaWeightError,
 )
 
 if TYPE_CHECKING:  # listing personas needs no torch
@@ -38,6 +40,7 @@ class Persona:
 
     Raises:
         PersonaNameError: The name cannot be a file name everywhere.
+        WeightCountError, PersonaWeightError: There is not one finite weight per layer.
     """
 
     name: str
@@ -54,6 +57,8 @@ class Persona:
             raise PersonaNameError(self.name)
         if self.weights and len(self.weights) != len(self.layers):
             raise WeightCountError(len(self.layers), len(self.weights))
+        if not all(math.isfinite(weight) for weight in self.weights):
+            raise PersonaWeightError(self.name, self.weights)
 
     def same_genome(self, other: Persona) -> bool:
         """Whether both answer alike: the same layers on the same base, weighted alike."""

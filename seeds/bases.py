@@ -5,27 +5,110 @@ Every base that a home runs is remembered in its `bases.json`, so that layers ca
 
 from __future__ import annotations
 
+import shutil
+import tomllib
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from genome.errors import UnknownBaseError
-from genome.known_bases import KnownBases
+from genome.bases import FOLDER, NAME_RULE, Base, Bases, chosen_base, misfit, name_for
+from genome.errors import BaseModelError, UnboundLayerError, UnknownBaseError
 from seeds.load import embedded_base_path
 
 if TYPE_CHECKING:  # looking a base up needs no torch
     from genome.base_model import BaseModel
+    from genome.layer import Layer
 
 EMBEDDED = "embedded"
 """What the base that ships with Continuum is called."""
 
 
-def known_bases(home: Path) -> KnownBases:
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A base that can be had by its short name alone."""
+
+    about: str
+    licence: str
+    """SPDX expression."""
+    source: str = ""
+    """As `genome.base_source.fetch` takes it; empty for the embedded one."""
+    aliases: tuple[str, ...] = ()
+    terms: str = ""
+    """Where terms stand that one agrees to by using it; empty where the licence is a usual one."""
+    fingerprint: str = ""
+    """Of what the source gives in float32."""
+
+
+@cache
+def offers() -> Mapping[str, Offer]:
+    """The bases of `bases.toml`, by their short names."""
+    text = Path(__file__).with_name("bases.toml").read_text(encoding="utf-8")
+    return {
+        name: Offer(**{**facts, "aliases": tuple(facts.get("aliases", ()))})
+        for name, facts in tomllib.loads(text).items()
+    }
+
+
+def add_base(
+    home: Path,
+    source: str,
+    name: str = "",
+    *,
+    dtype: str = "float32",
+    say: Callable[[str], Any] = lambda line: None,
+) -> Base:
+    """Make a base known to a home: all of it, or nothing.
+
+    Args:
+        source: A short name of `offers`, or as `genome.base_source.fetch` takes it.
+        name: What to call it; default the short name, or the last part of its source.
+        dtype: What a GGUF file's weights are written in.
+        say: Is told what takes time, and the licence.
+
+    Raises:
+        BaseModelError: It cannot be had, or is no base model.
+        LibraryError: The name is another base's.
+    """
+    from genome.base_model import BaseModel
+    from genome.base_source import Sourced, fetch
+
+    if name and not NAME_RULE.fullmatch(name):
+        raise BaseModelError(
+            source, f"a base's name is 1 to 60 of a-z 0-9 . _ -, not {name!r:.80}", "choose another"
+        )
+    bases, offer = Bases(home), offers().get(source)
+    name = name or (source if offer else "")
+    if offer is not None and (there := bases.find(source)) and there.is_current:
+        return there
+    if offer is not None and offer.terms:
+        say(f"{source} comes under {offer.licence}: using it is agreeing to {offer.terms}")
+    folder = name or name_for(source, {base.name for base in bases.all()})
+    bases.check_free(folder)
+    if source == EMBEDDED:
+        sourced = Sourced(embedded_base_path())
+    else:
+        sourced = fetch(offer.source if offer else source, home, folder, dtype=dtype, say=say)
+    try:
+        aliases = (*sourced.aliases, *(offer.aliases if offer else ()))
+        licence = offer.licence if offer else sourced.licence
+        say("reading it")
+        model = BaseModel.load(sourced.folder)
+        return bases.remember(model, name, aliases=aliases, licence=licence)
+    except BaseException:
+        if sourced.folder.parent == home / FOLDER:  # made just now, of no use to anybody
+            shutil.rmtree(sourced.folder, ignore_errors=True)
+        raise
+
+
+def known_bases(home: Path) -> Bases:
     """The bases that a home knows; the embedded one always is among them."""
-    bases = KnownBases(home)
+    bases = Bases(home)
     path = str(embedded_base_path())
     if not any(base.path == path and base.is_current for base in bases.all()):
-        load_base(home)
+        load_base(home, EMBEDDED)
     return bases
 
 
@@ -33,22 +116,36 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
     """Load a base and remember it.
 
     Args:
-        reference: Name or fingerprint of a base the home knows, a folder, or a hub id; None = the
-            embedded base.
+        reference: Name, fingerprint or alias of a base the home knows, a folder, or a hub id;
+            None = the home's default, which is the embedded one where none was chosen.
 
     Raises:
         BaseModelError: It cannot be loaded.
+        UnknownBaseError: It is none of these.
     """
     from genome.base_model import BaseModel
 
-    bases = KnownBases(home)
-    found = None if reference is None else bases.find(str(reference))
-    embedded = reference is None or reference == EMBEDDED
-    path = found.path if found else embedded_base_path() if embedded else reference
-    base = BaseModel.load(str(path))
+    bases = Bases(home)
+    found = bases.default() if reference is None else bases.find(str(reference))
+    path = str(reference) if reference is not None and found is None else ""
+    if path == EMBEDDED or (found is None and reference is None):
+        path = str(embedded_base_path())
+    elif found is None and not Path(path).exists() and "/" not in path:
+        short = path if path in offers() else "SOURCE"
+        raise UnknownBaseError(path, [base.name for base in bases.all()], short)
+    base = BaseModel.load(found.path if found else path)
+    if found and base.fingerprint != found.fingerprint and str(reference) != found.path:
+        raise BaseModelError(
+            found.name,
+            f"its files in {found.path} changed since: {found.fingerprint} then, "
+            f"{base.fingerprint} now",
+            f"put the old ones back, or `continuum base add {found.path} --name NEW`",
+        )
     if home.is_dir():
         with suppress(OSError):  # a list that cannot be written only has to be asked for again
-            bases.remember(base, EMBEDDED if Path(str(path)) == embedded_base_path() else "")
+            ours = Path(base.path) == embedded_base_path()
+            licence = offers()[EMBEDDED].licence if ours else ""
+            bases.remember(base, EMBEDDED if ours else "", licence=licence)
     return base
 
 
@@ -61,12 +158,33 @@ def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = No
     """
     if reference is not None:
         return load_base(home, reference)
-    known = known_bases(home).find(fingerprint)
-    base = load_base(home, None if known is None else known.path)  # none: no home to remember it
+    bases = known_bases(home)
+    if bases.find(fingerprint) is not None:
+        return load_base(home, fingerprint)
+    base = load_base(home, EMBEDDED)  # there may be no home to remember it
     if base.fingerprint != fingerprint:
-        names = [base.name for base in KnownBases(home).all()]
-        raise UnknownBaseError(fingerprint, names)
+        short = [name for name, offer in offers().items() if offer.fingerprint == fingerprint]
+        names = [base.name for base in bases.all()]
+        raise UnknownBaseError(fingerprint, names, *short)
     return base
+
+
+def load_base_for(home: Path, layer: Layer, reference: str | None = None) -> BaseModel:
+    """Load the base that a layer runs on: the one it states or a person names, else one it fits.
+
+    Raises:
+        LayerRejected: It states or fits another than the one that is named.
+        UnboundLayerError: It fits none that is known here.
+        UnknownBaseError, BaseModelError: Its base is not here, or cannot be loaded.
+    """
+    wanted = load_base(home, reference).fingerprint if reference is not None else ""
+    bases = known_bases(home)
+    known = sorted(bases.all(), key=lambda base: base != bases.default())
+    shapes = {name: (len(b), a.shape[1]) for name, (a, b) in layer.factors.items()}
+    found = chosen_base(known, shapes, stated=layer.base_model, wanted=wanted)
+    if not found and known:
+        raise UnboundLayerError(layer.digest[:12], "", [misfit(shapes, base) for base in known])
+    return load_base_of(home, found) if found else load_base(home)
 
 
 def fingerprint_of(home: Path, reference: str) -> str:
@@ -75,7 +193,7 @@ def fingerprint_of(home: Path, reference: str) -> str:
     Raises:
         BaseModelError: A folder of that name holds no base model.
     """
-    found = KnownBases(home).find(reference)
+    found = Bases(home).find(reference)
     if found is not None:
         return found.fingerprint
     is_base = reference == EMBEDDED or Path(reference).is_dir()

@@ -32,7 +32,6 @@ from genome.layer import Layer
 from marketplace.errors import NearDuplicateError
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from seeds.load import embedded_base_path
 
 DAY_S = 86_400.0
 TRAFFIC_SEED = 51_000
@@ -40,7 +39,11 @@ Note = Callable[[str], None]
 
 
 def run_cycle(
-    settings: CycleSettings, home: Path, note: Note = lambda _: None, links: Sequence[Link] = LINKS
+    settings: CycleSettings,
+    base: BaseModel,
+    home: Path,
+    note: Note = lambda _: None,
+    links: Sequence[Link] = LINKS,
 ) -> dict[str, list[EpochRow]]:
     """Run every link that is not finished; returns the epochs of each.
 
@@ -48,11 +51,10 @@ def run_cycle(
         AcademyError, MarketError, OSError: With one line to show.
     """
     torch.set_num_threads(1)
-    base = BaseModel.load(embedded_base_path())
     found: dict[str, list[EpochRow]] = {}
     for link in links:
         path = home / link / "epochs.json"
-        key = {"link": link, "settings": asdict(settings)}
+        key = {"link": link, "settings": asdict(settings), "base": base.fingerprint}
         if path.exists() and (data := json.loads(path.read_text()))["key"] == key:
             found[link] = [_row(one) for one in data["rows"]]
             continue

@@ -110,7 +110,10 @@ class QuestionEncoder:
         """
         try:
             tensors = load_file(path)
-            return cls(base, tensors["centre"], tensors["whitening"])
+            centre = tensors["centre"]
+            if len(centre) != base.model.config.hidden_size:
+                raise OSError(f"it is for a base of width {len(centre)}")
+            return cls(base, centre, tensors["whitening"])
         except (OSError, KeyError, SafetensorError) as error:
             raise LibraryError(
                 f"the library's encoder {path} cannot be read ({error}): run `continuum layer "

@@ -19,9 +19,9 @@ from sqlalchemy import Connection
 
 from genome.adapter.card import CardFacts, CardMetric
 from genome.adapter.layer_files import MANIFEST_FILE, MAX_TEXT_BYTES, list_files, read_small
+from genome.bases import Bases, chosen_base
 from genome.errors import LayerRejected, LibraryError, LicenceTextError
 from genome.files import sync
-from genome.known_bases import KnownBases, chosen_base
 from genome.licence import canonical
 from genome.refusals import refused, shown
 from genome.shelf.admission import admit
@@ -44,7 +44,7 @@ class Intake:
 
     store: LayerStore
     catalogue: Catalogue
-    bases: KnownBases
+    bases: Bases
 
     def take_layer(
         self,

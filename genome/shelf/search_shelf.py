@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
     from genome.search.index_filter import Filter
     from genome.search.question_encoder import QuestionEncoder, SentenceEncoder
 
-CALIBRATION_FILE = "advice.json"
+ADVICE_FOLDER = "advice"
+ENCODER_FOLDER = "encoders"
 ENCODER_FILE = "encoder.safetensors"
+"""Where a library kept its one encoder, for one base, before each base had its own."""
 SENTENCES_FILE = "encoder.json"
 CLEAR_MATCH = 0.1
 """Similarity from which a layer counts as able, if nothing has been calibrated."""
@@ -52,19 +53,23 @@ class SearchShelf(Shelf):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self._encoder_id: tuple[int, str] | None = None
+        self._encoder_ids: dict[Path, tuple[int, str]] = {}
 
     def save_encoder(self, encoder: QuestionEncoder | SentenceEncoder) -> None:
-        """Search with this encoder from now on; vectors made with others are hidden."""
+        """Search with this encoder from now on; vectors made with others are hidden.
+
+        A base's own encoder is for the layers on that base, a sentence model for all.
+        """
         chosen = self.folder / SENTENCES_FILE
         if hasattr(encoder, "save"):
-            write_atomically(self.folder / ENCODER_FILE, encoder.save)
+            own = self.folder / ENCODER_FOLDER / f"{encoder.base.fingerprint}.safetensors"
+            write_atomically(own, encoder.save)
             chosen.unlink(missing_ok=True)
         else:
             write_json(chosen, {"path": encoder.path, "identity": encoder.identity})
 
     def encoder(self, base: Any) -> Encoder:
-        """The library's encoder; the default one runs on a loaded base model.
+        """What encodes questions for the layers on a loaded base model.
 
         Raises:
             LibraryError: Its file or its model cannot be read.
@@ -73,7 +78,7 @@ class SearchShelf(Shelf):
 
         chosen = self._sentences()
         if not chosen:
-            return QuestionEncoder.load(base, self.folder / ENCODER_FILE)
+            return QuestionEncoder.load(base, self._encoder_file(base.fingerprint))
         encoder = SentenceEncoder(chosen["path"])
         if encoder.identity != chosen["identity"]:
             raise LibraryError(
@@ -81,6 +86,11 @@ class SearchShelf(Shelf):
                 "with: run `continuum layer reindex --sentences FOLDER` with its folder"
             )
         return encoder
+
+    def _encoder_file(self, base_model: str) -> Path:
+        own = self.folder / ENCODER_FOLDER / f"{base_model}.safetensors"
+        old = self.folder / ENCODER_FILE
+        return old if old.exists() and not own.parent.exists() else own
 
     def _sentences(self) -> dict[str, str]:
         """Path and identity of the sentence model in use; empty for the default encoder."""
@@ -101,27 +111,30 @@ class SearchShelf(Shelf):
         """Whether a sentence model encodes questions, instead of the base model itself."""
         return (self.folder / SENTENCES_FILE).exists()
 
-    @property
-    def encoder_id(self) -> str:
-        """16 hex digits that change with the encoder; empty if there is none."""
+    def encoder_id(self, base_model: str) -> str:
+        """16 hex digits that change with a base's encoder; empty if it has none."""
         chosen = self._sentences()
-        if chosen:
-            return chosen["identity"]
-        path = self.folder / ENCODER_FILE
-        with suppress(FileNotFoundError):
-            changed_ns = path.stat().st_mtime_ns
-            if self._encoder_id is None or self._encoder_id[0] != changed_ns:
-                digest = hashlib.sha256(path.read_bytes()).hexdigest()
-                self._encoder_id = (changed_ns, digest[:16])
-            return self._encoder_id[1]
-        return ""
+        return chosen["identity"] if chosen else self._id_of(self._encoder_file(base_model))
 
-    def set_vector(self, digest: str, vector: np.ndarray, *, n_results: int) -> None:
-        """Keep what a layer can do, as measured with the library's present encoder.
+    def _id_of(self, path: Path) -> str:
+        try:
+            changed_ns = path.stat().st_mtime_ns
+            if self._encoder_ids.get(path, (0, ""))[0] != changed_ns:
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                self._encoder_ids[path] = (changed_ns, digest[:16])
+            return self._encoder_ids[path][1]
+        except FileNotFoundError:
+            return ""
+
+    def set_vector(
+        self, digest: str, vector: np.ndarray, *, n_results: int, base_model: str = ""
+    ) -> None:
+        """Keep what a layer can do, as measured with the present encoder of a base.
 
         Args:
             vector: (width,) of unit length, from `genome.embedding.ability_vector`.
             n_results: How many exam results it rests on.
+            base_model: Fingerprint; default the layer's own.
 
         Raises:
             LayerNotFoundError: There is no such layer.
@@ -130,15 +143,21 @@ class SearchShelf(Shelf):
         from genome.shelf.layer_vectors import put_vector
 
         self._check_there(digest)
+        encoder = self.encoder_id(base_model or self.base_of(digest))
         with self._catalogue.write() as connection:
-            put_vector(connection, digest, self.encoder_id, vector, n_results)
+            put_vector(connection, digest, encoder, vector, n_results)
 
-    def vector(self, digest: str) -> tuple[np.ndarray, int] | None:
-        """A layer's vector (width,) float32 and the results behind it; None if it has none."""
+    def vector(self, digest: str, base_model: str = "") -> tuple[np.ndarray, int] | None:
+        """A layer's vector (width,) float32 and the results behind it; None if it has none.
+
+        Args:
+            base_model: Fingerprint of the base whose encoder made it; default the layer's own.
+        """
         from genome.shelf.layer_vectors import vector_of
 
+        encoder = self.encoder_id(base_model or self.base_of(digest))
         with self._catalogue.read() as connection:
-            return vector_of(connection, digest, self.encoder_id)
+            return vector_of(connection, digest, encoder)
 
     @cached_property
     def _finder(self) -> Finder:
@@ -147,10 +166,10 @@ class SearchShelf(Shelf):
         return Finder(self._catalogue.read, self.folder / "index")
 
     def search_vectors(
-        self, vectors: np.ndarray, *, where: Filter | None = None, k: int = 10
+        self, vectors: np.ndarray, encoder_id: str, *, where: Filter | None = None, k: int = 10
     ) -> list[list[Found]]:
         """The k layers nearest to each question vector among those a filter allows, best first."""
-        found = self._finder.nearest(self.encoder_id, vectors, k, where)
+        found = self._finder.nearest(encoder_id, vectors, k, where)
         return [
             [Found(digest, self.manifest(digest), similarity) for digest, similarity in hits]
             for hits in found
@@ -161,44 +180,51 @@ class SearchShelf(Shelf):
         query: str,
         *,
         encoder: Encoder,
-        base_model: str | None = None,
+        base_model: str,
         licences: Collection[str] | None = None,
         max_bytes: int | None = None,
         among: Collection[str] | None = None,
+        unbound: bool = False,
         k: int = 10,
     ) -> list[Found]:
-        """The k layers most able to answer a question like this, best first.
+        """The k layers on one base most able to answer a question like this, best first.
 
         Conditions hold before the nearest are chosen, so that k are found if there are k.
 
         Args:
+            encoder: Of that base, from `encoder`.
+            unbound: Also layers that no known base runs, by their descriptions.
             among: Digests allowed, for what the library does not know, such as the price.
         """
         from genome.search.index_filter import Filter
 
         where = Filter(
-            base_model=base_model,
+            base_model=None if unbound else base_model,
             licences=None if licences is None else frozenset(licences),
             max_size_bytes=max_bytes,
             keys=None if among is None else frozenset(among),
         )
-        return self.search_vectors(encoder.encode([query]), where=where, k=k)[0]
+        found = self.encoder_id(base_model)
+        return self.search_vectors(encoder.encode([query]), found, where=where, k=k)[0]
 
     # -- advice ----------------------------------------------------------------------------
 
     def save_calibration(self, calibration: Calibration) -> None:
-        """Keep what `genome.search.finder.calibrate` found for the present encoder."""
-        write_json(self.folder / CALIBRATION_FILE, asdict(calibration))
+        """Keep what `genome.search.finder.calibrate` found for an encoder."""
+        write_json(self.folder / ADVICE_FOLDER / f"{calibration.encoder}.json", asdict(calibration))
 
-    def calibration(self) -> Calibration:
-        """The thresholds that `advise` goes by.
+    def calibration(self, base_model: str) -> Calibration:
+        """The thresholds that `advise` goes by, for the layers on a base.
 
         Raises:
             LibraryError: There are none, or they were made with another encoder.
         """
         from genome.search.finder import Calibration
 
-        path = self.folder / CALIBRATION_FILE
+        encoder = self.encoder_id(base_model)
+        path = self.folder / ADVICE_FOLDER / f"{encoder}.json"
+        if not path.parent.exists():
+            path = self.folder / f"{ADVICE_FOLDER}.json"  # from before each base had its own
         try:
             data = json.loads(path.read_text())
             found = Calibration(**{**data, "exams": tuple(data["exams"])})
@@ -206,24 +232,24 @@ class SearchShelf(Shelf):
             raise LibraryError(
                 f"{path} holds no thresholds for advice: run `continuum layer reindex`"
             ) from None
-        if found.encoder != self.encoder_id:
+        if found.encoder != encoder:
             raise LibraryError(
                 f"{path} was made with another encoder: run `continuum layer reindex`"
             )
         return found
 
-    def clear_match(self) -> float:
-        """Similarity from which a layer is known to be good at a question.
+    def clear_match(self, base_model: str) -> float:
+        """Similarity from which a layer on a base is known to be good at a question.
 
         Search, advice and whoever buys or asks by search go by this one number: where advice says
         `reuse`.
         """
         try:
-            return self.calibration().reuse
+            return self.calibration(base_model).reuse
         except LibraryError:
             return CLEAR_MATCH
 
-    def advise(self, question: str, *, encoder: Encoder, base_model: str | None = None) -> Advice:
+    def advise(self, question: str, *, encoder: Encoder, base_model: str) -> Advice:
         """Reuse the nearest layer, fork it, or mint a new one.
 
         Raises:
@@ -231,7 +257,7 @@ class SearchShelf(Shelf):
         """
         from genome.search.finder import Advice
 
-        calibration = self.calibration()
+        calibration = self.calibration(base_model)
         found = self.search(question, encoder=encoder, base_model=base_model, k=1)
         if not found:
             return Advice("mint", None, 0.0, "the library has no layer that could be searched")

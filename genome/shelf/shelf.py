@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genome.adapter.layer_files import MANIFEST_FILE
+from genome.bases import Bases
 from genome.errors import LayerNotFoundError, LibraryError
-from genome.known_bases import KnownBases
 from genome.shelf import ancestry, layer_rows
 from genome.shelf.ancestry import CommonAncestor, Relative
 from genome.shelf.catalogue import Catalogue
@@ -39,7 +39,7 @@ class Shelf:
         self.folder = folder
         self._store = LayerStore(folder)
         self._catalogue = Catalogue(folder / "catalogue.db")
-        self.bases = KnownBases(folder.parent)
+        self.bases = Bases(folder.parent)
         """The base models that the library's home knows."""
         self._manifests: dict[str, tuple[int, Manifest]] = {}
 

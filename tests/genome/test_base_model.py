@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
@@ -74,6 +75,48 @@ def _pointer(folder: Path) -> None:
     (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
 
 
+def _written(file: str, text: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / file).write_text(text) and None
+
+
+def _half(file: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        whole = (folder / file).read_bytes()
+        (folder / file).write_bytes(whole[: len(whole) // 2])
+
+    return change
+
+
+def _as_pickle(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def _sharded_but_one(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    save_file({n: tensors[n] for n in names[:3]}, folder / "model-1.safetensors")
+    places = {n: f"model-{1 if n in names[:3] else 2}.safetensors" for n in names}
+    index = {"metadata": {}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_sharded_weights_are_the_same_base(bases: Callable[..., Path]) -> None:
+    """Large models come in several files with an index of them."""
+
+    def shard(folder: Path) -> None:
+        _sharded_but_one(folder)
+        tensors = tiny_model("llama").state_dict()
+        first = load_file(folder / "model-1.safetensors")
+        rest = {n: t for n, t in tensors.items() if n not in first and n != "lm_head.weight"}
+        save_file(rest, folder / "model-2.safetensors")
+
+    whole, parts = BaseModel.load(bases("llama")), BaseModel.load(bases("llama", shard))
+    ids = torch.tensor(whole.prompt_ids(["abc"]))
+    assert torch.equal(whole.model(input_ids=ids).logits, parts.model(input_ids=ids).logits)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lack", ["chat_template", "pad_token", "both"])
 def test_a_base_without_template_or_padding_answers_and_learns_to_the_letter(
@@ -126,8 +169,13 @@ def test_a_plain_template_is_said_once(
         (_only_adapter, "it is an adapter, not a base model.*: import it with"),
         (_removed("tokenizer*", "vocab*", "merges*"), "it has no tokenizer.*: copy tokenizer.json"),
         (_removed("model*"), "no file named model.safetensors"),
-        (_removed("config.json"), "model_type"),
-        (_removed("*"), "model_type|tokenizer"),
+        (_removed("config.json"), "it has no config.json"),
+        (_removed("*"), "it has no config.json"),
+        (_written("config.json", "{"), "config.json: .*: fetch it again"),
+        (_edited("config.json", model_type="own", auto_map={"AutoConfig": "a.B"}), "never run"),
+        (_half("model.safetensors"), "model.safetensors is damaged or half there.*: fetch it"),
+        (_as_pickle, "its weights are a pickle, which could run anything.*: where you trust them"),
+        (_sharded_but_one, "1 of 2 files of its weights are not there.*: fetch them"),
         (_pointer, "Git LFS pointer, not the file itself.*: fetch the real one"),
         (
             _edited("config.json", num_hidden_layers=3, n_layer=3, layer_types=None),

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from genome.base_model import BaseModel
+from genome.bases import Bases
 from genome.embedding import unit
 from genome.errors import BaseModelMismatchError, LayerRejected
 from genome.genome import Genome
-from genome.known_bases import KnownBases
 from genome.layer import Layer
 from genome.library import Library, Manifest
 from genome.shelf.signing import SigningKey
@@ -26,7 +26,7 @@ MODEL = tiny_llama()
 def base(tokenizer: Any, tmp_path: Path) -> BaseModel:
     """A base that the home knows."""
     base = tiny_base(tokenizer)
-    KnownBases(tmp_path).remember(base, "tiny")
+    Bases(tmp_path).remember(base, "tiny")
     return base
 
 
@@ -56,7 +56,7 @@ def test_what_fits_no_base_is_stored_unbound_and_bound_later(
     with pytest.raises(BaseModelMismatchError, match=r"no base model.*`continuum layer bind"):
         Genome("other", (library.get(digest),), (1.0,))
     assert library.bind(digest) == ""
-    base = KnownBases(tmp_path).remember(tiny_base(tokenizer))
+    base = Bases(tmp_path).remember(tiny_base(tokenizer))
     assert library.bind(digest) == base.fingerprint
     assert Library.open(tmp_path).get(digest).base_model == base.fingerprint
 
@@ -80,7 +80,7 @@ def test_a_binding_survives_a_new_manifest_and_goes_with_the_layer(
     library.sign(digest, SigningKey.generate())
     assert library.base_of(digest) == base.fingerprint
     library.remove(digest)
-    KnownBases(tmp_path).path.unlink()
+    Bases(tmp_path).path.unlink()
     assert library.import_folder(tmp_path / "a") == digest
     assert library.base_of(digest) == ""
 
@@ -139,5 +139,5 @@ def test_a_library_made_before_there_were_bindings_opens(tmp_path: Path, tokeniz
     digest = library.import_folder(plain(tmp_path / "a"))
     with sqlite3.connect(tmp_path / "library" / "catalogue.db") as old:
         old.execute("DROP TABLE binding")
-    base = KnownBases(tmp_path).remember(tiny_base(tokenizer))
+    base = Bases(tmp_path).remember(tiny_base(tokenizer))
     assert Library.open(tmp_path).bind(digest) == base.fingerprint

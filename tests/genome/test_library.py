@@ -391,16 +391,17 @@ def test_search_ranks_by_cosine_and_filters_by_base(tmp_path: Path) -> None:
         library.add(replace(LAYERS[i], base_model=base), manifest(f"layer-{i}", base_model=base))
         library.set_vector(LAYERS[i].digest, vector, n_results=400)
     query = unit(rng.normal(size=(1, 6)))
-    found = library.search_vectors(query, where=Filter("tiny"), k=4)[0]
+    found = library.search_vectors(query, "", where=Filter("tiny"), k=4)[0]
     order = [i for i in np.argsort(-(vectors @ query[0])) if i != 3][:4]
     assert [f.manifest.name for f in found] == [f"layer-{i}" for i in order]
     assert found[0].similarity == pytest.approx(float(vectors[order[0]] @ query[0]), abs=1e-5)
-    assert library.search_vectors(query, where=Filter("unknown"))[0] == []
+    assert library.search_vectors(query, "", where=Filter("unknown"))[0] == []
 
 
 def searchable(library: Library, width: int) -> list[str]:
     """Digests that a search can return."""
-    return [found.digest for found in library.search_vectors(np.ones((1, width)), k=100)[0]]
+    questions, id_ = np.ones((1, width)), library.encoder_id("tiny")
+    return [found.digest for found in library.search_vectors(questions, id_, k=100)[0]]
 
 
 def test_vectors_belong_to_the_encoder_that_made_them(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_padding_for_alignment_and_spaces_between_parts_are_allowed(tmp_path: Pa
 
 
 def fits(checked: CheckedFolder, shapes: Shapes, fingerprint: str) -> None:
-    """Refuse a layer that does not fit a base model, as `genome.known_bases` does."""
+    """Refuse a layer that does not fit a base model, as `genome.bases` does."""
     check_base(checked.base_model, fingerprint)
     check_modules(checked.shapes, shapes)
 

@@ -43,8 +43,15 @@ def test_imported_layers_become_searchable(home: Path, embedded: BaseModel, tmp_
         for name in SKILL_NAMES
     }
     assert max(near, key=lambda name: near[name]) == "shift"
-    assert library.search("haiku", encoder=encoder)[0].digest == theirs
-    assert (library.vector(theirs) or (0, 0))[1] == 0
+    assert (
+        library.search("haiku", encoder=encoder, base_model=embedded.fingerprint, unbound=True)[
+            0
+        ].digest
+        == theirs
+    )
+    assert (library.vector(theirs, embedded.fingerprint) or (0, 0))[1] == 0
     assert reindex(home).examined == 0
     if done.calibration:
-        assert library.calibration().encoder == library.encoder_id
+        assert library.calibration(embedded.fingerprint).encoder == library.encoder_id(
+            embedded.fingerprint
+        )

@@ -6,7 +6,7 @@ import re
 
 from tui.cli.hints import command_of
 
-GROUPS = "demo|tui|academy|layer|persona|market"
+GROUPS = "demo|init|tui|academy|base|layer|persona|market"
 """The first words of all commands."""
 
 

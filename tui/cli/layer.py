@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +28,9 @@ app = typer.Typer(no_args_is_help=True)
 app.command("import")(shelving.import_layer)
 app.command()(shelving.bind)
 app.command()(shelving.remove)
+app.command()(shelving.rename)
+app.command()(shelving.tag)
+app.command()(shelving.merge)
 
 
 @app.command("list")
@@ -219,19 +223,20 @@ def search(
     from genome.shelf.search_shelf import NOTHING_CAN
 
     library = open_library(home)
-    among = None if max_price is None else _affordable(existing_home(home, "library"), max_price)
-    from seeds.bases import fingerprint_of
-
-    wanted = None if base is None else fingerprint_of(existing_home(home, "library"), base)
+    folder = existing_home(home, "library")
+    among = None if max_price is None else _affordable(folder, max_price)
+    model = _base(folder, base)
     found = library.search(
         question,
-        encoder=library.encoder(_base()),
-        base_model=wanted,
+        encoder=library.encoder(model),
+        base_model=model.fingerprint,
         licences=licence,
         max_bytes=None if max_kilobytes is None else max_kilobytes * 1000,
         among=among,
+        unbound=base is None,
         k=limit,
     )
+    _hint_other_bases(library, model.fingerprint)
     rows = [
         (
             f.manifest.name,
@@ -250,7 +255,7 @@ def search(
             "layer reindex` examines those that were imported since"
         )
         return
-    if found[0].similarity < library.clear_match():
+    if found[0].similarity < library.clear_match(model.fingerprint):
         say(f"{NOTHING_CAN}; the nearest ones:")
     columns = ("name", "similarity", "niche", "accuracy", "base", "for base", "able to")
     print_table(f"layers for: {question}", columns, rows)
@@ -259,15 +264,16 @@ def search(
 @app.command()
 def advise(
     question: Annotated[str, typer.Argument(help="A question to be answered.")],
+    base: BaseOption = None,
     home: HomeOption = None,
 ) -> None:
     """Reuse a layer for a question, fork one, or mint a new one."""
     from genome.shelf.search_shelf import NOTHING_CAN
 
     library = open_library(home)
-    library.calibration()  # before the slow part
-    base = _base()
-    advice = library.advise(question, encoder=library.encoder(base), base_model=base.fingerprint)
+    model = _base(existing_home(home, "library"), base)
+    advice = library.advise(question, encoder=library.encoder(model), base_model=model.fingerprint)
+    _hint_other_bases(library, model.fingerprint)
     if advice.action != "reuse":
         say(NOTHING_CAN)
     say(f"{advice.action}: {advice.reason}")
@@ -309,12 +315,19 @@ def reindex(
         )
 
 
-def _base() -> BaseModel:
-    from genome.base_model import BaseModel
-    from seeds.load import embedded_base_path
+def _base(home: Path, reference: str | None) -> BaseModel:
+    from seeds.bases import load_base
 
     quiet_libraries()
-    return BaseModel.load(embedded_base_path())
+    return load_base(home, reference)
+
+
+def _hint_other_bases(library: Library, base_model: str) -> None:
+    """Say what was not looked through, because it runs on other bases."""
+    others = Counter(row.base_model for row in library.find())
+    for base in library.bases.all():
+        if base.fingerprint != base_model and (n := others[base.fingerprint]):
+            hint(f"{n} layers on {base.name} are searched with --base {base.name}", err=True)
 
 
 def _affordable(home: Path, credits_: str) -> set[str]:

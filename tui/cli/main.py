@@ -19,6 +19,7 @@ from tui.printing import say
 
 GROUPS = {
     "academy": "Evolve populations, compare personas, run the benchmark.",
+    "base": "Add, list, check and choose the models that layers run on.",
     "layer": "List, find, import, export, sign and check layers.",
     "persona": "List personas, make one, ask one, remove one.",
     "market": "Publish, price, try, buy and audit layers.",
@@ -41,11 +42,32 @@ def command_tree(words: Collection[str] = tuple(GROUPS)) -> typer.Typer:
     )
     app.callback()(_root)
     app.command()(demo)
+    app.command()(init)
     for name, what in GROUPS.items():
         group = import_module(f"tui.cli.{name}").app if name in words else typer.Typer()
         app.add_typer(group, name=name, help=what)
     app.command()(tui)
     return app
+
+
+def init(
+    base: Annotated[
+        str,
+        typer.Option(
+            "--base",
+            help="Base model of this home: a short name, folder, hub id, GGUF file or wheel.",
+        ),
+    ] = "embedded",
+    home: HomeOption = None,
+) -> None:
+    """Make a home whose commands use one base model."""
+    from seeds.bases import known_bases
+    from tui.cli.base import added
+
+    folder = resolve_home(home)
+    chosen = added(folder, base, None)
+    known_bases(folder).change(chosen, default=True)
+    say(f"{folder} is a home for {chosen.name}")
 
 
 def tui(

@@ -8,10 +8,11 @@ import typer
 
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, existing_home
-from tui.cli.tables import print_table
+from tui.cli.tables import print_facts, print_table
 from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
+    from genome.base_model import BaseModel
     from genome.library import Library
     from persona.persona import Persona
 
@@ -22,12 +23,16 @@ NameArgument = Annotated[str, typer.Argument(help="The persona's name.")]
 @app.command("list")
 def list_personas(home: HomeOption = None) -> None:
     """Every persona."""
+    from genome.bases import Bases
     from persona.persona import PersonaStore
 
     store = PersonaStore(existing_home(home, "personas"))
     personas = [store.load(name) for name in store.names()]
-    rows = [(p.name, str(len(p.layers)), p.description) for p in personas]
-    print_table("personas", ("name", "layers", "description"), rows)
+    bases = Bases(store.folder.parent)
+    rows = [
+        (p.name, bases.named(p.base_model), str(len(p.layers)), p.description) for p in personas
+    ]
+    print_table("personas", ("name", "for base", "layers", "description"), rows)
 
 
 @app.command()
@@ -52,21 +57,27 @@ def ask(
     library = Library.open(folder)
     genome = persona.genome(library).on(model.fingerprint)
     say(Engine(model).answer(genome, question))
-    _warn_if_unable(library, persona, question)
+    _warn_if_unable(library, persona, question, model)
 
 
-def _warn_if_unable(library: Library, persona: Persona, question: str) -> None:
+def _warn_if_unable(library: Library, persona: Persona, question: str, base: BaseModel) -> None:
     """Say so where none of its layers is known to be good at such questions, by search's rule."""
-    if not (persona.layers and library.encoder_id):
+    fingerprint = base.fingerprint
+    if not (persona.layers and library.encoder_id(fingerprint)):
         return
-    from seeds.bases import load_base
-
-    encoder = library.encoder(load_base(library.bases.home))
-    found = library.search(question, encoder=encoder, among=persona.layers, k=1)
-    if found and found[0].similarity < library.clear_match():
+    found = library.search(
+        question,
+        encoder=library.encoder(base),
+        base_model=fingerprint,
+        among=persona.layers,
+        unbound=True,
+        k=1,
+    )
+    enough = library.clear_match(fingerprint)
+    if found and found[0].similarity < enough:
         note = (
             f"note: {persona.name} is not known to be good at this ({found[0].similarity:.2f}, "
-            f"sure from {library.clear_match():.2f}): `continuum layer search QUESTION` finds who"
+            f"sure from {enough:.2f}): `continuum layer search QUESTION` finds who"
         )
         hint(note, err=True)
 
@@ -80,6 +91,13 @@ def create(
             "--layer", "-l", help="Name, NAME@VERSION or digest of a layer; first applied first."
         ),
     ],
+    weights: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--weight", "-w", help="Scale of each layer, in their order.", show_default="1 each"
+        ),
+    ] = None,
+    description: Annotated[str, typer.Option(show_default="its layers")] = "",
     home: HomeOption = None,
 ) -> None:
     """Make a persona from layers of the library."""
@@ -94,10 +112,42 @@ def create(
     refuse_revoked(folder, digests)
     quiet_libraries()
     bases = [base_needed(folder, library, digest) for digest in digests]
-    persona = Persona(name, bases[0], digests, "helper with " + ", ".join(layers))
+    told = description or "helper with " + ", ".join(layers)
+    persona = Persona(name, bases[0], digests, told, tuple(weights or ()))
     persona.genome(library)
     PersonaStore(folder).create(persona)
     hint(f"{name} is ready: `continuum persona ask {name} QUESTION`")
+
+
+@app.command()
+def show(name: NameArgument, home: HomeOption = None) -> None:
+    """What a persona is made of."""
+    from genome.library import Library
+    from persona.persona import PersonaStore
+
+    folder = existing_home(home, "personas")
+    persona = PersonaStore(folder).load(name)
+    library = Library.open(folder)
+    print_facts(
+        persona.name,
+        {
+            "description": persona.description,
+            "base model": f"{library.bases.named(persona.base_model)} ({persona.base_model})",
+        },
+    )
+    rows = [
+        (
+            library.row(digest).name if digest in library else "(not here)",
+            library.row(digest).version if digest in library else "-",
+            f"{weight:g}",
+            digest[:12],
+        )
+        for digest, weight in zip(
+            persona.layers, persona.weights or (1.0,) * len(persona.layers), strict=True
+        )
+    ]
+    if rows:
+        print_table("layers, first applied first", ("name", "version", "weight", "digest"), rows)
 
 
 @app.command()

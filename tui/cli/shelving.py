@@ -1,7 +1,8 @@
-"""`continuum layer import | bind | remove`: which layers a home has, and their bases."""
+"""`continuum layer import | bind | remove | rename | tag | merge`: what changes a library."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 from tui.cli.errors import CommandError, OptionError
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, existing_home, resolve_home
-from tui.cli.tables import megabytes, print_table
+from tui.cli.tables import megabytes, percent, print_table
 from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
@@ -113,6 +114,87 @@ def remove(layer: LayerArgument, home: HomeOption = None) -> None:
             f"it came from a market and can be fetched again: `continuum market fetch {listing} "
             f"--market {market} --account ACCOUNT`"
         )
+
+
+def rename(
+    layer: LayerArgument,
+    name: Annotated[str, typer.Argument(help="1 to 64 of a-z 0-9 . _ -")],
+    home: HomeOption = None,
+) -> None:
+    """Call a layer something else; personas and listings go on knowing it by its digest."""
+    library = open_library(home)
+    digest = library.resolve(layer)
+    manifest = library.amend(digest, name=name)
+    say(f"{layer} is {manifest.name} {manifest.version} now: {digest[:12]}")
+
+
+def tag(
+    layer: LayerArgument,
+    tags: Annotated[list[str], typer.Argument(help="Words to find it by.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take them away.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Give a layer words to be listed by: `continuum layer list --tag WORD`."""
+    library = open_library(home)
+    digest = library.resolve(layer)
+    present = library.manifest(digest).tags
+    kept = [one for one in present if one not in tags]
+    manifest = library.amend(
+        digest, tags=tuple(kept if remove else dict.fromkeys((*present, *tags)))
+    )
+    say(f"{manifest.name}: {', '.join(manifest.tags) or 'no tags'}")
+
+
+def merge(
+    parts: Annotated[
+        list[str], typer.Argument(metavar="LAYER:WEIGHT...", help="Such as sorter:0.7 shouter:0.3.")
+    ],
+    name: Annotated[str, typer.Option(help="What to call the result.")],
+    rank: Annotated[int, typer.Option(min=1, max=256)] = 8,
+    home: HomeOption = None,
+) -> None:
+    """Make one layer of several: the best of its rank for their weighted sum, exactly."""
+    from genome import compose
+    from genome.geometry import norms
+    from genome.shelf.manifest import Manifest, Parent
+
+    pairs = [_weighted(part) for part in parts]
+    library = open_library(home)
+    digests = [library.resolve(reference) for reference, _ in pairs]
+    weights = [weight for _, weight in pairs]
+    layers = [library.get(digest) for digest in digests]
+    whole = compose.stack(layers, weights)
+    merged = compose.truncate(whole, rank)
+    manifest = Manifest(
+        name=name,
+        base_model=merged.base_model,
+        description=f"merged from {', '.join(parts)}",
+        parents=tuple(Parent(d, w) for d, w in zip(digests, weights, strict=True)),
+        recipe={"merge": weights, "rank": rank},
+    )
+    digest = library.add(merged, manifest)
+    before, after = norms([whole, merged]).square().tolist()
+    kept = percent(after / before if before else 1.0)
+    say(f"{name} is in the library: {digest[:12]}; rank {rank} keeps {kept} of the sum's square")
+    hint("to find it by what it can do: `continuum layer reindex`")
+
+
+def _weighted(part: str) -> tuple[str, float]:
+    """A layer and its weight, 1 where none is given.
+
+    Raises:
+        OptionError: The weight is no finite number other than 0.
+    """
+    reference, colon, number = part.rpartition(":")
+    if not colon:
+        return part, 1.0
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = 0.0
+    if not reference or not math.isfinite(weight) or weight == 0.0:
+        raise OptionError(f"{part!r:.80} is no layer with its weight: write it such as sorter:0.7")
+    return reference, weight
 
 
 def _report(home: Path, done: list[Imported]) -> None:

@@ -29,13 +29,17 @@ from academy.benchmark.verdict import (
 )
 from genome.base_model import BaseModel
 from genome.files import write_json, write_text
-from seeds.load import embedded_base_path
 
 Note = Callable[[str], None]
 
 
-def run_cells(tier: Tier, todo: Sequence[Cell], out: Path, jobs: int, note: Note) -> int:
+def run_cells(
+    tier: Tier, todo: Sequence[Cell], out: Path, jobs: int, note: Note, base: Path
+) -> int:
     """Run what is not there yet; returns how many cells were run.
+
+    Args:
+        base: Folder of the base model that all cells run on.
 
     Raises:
         AcademyError, GenomeError, OSError: With one line to show; what is finished stays.
@@ -46,12 +50,12 @@ def run_cells(tier: Tier, todo: Sequence[Cell], out: Path, jobs: int, note: Note
     groups = _by_seed(left)  # a seed's experts are trained once, not by several at a time
     if jobs == 1 or len(groups) == 1:
         for group in groups:
-            for name, seconds in map(_one, [(tier.name, cell, out) for cell in group]):
+            for name, seconds in map(_one, [(tier.name, cell, out, base) for cell in group]):
                 note(f"{name}  {seconds:.0f} s")
         return len(left)
     context = multiprocessing.get_context("spawn")  # torch does not survive a fork
     with context.Pool(jobs) as pool:
-        work = [[(tier.name, cell, out) for cell in group] for group in groups]
+        work = [[(tier.name, cell, out, base) for cell in group] for group in groups]
         for done in pool.imap_unordered(_group, work):
             for name, seconds in done:
                 note(f"{name}  {seconds:.0f} s")
@@ -63,29 +67,28 @@ def _by_seed(cells: Sequence[Cell]) -> list[list[Cell]]:
     return [[cell for cell in cells if cell.seed == seed] for seed in seeds]
 
 
-def _group(work: Sequence[tuple[str, Cell, Path]]) -> list[tuple[str, float]]:
+def _group(work: Sequence[tuple[str, Cell, Path, Path]]) -> list[tuple[str, float]]:
     return [_one(one) for one in work]
 
 
-_BASE: dict[str, BaseModel] = {}
+_BASE: dict[Path, BaseModel] = {}
 _ANCESTORS = Ancestors()
 """Of this process; a seed's cells run in one process, one after the other."""
 
 
-def _one(work: tuple[str, Cell, Path]) -> tuple[str, float]:
-    tier, cell, out = work
+def _one(work: tuple[str, Cell, Path, Path]) -> tuple[str, float]:
+    tier, cell, out, base = work
     torch.set_num_threads(1)
-    if "base" not in _BASE:
-        _BASE["base"] = BaseModel.load(embedded_base_path())
-    record = run_cell(_BASE["base"], tier_named(tier), cell, out, _ANCESTORS)
+    if base not in _BASE:
+        _BASE[base] = BaseModel.load(base)
+    record = run_cell(_BASE[base], tier_named(tier), cell, out, _ANCESTORS)
     return cell.name, float(record.get("seconds", 0.0))
 
 
-def conclude(tier: Tier, out: Path, note: Note) -> tuple[list[Row], list[Claim]]:
+def conclude(tier: Tier, out: Path, note: Note, base: Path) -> tuple[list[Row], list[Claim]]:
     """Open the test split for all finished cells; write table, figures and raw results."""
     torch.set_num_threads(1)
-    base = BaseModel.load(embedded_base_path())
-    results = open_test(base, tier, out, note)
+    results = open_test(BaseModel.load(base), tier, out, note)
     rng = np.random.default_rng(0)
     rows = table(results, rng)
     found = claims(results, rng, gradient_free())

@@ -241,7 +241,7 @@ def proposed_layers(
 
 
 def _searched(library: Library, base: BaseModel, source: ChallengeSource) -> dict[str, list[str]]:
-    if not library.encoder_id:
+    if not library.encoder_id(base.fingerprint):
         return {}
     encoder = library.encoder(base)
     found: dict[str, list[str]] = {}

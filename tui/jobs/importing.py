@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from economy.revocations import origins_of
-from genome.errors import GenomeError, LayerInUseError, LayerRejected, UnboundLayerError
-from genome.fit import check_modules
-from genome.known_bases import KnownBase
+from genome.bases import Base, misfit
+from genome.errors import GenomeError, LayerInUseError, UnboundLayerError
 from genome.library import Library, TrustPolicy
 from genome.shelf.sources import layers_at
 from genome.validate import check_folder
@@ -34,7 +33,7 @@ class Binding:
 
     layer: str
     """Name, or NAME@VERSION where that is not the newest."""
-    base: KnownBase | None
+    base: Base | None
     """None = unbound, or bound to a base that is not known here."""
     stated: str
     """Fingerprint of the base that it is for; empty = unbound."""
@@ -63,7 +62,7 @@ def binding_of(home: Path, library: Library, digest: str) -> Binding:
         shapes, named = checked.shapes, checked.base_model
     fitting = [b.name for b in bases if b is not base and b.fits(shapes)]
     others = tuple(fitting) if base is not None and not named else ()
-    misfits = () if base or stated else tuple(_misfit(shapes, b) for b in bases)
+    misfits = () if base or stated else tuple(misfit(shapes, b) for b in bases)
     return Binding(reference_to(library, digest), base, stated, others, misfits)
 
 
@@ -106,14 +105,6 @@ def reference_to(library: Library, digest: str) -> str:
     row = library.row(digest)
     newest = library.latest(row.name).digest == digest
     return row.name if newest else f"{row.name}@{row.version}"
-
-
-def _misfit(shapes: dict[str, tuple[int, int]], base: KnownBase) -> str:
-    try:
-        check_modules(shapes, base.shapes)
-    except LayerRejected as error:
-        return f"{base.name} ({error.detail.partition(':')[0]})"
-    return ""
 
 
 def _check_personas(home: Path, library: Library, digest: str, base: str) -> None:

@@ -130,10 +130,12 @@ def _first_found(
     """The first question that some layer is known to be good at, with the nearest such layer."""
     where = Filter(base_model=base.fingerprint)
     vectors = specialists.encoder.encode(list(questions))
+    encoder = library.encoder_id(base.fingerprint)
+    enough = library.clear_match(base.fingerprint)
     for question, hits in zip(
-        questions, library.search_vectors(vectors, where=where, k=1), strict=True
+        questions, library.search_vectors(vectors, encoder, where=where, k=1), strict=True
     ):
-        if hits and hits[0].similarity >= library.clear_match():
+        if hits and hits[0].similarity >= enough:
             return question, hits[0]
     return None
 

@@ -12,10 +12,10 @@ import numpy as np
 from academy.evaluator import LocalEvaluator
 from academy.routing import ability_vectors, calibrate_advice
 from genome.base_model import BaseModel
+from genome.bases import Bases
 from genome.embedding import Encoder, layer_vector, searchable_text
 from genome.errors import GenomeError, LibraryError
 from genome.genome import Genome
-from genome.known_bases import KnownBases
 from genome.library import Library
 from genome.search.finder import Calibration
 from genome.search.question_encoder import SentenceEncoder
@@ -60,23 +60,38 @@ def reindex(
         LibraryError: The encoder cannot be loaded.
     """
     library = Library.open(home)
-    base = load_base(home)
-    encoder = _encoder(library, base, sentences)
     notes = _bind(home, library)
-    rows = [r for r in library.find() if everything or library.vector(r.digest) is None]
-    evaluator, examined = LocalEvaluator(base), 0
+    default = load_base(home)
+    rows = [
+        r
+        for r in library.find()
+        if everything
+        or (library.vector(r.digest) or library.vector(r.digest, default.fingerprint)) is None
+    ]
+    examined, calibration = 0, None
+    bases = {default.fingerprint: default}
+    encoders: dict[str, Encoder] = {}
     for start, (fingerprint, some) in _groups(rows):
         progress(start, len(rows))
-        if fingerprint != evaluator.base.fingerprint:
-            evaluator = LocalEvaluator(_base_of(home, fingerprint, base, notes))
+        if fingerprint not in bases:  # one beside the default is held at a time
+            bases = {default.fingerprint: default}
+            bases[fingerprint] = _base_of(home, fingerprint, default, notes)
+        base = bases[fingerprint]
+        if base.fingerprint not in encoders:
+            encoders[base.fingerprint] = _encoder(library, base, sentences)
+        evaluator, encoder = LocalEvaluator(base), encoders[base.fingerprint]
         fitting = _genomes(library, evaluator, some)
         vectors = _vectors(evaluator, encoder, some, fitting)
         for row, vector in zip(some, vectors, strict=True):
             n_results = QUESTIONS if row.digest in fitting else 0
-            library.set_vector(row.digest, vector, n_results=n_results)
+            library.set_vector(row.digest, vector, n_results=n_results, base_model=base.fingerprint)
         examined += len(fitting)
     progress(len(rows), len(rows))
-    calibration = _calibrate(library, base, encoder)
+    if default.fingerprint not in encoders:
+        encoders[default.fingerprint] = _encoder(library, default, sentences)
+    for fingerprint, encoder in encoders.items():
+        found = _calibrate(library, fingerprint, encoder)
+        calibration = found if fingerprint == default.fingerprint else calibration or found
     return Reindexed(examined, len(rows) - examined, calibration, tuple(notes))
 
 
@@ -105,21 +120,21 @@ def _groups(rows: Sequence[LayerRow]) -> Iterator[tuple[int, tuple[str, list[Lay
             start += len(some)
 
 
-def _base_of(home: Path, fingerprint: str, embedded: BaseModel, notes: list[str]) -> BaseModel:
-    """The base to examine layers on; the embedded one for those that none here can run."""
-    if fingerprint not in {b.fingerprint for b in KnownBases(home).all()}:
-        return embedded
+def _base_of(home: Path, fingerprint: str, default: BaseModel, notes: list[str]) -> BaseModel:
+    """The base to examine layers on; the default one for those that none here can run."""
+    if fingerprint not in {b.fingerprint for b in Bases(home).all()}:
+        return default
     try:
         return load_base_of(home, fingerprint)
     except GenomeError as error:
         notes.append(str(error))
-        return embedded
+        return default
 
 
 def _encoder(library: Library, base: BaseModel, sentences: Path | None) -> Encoder:
     if sentences is not None:
         library.save_encoder(SentenceEncoder(sentences))
-    elif not library.encoder_id:
+    elif not library.encoder_id(base.fingerprint):
         library.save_encoder(fit_encoder(base, seed=0))
     try:
         return library.encoder(base)
@@ -166,12 +181,12 @@ def _vectors(
     ]
 
 
-def _calibrate(library: Library, base: BaseModel, encoder: Encoder) -> Calibration | None:
-    rows = [r for r in library.find(base_model=base.fingerprint) if r.skill]
+def _calibrate(library: Library, base_model: str, encoder: Encoder) -> Calibration | None:
+    rows = [r for r in library.find(base_model=base_model) if r.skill]
     stored = [library.vector(r.digest) for r in rows]
-    vectors = np.stack([v[0] for v in stored if v]) if rows else np.zeros((0, 1))
+    vectors = np.stack([v[0] for v in stored if v]) if any(stored) else np.zeros((0, 1))
     niches = [r.skill for r, v in zip(rows, stored, strict=True) if v]
-    found = calibrate_advice(encoder, library.encoder_id, vectors, niches, QUESTIONS)
+    found = calibrate_advice(encoder, library.encoder_id(base_model), vectors, niches, QUESTIONS)
     if found:
         library.save_calibration(found)
     return found

@@ -162,7 +162,7 @@ def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
     if shelf.species:
         advice = calibrate_advice(
             shelf.encoder,
-            library.encoder_id,
+            library.encoder_id(base.fingerprint),
             np.stack([s.vector for s in shelf.species]),
             [s.niche for s in shelf.species],
             settings.vector_questions,

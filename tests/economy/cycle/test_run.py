@@ -9,16 +9,19 @@ import pytest
 
 from economy.cycle.run import run_cycle
 from economy.cycle.scenario import CycleSettings
+from genome.base_model import BaseModel
 from marketplace.market import Market
 
 SMALL = CycleSettings(epochs=3, shift=2, questions=60, tokens=120_000, exam=20)
 
 
 @pytest.mark.slow
-def test_a_small_cycle_serves_publishes_pays_and_is_not_run_twice(tmp_path: Path) -> None:
+def test_a_small_cycle_serves_publishes_pays_and_is_not_run_twice(
+    embedded: BaseModel, tmp_path: Path
+) -> None:
     """What makers paid for training, the Academy and the house earned; nobody else did."""
     said: list[str] = []
-    found = run_cycle(SMALL, tmp_path, said.append, ("linked", "even"))
+    found = run_cycle(SMALL, embedded, tmp_path, said.append, ("linked", "even"))
     assert [len(rows) for rows in found.values()] == [3, 3]
     linked = found["linked"]
     assert linked[1].served > linked[1].base  # somebody has learned what was asked
@@ -34,5 +37,5 @@ def test_a_small_cycle_serves_publishes_pays_and_is_not_run_twice(tmp_path: Path
     assert set(data["recovery"]) == {"linked", "even"}
     assert (tmp_path / "cycle.svg").read_text().startswith("<?xml")
     count = len(said)
-    assert run_cycle(SMALL, tmp_path, said.append, ("linked", "even")) == found
+    assert run_cycle(SMALL, embedded, tmp_path, said.append, ("linked", "even")) == found
     assert len(said) == count

@@ -52,7 +52,8 @@ def add(library: Library, i: int) -> str:
 
 
 def names(library: Library, question: int, **conditions: object) -> list[str]:
-    found = library.search(str(question), encoder=Axis(), k=3, **conditions)  # type: ignore[arg-type]
+    among = {"base_model": "tiny", "unbound": "base_model" not in conditions, **conditions}
+    found = library.search(str(question), encoder=Axis(), k=3, **among)  # type: ignore[arg-type]
     return [f.manifest.name for f in found]
 
 
@@ -96,19 +97,20 @@ def test_conditions_hold_before_the_nearest_are_chosen(tmp_path: Path) -> None:
     wanted = {library.named("layer-2")[0], library.named("layer-4")[0]}
     assert sorted(names(library, 1, among=wanted)) == ["layer-2", "layer-4"]
     assert names(library, 1, max_bytes=1) == []
-    assert library.search_vectors(AXES[:1], where=Filter(base_model="nobody's"))[0] == []
+    id_ = library.encoder_id("tiny")
+    assert library.search_vectors(AXES[:1], id_, where=Filter(base_model="nobody's"))[0] == []
 
 
 def test_advice_follows_the_calibration(tmp_path: Path) -> None:
     library = filled(tmp_path)
     with pytest.raises(LibraryError, match="continuum layer reindex"):
-        library.advise("1", encoder=Axis())
-    calibration = Calibration(library.encoder_id, 0.9, 0.5, 100, ("a", "b"), 1.0)
+        library.advise("1", encoder=Axis(), base_model="tiny")
+    calibration = Calibration(library.encoder_id("tiny"), 0.9, 0.5, 100, ("a", "b"), 1.0)
     library.save_calibration(calibration)
-    assert library.calibration() == calibration
-    reuse = library.advise("1", encoder=Axis())
+    assert library.calibration("tiny") == calibration
+    reuse = library.advise("1", encoder=Axis(), base_model="tiny")
     assert (reuse.action, reuse.digest) == ("reuse", library.named("layer-1")[0])
-    mint = library.advise("7", encoder=Axis())
+    mint = library.advise("7", encoder=Axis(), base_model="tiny")
     assert (mint.action, mint.digest) == ("mint", None)
     assert "mint below 0.50" in mint.reason
     (library.folder / "encoder.safetensors").write_bytes(b"a new encoder")

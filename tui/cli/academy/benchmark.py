@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tui.cli.errors import OptionError
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.tables import percent, print_table
 from tui.printing import quiet_libraries, say
 
@@ -28,10 +29,13 @@ def benchmark(
     table: Annotated[
         bool, typer.Option(help="Open the test split and print the table at the end.")
     ] = True,
+    base: BaseOption = None,
+    home: HomeOption = None,
 ) -> None:
     """Compare the Academy with its peers and controls."""
     from academy.benchmark.cells import ablations, cells, main_methods
     from academy.benchmark.tracks import TRACKS, tier_named
+    from seeds.bases import load_base
     from tui.jobs.benchmark import conclude, run_cells
 
     quiet_libraries()
@@ -46,14 +50,15 @@ def benchmark(
         raise OptionError(f"there is no track {track!r}: choose A, B or AB")
     folder = out or Path(f"benchmark-{tier}")
     todo = cells(list(dict.fromkeys(names)), _seeds(seeds), tracks)
+    model = Path(load_base(resolve_home(home), base).path)
     try:
-        run_cells(chosen, todo, folder, jobs, lambda line: say(line))
+        run_cells(chosen, todo, folder, jobs, lambda line: say(line), model)
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
     if not table:
         return
-    rows, found = conclude(chosen, folder, lambda _: None)
+    rows, found = conclude(chosen, folder, lambda _: None, model)
     for one in tracks:
         print_table(
             f"track {one}",

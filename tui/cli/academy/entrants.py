@@ -32,19 +32,23 @@ class Entrant:
 
 
 def load_evaluator(base: str | None, home: Path | None, names: Sequence[str]) -> LocalEvaluator:
-    """An evaluator on the base that was chosen, else on the one that the first persona runs on.
+    """An evaluator on the base that was chosen, else on the one that the first entrant runs on.
 
     Args:
         names: As `load_entrant` takes them.
     """
     from academy.evaluator import LocalEvaluator
-    from seeds.bases import load_base, load_base_of
+    from genome.layer import Layer
+    from seeds.bases import load_base, load_base_for, load_base_of
 
     quiet_libraries()
     folder = resolve_home(home)
     if base is None:
         for name in names:
-            if name != BASE_NAME and not _is_path(name):
+            if _is_path(name):
+                layer = Layer.from_peft(Path(name).expanduser())
+                return LocalEvaluator(load_base_for(folder, layer))
+            if name != BASE_NAME:
                 persona = PersonaStore(existing_home(home, "personas")).load(name)
                 return LocalEvaluator(load_base_of(folder, persona.base_model))
     return LocalEvaluator(load_base(folder, base))

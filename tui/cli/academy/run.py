@@ -43,11 +43,12 @@ def run(
     """Evolve a population until its budget is spent; the same command resumes it."""
     from academy.evolution.config import load_config
     from academy.evolution.run import located
-    from genome.known_bases import KnownBases
+    from genome.bases import Bases
 
     where, settings = resolve_home(home), load_config(config)
-    if base is not None and (known := KnownBases(where).find(base)):
-        base = known.path
+    bases, named = Bases(where), base or settings.run.base
+    if known := bases.find(named) if named else bases.default():
+        base = known.path  # kept with the run, whatever the default is when it is resumed
     changes: dict[str, Any] = {
         key: value
         for key, value in (("seed", seed), ("tokens", tokens), ("base", base), ("source", source))

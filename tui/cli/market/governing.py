@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.market.place import Here, in_market, open_database, open_market
 from tui.cli.tables import percent, print_table
 from tui.printing import quiet_libraries, say
@@ -95,16 +96,20 @@ def cycle(
     items: Annotated[int, typer.Option(help="Customers' questions in an epoch.")] = 240,
     swapped: Annotated[bool, typer.Option(help="The two demand mixes in the other order.")] = False,
     seed: int = 1,
+    base: BaseOption = None,
+    home: HomeOption = None,
 ) -> None:
     """Demand, Academy, publishing and sales, epoch after epoch, beside two controls without it."""
     from economy.cycle.run import run_cycle, summary
     from economy.cycle.scenario import CycleSettings
+    from seeds.bases import load_base
 
     settings = CycleSettings(
         epochs=epochs, shift=shift, tokens=tokens, questions=items, swapped=swapped, seed=seed
     )
     quiet_libraries()
-    found = run_cycle(settings, out, print)
+    model = load_base(resolve_home(home), base)
+    found = run_cycle(settings, model, out, print)
     rows = [
         (
             link,

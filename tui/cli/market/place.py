@@ -141,9 +141,9 @@ def open_database(home: Path | None, url: str | None) -> Market:
 
 def maps_at(home: Path) -> dict[str, Shapes]:
     """Linear maps of every base that a home knows: what a market is to check layers against."""
-    from genome.known_bases import KnownBases
+    from genome.bases import Bases
 
-    return {base.fingerprint: base.shapes for base in KnownBases(home).all()}
+    return {base.fingerprint: base.shapes for base in Bases(home).all()}
 
 
 def key_store(home: Path | None) -> KeyStore:

@@ -10,7 +10,7 @@ import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.hints import hint
-from tui.cli.home import existing_home, resolve_home
+from tui.cli.home import BaseOption, existing_home, resolve_home
 from tui.cli.market.options import (
     NameArgument,
     exact,
@@ -58,10 +58,11 @@ def publish(
     tag: TagOption = None,
     parent: ParentOption = None,
     no_parents: OrphanOption = False,
+    base: BaseOption = None,
 ) -> None:
     """Examine a layer on unseen questions and put it up for sale."""
     parents = [] if no_parents else parent
-    _publish(here, layer, name, skill, ask, licence, tag, parents)
+    _publish(here, layer, name, skill, ask, licence, tag, parents, base)
 
 
 @in_market()
@@ -75,10 +76,11 @@ def version(
     tag: TagOption = None,
     parent: ParentOption = None,
     no_parents: OrphanOption = False,
+    base: BaseOption = None,
 ) -> None:
     """Examine a layer and sell it as the next version of your listing; buyers get it free."""
     parents = [] if no_parents else parent
-    _publish(here, layer, name, skill, ask, licence, tag, parents, version_of=name)
+    _publish(here, layer, name, skill, ask, licence, tag, parents, base, version_of=name)
 
 
 @in_market(key=True)
@@ -141,6 +143,7 @@ def _publish(
     licence: str,
     tags: list[str] | None,
     parents: list[str] | None,
+    base: str | None,
     version_of: str | None = None,
 ) -> None:
     from economy.publish import publish_folder
@@ -169,6 +172,7 @@ def _publish(
             tags=tags or (),
             parents=parents,
             version_of=version_of,
+            base=base,
             say=print,
         )
     number = f" version {listing.version}" if version_of else ""

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from genome.base_model import BaseModel
+from genome.bases import Base, Bases, chosen_base
 from genome.errors import LayerRejected, LibraryError
-from genome.known_bases import KnownBase, KnownBases, chosen_base
 from tests.support.genome import tiny_base, tiny_model
 
 SHAPES = {"a": (2, 3), "b": (4, 4)}
-FIRST = KnownBase("first", "f1", "/models/first", SHAPES)
-TWIN = KnownBase("twin", "f2", "meta/Twin-1B", SHAPES)
-OTHER = KnownBase("other", "f3", "/models/other", {"c": (1, 1)})
+FIRST = Base("first", "f1", "/models/first", SHAPES)
+TWIN = Base("twin", "f2", "meta/Twin-1B", SHAPES)
+OTHER = Base("other", "f3", "/models/other", {"c": (1, 1)})
 ALL = (FIRST, TWIN, OTHER)
 
 
@@ -30,12 +30,12 @@ def folder(tokenizer: Any, tmp_path: Path) -> Path:
 
 
 def test_a_base_is_remembered_under_a_name_and_found_by_any_of_its_names(folder: Path) -> None:
-    bases, base = KnownBases(folder.parent), BaseModel.load(folder)
+    bases, base = Bases(folder.parent), BaseModel.load(folder)
     assert bases.all() == ()
     kept = bases.remember(base)
     assert kept.name == "tiny-llama" and kept.is_current
     assert kept.shapes["model.layers.0.self_attn.q_proj"] == (32, 32)
-    again = KnownBases(folder.parent)
+    again = Bases(folder.parent)
     for reference in ("tiny-llama", base.fingerprint, str(folder)):
         assert again.find(reference) == kept
     assert again.find("") is None and again.find("nothing") is None
@@ -47,7 +47,7 @@ def test_a_base_is_remembered_under_a_name_and_found_by_any_of_its_names(folder:
 def test_a_folder_whose_weights_changed_no_longer_leads_to_the_old_base(
     folder: Path, tokenizer: Any
 ) -> None:
-    bases = KnownBases(folder.parent)
+    bases = Bases(folder.parent)
     old = bases.remember(BaseModel.load(folder))
     tiny_base(tokenizer, seed=9).model.save_pretrained(folder)
     assert not old.is_current
@@ -57,7 +57,7 @@ def test_a_folder_whose_weights_changed_no_longer_leads_to_the_old_base(
 
 
 def test_two_bases_of_one_folder_name_have_two_names(tokenizer: Any, tmp_path: Path) -> None:
-    bases = KnownBases(tmp_path)
+    bases = Bases(tmp_path)
     one = BaseModel("hub/tiny", tiny_base(tokenizer).model, tokenizer, "r1")
     two = BaseModel("else/tiny", tiny_base(tokenizer).model, tokenizer, "r2")
     assert [bases.remember(one).name, bases.remember(two).name] == ["tiny", "tiny-2"]
@@ -66,7 +66,7 @@ def test_two_bases_of_one_folder_name_have_two_names(tokenizer: Any, tmp_path: P
 def test_maps_that_are_no_plain_linear_are_known_too(tokenizer: Any, tmp_path: Path) -> None:
     """GPT-2's Conv1D holds (in, out); a layer's shapes are (out, in)."""
     base = BaseModel("gpt2", tiny_model("gpt2"), tokenizer)
-    shapes = KnownBases(tmp_path).remember(base).shapes
+    shapes = Bases(tmp_path).remember(base).shapes
     assert shapes["transformer.h.0.attn.c_attn"] == (96, 32)
 
 
@@ -84,11 +84,11 @@ def test_maps_that_are_no_plain_linear_are_known_too(tokenizer: Any, tmp_path: P
 def test_a_damaged_list_is_named_with_its_remedy(tmp_path: Path, text: str) -> None:
     (tmp_path / "bases.json").write_text(text)
     with pytest.raises(LibraryError, match=r"bases\.json is no list of base models.*--base FOLDER"):
-        KnownBases(tmp_path).all()
+        Bases(tmp_path).all()
 
 
 def test_the_list_is_json_that_people_can_read(folder: Path) -> None:
-    KnownBases(folder.parent).remember(BaseModel.load(folder))
+    Bases(folder.parent).remember(BaseModel.load(folder))
     (entry,) = json.loads((folder.parent / "bases.json").read_text())["bases"]
     assert entry["path"] == str(folder) and entry["shapes"]["lm_head"] == [264, 32]
 
