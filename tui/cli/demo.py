@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, resolve_home
 from tui.cli.tables import credit_text, percent, print_table
 from tui.jobs.show import Pace, span
 from tui.printing import clean, quiet_libraries, say
@@ -43,6 +43,7 @@ def demo(
         ),
     ] = None,
     tiny: Annotated[bool, typer.Option("--tiny", help="A run of half a minute.")] = False,
+    base: BaseOption = None,
     tui: Annotated[
         bool | None, typer.Option("--tui/--no-tui", help="Open the screens when done.")
     ] = None,
@@ -59,7 +60,7 @@ def demo(
     _check(people, budget)
     where = resolve_home(home)
     try:
-        summary = _run(where, seed, people, budget, tiny)
+        summary = _run(where, seed, people, budget, tiny, base or "")
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
@@ -81,7 +82,9 @@ def _check(personas: int, interactions: int) -> None:
         )
 
 
-def _run(home: Path, seed: int, personas: int, interactions: int, tiny: bool) -> dict[str, Any]:
+def _run(
+    home: Path, seed: int, personas: int, interactions: int, tiny: bool, base: str
+) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -113,7 +116,7 @@ def _run(home: Path, seed: int, personas: int, interactions: int, tiny: bool) ->
 
         quiet_libraries()
         show.phase("loading", 1, 1)
-        return run_demo(DemoSettings(home, seed, personas, interactions, tiny), show)
+        return run_demo(DemoSettings(home, seed, personas, interactions, tiny, base), show)
 
 
 class _Show:

@@ -12,8 +12,8 @@ import typer
 
 from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
-from tui.cli.hints import current_spelling
-from tui.cli.home import HomeOption, greet_old_homes, resolve_home
+from tui.cli.hints import current_spelling, hint
+from tui.cli.home import HomeOption, greet_old_homes, market_url, resolve_home
 from tui.cli.market.options import MarketOption
 from tui.printing import say
 
@@ -60,14 +60,20 @@ def init(
     ] = "embedded",
     home: HomeOption = None,
 ) -> None:
-    """Make a home whose commands use one base model."""
+    """Make a home with a library and a market of its own, whose commands use one base model."""
+    from genome.library import Library
+    from marketplace.market import Market
     from seeds.bases import known_bases
     from tui.cli.base import added
 
     folder = resolve_home(home)
     chosen = added(folder, base, None)
     known_bases(folder).change(chosen, default=True)
+    Library.open(folder)
+    Market.open(market_url(folder)).close()
     say(f"{folder} is a home for {chosen.name}")
+    hint("bring layers in: `continuum layer import FOLDER`")
+    hint("evolve some: `continuum academy run standard`")
 
 
 def tui(

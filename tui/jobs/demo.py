@@ -44,7 +44,7 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
             show.note(f"{settings.out} holds this run, finished: nothing to do")
             return folder.read(summary_path)
         torch.set_num_threads(evolution.run.threads)
-        base = load_base(settings.out, settings.base_path or None)
+        base = load_base(settings.out, settings.base or None)
         summary = _Demo(settings, evolution, show, folder, base).run()
         write_json(summary_path, summary)
         folder.write_status(

@@ -22,8 +22,8 @@ class DemoSettings:
     personas: int = 100
     interactions: int = 10_000
     tiny: bool = False
-    base_path: Path | None = None
-    """Base model folder; None = the embedded one."""
+    base: str = ""
+    """Base model by name, folder or hub id; empty = the home's default."""
 
     def evolution(self) -> RunConfig:
         """The preset `demo` at these sizes.
@@ -95,4 +95,5 @@ class DemoSettings:
             "personas": self.personas,
             "interactions": self.interactions,
             "tiny": self.tiny,
+            **({"base": self.base} if self.base else {}),
         }

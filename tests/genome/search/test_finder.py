@@ -114,5 +114,7 @@ def test_advice_follows_the_calibration(tmp_path: Path) -> None:
     assert (mint.action, mint.digest) == ("mint", None)
     assert "mint below 0.50" in mint.reason
     (library.folder / "encoder.safetensors").write_bytes(b"a new encoder")
-    with pytest.raises(LibraryError, match="another encoder"):
-        Library.open(tmp_path).advise("1", encoder=Axis())
+    with pytest.raises(
+        LibraryError, match="no thresholds for advice: run `continuum layer reindex"
+    ):
+        Library.open(tmp_path).advise("1", encoder=Axis(), base_model="tiny")

@@ -34,7 +34,7 @@ def list_listings(
     """Everything for sale, by name."""
     with here.open() as place:
         found = list(place.listings(limit=limit + 1))
-    _print_listings("for sale", found[:limit])
+    _print_listings(here, "for sale", found[:limit])
     if len(found) > limit:
         hint(
             f"these are the first {limit}: find others with `continuum market search`, or raise "
@@ -96,7 +96,7 @@ def search(
         )
         return
     more = f" of {page.total}" if page.total > len(page.listings) else ""
-    _print_listings(f"{len(page.listings)}{more} found", page.listings)
+    _print_listings(here, f"{len(page.listings)}{more} found", page.listings)
 
 
 @in_market(account=None)
@@ -120,7 +120,7 @@ def show(here: Here, name: NameArgument) -> None:
             "tags": ", ".join(x.tags),
             "made from": ", ".join(x.parents),
             "nearly": x.near_of or "",
-            "base model": x.base_model,
+            "base model": f"{_base_names(here).get(x.base_model, 'not here')} ({x.base_model})",
             "digest": x.digest,
         },
     )
@@ -170,10 +170,19 @@ def quote(
     say(*([term.line() for term in found.terms] if explain else found.lines))
 
 
-def _print_listings(title: str, listings: Iterable[ListingView]) -> None:
+def _base_names(here: Here) -> dict[str, str]:
+    """What bases are called in the home that a command is about, by fingerprint."""
+    from genome.bases import Bases
+
+    return {base.fingerprint: base.name for base in Bases(resolve_home(here.home)).all()}
+
+
+def _print_listings(here: Here, title: str, listings: Iterable[ListingView]) -> None:
+    names = _base_names(here)
     rows = [
         (
             x.name,
+            names.get(x.base_model, x.base_model),
             x.niche,
             credit_text(x.price_nanos),
             f"{x.reputation:.3f}",
@@ -184,7 +193,17 @@ def _print_listings(title: str, listings: Iterable[ListingView]) -> None:
         )
         for x in listings
     ]
-    columns = ("name", "niche", "credits", "reputation", "accuracy", "base", "sales", "owner")
+    columns = (
+        "name",
+        "for base",
+        "niche",
+        "credits",
+        "reputation",
+        "accuracy",
+        "base",
+        "sales",
+        "owner",
+    )
     print_table(title, columns, rows)
 
 

@@ -1,0 +1,185 @@
+"""Nothing is for the embedded base only: every command does its work on another base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from genome.base_model import BaseModel
+from genome.layer import Layer
+from persona.persona import PersonaStore
+from tests.support.cli import Done, continuum
+from tests.support.genome import random_layer, tiny_model
+from tui.cli.main import command_tree
+
+ELSEWHERE = {
+    "tui": "an app of its own: tests/tui",
+    "market list": "what it is called in a database of one's own: `market search`",
+    "academy rate": "asks a person",
+    "market serve": "ends when it is told to: tests/marketplace/service",
+    "market move": "from one database to another, whatever is in it",
+    "market migrate": "needs a market of an older schema",
+    "market simulate": "has no models",
+    "market try": "needs a trial's terms: tests/cli/market",
+    "market verify": "reads a ledger",
+    "market head": "reads a ledger",
+    "market vouch": "signs a ledger's head",
+    "market sweep": "ends what is due",
+    "market appoint": "names a judge",
+}
+"""Commands that this test leaves out, and why a base is nothing to them."""
+MONEY = (
+    "market open",
+    "market fund",
+    "market wallet",
+    "market use",
+    "market rent",
+    "market review",
+    "market trials",
+    "market subscribe",
+    "market subscriptions",
+    "market keys",
+    "market refund",
+    "market owed",
+    "market quarantine",
+    "market release",
+    "market revoke",
+    "market revocations",
+    "market withdraw",
+    "market relist",
+    "market terms",
+    "market royalties",
+    "market bundle",
+    "market compute",
+    "market mandate",
+    "market epoch",
+    "market bounty",
+)
+"""Groups and commands that read and write rows of money only."""
+
+
+def commands() -> Iterator[str]:
+    """Every command, its words in order."""
+
+    def below(command: Any, words: list[str]) -> Iterator[str]:
+        if not hasattr(command, "commands"):
+            yield " ".join(words)
+            return
+        for name, one in command.commands.items():
+            yield from below(one, [*words, name])
+
+    yield from below(typer.main.get_command(command_tree()), [])
+
+
+@pytest.fixture(scope="module")
+def base(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of another architecture than the embedded base's."""
+    folder = tmp_path_factory.mktemp("second") / "Other Qwen"
+    tiny_model("qwen2").save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_every_command_works_on_a_second_base(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One home from `init` to a purchase; nowhere is the base named again."""
+    home, done = tmp_path / "home", set()
+
+    def do(words: str, *more: object, code: int = 0, place: Path | None = home) -> Done:
+        where = ("--home", place) if place else ()
+        found = continuum(*words.split(), *more, *where)
+        assert found.code == code, f"{words} {more}\n{found.out}\n{found.err}"
+        known = [name for name in commands() if words.startswith(name)]
+        done.add(max(known, key=len))
+        return found
+
+    def trained(name: str, seed: int) -> Path:
+        """A PEFT folder from elsewhere, which says nothing of its base."""
+        layer = random_layer(tiny_model("qwen2"), "", scale=0.02, seed=seed)
+        Layer("", layer.factors).to_peft(tmp_path / "from" / name)
+        return tmp_path / "from" / name
+
+    assert "is a home for other-qwen" in do("init", "--base", base).out
+    fingerprint = BaseModel.load(base).fingerprint
+    assert do("base default").out.strip() == "other-qwen"
+    assert do("base fingerprint", base).out.strip() == fingerprint
+    assert "other-qwen *" in do("base list").out and fingerprint in do("base show other-qwen").out
+    do("base check other-qwen")
+    do("base add", base)
+    # layers
+    folders = [trained("one", 1), trained("two", 2)]
+    assert "other-qwen" in do("layer import", folders[0]).out
+    do("layer import", folders[1], "--version", "1.1.0")
+    do("layer bind one")
+    assert do("layer list").out.count("other-qwen") == 2
+    do("layer rename two", "second")
+    do("layer tag second", "tried")
+    do("layer merge one:0.7 second:0.3", "--name", "mix")
+    assert "other-qwen" in do("layer show mix").out
+    do("layer versions one")
+    do("layer lineage mix")
+    do("layer export one", tmp_path / "out")
+    do("layer keygen", tmp_path / "key", place=None)
+    for name in ("one", "second"):
+        do(f"layer sign {name}", "--key-file", tmp_path / "key")
+    do("layer verify")
+    do("layer gc")
+    assert "3 layers examined" in do("layer reindex").out
+    assert "other-qwen" in do("layer search", "sort: 3 1 2").out
+    do("layer advise", "sort: 3 1 2", code=1)  # layers of no niche calibrate nothing: one line
+    # personas
+    do("persona create both", "--layer", "one", "--layer", "second", "-w", "0.5", "-w", "1")
+    assert "other-qwen" in do("persona list").out and "0.5" in do("persona show both").out
+    do("persona ask both", "sort: 3 1 2")
+    # the Academy
+    do("academy exam both", "--skill", "sort", "--items", "4")
+    do("academy run smoke", "--tokens", "60000")
+    do("academy status")
+    do("academy resume")
+    do("academy report")
+    do("academy compare", home, home, place=None)
+    do("persona create other", "--layer", "one")
+    do("academy trial both other", "--source", "builtin", "--items", "10")
+    do("academy breed both other", "--traits", "sort from both, case from other", "--name", "kid")
+    # the market
+    do("market open", "me")
+    do("market publish one", "--name", "one", "--skill", "sort")
+    assert "other-qwen" in do("market search", "--base", "other-qwen").out
+    do("market show one")
+    do("market quote one")
+    do("market demand")
+    do("market open", "ada")
+    do("market fund 10", "--account", "ada", "--key", "k1")
+    do("market buy one", "--account", "ada")
+    do("market fetch one", "--account", "ada")
+    do("market version second", "one", "--skill", "sort")
+    do("market recheck one", "--account", "ada")
+    # what runs long: its smallest form
+    small = ("--tier", "smoke", "--seeds", "1", "--methods", "random-search", "--track", "A")
+    do("academy benchmark", *small, "--out", tmp_path / "benchmark", "--base", "other-qwen")
+    cycled: list[str] = []  # two minutes at its smallest: tests/economy/cycle runs it
+    monkeypatch.setattr(
+        "economy.cycle.run.run_cycle", lambda _, model, *__: cycled.append(model.fingerprint) or {}
+    )
+    do("market cycle", "--out", tmp_path / "cycle")
+    assert cycled == [fingerprint]
+    demo = ("--tiny", "--no-tui", "--personas", "5", "--interactions", "400")
+    do("demo", *demo, "--base", base, place=tmp_path / "demo")
+    assert PersonaStore(tmp_path / "demo").load("helper").base_model == fingerprint
+    left = {
+        name
+        for name in commands()
+        if name not in done and name not in ELSEWHERE and not name.startswith(MONEY)
+    }
+    assert left == {"base remove", "layer remove", "persona remove"}
+    do("persona remove kid")
+    do("base remove other-qwen", code=1)
+    do("base remove other-qwen", "--yes")
+    refusal = continuum("persona", "ask", "both", "sort: 3 1 2", "--home", home).refusal
+    assert "is not known here" in refusal and "`continuum base add SOURCE" in refusal
