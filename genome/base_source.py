@@ -12,7 +12,9 @@ Each is checked before anything of it is loaded, and a home has all of a base or
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -208,7 +210,8 @@ def _dequantised(
         f"disk, about {(4 * n_parameters + size) / 1e6:,.0f} MB of memory meanwhile"
     )
     try:
-        written = write_folder_once(folder, lambda new: _convert(file, new, dtype))
+        with contextlib.redirect_stderr(io.StringIO()):  # of a progress bar that asks nobody
+            written = write_folder_once(folder, lambda new: _convert(file, new, dtype))
     except BaseModelError:
         raise
     except Exception as error:  # transformers and gguf raise what they like
