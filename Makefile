@@ -28,8 +28,9 @@ test: setup
 
 check: test
 
+# One by one, for a file of long ones would keep one worker busy alone.
 test-slow: setup
-	$(BIN)/pytest -m slow $(PARALLEL)
+	$(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 # Some minutes on two cores with nothing else running; the extra brings a peer and a cluster to compare with.
 bench: setup

@@ -35,6 +35,7 @@ from genome.layer import Factors, Layer
 from tests.support.cluster import FakeRay
 from tests.support.genome import random_layer, tiny_base
 
+pytestmark = pytest.mark.xdist_group("ray")  # one cluster at a time
 THREADS = 1
 PLAN = StudyPlan(steps=2, rows_per_step=4, learning_rate=0.005, pull=0.1)
 
