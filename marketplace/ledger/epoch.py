@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field, Session, func, select
 
 from marketplace.database.sql import MarketTable
+from marketplace.fields import Nanos
 from marketplace.formula.price import Demand
 
 
@@ -46,7 +47,7 @@ class PricePoint:
     """One point of a listing's price history: the price in an epoch and what it sold."""
 
     epoch: int
-    price_nanos: int
+    price_nanos: Nanos
     sales: int
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 from sqlmodel import Session
 
 from marketplace.database import bulk
+from marketplace.database.sql import put
 from marketplace.errors import UnclaimedAccountError
 from marketplace.fields import AccountName, Credits
 from marketplace.ledger import account_key
@@ -43,8 +44,7 @@ def open_account(session: Session, *, name: str, key: str | None, at: float) -> 
     account = session.get(Account, name)
     if account is None:
         account = Account(name=name, opened_at=at)
-        session.add(account)
-        session.flush()
+        put(session, account)
     return account
 
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Select, func, select
 from sqlmodel import Session
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, put
 from marketplace.errors import MandateError, TooManyOpenError
 from marketplace.fields import Actor, Credits, MandateName, Name
 from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
@@ -84,8 +84,7 @@ class OpenMandate(Operation[AccountView]):
         if session.get(Account, name) is not None:
             raise MandateError(f"mandate {name!r} exists already: choose another name")
         refuse_more(session, "mandate", self.owner)
-        session.add(Account(name=name, opened_at=at, cap_nanos=self.cap_nanos, owner=self.owner))
-        session.flush()
+        put(session, Account(name=name, opened_at=at, cap_nanos=self.cap_nanos, owner=self.owner))
 
     def done(self, session: Session, at: float) -> AccountView:
         """The mandate's account."""
