@@ -18,9 +18,8 @@ and a command prints the same words, local or remote.
 
 import json
 import re
-from collections.abc import Set
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
@@ -54,9 +53,10 @@ def _adapter(kind: Any) -> TypeAdapter[tuple[Any]]:
     return TypeAdapter(tuple[kind], config=ON_WIRE)
 
 
-def to_wire(value: Any, *, leave_out: Set[str] | None = None) -> Any:
+def to_wire(value: Any, *, leave_out: set[str] | None = None) -> Any:
     """A view or an operation as plain JSON values, without some fields; amounts become credits."""
-    (found,) = _adapter(type(value)).dump_python(
+    kind: Any = type(value)
+    (found,) = _adapter(kind).dump_python(
         (value,),
         mode="json",
         by_alias=True,
@@ -77,7 +77,7 @@ def from_wire(kind: type[T], data: Any, what: str = "answer") -> T:
         AnswerError: A field is missing or of another type.
     """
     try:
-        (found,) = _adapter(kind).validate_json(json.dumps([data]), strict=True)
+        (found,) = _adapter(cast("Any", kind)).validate_json(json.dumps([data]), strict=True)
     except ValidationError as error:
         raise AnswerError(
             f"the service's {_fault(error.errors()[0], what)}: update the service or this program"

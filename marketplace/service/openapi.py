@@ -132,12 +132,16 @@ def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _is_view(hint: Any) -> bool:
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
 @cache
 def model_of(view: type) -> type[BaseModel]:
     """The model of a view class as it looks on the wire."""
-    assert dataclasses.is_dataclass(view), f"{view} is no view"
+    assert _is_view(view), f"{view} is no view"
     fields: dict[str, Any] = {
-        wire_name(name): (model_of(hint) if dataclasses.is_dataclass(hint) else hint, ...)
+        wire_name(name): (model_of(hint) if _is_view(hint) else hint, ...)
         for name, hint in get_type_hints(view, include_extras=True).items()
     }
     made: type[BaseModel] = create_model(
