@@ -34,7 +34,7 @@ from marketplace.ledger.account_key import Adopt, n_revoked_keys, speaker
 from marketplace.ledger.epoch import PricePoint, current_epoch
 from marketplace.ledger.funding import is_served, note_served, open_account
 from marketplace.ledger.hold import PlaceHold
-from marketplace.ledger.ledger import PostingView
+from marketplace.ledger.journal import PostingView
 from marketplace.ledger.operation import Due, Operation, check_operation, once
 from marketplace.listing.catalogue import (
     first_listed,

@@ -51,13 +51,8 @@ class PricePoint:
     sales: int
 
 
-def price_row(listing: str, epoch: int, price_nanos: int, demand: Demand) -> PriceRow:
-    """The row that fixes a price for one epoch."""
-    return PriceRow(**price_values(listing, epoch, price_nanos, demand))
-
-
 def price_values(listing: str, epoch: int, price_nanos: int, demand: Demand) -> dict[str, Any]:
-    """The values of such a row, ready for a bulk insert."""
+    """The values of the row that fixes a price for one epoch, ready for a bulk insert."""
     return {
         "listing": listing,
         "epoch": epoch,

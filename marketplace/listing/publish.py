@@ -30,7 +30,7 @@ from marketplace.formula.ranking import clone_rank
 from marketplace.formula.reputation import stated_reputation
 from marketplace.ledger.account import principal_of
 from marketplace.ledger.account_key import AccountKey, KeyRevocation
-from marketplace.ledger.epoch import current_epoch, price_row
+from marketplace.ledger.epoch import PriceRow, current_epoch, price_values
 from marketplace.ledger.operation import HERE
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
@@ -239,7 +239,7 @@ def _add_price(session: Session, submission: Submission, near_of: str | None) ->
         reputation = clone_rank(reputation, catalogue.listing_view(session, near_of).reputation)
     price_nanos = target_nanos(submission.ask_nanos, reputation, log_premium=0.0)
     epoch = current_epoch(session)
-    put(session, price_row(submission.name, epoch, price_nanos, Demand()))
+    put(session, PriceRow(**price_values(submission.name, epoch, price_nanos, Demand())))
 
 
 def refuse_banned(session: Session, submission: Submission, finding: Finding) -> None:

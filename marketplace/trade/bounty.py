@@ -244,8 +244,17 @@ def bounties(
     limit: int | None = None,
 ) -> list[BountyView]:
     """Rewards that can be earned, or all there ever were, oldest first; so many behind a number."""
-    found = _bounties(session, open_at=at if open_only else None, after=after, limit=limit)
-    return [_view(*one, at) for one in found]
+    query = (
+        select(Bounty, BountyAward, OpenHold.transfer_id)
+        .outerjoin(BountyAward, col(BountyAward.hold_id) == col(Bounty.hold_id))
+        .outerjoin(OpenHold, col(OpenHold.transfer_id) == col(Bounty.hold_id))
+        .where(col(Bounty.hold_id) > after)
+        .order_by(col(Bounty.hold_id))
+        .limit(limit)
+    )
+    if open_only:
+        query = query.where(col(OpenHold.transfer_id).is_not(None), col(Bounty.ends_at) > at)
+    return [_view(row, award, held is not None, at) for row, award, held in session.exec(query)]
 
 
 def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:
@@ -340,24 +349,3 @@ def _view(row: Bounty, award: BountyAward | None, held: bool, at: float) -> Boun
     state = "paid" if award is not None else "open" if held and at < row.ends_at else "returned"
     listing = None if award is None else award.listing
     return alike(BountyView, row, bounty=row.hold_id, state=state, listing=listing)
-
-
-def _bounties(
-    session: Session, *, open_at: float | None = None, after: int = 0, limit: int | None = None
-) -> list[tuple[Bounty, BountyAward | None, bool]]:
-    """Bounties, oldest first, with their award and whether the reward is still held.
-
-    Args:
-        open_at: Only those that can be earned at this time.
-    """
-    query = (
-        select(Bounty, BountyAward, OpenHold.transfer_id)
-        .outerjoin(BountyAward, col(BountyAward.hold_id) == col(Bounty.hold_id))
-        .outerjoin(OpenHold, col(OpenHold.transfer_id) == col(Bounty.hold_id))
-        .where(col(Bounty.hold_id) > after)
-        .order_by(col(Bounty.hold_id))
-        .limit(limit)
-    )
-    if open_at is not None:
-        query = query.where(col(OpenHold.transfer_id).is_not(None), col(Bounty.ends_at) > open_at)
-    return [(row[0], row[1], row[2] is not None) for row in session.exec(query)]

@@ -213,8 +213,8 @@ def bundle_view(session: Session, name: str) -> BundleView:
 
 def bundles(session: Session, *, after: str = "", limit: int | None = None) -> list[BundleView]:
     """All bundles by name, at the running prices; or so many behind a name."""
-    names = bundle_names(session, after, limit)
-    return [bundle_view(session, name) for name in names]
+    query = select(Bundle.name).where(col(Bundle.name) > after).order_by(col(Bundle.name))
+    return [bundle_view(session, name) for name in session.exec(query.limit(limit)).all()]
 
 
 def _row(session: Session, name: str) -> Bundle:
@@ -244,12 +244,6 @@ def _prices(session: Session, bundle: Bundle, views: Sequence[ListingView]) -> l
             price_nanos = min(price_nanos, max(floor, discounted))
         prices.append(price_nanos)
     return prices
-
-
-def bundle_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
-    """Names of bundles in order, those behind a name, so many."""
-    query = select(Bundle.name).where(col(Bundle.name) > after).order_by(col(Bundle.name))
-    return list(session.exec(query.limit(limit)))
 
 
 def bundle_listings(session: Session, bundle: str) -> list[str]:

@@ -206,12 +206,12 @@ class UseCompute(Operation[ComputeUseView]):
         number, _ = settle(session, payment, key=self.key, at=at)
         put(
             session,
-            ComputeUse(
+            alike(
+                ComputeUse,
+                self,
                 transfer_id=number,
-                offer=self.offer,
                 user=principal,
                 epoch=payment.epoch,
-                units=units,
                 rate_nanos=view.rate_nanos,
             ),
         )
@@ -236,8 +236,9 @@ def offer_view(session: Session, name: str) -> OfferView:
 
 def offers(session: Session, *, after: str = "", limit: int | None = None) -> list[OfferView]:
     """All offers of machine time by name, at the running rates; or so many behind a name."""
-    names = offer_names(session, after, limit)
-    return [offer_view(session, name) for name in names]
+    name = col(ComputeOffer.name)
+    query = select(ComputeOffer.name).where(name > after).order_by(name).limit(limit)
+    return [offer_view(session, one) for one in session.exec(query).all()]
 
 
 def _rate(row: ComputeOffer, units: dict[int, int], epoch: int) -> int:
@@ -274,13 +275,6 @@ def _use_view(session: Session, number: int) -> ComputeUseView:
     price_nanos, surplus_nanos = paid.gross_nanos + paid.surplus_nanos, paid.surplus_nanos
     said = {"use": number, "price_nanos": price_nanos, "surplus_nanos": surplus_nanos}
     return alike(ComputeUseView, row, **said)
-
-
-def offer_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
-    """Names of offers of computing time in order, those behind a name, so many."""
-    name = col(ComputeOffer.name)
-    query = select(ComputeOffer.name).where(name > after).order_by(name)
-    return list(session.exec(query.limit(limit)))
 
 
 def computed_units(session: Session, offer: str) -> dict[int, int]:

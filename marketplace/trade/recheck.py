@@ -126,7 +126,15 @@ class Reexamine(Operation[RecheckView]):
         again = Counts(found.n_questions, self.n_correct, self.n_base_correct)
         _refuse_recheck(session, found, again, self.by)
         _refuse_questions(found, self.questions_digest, self.seed)
-        row = _add_recheck(session, found, again, by=self.by, seed=self.seed, key=self.key, at=at)
+        row = alike(
+            Recheck,
+            self,
+            n_questions=again.n_questions,
+            passed=compare(_counts(found), again, fresh=self.seed is not None).passed,
+            binding=is_evaluator(session, self.by),
+            at=at,
+        )
+        put(session, row)
         _quarantine_without_lift(session, found, row, at)
 
     def done(self, session: Session, at: float) -> RecheckView:
@@ -272,33 +280,6 @@ def _refuse_questions(receipt: ReceiptRow, questions_digest: str, seed: int | No
             f" asked {questions_digest[:12] or 'unstated ones'}: use the version of continuum that"
             " wrote the receipt"
         )
-
-
-def _add_recheck(
-    session: Session,
-    receipt: ReceiptRow,
-    again: Counts,
-    *,
-    by: str,
-    seed: int | None,
-    key: str,
-    at: float,
-) -> Recheck:
-    assert receipt.id is not None
-    verdict = compare(_counts(receipt), again, fresh=seed is not None)
-    row = alike(
-        Recheck,
-        again,
-        receipt=receipt.id,
-        by=by,
-        passed=verdict.passed,
-        binding=is_evaluator(session, by),
-        seed=seed,
-        at=at,
-        key=key,
-    )
-    put(session, row)
-    return row
 
 
 def _quarantine_without_lift(

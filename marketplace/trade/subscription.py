@@ -175,8 +175,8 @@ def subscription_view(session: Session, subscription: int, at: float) -> Subscri
 
 def subscriptions(session: Session, at: float, account: AccountName) -> list[SubscriptionView]:
     """The account's subscriptions, oldest first."""
-    principal = principal_of(account)
-    numbers = _numbers(session, principal)
+    query = select(Subscription.hold_id).where(Subscription.principal == principal_of(account))
+    numbers = session.exec(query.order_by(col(Subscription.hold_id))).all()
     return [subscription_view(session, number, at) for number in numbers]
 
 
@@ -206,9 +206,3 @@ def due_subscriptions(session: Session, at: float) -> list[Subscription]:
         .order_by(col(Subscription.hold_id))
     )
     return list(session.exec(query))
-
-
-def _numbers(session: Session, principal: str) -> list[int]:
-    """Numbers of the account's subscriptions, oldest first."""
-    query = select(Subscription.hold_id).where(Subscription.principal == principal)
-    return list(session.exec(query.order_by(col(Subscription.hold_id))))

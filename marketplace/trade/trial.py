@@ -246,7 +246,14 @@ def trial_view(session: Session, at: float, number: Number) -> TrialView:
 
 def trials(session: Session, at: float, buyer: AccountName | None = None) -> list[TrialView]:
     """All trials, or one buyer's, oldest first."""
-    return [_view(session, row, result, at) for row, result in _trials(session, buyer)]
+    query = (
+        select(Trial, TrialResult)
+        .outerjoin(TrialResult, col(TrialResult.hold_id) == col(Trial.hold_id))
+        .order_by(col(Trial.hold_id))
+    )
+    if buyer is not None:
+        query = query.where((Trial.buyer == buyer) | (Trial.principal == buyer))
+    return [_view(session, *row, at) for row in session.exec(query).all()]
 
 
 def _pay_rent(
@@ -349,15 +356,3 @@ def n_open_trials(session: Session, principal: str, at: float) -> int:
         .where(Trial.principal == principal, Trial.ends_at > at)
     )
     return session.exec(query).one()
-
-
-def _trials(session: Session, buyer: str | None) -> list[tuple[Trial, TrialResult | None]]:
-    """All trials, or those of one buyer, oldest first, with what decided them."""
-    query = (
-        select(Trial, TrialResult)
-        .outerjoin(TrialResult, col(TrialResult.hold_id) == col(Trial.hold_id))
-        .order_by(col(Trial.hold_id))
-    )
-    if buyer is not None:
-        query = query.where((Trial.buyer == buyer) | (Trial.principal == buyer))
-    return [(row[0], row[1]) for row in session.exec(query)]

@@ -26,7 +26,6 @@ from marketplace.ledger.ledger import (
     Leg,
     Posted,
     linked,
-    post_group,
     post_many,
     record_transfer,
 )
@@ -35,6 +34,7 @@ from marketplace.market import Market
 from marketplace.money import INT64_MAX
 from marketplace.store.schema import UNGUARDED
 from tests.support.market import make_market, publish_example
+from tests.support.proving.real import post_group
 
 
 @pytest.fixture

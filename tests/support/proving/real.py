@@ -10,7 +10,7 @@ from sqlmodel import Session
 from marketplace.errors import MarketError
 from marketplace.ledger.hold import expire_holds, hold, post_hold, void_hold
 from marketplace.ledger.idempotency import claim
-from marketplace.ledger.ledger import Entry, Leg, Posted, post_group, post_many
+from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
 from marketplace.ledger.mandate import OpenMandate as OpenMandateOperation
 from marketplace.ledger.operation import once
 from marketplace.ledger.refund import refund
@@ -36,6 +36,17 @@ from tests.support.proving.model import Model
 
 NO_TRANSFER = 10**9
 Bulk = Callable[[Session, list[Entry]], Sequence[Posted | MarketError]]
+
+
+def post_group(session: Session, entries: Sequence[Entry], *, at: float) -> list[Posted]:
+    """Add all transfers or none; they share the first one's group key, or else its key.
+
+    Raises:
+        MarketError: The first refusal; nothing was added.
+    """
+    name = entries[0].group_key or entries[0].key
+    answers = post_many(session, [replace(entry, group_key=name) for entry in entries], at=at)
+    return [_or_raise(answer) for answer in answers]
 
 
 def do(session: Session, deed: Deed, at: float) -> Done:
