@@ -175,7 +175,8 @@ def subscription_view(session: Session, subscription: int, at: float) -> Subscri
 
 def subscriptions(session: Session, at: float, account: AccountName) -> list[SubscriptionView]:
     """The account's subscriptions, oldest first."""
-    query = select(Subscription.hold_id).where(Subscription.principal == principal_of(account))
+    principal = principal_of(account)
+    query = select(Subscription.hold_id).where(Subscription.principal == principal)
     numbers = session.exec(query.order_by(col(Subscription.hold_id))).all()
     return [subscription_view(session, number, at) for number in numbers]
 
