@@ -281,15 +281,17 @@ class Market(Door, MarketLike):
         from marketplace.listing.duplicates import Newcomer
 
         weights, others = asked.weights, asked.others or (lambda _: None)
+        newcomer = None if weights is None else Newcomer(weights, others)
         asked = replace(
             asked,
-            newcomer=None if weights is None else Newcomer(weights, others),
+            newcomer=newcomer,
+            sketch=newcomer.sketch if newcomer else b"",
             maps=shipped_bases().get(asked.base_model) or self._bases(asked.base_model),
             must_be_signed=asked.must_be_signed or self._must_be_signed,
         )
         for _ in range(SEARCHES):
             with self._read() as session:
-                finding = self._sketches.find(session, asked, asked.newcomer)
+                finding = self._sketches.find(session, asked, newcomer)
             with suppress(OvertakenError):
                 return self._once(replace(asked, finding=finding))
         raise MarketBusyError(

@@ -80,6 +80,8 @@ class Publish(Submission):
 
     newcomer: Newcomer | None = field(default=None, repr=False, metadata=HERE)
     """The layer's weights, made ready; None = they are not at hand."""
+    sketch: bytes = field(default=b"", repr=False, metadata=HERE)
+    """Of them; empty without."""
     finding: Finding | None = field(default=None, repr=False, metadata=HERE)
     """Elder layers it is near to, from `SketchIndex.find`."""
     maps: Shapes | None = field(default=None, repr=False, metadata=HERE)
@@ -131,7 +133,6 @@ class Publish(Submission):
                 tags=" ".join(sorted(self.tags)),
                 near_of=near_of,
                 is_repeat=is_repeat,
-                sketch=self.newcomer.sketch if self.newcomer else b"",
                 creator=voucher.creator,
                 release=voucher.release,
                 published_at=at,

@@ -20,6 +20,7 @@ from marketplace.listing.listing import ListingView, SearchPage, Wanted
 from marketplace.listing.provenance import Attestation
 from marketplace.listing.publish import Publish
 from marketplace.listing.similarity import Weights, factors_of
+from marketplace.market import Market
 from marketplace.service.answers import Cursor, Limit, answer, wire
 from marketplace.service.caller import Anyone, Caller
 from marketplace.service.change import Changing
@@ -100,16 +101,21 @@ async def publish(body: PublishBody, change: Changing, service: Here) -> Respons
         key=change.market_key,
     )
     change.caller.must_be(asked.owner)
-    store, market = service.store, service.market
+    store = service.store
     if store is None:
-        view = await change.run_heavy(lambda: market.send(asked))
+        view = await change.run_heavy(lambda: service.market.send(asked))
     else:
         with store.being_listed(asked.digest, change.caller.name):
             prepared = await service.heavy(lambda: prepare(store, asked))
-            view = await change.run_heavy(lambda: market.send(prepared))
-            store.listed(asked.digest)
+            view = await change.run_heavy(lambda: _listed(service.market, store, prepared))
     where = f"/v1/listings/{view.name}"
     return answer(view, change.caller, status=201, headers={"Location": where})
+
+
+def _listed(market: Market, store: LayerStore, asked: Publish) -> ListingView:
+    view = market.send(asked)
+    store.listed(asked.digest)
+    return view
 
 
 async def _note_miss(service: Service, caller: Caller, conditions: Wanted) -> None:
