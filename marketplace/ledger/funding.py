@@ -16,8 +16,9 @@ from marketplace.errors import UnclaimedAccountError
 from marketplace.fields import AccountName, Credits
 from marketplace.ledger import account_key
 from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
+from marketplace.ledger.book import Leg
 from marketplace.ledger.idempotency import claim
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.money import check_amount

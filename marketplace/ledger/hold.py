@@ -24,9 +24,10 @@ from marketplace.errors import (
 )
 from marketplace.fields import Nanos
 from marketplace.ledger.account import Account, refuse_house
+from marketplace.ledger.book import Leg
 from marketplace.ledger.idempotency import house_key
 from marketplace.ledger.journal import EXPIRE, HOLD, POST, VOID, OpenHold, Transfer
-from marketplace.ledger.ledger import Leg, as_leg, record_transfer
+from marketplace.ledger.ledger import as_leg, record_transfer
 from marketplace.ledger.mandate import refuse_more
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account, made_by

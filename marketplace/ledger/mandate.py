@@ -23,8 +23,9 @@ from marketplace.database.sql import MarketTable, put
 from marketplace.errors import MandateError, TooManyOpenError
 from marketplace.fields import Actor, Credits, MandateName, Name
 from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
+from marketplace.ledger.book import Leg
 from marketplace.ledger.journal import RECLAIM
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.money import check_amount

@@ -16,8 +16,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from marketplace.errors import RefundExceededError, RefusedError, TransferNotFoundError
+from marketplace.ledger.book import Leg
 from marketplace.ledger.journal import EXPIRE, HOLD, REFUND, VOID, Posting, Transfer
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.money import check_amount, format_credits
 
 

@@ -27,9 +27,10 @@ from marketplace.database import bulk
 from marketplace.database.sql import MarketTable, Statement, alike, ask, one_of, put
 from marketplace.fields import Nanos
 from marketplace.ledger.account import Account, principal_of
+from marketplace.ledger.book import Leg
 from marketplace.ledger.idempotency import house_key
 from marketplace.ledger.journal import RECLAIM, REFUND, Posting, Transfer, transfer_key
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.ledger.refund import left_of
 from marketplace.trade.incomes import SaleReturn
 

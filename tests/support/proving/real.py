@@ -8,9 +8,10 @@ from typing import Any
 from sqlmodel import Session
 
 from marketplace.errors import MarketError
+from marketplace.ledger.book import Leg
 from marketplace.ledger.hold import expire_holds, hold, post_hold, void_hold
 from marketplace.ledger.idempotency import claim
-from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
+from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.ledger.mandate import OpenMandate as OpenMandateOperation
 from marketplace.ledger.operation import once
 from marketplace.ledger.refund import refund
@@ -45,8 +46,12 @@ def post_group(session: Session, entries: Sequence[Entry], *, at: float) -> list
         MarketError: The first refusal; nothing was added.
     """
     name = entries[0].group_key or entries[0].key
-    answers = post_many(session, [replace(entry, group_key=name) for entry in entries], at=at)
-    return [_or_raise(answer) for answer in answers]
+    posted = []
+    for answer in post_many(session, [replace(one, group_key=name) for one in entries], at=at):
+        if isinstance(answer, MarketError):
+            raise answer
+        posted.append(answer)
+    return posted
 
 
 def do(session: Session, deed: Deed, at: float) -> Done:
