@@ -1,33 +1,36 @@
-"""What the fields of a request may hold on the wire: the types that operations are declared with.
+"""What fields hold on the wire: the types that operations and views are declared with.
 
-Locally the rules of the market itself apply, with their own words; a service also refuses, before
-any rule, what no market could mean.
+Locally the rules of the market itself apply to a request, with their own words; a service also
+refuses, before any rule, what no market could mean.
 """
 
 import re
 from enum import Enum
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from marketplace.money import INT64_MAX, NANOS_PER_CREDIT
+from marketplace.money import NANOS_PER_CREDIT, decimal_credits
 from marketplace.names import NAME
 from marketplace.wire import WHOLE_IN_JSON
 
 NAME_PATTERN = rf"^{NAME}$"
 ACCOUNT_PATTERN = rf"^{NAME}(/{NAME})?$"
 HEX64_PATTERN = r"^[0-9a-f]{64}$"
-AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$"
-_AMOUNT = re.compile(AMOUNT_PATTERN.replace("$", r"\Z"))
 
 
-def _nanos(value: object) -> int:
-    if not isinstance(value, str) or not _AMOUNT.match(value):
-        raise ValueError("must be decimal credits in a string, such as '1.5', below a billion")
-    whole, _, fraction = value.partition(".")
-    nanos = int(whole) * NANOS_PER_CREDIT + int(fraction.ljust(9, "0"))
-    assert nanos <= INT64_MAX, "nine digits of credits fit 64 bits of nano-credits"
-    return nanos
+def _credits(pattern: str, rule: str) -> BeforeValidator:
+    """Reads decimal credits that look so."""
+    allowed = re.compile(pattern.replace("$", r"\Z"))
+
+    def nanos(value: object) -> int:
+        if not isinstance(value, str) or not allowed.match(value):
+            raise ValueError(rule)
+        whole, _, fraction = value.removeprefix("-").partition(".")
+        found = int(whole) * NANOS_PER_CREDIT + int(fraction.ljust(9, "0"))
+        return -found if value.startswith("-") else found
+
+    return BeforeValidator(nanos)
 
 
 class Acts(Enum):
@@ -51,15 +54,28 @@ QuestionsDigest = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Key = Annotated[str, Field(pattern=r"^[!-~]{1,128}$", examples=["call-17"])]
 
+_ASKED = r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,9})?$"
+_TOLD = r"^-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$"
 Credits = Annotated[
     int,
-    BeforeValidator(_nanos),
-    WithJsonSchema({"type": "string", "pattern": AMOUNT_PATTERN, "examples": ["1.5"]}),
+    _credits(_ASKED, "must be decimal credits in a string, such as '1.5', below a billion"),
+    PlainSerializer(decimal_credits),
+    WithJsonSchema({"type": "string", "pattern": _ASKED, "examples": ["1.5"]}),
 ]
-"""Nano-credits (int) inside, decimal credits in a string on the wire."""
-Count = Annotated[int, Field(ge=0, le=10**9)]
-Several = Annotated[int, Field(ge=1, le=10**9)]
+"""Of a request: nano-credits (int) inside, decimal credits in a string on the wire."""
+Nanos = Annotated[
+    int,
+    _credits(_TOLD, "an amount of credits such as '1.5'"),
+    PlainSerializer(decimal_credits),
+    WithJsonSchema({"type": "string", "pattern": _TOLD}),
+]
+"""The same of an answer, which may be negative: a balance, say."""
+Count = Annotated[int, Field(ge=0, le=10**9, strict=True)]
+Several = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 Parts = Annotated[int, Field(ge=0, le=10**6, description="Millionths.")]
 Number = Annotated[int, Field(ge=1, le=WHOLE_IN_JSON)]
-Seed = Annotated[int, Field(ge=0, le=WHOLE_IN_JSON)]
+Seed = Annotated[int, Field(ge=0, le=WHOLE_IN_JSON, strict=True)]
+NESTED = ConfigDict(extra="forbid")
+"""Of a dataclass within a request: as strict as the request, which pydantic would refuse to read a
+dataclass from."""

@@ -21,7 +21,6 @@ from typing import (
     ParamSpec,
     Self,
     TypeVar,
-    Unpack,
     get_type_hints,
     overload,
 )
@@ -45,7 +44,7 @@ from marketplace.ledger.statement import (
 )
 from marketplace.listing.catalogue import listing_view, version_views
 from marketplace.listing.listing import PAGE_SIZE, ListingView, SearchPage, Wanted
-from marketplace.listing.submission import Publishing
+from marketplace.listing.publish import Publish
 from marketplace.price.prices import history, quote
 from marketplace.trade.bounty import ClaimBounty, PostBounty, bounties
 from marketplace.trade.bundle import BuyBundle, CreateBundle, bundles
@@ -183,6 +182,7 @@ class MarketLike(ABC):
     head = Asks(head)
 
     # what is for sale and what it costs
+    publish = Sends(Publish)
     listing = Asks(listing_view)
     versions = Asks(version_views)
     quote = Asks(quote)
@@ -258,18 +258,6 @@ class MarketLike(ABC):
     @abstractmethod
     def collect_owed(self, account: str | None = None) -> Sequence[DebtView]:
         """Let debtors pay what they can by now, as every sweep does; what is still owed."""
-
-    @abstractmethod
-    def publish(self, **asked: Unpack[Publishing]) -> ListingView:
-        """Put a layer up for sale at a price made of the ask and its exam result.
-
-        Raises:
-            InvalidInputError: A value that no listing may carry.
-            UnfitLayerError: The layer cannot run on its base model, or nobody can tell.
-            RefusedError: Name or layer taken, parents or licence that do not fit, a near-duplicate
-                that is not linked, a manifest that does not vouch for it.
-            IdempotencyKeyReusedError: The key belongs to another request.
-        """
 
     @abstractmethod
     def listings(

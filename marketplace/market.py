@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar, cast
 
 from sqlmodel import Session
 
-from genome.fit import Shapes
 from marketplace.database.bulk import known_requests
 from marketplace.database.place import Place
 from marketplace.errors import MarketBusyError, MarketError
@@ -33,7 +34,7 @@ from marketplace.ledger.account_key import Adopt, n_revoked_keys, speaker
 from marketplace.ledger.epoch import PricePoint, current_epoch
 from marketplace.ledger.funding import is_served, note_served, open_account
 from marketplace.ledger.hold import PlaceHold
-from marketplace.ledger.ledger import PostingView
+from marketplace.ledger.journal import PostingView
 from marketplace.ledger.operation import Due, Operation, check_operation, once
 from marketplace.listing.catalogue import (
     first_listed,
@@ -42,8 +43,8 @@ from marketplace.listing.catalogue import (
     version_of_digest,
 )
 from marketplace.listing.listing import PAGE_SIZE, ListingView, SearchPage, Wanted
-from marketplace.listing.provenance import Attestation
-from marketplace.listing.submission import Publishing, Submission, as_parents, shipped_bases
+from marketplace.listing.publish import Publish
+from marketplace.listing.submission import Bases, OvertakenError, no_bases, shipped_bases
 from marketplace.money import NANOS_PER_CREDIT
 from marketplace.names import check_key, check_name
 from marketplace.price.closing import Vouch, close_epoch
@@ -69,7 +70,7 @@ from marketplace.trade.trial import trial_view
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from marketplace.listing.duplicates import Newcomer, SketchIndex
+    from marketplace.listing.duplicates import SketchIndex
     from marketplace.listing.search import Searcher
 
 __all__ = [
@@ -128,11 +129,11 @@ class Market(Door, MarketLike):
         clock: Callable[[], float],
         *,
         must_be_signed: bool = False,
-        bases: Mapping[str, Shapes] | None = None,
+        bases: Bases = no_bases,
     ) -> None:
         super().__init__(database, clock)
         self._must_be_signed = must_be_signed
-        self._bases = shipped_bases() | dict(bases or {})
+        self._bases = bases
 
     @classmethod
     def open(
@@ -143,7 +144,7 @@ class Market(Door, MarketLike):
         create: bool = True,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         must_be_signed: bool = False,
-        bases: Mapping[str, Shapes] | None = None,
+        bases: Bases = no_bases,
     ) -> Self:
         """The market at an address such as sqlite:////home/ada/market.db; made if absent.
 
@@ -154,8 +155,8 @@ class Market(Door, MarketLike):
             create: False to insist that the market exists.
             busy_timeout_s: How long a call waits for other writers.
             must_be_signed: Refuse to publish layers without a signed manifest.
-            bases: Linear maps of base models, (out, in) by module, by fingerprint: a layer for one
-                of them, or for the embedded one, is listed only if it can run.
+            bases: Linear maps, (out, in) by module, of the base model of a fingerprint, where they
+                are known: a layer for it, or for the embedded one, is listed only if it can run.
 
         Raises:
             MarketNotFoundError: There is no market and `create` is False.
@@ -179,6 +180,11 @@ class Market(Door, MarketLike):
             KeyInProgressError: Another thread works on this key now.
         """
         check_operation(operation)
+        if isinstance(operation, Publish):
+            return cast("T", self._put_up(operation))
+        return self._once(operation)
+
+    def _once(self, operation: Operation[T]) -> T:
         return self._change(
             lambda session: once(session, operation, self._now()), key=operation.key
         )
@@ -270,68 +276,28 @@ class Market(Door, MarketLike):
 
         return Searcher()
 
-    def publish(self, *, must_be_signed: bool = False, **asked: Unpack[Publishing]) -> ListingView:
-        """As `MarketLike.publish`.
-
-        Args:
-            must_be_signed: Refuse it without a signature.
-        """
+    def _put_up(self, asked: Publish) -> ListingView:
+        """Search outside the write lock, then publish; once more while others overtake."""
         from marketplace.listing.duplicates import Newcomer
 
-        key, weights, others = check_key(asked["key"]), asked.get("weights"), asked.get("others")
-        newcomer = None
-        if weights is not None:
-            newcomer = Newcomer(weights, others) if others else Newcomer(weights)
-        offer = Submission(
-            owner=asked["owner"],
-            name=asked["name"],
-            digest=asked["digest"],
-            base_model=asked["base_model"],
-            niche=asked["niche"],
-            ask_nanos=asked["ask_nanos"],
-            receipts=(asked["receipt"], *asked.get("receipts", ())),
-            description=asked.get("description", ""),
-            licence=asked.get("licence", ""),
-            tags=tuple(asked.get("tags", ())),
-            parents=as_parents(asked.get("parents", ())),
-            version_of=asked.get("version_of"),
+        weights, others = asked.weights, asked.others or (lambda _: None)
+        newcomer = None if weights is None else Newcomer(weights, others)
+        asked = replace(
+            asked,
+            newcomer=newcomer,
             sketch=newcomer.sketch if newcomer else b"",
-            evidence=asked.get("evidence") or Attestation(),
+            maps=shipped_bases().get(asked.base_model) or self._bases(asked.base_model),
+            must_be_signed=asked.must_be_signed or self._must_be_signed,
         )
-        return self._put_up(offer, newcomer, key, must_be_signed or self._must_be_signed)
-
-    def _put_up(
-        self, offer: Submission, newcomer: Newcomer | None, key: str, must_be_signed: bool
-    ) -> ListingView:
-        """Search outside the write lock, then publish; once more while others overtake."""
-        from marketplace.listing.duplicates import Finding, OvertakenError
-        from marketplace.listing.publish import publish
-
-        for tries_left in reversed(range(SEARCHES)):
+        for _ in range(SEARCHES):
             with self._read() as session:
-                finding = self._sketches.find(session, offer, newcomer)
-
-            def work(session: Session, finding: Finding = finding) -> ListingView:
-                return publish(
-                    session,
-                    offer,
-                    finding=finding,
-                    newcomer=newcomer,
-                    key=key,
-                    at=self._now(),
-                    must_be_signed=must_be_signed,
-                    maps=self._bases.get(offer.base_model),
-                )
-
-            try:
-                return self._change(work, key=key)
-            except OvertakenError:
-                if not tries_left:
-                    raise MarketBusyError(
-                        f"others published layers like {offer.digest[:12]} again and again while it"
-                        " was compared: try again"
-                    ) from None
-        raise AssertionError("the last try returns or raises")
+                finding = self._sketches.find(session, asked, newcomer)
+            with suppress(OvertakenError):
+                return self._once(replace(asked, finding=finding))
+        raise MarketBusyError(
+            f"others published layers like {asked.digest[:12]} again and again while it was"
+            " compared: try again"
+        )
 
     def has_layer(self, digest: str) -> bool:
         """Whether the layer was ever put up for sale, whatever became of it."""

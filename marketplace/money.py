@@ -41,12 +41,17 @@ def split_price(price_nanos: int) -> Split:
     return Split(fee_nanos=fee_nanos, creator_nanos=price_nanos - fee_nanos)
 
 
-def format_credits(nanos: int) -> str:
-    """Exact decimal text without trailing zeros: 1500000000 is '1.5 credits'."""
+def decimal_credits(nanos: int) -> str:
+    """Exact decimal credits without trailing zeros: 1500000000 is '1.5'."""
     whole, fraction = divmod(abs(nanos), NANOS_PER_CREDIT)
     digits = f"{whole}.{fraction:09d}".rstrip("0").rstrip(".")
-    sign = "-" if nanos < 0 else ""
-    return f"{sign}{digits} {'credit' if digits == '1' else 'credits'}"
+    return f"-{digits}" if nanos < 0 else digits
+
+
+def format_credits(nanos: int) -> str:
+    """The same for people: 1500000000 is '1.5 credits'."""
+    digits = decimal_credits(nanos)
+    return f"{digits} {'credit' if digits in ('1', '-1') else 'credits'}"
 
 
 def short_credits(nanos: int) -> str:

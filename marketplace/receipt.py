@@ -8,13 +8,16 @@ the first is the headline, from which the market makes reputation and price.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
+import pydantic
+from pydantic import ConfigDict
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
-from sqlmodel import Field
+from sqlmodel import Field, col, func, select
 
 from marketplace.database.sql import MarketTable, RowNumber
 from marketplace.errors import ReceiptError
+from marketplace.fields import NESTED, Count, Digest, Name, QuestionsDigest, Seed, Several
 from marketplace.names import check_digest, check_name, check_text
 
 PRICED_SPLITS = ("audit", "test")
@@ -89,6 +92,16 @@ class Recheck(MarketTable, table=True):
     key: str = Field(foreign_key="request.key", unique=True)
 
 
+def last_recheck() -> Any:
+    """Number of a receipt's last binding re-run, in a question about receipts."""
+    return (
+        select(func.max(Recheck.id))
+        .where(Recheck.receipt == ReceiptRow.id, col(Recheck.binding))
+        .correlate(ReceiptRow)
+        .scalar_subquery()
+    )
+
+
 _LATER = ("layer", "base_model", "prompt", "rule", "n_ancestor_correct")
 """What receipts did not state from the beginning."""
 
@@ -101,25 +114,27 @@ class ReceiptFacts:
         ReceiptError: The numbers cannot be true, or the split cannot carry a price.
     """
 
-    skill: str
-    n_questions: int
-    n_correct: int
-    n_base_correct: int
-    split: str = "test"
-    exam: str = STANDARD_EXAM
-    seed: int | None = None
+    __pydantic_config__: ClassVar[ConfigDict] = NESTED
+
+    skill: Name
+    n_questions: Several
+    n_correct: Count
+    n_base_correct: Count
+    split: Literal["audit", "test"] = "test"
+    exam: Name = STANDARD_EXAM
+    seed: Seed | None = None
     """What the questions were drawn with; None = the exam's own."""
-    questions_digest: str = ""
+    questions_digest: QuestionsDigest = ""
     """sha256 of the sheet, 64 hex digits; empty = not stated."""
-    layer: str = ""
+    layer: Digest | Literal[""] = ""
     """Digest of what was examined, alone and as trained; empty = not stated."""
-    base_model: str = ""
+    base_model: Annotated[str, pydantic.Field(max_length=200)] = ""
     """Fingerprint of the base model it ran on; empty = not stated."""
-    prompt: str = ""
+    prompt: Annotated[str, pydantic.Field(max_length=64)] = ""
     """How questions were put, 16 hex digits; empty = not stated."""
-    rule: str = ""
+    rule: Annotated[str, pydantic.Field(max_length=64)] = ""
     """How answers were scored, such as "exact"; empty = not stated."""
-    n_ancestor_correct: int | None = None
+    n_ancestor_correct: Count | None = None
     """Right answers of what it was made from; None = not stated."""
 
     def body(self) -> dict[str, object]:

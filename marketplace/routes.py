@@ -19,6 +19,7 @@ from marketplace.ledger.account_key import AddKey, Register, RevokeKey
 from marketplace.ledger.funding import Fund
 from marketplace.ledger.mandate import FundMandate, OpenMandate, ReclaimMandate
 from marketplace.ledger.operation import Operation
+from marketplace.listing.publish import Publish
 from marketplace.trade.bounty import ClaimBounty, PostBounty
 from marketplace.trade.bundle import BuyBundle, CreateBundle
 from marketplace.trade.buy import Buy
@@ -32,6 +33,7 @@ from marketplace.trade.review import RateListing
 from marketplace.trade.subscription import Subscribe
 from marketplace.trade.terms import SetTerms
 from marketplace.trade.trial import OpenTrial, SettleTrial
+from marketplace.wire import to_wire
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -71,12 +73,13 @@ class Write(_Route):
     """Whether there must be such a header."""
 
     def body(self, operation: Operation[Any]) -> dict[str, Any] | None:
-        """What is sent besides the address and the key; None where nothing ever is."""
+        """What is sent besides the address and the key, as JSON values; None where nothing is."""
         if self.method == "DELETE":
             return None
-        left_out = {"key", *self.places().values()}
-        names = [f.name for f in fields(operation) if f.name not in left_out]
-        return {name: getattr(operation, name) for name in names}
+        sent = self.kind.sent().keys() - self.places().values()
+        left_out = {f.name for f in fields(self.kind)} - sent
+        body: dict[str, Any] = to_wire(operation, leave_out=left_out)
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ ROUTES: Mapping[str, tuple[Write | Read, ...]] = {
         Write("close_meter", f"{_M}/closing", "meter", CloseMeter),
     ),
     "listings": (
+        Write("publish", "/v1/listings", "", Publish, status=201, by_hand=True),
         Read("read_listing", _L, "name", Asked.listing, tagged=True),
         Read("read_quote", f"{_L}/quote", "name", Asked.quote),
         Read("read_prices", f"{_L}/prices", "name", Asked.price_history),
@@ -169,7 +173,7 @@ ROUTES: Mapping[str, tuple[Write | Read, ...]] = {
     ),
     "evidence": (
         Read("list_receipts", f"{_L}/receipts", "listing", Asked.receipts),
-        Write("add_receipt", f"{_L}/receipts", "listing", AddReceipt, by_hand=True),
+        Write("add_receipt", f"{_L}/receipts", "listing", AddReceipt, status=201),
         Read("list_rechecks", _RECHECKS, "receipt", Asked.rechecks),
         Write("recheck", _RECHECKS, "receipt", Reexamine, status=201),
         Write(

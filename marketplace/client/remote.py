@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, ClassVar, ParamSpec, TypeVar, Unpack, cast, get_args, get_origin
+from typing import Any, ClassVar, ParamSpec, TypeVar, cast, get_args, get_origin
 
 import httpx
 
@@ -30,12 +30,11 @@ from marketplace.ledger.keyring import PrivateKey
 from marketplace.ledger.operation import Operation, view_of
 from marketplace.ledger.statement import MAX_STATEMENT_LINES, STATEMENT_LINES, StatementPage
 from marketplace.listing.listing import MAX_PAGE_SIZE, PAGE_SIZE, ListingView, SearchPage, Wanted
-from marketplace.listing.submission import Publishing, as_parents
 from marketplace.routes import READS, WRITES, spelt
 from marketplace.trade.bounty import BountyView
 from marketplace.trade.charge import Charge, UsageView
 from marketplace.trade.debts import DebtView
-from marketplace.wire import error_of, from_wire
+from marketplace.wire import error_of, from_wire, to_wire
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -152,16 +151,6 @@ class RemoteMarket(MarketLike, LayersClient):
 
     # --- what is for sale
 
-    def publish(self, **asked: Unpack[Publishing]) -> ListingView:
-        """Put a layer up for sale whose files the service has."""
-        found_there = ("weights", "others", "evidence", "key")
-        body = {name: value for name, value in asked.items() if name not in found_there} | {
-            "receipt": asked["receipt"].body(),
-            "receipts": [one.body() for one in asked.get("receipts", ())],
-            "parents": as_parents(asked.get("parents", ())),
-        }
-        return self._transport.send(ListingView, "POST", "/v1/listings", body, key=asked["key"])
-
     def listings(
         self, wanted: Wanted | None = None, *, limit: int | None = None
     ) -> Iterator[ListingView]:
@@ -248,17 +237,9 @@ def _query(wanted: Wanted | None) -> dict[str, Any]:
     """The conditions that are set."""
     if wanted is None:
         return {}
-    plain = {
-        "base_model": wanted.base_model,
-        "niche": wanted.niche,
-        "owner": wanted.owner,
-        "licence": list(wanted.licences),
-        "tag": list(wanted.tags),
-        "max_price_nanos": wanted.max_price_nanos,
-        "commercial": "true" if wanted.commercial else None,
-        "min_reputation": wanted.min_reputation or None,
-    }
-    return {name: value for name, value in plain.items() if value not in (None, [])}
+    plain = to_wire(wanted)
+    plain |= {"licence": plain.pop("licences"), "tag": plain.pop("tags")}
+    return {name: value for name, value in plain.items() if value not in ([], None, False)}
 
 
 def _key_of(body: dict[str, Any]) -> str:

@@ -37,7 +37,7 @@ from marketplace.errors import (
 )
 from marketplace.ledger.keyring import PrivateKey
 from marketplace.names import check_key
-from marketplace.wire import PREFIX, SERVICE_PREFIX, error_of, from_wire, to_wire
+from marketplace.wire import PREFIX, SERVICE_PREFIX, error_of, from_wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +131,6 @@ class Page(Generic[T]):
     """Items in all, where the service counts them."""
 
 
-@dataclass(frozen=True, slots=True)
-class _RawPage:
-    items: list[Any]
-    next: str | None = None
-    total: int | None = None
-
-
 class Transport:
     """Speaks to one service, as one account or as nobody.
 
@@ -183,11 +176,11 @@ class Transport:
         key: str,
         headers: Mapping[str, str] | None = None,
     ) -> T:
-        """Change something, once per key."""
+        """Change something, once per key; of the body's JSON values, None is not sent."""
         given = dict(headers or {})
         content = None
         if body is not None:
-            content = json.dumps(to_wire(_stated(body)), allow_nan=False).encode()
+            content = json.dumps(_stated(body), allow_nan=False).encode()
             given["Content-Type"] = "application/json"
         answer = self.ask(method, path, content=content, key=key, headers=given)
         return from_wire(kind, answer.json(), path)
@@ -196,11 +189,11 @@ class Transport:
         self, kind: type[T], path: str, body: Mapping[str, Any], *, key: str
     ) -> list[T]:
         """Change several things in one request, once per key; the answer is a list."""
-        return _typed(kind, self.send(_RawPage, "POST", path, body, key=key), path).items
+        return self.send(Page[kind], "POST", path, body, key=key).items  # type: ignore[valid-type]
 
     def page(self, kind: type[T], path: str, **query: Any) -> Page[T]:
         """One page of a list."""
-        return _typed(kind, self.get(_RawPage, path, **query), path)
+        return self.get(Page[kind], path, **query)  # type: ignore[valid-type]
 
     def pages(self, kind: type[T], path: str, **query: Any) -> Iterator[T]:
         """Every item of a list, one page after the other."""
@@ -232,7 +225,7 @@ class Transport:
         fields = dict(headers or {})
         if key is not None:
             fields["Idempotency-Key"] = _header_text(check_key(key), "key")
-        asked = to_wire(_stated(query or {}))
+        asked = _stated(query or {})
         for attempt in range(self._patience.attempts):
             is_last = attempt + 1 == self._patience.attempts
             try:
@@ -328,11 +321,6 @@ def check_url(url: str) -> str:
             f"a market's service is at http://HOST:PORT or https://HOST, got {url!r}: write it so"
         )
     return str(parsed).rstrip("/")
-
-
-def _typed(kind: type[T], page: _RawPage, path: str) -> Page[T]:
-    items = [from_wire(kind, item, f"{path} items[]") for item in page.items]
-    return Page(items, page.next, page.total)
 
 
 def _stated(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ list travels as one JSON text to SQLite and as one array to PostgreSQL, as in
 
 import json
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -38,6 +38,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import Session, SQLModel
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 RowNumber = BigInteger().with_variant(Integer(), "sqlite")
 """64-bit on every database: SQLite numbers rows by itself only under the name INTEGER."""
@@ -104,6 +105,25 @@ class Statement:
 
 class MarketTable(SQLModel, registry=registry()):
     """Base class; holds the metadata of all marketplace tables."""
+
+
+def put(session: Session, row: MarketTable) -> None:
+    """Add a row, now: what the database has against it shows here, and what follows sees it."""
+    session.add(row)
+    session.flush()
+
+
+def alike(kind: type[T], source: object, **more: Any) -> T:
+    """One of a kind with what the source has under the same names, and what is said besides.
+
+    A row becomes a view so, and an operation a row: whatever both declare is not written again.
+
+    Args:
+        kind: A table or a dataclass.
+    """
+    names = kind.model_fields if issubclass(kind, SQLModel) else kind.__dataclass_fields__  # type: ignore[attr-defined]
+    shared = {n: getattr(source, n) for n in names if n not in more and hasattr(source, n)}
+    return kind(**shared, **more)
 
 
 def one_of(column: Any, values: str) -> ColumnElement[bool]:

@@ -28,8 +28,12 @@ a common pool it could drain what others paid.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from typing import ClassVar
+
+from pydantic import ConfigDict
 
 from marketplace.errors import InvalidInputError
+from marketplace.fields import NESTED, Digest, Several
 from marketplace.money import check_amount, split_price
 from marketplace.names import PLATFORM
 
@@ -47,8 +51,11 @@ class Parent:
         InvalidInputError: The weight is no whole number of at least 1.
     """
 
-    name: str
-    weight: int = 1
+    __pydantic_config__: ClassVar[ConfigDict] = NESTED
+
+    name: Digest
+    """Of a layer by its digest, or of a listing, meaning its newest version."""
+    weight: Several = 1
     """Contribution relative to the other parents; from the breeding record, at least 1."""
 
     def __post_init__(self) -> None:

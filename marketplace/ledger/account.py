@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, alike
 from marketplace.errors import HouseAccountError
+from marketplace.fields import Nanos
 from marketplace.names import ESCROW, HOUSE, PLATFORM, WORLD
 
 CACHES = ("balance_nanos", "held_nanos", "spent_nanos", "last_posting_id")
@@ -63,25 +64,18 @@ class AccountView:
     """An account as others see it."""
 
     name: str
-    balance_nanos: int
-    held_nanos: int = 0
+    balance_nanos: Nanos
+    held_nanos: Nanos = 0
     """Promised to open holds."""
-    spent_nanos: int = 0
+    spent_nanos: Nanos = 0
     """What left a capped account so far."""
-    cap_nanos: int | None = None
+    cap_nanos: Nanos | None = None
     owner: str | None = None
 
 
 def account_view(account: Account) -> AccountView:
     """The account as others see it."""
-    return AccountView(
-        name=account.name,
-        balance_nanos=account.balance_nanos,
-        held_nanos=account.held_nanos,
-        spent_nanos=account.spent_nanos,
-        cap_nanos=account.cap_nanos,
-        owner=account.owner,
-    )
+    return alike(AccountView, account)
 
 
 def house_accounts(at: float) -> tuple[Account, ...]:

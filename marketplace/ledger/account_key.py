@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, exists, func
 from sqlmodel import Field, Session, col, select
 
 from genome.shelf.signing import is_weak
-from marketplace.database.sql import MarketTable, Statement, ask
+from marketplace.database.sql import MarketTable, Statement, ask, put
 from marketplace.errors import (
     KeyProofError,
     KeyTakenError,
@@ -260,8 +260,7 @@ class RevokeKey(Operation[KeyView]):
                 f"key {public_key[:16]} is the only one of {account!r}, which would be lost:"
                 " add another key first"
             )
-        session.add(KeyRevocation(public_key=public_key, revoked_at=at))
-        session.flush()
+        put(session, KeyRevocation(public_key=public_key, revoked_at=at))
 
     def done(self, session: Session, at: float) -> KeyView:
         """The key as it is now."""
@@ -309,17 +308,13 @@ def _refuse_taken(session: Session, account: str, public_key: str, *, adopts: bo
         )
 
 
-def _add(session: Session, account: str, public_key: str, *, at: float, opens: bool) -> KeyView:
+def _add(session: Session, account: str, public_key: str, *, at: float, opens: bool) -> None:
     if opens:
-        session.add(Account(name=account, opened_at=at))
-        session.flush()
+        put(session, Account(name=account, opened_at=at))
     find_account(session, account)  # raises when there is none
     if len(good_keys(session, account)) >= MAX_KEYS:
         raise KeyTakenError(f"account {account!r} has {MAX_KEYS} keys, the most: revoke one first")
-    row = AccountKey(public_key=public_key, account=account, added_at=at)
-    session.add(row)
-    session.flush()
-    return _view(session, row)
+    put(session, AccountKey(public_key=public_key, account=account, added_at=at))
 
 
 def _view(session: Session, row: AccountKey) -> KeyView:

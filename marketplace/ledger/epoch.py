@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, CheckConstraint
 from sqlmodel import Field, Session, func, select
 
 from marketplace.database.sql import MarketTable
+from marketplace.fields import Nanos
 from marketplace.formula.price import Demand
 
 
@@ -46,17 +47,12 @@ class PricePoint:
     """One point of a listing's price history: the price in an epoch and what it sold."""
 
     epoch: int
-    price_nanos: int
+    price_nanos: Nanos
     sales: int
 
 
-def price_row(listing: str, epoch: int, price_nanos: int, demand: Demand) -> PriceRow:
-    """The row that fixes a price for one epoch."""
-    return PriceRow(**price_values(listing, epoch, price_nanos, demand))
-
-
 def price_values(listing: str, epoch: int, price_nanos: int, demand: Demand) -> dict[str, Any]:
-    """The values of such a row, ready for a bulk insert."""
+    """The values of the row that fixes a price for one epoch, ready for a bulk insert."""
     return {
         "listing": listing,
         "epoch": epoch,

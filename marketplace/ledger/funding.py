@@ -11,12 +11,14 @@ from typing import ClassVar
 from sqlmodel import Session
 
 from marketplace.database import bulk
+from marketplace.database.sql import put
 from marketplace.errors import UnclaimedAccountError
 from marketplace.fields import AccountName, Credits
 from marketplace.ledger import account_key
 from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
+from marketplace.ledger.book import Leg
 from marketplace.ledger.idempotency import claim
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.money import check_amount
@@ -43,8 +45,7 @@ def open_account(session: Session, *, name: str, key: str | None, at: float) -> 
     account = session.get(Account, name)
     if account is None:
         account = Account(name=name, opened_at=at)
-        session.add(account)
-        session.flush()
+        put(session, account)
     return account
 
 

@@ -15,17 +15,19 @@ from typing import ClassVar
 
 from sqlmodel import Session, col, select
 
-from marketplace.database import bulk
+from marketplace.database.sql import put
 from marketplace.errors import (
     HoldClosedError,
     HoldExceededError,
     InvalidInputError,
     TransferNotFoundError,
 )
+from marketplace.fields import Nanos
 from marketplace.ledger.account import Account, refuse_house
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.book import Leg
+from marketplace.ledger.idempotency import house_key
 from marketplace.ledger.journal import EXPIRE, HOLD, POST, VOID, OpenHold, Transfer
-from marketplace.ledger.ledger import Leg, as_leg, record_transfer
+from marketplace.ledger.ledger import as_leg, record_transfer
 from marketplace.ledger.mandate import refuse_more
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account, made_by
@@ -39,7 +41,7 @@ class HoldView:
 
     hold_id: int
     payer: str
-    amount_nanos: int
+    amount_nanos: Nanos
     expires_at: float
 
 
@@ -80,15 +82,15 @@ def hold(
         legs=[Leg(payer, -amount_nanos, True), Leg(ESCROW, amount_nanos, True)],
         expires_at=float(expires_at),
     )
-    session.add(
+    put(
+        session,
         OpenHold(
             transfer_id=hold_id,
             payer=payer,
             amount_nanos=amount_nanos,
             expires_at=float(expires_at),
-        )
+        ),
     )
-    session.flush()
     return hold_id
 
 
@@ -174,7 +176,8 @@ def expire_holds(session: Session, *, at: float, limit: int | None = None) -> li
     query = select(OpenHold).where(OpenHold.expires_at <= at).order_by(col(OpenHold.transfer_id))
     expired = [_view(row) for row in session.exec(query.limit(limit))]
     for found in expired:
-        key = _claim_free_key(session, found.hold_id, at)
+        base, body = f"expire:{found.hold_id}:0", {"hold": found.hold_id}
+        key = house_key(session, base, operation=EXPIRE, body=body, at=at)
         _resolve(session, found, EXPIRE, [], key=key, at=at)
     return [found.hold_id for found in expired]
 
@@ -192,12 +195,9 @@ def open_hold(session: Session, hold_id: int) -> HoldView:
     known = session.get(Transfer, hold_id)
     if known is None or known.kind != HOLD:
         raise TransferNotFoundError(f"no hold has the number {hold_id}: list the open ones")
-    query = select(Transfer).where(
-        Transfer.refers_to == hold_id, col(Transfer.kind).in_((POST, VOID, EXPIRE))
-    )
-    end = session.exec(query).one()
+    number, kind = hold_end(session, hold_id) or (None, None)
     raise HoldClosedError(
-        f"hold {hold_id} ended with transfer {end.id} ({end.kind}): a hold is resolved once,"
+        f"hold {hold_id} ended with transfer {number} ({kind}): a hold is resolved once,"
         " ask for a new one"
     )
 
@@ -243,16 +243,6 @@ def _resolve(
     return number
 
 
-def _claim_free_key(session: Session, hold_id: int, at: float) -> str:
-    """A key of the house; one that somebody took on purpose must not keep a hold open."""
-    attempt = 0
-    while bulk.known_requests(session.connection(), [f"expire:{hold_id}:{attempt}"]):
-        attempt += 1
-    key = f"expire:{hold_id}:{attempt}"
-    claim(session, key=key, operation=EXPIRE, body={"hold": hold_id}, at=at)
-    return key
-
-
 def _view(row: OpenHold) -> HoldView:
     return HoldView(row.transfer_id, row.payer, row.amount_nanos, row.expires_at)
 
@@ -266,6 +256,6 @@ def is_open(session: Session, hold_id: int) -> bool:
 def hold_end(session: Session, hold_id: int) -> tuple[int, str] | None:
     """The transfer that ended a hold, and its kind: post, void or expire."""
     query = select(Transfer.id, Transfer.kind).where(
-        Transfer.refers_to == hold_id, col(Transfer.kind).in_(("post", "void", "expire"))
+        Transfer.refers_to == hold_id, col(Transfer.kind).in_((POST, VOID, EXPIRE))
     )
     return session.exec(query).first()

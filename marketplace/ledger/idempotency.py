@@ -13,14 +13,14 @@ over random keys would cost a third of all pages that a commit writes.
 
 import json
 import secrets
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import ClassVar
 
 from sqlmodel import Field, Session
 
 from marketplace.database import bulk
-from marketplace.database.bulk import known_requests
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, put
 from marketplace.errors import IdempotencyKeyReusedError
 
 
@@ -38,7 +38,7 @@ class Request(MarketTable, table=True):
     """SHA-256 of the body, 64 hex digits: what a repeat is compared by and the chain covers."""
 
 
-def canonical_body(body: dict[str, object]) -> str:
+def canonical_body(body: Mapping[str, object]) -> str:
     """The one way to write a body down."""
     return json.dumps(body, sort_keys=True, separators=(",", ":"))
 
@@ -49,7 +49,7 @@ def body_hash(canonical: str) -> str:
 
 
 def claim(
-    session: Session, *, key: str, operation: str, body: dict[str, object], at: float
+    session: Session, *, key: str, operation: str, body: Mapping[str, object], at: float
 ) -> bool:
     """True when the request is new and now belongs to this transaction; False when it is a repeat.
 
@@ -62,8 +62,7 @@ def claim(
     known = bulk.known_requests(session.connection(), [key])
     if not known:
         request = Request(key=key, operation=operation, body=canonical, at=at, body_hash=hashed)
-        session.add(request)
-        session.flush()
+        put(session, request)
         return True
     _, old_operation, old_hash, _, _, _ = known[0]
     if (old_operation, old_hash) != (operation, hashed):
@@ -84,9 +83,18 @@ def reused(key: str, known: str, asked: str) -> IdempotencyKeyReusedError:
     )
 
 
+def house_key(
+    session: Session, base: str, *, operation: str, body: Mapping[str, object], at: float
+) -> str:
+    """A free key, claimed for what the market does by itself."""
+    key = free_key(session, base)
+    claim(session, key=key, operation=operation, body=body, at=at)
+    return key
+
+
 def free_key(session: Session, base: str) -> str:
-    """A key nobody has used, for what the market does by itself."""
+    """A key nobody has used; one that somebody took on purpose must keep nothing from its end."""
     key = base
-    while known_requests(session.connection(), [key]):  # by chance: nobody can take the next one
+    while bulk.known_requests(session.connection(), [key]):  # nobody can take the next one
         key = f"{base[:180]}+{secrets.token_hex(8)}"
     return key

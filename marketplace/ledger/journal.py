@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlmodel import Field, Session, col, select
 
 from marketplace.database.sql import MarketTable, RowNumber
+from marketplace.fields import Nanos
 
 HOLD, POST, VOID, EXPIRE = "hold", "post", "void", "expire"
 """Kinds of a hold and of the three ways it ends."""
@@ -106,10 +107,10 @@ class PostingView:
     transfer_id: int
     at: float
     account: str
-    amount_nanos: int
+    amount_nanos: Nanos
     kind: str
     memo: str
-    balance_after_nanos: int
+    balance_after_nanos: Nanos
 
 
 def keys_of_group(session: Session, group_key: str) -> list[str]:

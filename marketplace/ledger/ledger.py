@@ -10,7 +10,7 @@ them or none.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlmodel import Session
 
@@ -21,22 +21,8 @@ from marketplace.ledger.account import CACHES, Account
 from marketplace.ledger.book import Book, Leg
 from marketplace.ledger.chain import GENESIS, link, postings_text
 from marketplace.ledger.idempotency import body_hash, canonical_body, reused
-from marketplace.ledger.journal import Posting, PostingView, Transfer
+from marketplace.ledger.journal import Posting, Transfer
 from marketplace.names import MAX_KEY_CHARS, check_key, check_text
-
-__all__ = [
-    "Entry",
-    "Leg",
-    "Posted",
-    "Posting",
-    "PostingView",
-    "Transfer",
-    "as_leg",
-    "linked",
-    "post_group",
-    "post_many",
-    "record_transfer",
-]
 
 MAX_MEMO_CHARS = 500
 
@@ -81,17 +67,6 @@ def post_many(
         at: Seconds since 1970, the same for the whole group.
     """
     return _Group(session, entries, at=float(at)).run()
-
-
-def post_group(session: Session, entries: Sequence[Entry], *, at: float) -> list[Posted]:
-    """Add all transfers or none; they share the first one's group key, or else its key.
-
-    Raises:
-        MarketError: The first refusal; nothing was added.
-    """
-    name = entries[0].group_key or entries[0].key
-    answers = post_many(session, [replace(entry, group_key=name) for entry in entries], at=at)
-    return [_or_raise(answer) for answer in answers]
 
 
 @contextmanager

@@ -19,12 +19,13 @@ from typing import Any, ClassVar
 from sqlalchemy import Select, func, select
 from sqlmodel import Session
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, put
 from marketplace.errors import MandateError, TooManyOpenError
 from marketplace.fields import Actor, Credits, MandateName, Name
 from marketplace.ledger.account import Account, AccountView, account_view, refuse_house
+from marketplace.ledger.book import Leg
 from marketplace.ledger.journal import RECLAIM
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.ledger.operation import Operation
 from marketplace.ledger.statement import find_account
 from marketplace.money import check_amount
@@ -84,8 +85,7 @@ class OpenMandate(Operation[AccountView]):
         if session.get(Account, name) is not None:
             raise MandateError(f"mandate {name!r} exists already: choose another name")
         refuse_more(session, "mandate", self.owner)
-        session.add(Account(name=name, opened_at=at, cap_nanos=self.cap_nanos, owner=self.owner))
-        session.flush()
+        put(session, Account(name=name, opened_at=at, cap_nanos=self.cap_nanos, owner=self.owner))
 
     def done(self, session: Session, at: float) -> AccountView:
         """The mandate's account."""

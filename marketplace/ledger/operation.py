@@ -7,7 +7,7 @@ request, its validation and its description (`marketplace.front`, `marketplace.r
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import Field, dataclass, fields, is_dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 from sqlmodel import Session
@@ -17,6 +17,8 @@ from marketplace.money import check_amount
 from marketplace.names import PLATFORM, check_key
 
 V = TypeVar("V")
+HERE = {"here": True}
+"""Of a field that does not travel: only who holds the database, or the files, can fill it."""
 LIMIT = "max_price_nanos"
 """The field that says the most an operation may cost."""
 
@@ -46,6 +48,11 @@ class Operation(ABC, Generic[V]):
         """As `OPERATION`, for operations that have several."""
         return self.OPERATION
 
+    @classmethod
+    def sent(cls) -> dict[str, Field[Any]]:
+        """The fields that travel besides the key."""
+        return {f.name: f for f in fields(cls) if f.name != "key" and "here" not in f.metadata}
+
     def check(self) -> None:
         """Refuse what is wrong by itself; in the caller's thread, before anything is written.
 
@@ -59,7 +66,7 @@ class Operation(ABC, Generic[V]):
         The limit guards the payment but is no part of it: repeating a lost answer after the price
         has moved must still find what was bought.
         """
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("key", LIMIT)}
+        return {name: getattr(self, name) for name in self.sent() if name != LIMIT}
 
     @abstractmethod
     def do(self, session: Session, at: float) -> None:

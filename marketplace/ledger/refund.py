@@ -16,8 +16,9 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from marketplace.errors import RefundExceededError, RefusedError, TransferNotFoundError
+from marketplace.ledger.book import Leg
 from marketplace.ledger.journal import EXPIRE, HOLD, REFUND, VOID, Posting, Transfer
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.money import check_amount, format_credits
 
 
@@ -98,8 +99,17 @@ def refundable(session: Session, transfer_id: int) -> Refundable:
             f"transfer {transfer_id} is a {paid.kind} and no payment: refund the payment, or void"
             " the hold"
         )
-    of_payment = (Transfer.id == transfer_id) | (
-        (Transfer.refers_to == transfer_id) & (Transfer.kind == REFUND)
+    left = left_of(session, transfer_id)
+    return Refundable(
+        paid={name: -total for name, total in left.items() if total < 0},
+        received={name: total for name, total in left.items() if total > 0},
+    )
+
+
+def left_of(session: Session, payment: int) -> dict[str, int]:
+    """What a payment and its refunds together did to each account, by name."""
+    of_payment = (Transfer.id == payment) | (
+        (Transfer.refers_to == payment) & (Transfer.kind == REFUND)
     )
     query = (
         select(Posting.account, func.sum(Posting.amount_nanos))
@@ -108,11 +118,7 @@ def refundable(session: Session, transfer_id: int) -> Refundable:
         .group_by(col(Posting.account))
         .order_by(col(Posting.account))
     )
-    left = {name: int(total) for name, total in session.exec(query)}
-    return Refundable(
-        paid={name: -total for name, total in left.items() if total < 0},
-        received={name: total for name, total in left.items() if total > 0},
-    )
+    return {name: int(total) for name, total in session.exec(query)}
 
 
 def share_out(amount: int, left: Mapping[str, int]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from sqlmodel import Session, col, func, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from marketplace.database.sql import Statement, ask, one_of
+from marketplace.database.sql import Statement, alike, ask, one_of
 from marketplace.errors import ListingNotFoundError, MarketError, NotForSaleError, unknown
 from marketplace.formula.ranking import clone_rank
 from marketplace.ledger.account import Account, principal_of
@@ -35,7 +35,7 @@ from marketplace.listing.listing import (
 )
 from marketplace.listing.rows import Row, parent_names, rows
 from marketplace.names import did_you_mean
-from marketplace.receipt import ReceiptRow, Recheck
+from marketplace.receipt import ReceiptRow, Recheck, last_recheck
 
 MAX_BESIDE = 50
 """Names compared on either side of the one that was sought, in the order of the alphabet."""
@@ -96,15 +96,21 @@ def current_version(session: Session, listing: str) -> Version:
     return session.exec(query).one()
 
 
-def status_of(session: Session, listing: str, number: int) -> str:
-    """Status of one version."""
+def last_event(session: Session, listing: str, number: int) -> StatusEvent | None:
+    """What befell a version last; None = it is listed."""
     query = (
-        select(StatusEvent.status)
+        select(StatusEvent)
         .where(StatusEvent.listing == listing, StatusEvent.number == number)
         .order_by(col(StatusEvent.id).desc())
         .limit(1)
     )
-    return session.exec(query).first() or LISTED
+    return session.exec(query).first()
+
+
+def status_of(session: Session, listing: str, number: int) -> str:
+    """Status of one version."""
+    event = last_event(session, listing, number)
+    return LISTED if event is None else event.status
 
 
 class Span(NamedTuple):
@@ -124,15 +130,9 @@ class Span(NamedTuple):
 
 def refuted_spans(session: Session, listing: str) -> list[Span]:
     """Versions of a listing with a receipt that failed its last binding re-run, oldest first."""
-    last = (
-        select(func.max(Recheck.id))
-        .where(Recheck.receipt == ReceiptRow.id, col(Recheck.binding))
-        .correlate(ReceiptRow)
-        .scalar_subquery()
-    )
     failed = (
         select(ReceiptRow.number, func.max(Recheck.at))
-        .join(Recheck, col(Recheck.id) == last)
+        .join(Recheck, col(Recheck.id) == last_recheck())
         .where(ReceiptRow.listing == listing, col(Recheck.passed).is_(False))
         .group_by(col(ReceiptRow.number))
     )
@@ -194,20 +194,12 @@ def version_views(session: Session, name: str) -> list[VersionView]:
         parents.setdefault(edge.child, []).append(edge.parent)
     query = select(Version).where(Version.listing == name).order_by(col(Version.number).desc())
     return [
-        VersionView(
-            listing=v.listing,
-            number=v.number,
-            digest=v.digest,
-            description=v.description,
-            licence=v.licence,
+        alike(
+            VersionView,
+            v,
             tags=tuple(v.tags.split()),
-            ask_nanos=v.ask_nanos,
             parents=tuple(parents.get(v.digest, ())),
-            near_of=v.near_of,
-            creator=v.creator,
-            release=v.release,
             status=status_of(session, v.listing, v.number),
-            published_at=v.published_at,
         )
         for v in session.exec(query)
     ]
@@ -229,33 +221,19 @@ def _reputation(session: Session, row: Row) -> float:
 def view_of(row: Row, parents: Sequence[str], reputation: float) -> ListingView:
     """A row as others see it; a refuted result as the re-run found it."""
     result = row.result
-    return ListingView(
-        name=row.name,
-        owner=row.owner,
-        digest=row.digest,
-        base_model=row.base_model,
-        niche=row.niche,
-        description=row.description,
-        price_nanos=row.price_nanos,
-        ask_nanos=row.ask_nanos,
+    return alike(
+        ListingView,
+        row,
         reputation=reputation,
         n_questions=result.n_questions,
         accuracy=result.n_correct / result.n_questions,
         base_accuracy=result.n_base_correct / result.n_questions,
-        sales=row.sales,
-        skill=row.skill,
-        split=row.split,
         n_correct=result.n_correct,
         n_base_correct=result.n_base_correct,
-        log_premium=row.log_premium,
         published_at=row.listed_at,
         version=row.number,
-        licence=row.licence,
         tags=tuple(row.tags.split()),
         parents=tuple(parents),
-        near_of=row.near_of,
-        status=row.status,
-        exam=row.exam,
     )
 
 

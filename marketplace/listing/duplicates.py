@@ -43,17 +43,13 @@ from marketplace.listing.similarity import (
     too_wide,
     update_cosine,
 )
-from marketplace.listing.submission import Submission
+from marketplace.listing.submission import OvertakenError, Submission
 from marketplace.receipt import ReceiptRow
 
 MOST_COMPARED = 16
 """Elder layers whose files are read for one publication; others are judged by their sketches."""
 Known = tuple[str, str, str]
 """Listing, digest, niche."""
-
-
-class OvertakenError(Exception):
-    """Something like it was published between the search and the write lock: search again."""
 
 
 @dataclass(frozen=True, slots=True)

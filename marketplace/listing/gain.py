@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import Select, select, true
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from marketplace.database.sql import one_of
 from marketplace.formula.significance import Counts, is_better
 from marketplace.listing.listing import Version
-from marketplace.receipt import ReceiptRow, Recheck
+from marketplace.receipt import ReceiptRow, Recheck, last_recheck
 
 
 class _Sat(NamedTuple):
@@ -124,13 +124,6 @@ def _of_listings() -> Select[Any]:
 
 def _sats() -> Select[Any]:
     """Columns of `_Sat`, in order of publication."""
-    inner = aliased(Recheck)
-    last = (
-        select(func.max(inner.id))
-        .where(col(inner.receipt) == col(ReceiptRow.id), col(inner.binding))
-        .correlate(ReceiptRow)
-        .scalar_subquery()
-    )
     columns: tuple[Any, ...] = (
         Version.listing,
         Version.number,
@@ -156,6 +149,6 @@ def _sats() -> Select[Any]:
             (col(ReceiptRow.listing) == col(Version.listing))
             & (col(ReceiptRow.number) == col(Version.number)),
         )
-        .outerjoin(Recheck, col(Recheck.id) == last)
+        .outerjoin(Recheck, col(Recheck.id) == last_recheck())
         .order_by(col(ReceiptRow.id))
     )

@@ -24,6 +24,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index,
 from sqlmodel import Field, Session
 
 from marketplace.database.sql import MarketTable, RowNumber
+from marketplace.fields import Nanos
 from marketplace.names import PLATFORM
 
 PAGE_SIZE = 20
@@ -46,7 +47,7 @@ class Wanted:
     """Only where commercial use is not forbidden."""
     tags: tuple[str, ...] = ()
     """All of these."""
-    max_price_nanos: int | None = None
+    max_price_nanos: Nanos | None = None
     min_reputation: float = 0.0
 
 
@@ -147,8 +148,8 @@ class ListingView:
     base_model: str
     niche: str
     description: str
-    price_nanos: int
-    ask_nanos: int
+    price_nanos: Nanos
+    ask_nanos: Nanos
     reputation: float
     """Lower bound of the proven success rate, in [0, 1]."""
     n_questions: int
@@ -188,7 +189,7 @@ class VersionView:
     description: str
     licence: str
     tags: tuple[str, ...]
-    ask_nanos: int
+    ask_nanos: Nanos
     parents: tuple[str, ...]
     """Digests of the layers it was made from."""
     near_of: str | None

@@ -45,7 +45,7 @@ def find_parents(session: Session, submission: Submission) -> tuple[Origin, ...]
         LineageError: One is missing, for another base model, taken down, or the layer itself.
     """
     found: dict[str, Origin] = {}
-    for parent in submission.parents:
+    for parent in submission.line:
         version = _version(session, parent.name)
         _check_fit(session, submission, version)
         earlier = found[version.digest].weight if version.digest in found else 0

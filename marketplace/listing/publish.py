@@ -15,34 +15,37 @@ its own owner, anybody's, for whom the eldest of such layers belongs to and is s
 that was made from a good layer which the new one contains more of.
 """
 
-from dataclasses import asdict
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sqlmodel import Session, col, select
 
 from genome.fit import Shapes
+from marketplace.database.sql import alike, put
 from marketplace.errors import LineageError, ListingTakenError, NotOwnerError, StatusError
 from marketplace.formula.price import Demand, target_nanos
 from marketplace.formula.ranking import clone_rank
 from marketplace.formula.reputation import stated_reputation
-from marketplace.ledger.account import principal_of, refuse_house
+from marketplace.ledger.account import principal_of
 from marketplace.ledger.account_key import AccountKey, KeyRevocation
-from marketplace.ledger.epoch import current_epoch, price_row
-from marketplace.ledger.idempotency import claim
+from marketplace.ledger.epoch import PriceRow, current_epoch, price_values
+from marketplace.ledger.operation import HERE
 from marketplace.ledger.statement import find_account
 from marketplace.listing import catalogue
-from marketplace.listing.duplicates import Finding, Near, Newcomer, elder_of, refuse_overtaken
 from marketplace.listing.listing import (
     QUARANTINED,
     REVOKED,
     UNUSABLE,
     Listing,
     ListingView,
-    StatusEvent,
     Version,
     VersionParent,
 )
 from marketplace.listing.parents import Origin, check_licences, find_parents
 from marketplace.listing.provenance import (
+    Attestation,
     Signatory,
     Standards,
     Stated,
@@ -52,54 +55,89 @@ from marketplace.listing.provenance import (
 from marketplace.listing.submission import Submission, check_fit
 from marketplace.receipt import ReceiptRow
 
+if TYPE_CHECKING:
+    from marketplace.listing.duplicates import Finding, Near, Newcomer
+else:  # they load numpy
+    Finding = Near = Newcomer = Any
 
-def publish(
-    session: Session,
-    submission: Submission,
-    *,
-    finding: Finding,
-    newcomer: Newcomer | None = None,
-    key: str,
-    at: float,
-    must_be_signed: bool = False,
-    maps: Shapes | None = None,
-) -> ListingView:
-    """Put a layer up for sale, once per key.
 
-    Args:
-        finding: Elder layers it is near to, from `SketchIndex.find`.
-        newcomer: The layer's weights; None = they are not at hand.
-        maps: Of its base model; None = unknown.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish(Submission):
+    """Put a layer up for sale at a price made of the ask and its exam result.
 
     Raises:
+        InvalidInputError: A value that no listing may carry.
         HouseAccountError: The owner is one of the market's own accounts.
         ListingTakenError: The name or the layer is already listed.
         NotOwnerError: The next version of somebody else's listing.
-        UnfitLayerError: It cannot run on its base model.
+        UnfitLayerError: It cannot run on its base model, or nobody can tell.
         StatusError: The next version of a quarantined listing, or an update that must not be used.
         ProvenanceError: The manifest does not vouch for the layer.
         LineageError: A parent is missing or does not fit.
         LicenceConflictError: Somebody in the line does not allow the licence.
         NearDuplicateError: It repeats another listing's layer and does not name it as parent.
-        OvertakenError: The finding is no longer true.
     """
-    refuse_house(submission.owner, "publish")
-    find_account(session, submission.owner)
-    if claim(session, key=key, operation="publish", body=submission.body(), at=at):
-        number = _next_number(session, submission)
-        _refuse_listed_layer(session, submission)
-        check_fit(maps, newcomer.weights if newcomer else None)
-        parents = find_parents(session, submission)
-        voucher = _voucher(session, submission, parents, at, must_be_signed)
-        check_licences(session, submission, parents)
-        refuse_overtaken(session, submission, finding, newcomer)
-        refuse_banned(session, submission, finding)
-        near_of, is_repeat = elder_of(session, submission, parents, finding)
-        _add(session, submission, number, (near_of, is_repeat), voucher, key=key, at=at)
-        _add_evidence(session, submission, number, parents, at)
+
+    newcomer: Newcomer | None = field(default=None, repr=False, metadata=HERE)
+    """The layer's weights, made ready; None = they are not at hand."""
+    sketch: bytes = field(default=b"", repr=False, metadata=HERE)
+    """Of them; empty without."""
+    finding: Finding | None = field(default=None, repr=False, metadata=HERE)
+    """Elder layers it is near to, from `SketchIndex.find`."""
+    maps: Shapes | None = field(default=None, repr=False, metadata=HERE)
+    """Of its base model; None = unknown."""
+
+    def do(self, session: Session, at: float) -> None:
+        """List it, unless the search for its like was overtaken."""
+        from marketplace.listing.duplicates import elder_of, refuse_overtaken
+
+        find_account(session, self.owner)
+        number = _next_number(session, self)
+        _refuse_listed_layer(session, self)
+        check_fit(self.maps, self.weights)
+        parents = find_parents(session, self)
+        voucher = _voucher(session, self, parents, at)
+        check_licences(session, self, parents)
+        finding = self.finding
+        assert finding is not None, "a market looks for its like before it writes"
+        refuse_overtaken(session, self, finding, self.newcomer)
+        refuse_banned(session, self, finding)
+        near_of, is_repeat = elder_of(session, self, parents, finding)
+        self._add(session, number, voucher, near_of, is_repeat, at)
+        _add_evidence(session, self, number, parents, at)
         if number == 1:
-            _add_price(session, submission, near_of)
-    return catalogue.listing_view(session, submission.name)
+            _add_price(session, self, near_of)
+
+    def done(self, session: Session, at: float) -> ListingView:
+        """The listing as it is now."""
+        return catalogue.listing_view(session, self.name)
+
+    def _add(
+        self,
+        session: Session,
+        number: int,
+        voucher: Signatory,
+        near_of: str | None,
+        is_repeat: bool,
+        at: float,
+    ) -> None:
+        if number == 1:
+            put(session, alike(Listing, self, published_at=at))
+        put(
+            session,
+            alike(
+                Version,
+                self,
+                listing=self.name,
+                number=number,
+                tags=" ".join(sorted(self.tags)),
+                near_of=near_of,
+                is_repeat=is_repeat,
+                creator=voucher.creator,
+                release=voucher.release,
+                published_at=at,
+            ),
+        )
 
 
 def _next_number(session: Session, submission: Submission) -> int:
@@ -153,24 +191,18 @@ def _refuse_listed_layer(session: Session, submission: Submission) -> None:
 
 
 def _voucher(
-    session: Session,
-    submission: Submission,
-    parents: tuple[Origin, ...],
-    at: float,
-    must_be_signed: bool,
+    session: Session, submission: Submission, parents: tuple[Origin, ...], at: float
 ) -> Signatory:
     digests = frozenset(parent.digest for parent in parents)
     return check_provenance(
         Stated(submission.digest, submission.base_model, submission.licence, digests),
-        submission.evidence,
-        _standards(session, submission, at, must_be_signed),
+        submission.evidence or Attestation(),
+        _standards(session, submission, at),
     )
 
 
-def _standards(
-    session: Session, submission: Submission, at: float, must_be_signed: bool
-) -> Standards:
-    creator = creator_of(submission.evidence.manifest)
+def _standards(session: Session, submission: Submission, at: float) -> Standards:
+    creator = creator_of(submission.evidence.manifest) if submission.evidence else ""
     signer = session.get(AccountKey, creator)
     past = list(session.exec(select(Version).where(Version.listing == submission.name)))
     signed_by = {version.creator for version in past if version.creator}
@@ -186,75 +218,29 @@ def _standards(
         foreign_keys={creator} if signer is not None and signer.account != submission.owner else (),
         revoked_keys={creator: "its owner revoked it"} if gone else {},
         releases=[version.release for version in past if version.release],
-        must_be_signed=must_be_signed or bool(signed_by),
+        must_be_signed=submission.must_be_signed or bool(signed_by),
     )
-
-
-def _add(
-    session: Session,
-    submission: Submission,
-    number: int,
-    near: tuple[str | None, bool],
-    voucher: Signatory,
-    *,
-    key: str,
-    at: float,
-) -> None:
-    if number == 1:
-        session.add(
-            Listing(
-                name=submission.name,
-                owner=submission.owner,
-                base_model=submission.base_model,
-                niche=submission.niche,
-                published_at=at,
-                key=key,
-            )
-        )
-        session.flush()
-    session.add(
-        Version(
-            listing=submission.name,
-            number=number,
-            digest=submission.digest,
-            description=submission.description,
-            licence=submission.licence,
-            tags=" ".join(sorted(submission.tags)),
-            ask_nanos=submission.ask_nanos,
-            near_of=near[0],
-            is_repeat=near[1],
-            sketch=submission.sketch,
-            creator=voucher.creator,
-            release=voucher.release,
-            published_at=at,
-            key=key,
-        )
-    )
-    session.flush()
 
 
 def _add_evidence(
     session: Session, submission: Submission, number: int, parents: tuple[Origin, ...], at: float
 ) -> None:
-    for receipt in submission.receipts:  # one by one: the first one's number must be the lowest
-        session.add(ReceiptRow(listing=submission.name, number=number, at=at, **asdict(receipt)))
-        session.flush()
-    for parent in parents:
-        session.add(
-            VersionParent(child=submission.digest, parent=parent.digest, weight=parent.weight)
-        )
+    for receipt in submission.stated:  # one by one: the first one's number must be the lowest
+        put(session, alike(ReceiptRow, receipt, listing=submission.name, number=number, at=at))
+    for one in parents:
+        edge = VersionParent(child=submission.digest, parent=one.digest, weight=one.weight)
+        session.add(edge)
     session.flush()
 
 
 def _add_price(session: Session, submission: Submission, near_of: str | None) -> None:
-    headline = submission.receipts[0]
+    headline = submission.receipt
     reputation = stated_reputation(headline.n_questions, headline.n_correct)
     if near_of is not None:
         reputation = clone_rank(reputation, catalogue.listing_view(session, near_of).reputation)
     price_nanos = target_nanos(submission.ask_nanos, reputation, log_premium=0.0)
     epoch = current_epoch(session)
-    session.add(price_row(submission.name, epoch, price_nanos, Demand()))
-    session.flush()
+    put(session, PriceRow(**price_values(submission.name, epoch, price_nanos, Demand())))
 
 
 def refuse_banned(session: Session, submission: Submission, finding: Finding) -> None:
@@ -265,7 +251,7 @@ def refuse_banned(session: Session, submission: Submission, finding: Finding) ->
     """
     for number, near in enumerate(finding.near):
         version, owner = _version(session, near)
-        event = last_event(session, version)
+        event = catalogue.last_event(session, version.listing, version.number)
         if event is None or event.status not in UNUSABLE:
             continue
         own = owner == principal_of(submission.owner)
@@ -284,17 +270,6 @@ def refuse_banned(session: Session, submission: Submission, finding: Finding) ->
         )
 
 
-def last_event(session: Session, version: Version) -> StatusEvent | None:
-    """What befell a version last; None = it is listed."""
-    query = (
-        select(StatusEvent)
-        .where(StatusEvent.listing == version.listing, StatusEvent.number == version.number)
-        .order_by(col(StatusEvent.id).desc())
-        .limit(1)
-    )
-    return session.exec(query).first()
-
-
 def _comes_by_a_good_layer(session: Session, finding: Finding, banned: Near) -> bool:
     """Whether all likeness comes from something good that the banned layer was made from."""
     return any(
@@ -304,8 +279,8 @@ def _comes_by_a_good_layer(session: Session, finding: Finding, banned: Near) -> 
 
 
 def _is_good(session: Session, near: Near) -> bool:
-    event = last_event(session, _version(session, near)[0])
-    return event is None or event.status not in UNUSABLE
+    version, _ = _version(session, near)
+    return catalogue.usable(session, version.listing, version.number)
 
 
 def _is_good_and_of(session: Session, near: Near, owner: str) -> bool:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from sqlmodel import Session, func, select
 
 from marketplace.database import bulk
-from marketplace.database.sql import MarketTable, table_of
+from marketplace.database.sql import MarketTable, alike, put, table_of
 from marketplace.fields import AccountName
 from marketplace.formula.price import buyer_weight, next_demand, step_nanos, target_nanos
 from marketplace.formula.ranking import ranks
@@ -36,7 +36,7 @@ def close_epoch(
     With a number, an epoch that is not the running one is left as it is; with a key, nothing
     happens a second time.
     """
-    body: dict[str, object] = {"number": number}
+    body = {"number": number}
     if key is not None and not claim(session, key=key, operation=CLOSE_EPOCH, body=body, at=at):
         return
     closing = current_epoch(session)
@@ -47,8 +47,7 @@ def close_epoch(
     spending = known.spending(session, closing)
     reputations = ranks([listing.candidate for listing in listings.values()])
     before = prices.prices(session, closing)
-    session.add(Epoch(number=closing + 1, opened_at=at))
-    session.flush()
+    put(session, Epoch(number=closing + 1, opened_at=at))
     opened, standings = [], []
     for name, price_nanos, demand in before:
         listing, reputation = listings[name], reputations[name]
@@ -57,7 +56,7 @@ def close_epoch(
         target = target_nanos(listing.ask_nanos, reputation, after.log_premium)
         opened.append(price_values(name, closing + 1, step_nanos(price_nanos, target), after))
         if u or not listing.plain or listing.near_of is not None:
-            standings.append(_standing(listing, closing + 1, reputation, u))
+            standings.append(standing_row(listing, closing + 1, reputation=reputation, buyers=u))
     _add(session, PriceRow, opened)
     _add(session, Standing, standings)
     _add(session, AccountTrust, _trust_rows(trust, closing + 1))
@@ -89,25 +88,10 @@ class Vouch(Operation[None]):
         """Note it."""
         find_account(session, self.account)
         number = (session.exec(select(func.max(Vouching.number))).one() or 0) + 1
-        account, vouched, key = self.account, self.vouched, self.key
-        session.add(Vouching(number=number, account=account, vouched=vouched, at=at, key=key))
-        session.flush()
+        put(session, alike(Vouching, self, number=number, at=at))
 
     def done(self, session: Session, at: float) -> None:
         """Nothing to show."""
-
-
-def _standing(
-    listing: known.ForSale, epoch: int, reputation: float, buyers: float
-) -> dict[str, object]:
-    return standing_row(
-        listing.listing,
-        epoch,
-        listing.number,
-        listing.record,
-        reputation=reputation,
-        buyers=buyers,
-    )
 
 
 def _trust_rows(trust: Mapping[str, float], epoch: int) -> list[dict[str, object]]:

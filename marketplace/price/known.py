@@ -285,13 +285,14 @@ class Vouching(MarketTable, table=True):
 
 
 def standing_row(
-    listing: str, epoch: int, version: int, record: Record, *, reputation: float, buyers: float
+    listing: ForSale, epoch: int, *, reputation: float, buyers: float
 ) -> dict[str, object]:
     """The values of one row, ready for a bulk insert."""
+    record = listing.record
     return {
-        "listing": listing,
+        "listing": listing.listing,
         "epoch": epoch,
-        "version": version,
+        "version": listing.number,
         "reputation": reputation,
         "buyers": buyers,
         "measured_s": record.measured.successes,

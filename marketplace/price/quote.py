@@ -7,6 +7,7 @@ A quote is made of what the epoch fixed (ask, evidence, demand) and repeats the 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from marketplace.fields import Nanos
 from marketplace.formula.price import (
     PARTS,
     Demand,
@@ -44,7 +45,7 @@ class Quote:
     """A price with its reasons."""
 
     listing: ListingView
-    price_nanos: int
+    price_nanos: Nanos
     lines: tuple[str, ...]
     """The short answer, one reason per line."""
     terms: tuple[Term, ...] = ()

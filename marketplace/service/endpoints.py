@@ -5,7 +5,7 @@ its operation or the parameters of its question.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING
 from inspect import Parameter, Signature, cleandoc
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -108,11 +108,17 @@ def body_of(kind: type[Operation[Any]], left_out: set[str]) -> type[Body]:
     """The model of an operation's body: its fields, amounts as decimal credits."""
     hints = get_type_hints(kind, include_extras=True)
     made: dict[str, Any] = {
-        wire_name(f.name): (hints[f.name], ... if f.default is MISSING else f.default)
-        for f in fields(kind)
-        if f.name not in left_out | {"key"}
+        wire_name(name): (hints[name], ... if f.default is MISSING else f.default)
+        for name, f in kind.sent().items()
+        if name not in left_out
     }
     return create_model(f"{kind.__name__}Body", __base__=Body, __doc__=kind.__doc__, **made)
+
+
+def values_of(kind: type[Operation[Any]], body: Body) -> dict[str, Any]:
+    """The operation's fields that a body states."""
+    stated = {name: wire_name(name) for name in kind.sent()}
+    return {k: getattr(body, v) for k, v in stated.items() if v in type(body).model_fields}
 
 
 def actor_of(kind: type[Operation[Any]]) -> tuple[str, Acts] | None:
@@ -126,7 +132,6 @@ def actor_of(kind: type[Operation[Any]]) -> tuple[str, Acts] | None:
 
 def _writing(route: Write) -> Endpoint:
     kind, places, actor = route.kind, route.places(), actor_of(route.kind)
-    on_wire = {wire_name(f.name): f.name for f in fields(kind)}
     asks_party = kind.party is not Operation.party
     hands_over = kind.hands_over is not Operation.hands_over
 
@@ -136,7 +141,7 @@ def _writing(route: Write) -> Endpoint:
         market = service.market
         values = {places[place]: value for place, value in given.items()}
         if body is not None:
-            values |= {on_wire[name]: getattr(body, name) for name in type(body).model_fields}
+            values |= values_of(kind, body)
         operation = kind(key=change.market_key, **values)
         if kind.BY_OPERATOR:
             change.caller.must_operate()

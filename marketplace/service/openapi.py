@@ -7,18 +7,14 @@ it in the document too. Amounts are exact decimal credits in strings (`marketpla
 """
 
 import dataclasses
-import enum
-import types
-from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from marketplace.routes import READS
-from marketplace.wire import AMOUNT_SUFFIX, wire_name
+from marketplace.wire import ON_WIRE, wire_name
 
-_AMOUNT_OUT = {"type": "string", "pattern": r"^-?(0|[1-9][0-9]{0,9})(\.[0-9]{1,9})?$"}
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
         "description": "Refused; the problem's type says why.",
@@ -136,16 +132,21 @@ def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+def _is_view(hint: Any) -> bool:
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
 @cache
 def model_of(view: type) -> type[BaseModel]:
     """The model of a view class as it looks on the wire."""
-    assert dataclasses.is_dataclass(view), f"{view} is no view"
-    hints = get_type_hints(view)
+    assert _is_view(view), f"{view} is no view"
     fields: dict[str, Any] = {
-        wire_name(f.name): (_wire_type(hints[f.name], f.name), ...)
-        for f in dataclasses.fields(view)
+        wire_name(name): (model_of(hint) if _is_view(hint) else hint, ...)
+        for name, hint in get_type_hints(view, include_extras=True).items()
     }
-    made: type[BaseModel] = create_model(view.__name__, __doc__=view.__doc__, **fields)
+    made: type[BaseModel] = create_model(
+        view.__name__, __doc__=view.__doc__, __config__=ON_WIRE, **fields
+    )
     return made
 
 
@@ -168,22 +169,3 @@ def listing_page(view: type) -> type[BaseModel]:
         f"{view.__name__}SearchPage", __base__=page_of(view), total=(int, ...)
     )
     return made
-
-
-def _wire_type(kind: Any, name: str) -> Any:
-    origin, args = get_origin(kind), get_args(kind)
-    if name.endswith(AMOUNT_SUFFIX) and kind is int:
-        return Annotated[str, WithJsonSchema(_AMOUNT_OUT)]
-    if origin in (Union, types.UnionType):
-        return Union[tuple(_wire_type(arg, name) for arg in args)]  # noqa: UP007
-    if origin is Literal or kind is types.NoneType:
-        return kind
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return model_of(kind)
-    if origin is not None and issubclass(origin, Mapping):
-        return dict[str, _wire_type(args[1], name)]  # type: ignore[misc]
-    if origin is not None and issubclass(origin, Sequence):
-        return list[Union[tuple(_wire_type(a, name) for a in args if a is not Ellipsis)]]  # type: ignore[misc]  # noqa: UP007
-    if isinstance(kind, type) and issubclass(kind, enum.Enum):
-        return kind
-    return kind

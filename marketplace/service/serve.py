@@ -19,7 +19,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +30,9 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from genome.fit import Shapes
 from marketplace.errors import InvalidInputError, MarketError
 from marketplace.ledger.account_key import check_public_key
+from marketplace.listing.submission import Bases, no_bases
 from marketplace.market import Market
 from marketplace.service.change import keep_up
 from marketplace.service.direct import Direct
@@ -82,7 +82,7 @@ def serve(
     layers: Path | None = None,
     settings: ServiceSettings | None = None,
     proxies: tuple[str, ...] = (),
-    bases: Mapping[str, Shapes] | None = None,
+    bases: Bases = no_bases,
     started: Callable[[Listening], None] | None = None,
 ) -> None:
     """Serve the market at this address; returns after a signal, with everything written.
@@ -95,7 +95,7 @@ def serve(
         layers: Folder for the layers' files; None keeps none.
         settings: Everything else.
         proxies: Addresses whose X-Forwarded-For is believed.
-        bases: Linear maps of base models by fingerprint, as `Market.open` takes them.
+        bases: Linear maps of base models, as `Market.open` takes them.
         started: Called once, when connections are accepted.
 
     Raises:

@@ -18,14 +18,14 @@ from typing import ClassVar
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, alike, put
 from marketplace.errors import (
     BountyError,
     InvalidInputError,
     NotOwnerError,
     TradeNotFoundError,
 )
-from marketplace.fields import Actor, Credits, Days, Name, Number, Parts, Several, Text
+from marketplace.fields import Actor, Credits, Days, Name, Nanos, Number, Parts, Several, Text
 from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
 from marketplace.ledger.epoch import current_epoch
@@ -90,7 +90,7 @@ class BountyView:
     min_questions: int
     min_accuracy_parts: int
     """Millionths of the questions that must be answered."""
-    reward_nanos: int
+    reward_nanos: Nanos
     ends_at: float
     state: str
     """open, paid or returned."""
@@ -147,22 +147,17 @@ class PostBounty(Operation[BountyView]):
             expires_at=at + self.days * DAY_S,
             at=at,
         )
-        session.add(
-            Bounty(
+        put(
+            session,
+            alike(
+                Bounty,
+                self,
                 hold_id=number,
-                sponsor=self.sponsor,
                 principal=principal_of(self.sponsor),
                 opened_at=at,
                 ends_at=at + self.days * DAY_S,
-                skill=self.skill,
-                base_model=self.base_model,
-                exam=self.exam,
-                min_questions=self.min_questions,
-                min_accuracy_parts=self.min_accuracy_parts,
-                reward_nanos=self.reward_nanos,
-            )
+            ),
         )
-        session.flush()
 
     def done(self, session: Session, at: float) -> BountyView:
         """The bounty that the key posted."""
@@ -217,18 +212,12 @@ class ClaimBounty(Operation[BountyView]):
         number, division = settle_hold(session, self.bounty, payment, key=self.key, at=at)
         if purchase_by(session, row.principal, self.listing) is None:
             note_purchase(session, number, payment, division)
-        session.add(
-            BountyAward(
-                hold_id=self.bounty,
-                listing=self.listing,
-                digest=view.digest,
-                judge=proof.by,
-                n_questions=proof.n_questions,
-                n_correct=proof.n_correct,
-                at=at,
-            )
+        put(
+            session,
+            alike(
+                BountyAward, proof, hold_id=self.bounty, digest=view.digest, judge=proof.by, at=at
+            ),
         )
-        session.flush()
 
     def done(self, session: Session, at: float) -> BountyView:
         """The bounty as it is now."""
@@ -255,8 +244,17 @@ def bounties(
     limit: int | None = None,
 ) -> list[BountyView]:
     """Rewards that can be earned, or all there ever were, oldest first; so many behind a number."""
-    found = _bounties(session, open_at=at if open_only else None, after=after, limit=limit)
-    return [_view(*one, at) for one in found]
+    query = (
+        select(Bounty, BountyAward, OpenHold.transfer_id)
+        .outerjoin(BountyAward, col(BountyAward.hold_id) == col(Bounty.hold_id))
+        .outerjoin(OpenHold, col(OpenHold.transfer_id) == col(Bounty.hold_id))
+        .where(col(Bounty.hold_id) > after)
+        .order_by(col(Bounty.hold_id))
+        .limit(limit)
+    )
+    if open_only:
+        query = query.where(col(OpenHold.transfer_id).is_not(None), col(Bounty.ends_at) > at)
+    return [_view(row, award, held is not None, at) for row, award, held in session.exec(query)]
 
 
 def _proof(session: Session, row: Bounty, view: ListingView) -> RecheckView:
@@ -349,37 +347,5 @@ def _row(session: Session, bounty: int) -> Bounty:
 
 def _view(row: Bounty, award: BountyAward | None, held: bool, at: float) -> BountyView:
     state = "paid" if award is not None else "open" if held and at < row.ends_at else "returned"
-    return BountyView(
-        bounty=row.hold_id,
-        sponsor=row.sponsor,
-        skill=row.skill,
-        base_model=row.base_model,
-        exam=row.exam,
-        min_questions=row.min_questions,
-        min_accuracy_parts=row.min_accuracy_parts,
-        reward_nanos=row.reward_nanos,
-        ends_at=row.ends_at,
-        state=state,
-        listing=None if award is None else award.listing,
-    )
-
-
-def _bounties(
-    session: Session, *, open_at: float | None = None, after: int = 0, limit: int | None = None
-) -> list[tuple[Bounty, BountyAward | None, bool]]:
-    """Bounties, oldest first, with their award and whether the reward is still held.
-
-    Args:
-        open_at: Only those that can be earned at this time.
-    """
-    query = (
-        select(Bounty, BountyAward, OpenHold.transfer_id)
-        .outerjoin(BountyAward, col(BountyAward.hold_id) == col(Bounty.hold_id))
-        .outerjoin(OpenHold, col(OpenHold.transfer_id) == col(Bounty.hold_id))
-        .where(col(Bounty.hold_id) > after)
-        .order_by(col(Bounty.hold_id))
-        .limit(limit)
-    )
-    if open_at is not None:
-        query = query.where(col(OpenHold.transfer_id).is_not(None), col(Bounty.ends_at) > open_at)
-    return [(row[0], row[1], row[2] is not None) for row in session.exec(query)]
+    listing = None if award is None else award.listing
+    return alike(BountyView, row, bounty=row.hold_id, state=state, listing=listing)

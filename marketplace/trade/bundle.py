@@ -14,7 +14,7 @@ import pydantic
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, alike, put
 from marketplace.errors import (
     AlreadyOwnedError,
     AmountError,
@@ -22,7 +22,7 @@ from marketplace.errors import (
     ListingTakenError,
     TradeNotFoundError,
 )
-from marketplace.fields import Actor, Credits, ListingName, Name, Parts
+from marketplace.fields import Actor, Credits, ListingName, Name, Nanos, Parts
 from marketplace.formula.price import PARTS
 from marketplace.ledger.account import principal_of, refuse_house, speaks_for
 from marketplace.ledger.idempotency import claim, free_key
@@ -76,7 +76,7 @@ class BundleView:
     listings: tuple[str, ...]
     discount_parts: int
     """Millionths off the owner's own listings."""
-    price_nanos: int
+    price_nanos: Nanos
     at: float
 
 
@@ -115,12 +115,7 @@ class CreateBundle(Operation[BundleView]):
 
     def identity(self, session: Session) -> dict[str, object]:
         """The listings in any order."""
-        return {
-            "owner": self.owner,
-            "name": self.name,
-            "listings": sorted(set(self.listings)),
-            "discount_parts": self.discount_parts,
-        }
+        return Operation.identity(self, session) | {"listings": sorted(set(self.listings))}
 
     def do(self, session: Session, at: float) -> None:
         """Note the bundle."""
@@ -131,9 +126,7 @@ class CreateBundle(Operation[BundleView]):
         refuse_more(session, "bundle", self.owner)
         for listing in names:
             terms.on_sale(session, listing)
-        parts = self.discount_parts
-        session.add(Bundle(name=name, owner=self.owner, discount_parts=parts, at=at, key=self.key))
-        session.flush()
+        put(session, alike(Bundle, self, at=at))
         session.add_all(BundlePart(bundle=name, listing=listing) for listing in names)
         session.flush()
 
@@ -214,20 +207,14 @@ def bundle_view(session: Session, name: str) -> BundleView:
     row = _row(session, name)
     names = bundle_listings(session, name)
     views = catalogue.listing_views(session, names)
-    return BundleView(
-        name=row.name,
-        owner=row.owner,
-        listings=tuple(names),
-        discount_parts=row.discount_parts,
-        price_nanos=sum(_prices(session, row, views)),
-        at=row.at,
-    )
+    price_nanos = sum(_prices(session, row, views))
+    return alike(BundleView, row, listings=tuple(names), price_nanos=price_nanos)
 
 
 def bundles(session: Session, *, after: str = "", limit: int | None = None) -> list[BundleView]:
     """All bundles by name, at the running prices; or so many behind a name."""
-    names = bundle_names(session, after, limit)
-    return [bundle_view(session, name) for name in names]
+    query = select(Bundle.name).where(col(Bundle.name) > after).order_by(col(Bundle.name))
+    return [bundle_view(session, name) for name in session.exec(query.limit(limit)).all()]
 
 
 def _row(session: Session, name: str) -> Bundle:
@@ -257,12 +244,6 @@ def _prices(session: Session, bundle: Bundle, views: Sequence[ListingView]) -> l
             price_nanos = min(price_nanos, max(floor, discounted))
         prices.append(price_nanos)
     return prices
-
-
-def bundle_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
-    """Names of bundles in order, those behind a name, so many."""
-    query = select(Bundle.name).where(col(Bundle.name) > after).order_by(col(Bundle.name))
-    return list(session.exec(query.limit(limit)))
 
 
 def bundle_listings(session: Session, bundle: str) -> list[str]:

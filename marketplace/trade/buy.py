@@ -12,14 +12,14 @@ from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint, and_, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable, Statement, ask, one_of
+from marketplace.database.sql import MarketTable, Statement, alike, ask, one_of, put
 from marketplace.errors import (
     AlreadyOwnedError,
     InsufficientCreditsError,
     OwnLayerError,
     PriceAboveLimitError,
 )
-from marketplace.fields import Actor, Credits, ListingName
+from marketplace.fields import Actor, Credits, ListingName, Nanos
 from marketplace.ledger.account import Account, principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.journal import Transfer
@@ -61,14 +61,14 @@ class PurchaseView:
     buyer: str
     listing: str
     digest: str
-    price_nanos: int
-    fee_nanos: int
-    creator_nanos: int
+    price_nanos: Nanos
+    fee_nanos: Nanos
+    creator_nanos: Nanos
     key: str
     replayed: bool
     """True when the key had already taken effect and nothing moved this time."""
     at: float
-    balance_nanos: int | None = None
+    balance_nanos: Nanos | None = None
     """What the payer has now; told by the purchase alone, not by lists."""
 
 
@@ -152,7 +152,8 @@ def sale(
 
 def note_purchase(session: Session, number: int, payment: Payment, division: Division) -> None:
     """Write down that the payment made its principal an owner."""
-    session.add(
+    put(
+        session,
         Purchase(
             transfer_id=number,
             buyer=payment.principal,
@@ -161,9 +162,8 @@ def note_purchase(session: Session, number: int, payment: Payment, division: Div
             price_nanos=payment.gross_nanos,
             fee_nanos=division.fee_nanos,
             creator_nanos=payment.gross_nanos - division.fee_nanos,
-        )
+        ),
     )
-    session.flush()
 
 
 def made(session: Session, key: str) -> PurchaseView:
@@ -309,14 +309,5 @@ def _purchases() -> Any:
 
 
 def _purchase_view(purchase: Purchase, transfer: Transfer, digest: str) -> PurchaseView:
-    return PurchaseView(
-        buyer=purchase.buyer,
-        listing=purchase.listing,
-        digest=digest,
-        price_nanos=purchase.price_nanos,
-        fee_nanos=purchase.fee_nanos,
-        creator_nanos=purchase.creator_nanos,
-        key=transfer.key,
-        replayed=False,
-        at=transfer.at,
-    )
+    said = {"digest": digest, "key": transfer.key, "at": transfer.at, "replayed": False}
+    return alike(PurchaseView, purchase, **said)

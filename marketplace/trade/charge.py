@@ -14,12 +14,15 @@ transaction: a repeat after a crash finds the claim, and does what is left.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated, ClassVar
 
+from pydantic import ConfigDict, Field
 from sqlmodel import Session
 
 from marketplace.database import bulk
 from marketplace.database.sql import table_of
 from marketplace.errors import MarketError, NotForSaleError
+from marketplace.fields import NAME_PATTERN, NESTED, AccountName, Key, Nanos, Several
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.idempotency import Request, body_hash, canonical_body, claim, reused
 from marketplace.ledger.ledger import Entry, Posted, post_many
@@ -43,13 +46,15 @@ CHARGE = "charge"
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A use to be paid for."""
+    """One use: which listing, how many units, under which key."""
 
-    account: str
-    listing: str
-    units: int
+    __pydantic_config__: ClassVar[ConfigDict] = NESTED
+
+    account: AccountName
+    listing: Annotated[str, Field(pattern=NAME_PATTERN)]
+    units: Several
     """Tokens, or calls where tokens are not counted."""
-    key: str
+    key: Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class UsageView:
     account: str
     listing: str
     units: int
-    amount_nanos: int
+    amount_nanos: Nanos
     """What was paid now; 0 when something else covers the use."""
     covered_by: str
     transfer: int | None

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, alike, put
 from marketplace.errors import (
     CapacityError,
     InvalidInputError,
@@ -23,7 +23,7 @@ from marketplace.errors import (
     OwnLayerError,
     TradeNotFoundError,
 )
-from marketplace.fields import Actor, Credits, ListingName, Name, Several, Text
+from marketplace.fields import Actor, Credits, ListingName, Name, Nanos, Several, Text
 from marketplace.formula.price import next_base_fee
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
@@ -84,9 +84,9 @@ class OfferView:
     name: str
     owner: str
     resource: str
-    ask_nanos: int
+    ask_nanos: Nanos
     """Per 1,000 units, what the seller is paid by."""
-    rate_nanos: int
+    rate_nanos: Nanos
     """Per 1,000 units, what users pay now."""
     capacity_units: int
     """Per epoch."""
@@ -104,9 +104,9 @@ class ComputeUseView:
     user: str
     offer: str
     units: int
-    rate_nanos: int
-    price_nanos: int
-    surplus_nanos: int
+    rate_nanos: Nanos
+    price_nanos: Nanos
+    surplus_nanos: Nanos
     """The part of the price that scarcity added."""
     replayed: bool = False
 
@@ -147,19 +147,7 @@ class OfferCompute(Operation[OfferView]):
         if session.get(ComputeOffer, self.name) is not None:
             raise ListingTakenError(f"offer name {self.name!r} is taken: choose another")
         refuse_more(session, "offer", self.owner)
-        session.add(
-            ComputeOffer(
-                name=self.name,
-                owner=self.owner,
-                resource=self.resource,
-                ask_nanos=self.ask_nanos,
-                capacity_units=self.capacity_units,
-                epoch=current_epoch(session),
-                at=at,
-                key=self.key,
-            )
-        )
-        session.flush()
+        put(session, alike(ComputeOffer, self, epoch=current_epoch(session), at=at))
 
     def done(self, session: Session, at: float) -> OfferView:
         """The offer as it is now."""
@@ -216,17 +204,17 @@ class UseCompute(Operation[ComputeUseView]):
             memo=f"{self.buyer} uses {units} units of {self.offer}",
         )
         number, _ = settle(session, payment, key=self.key, at=at)
-        session.add(
-            ComputeUse(
+        put(
+            session,
+            alike(
+                ComputeUse,
+                self,
                 transfer_id=number,
-                offer=self.offer,
                 user=principal,
                 epoch=payment.epoch,
-                units=units,
                 rate_nanos=view.rate_nanos,
-            )
+            ),
         )
-        session.flush()
 
     def done(self, session: Session, at: float) -> ComputeUseView:
         """The use that the key paid for."""
@@ -242,22 +230,15 @@ def offer_view(session: Session, name: str) -> OfferView:
     row = _row(session, name)
     epoch = current_epoch(session)
     units = computed_units(session, name)
-    return OfferView(
-        name=row.name,
-        owner=row.owner,
-        resource=row.resource,
-        ask_nanos=row.ask_nanos,
-        rate_nanos=_rate(row, units, epoch),
-        capacity_units=row.capacity_units,
-        left_units=row.capacity_units - units.get(epoch, 0),
-        at=row.at,
-    )
+    left_units = row.capacity_units - units.get(epoch, 0)
+    return alike(OfferView, row, rate_nanos=_rate(row, units, epoch), left_units=left_units)
 
 
 def offers(session: Session, *, after: str = "", limit: int | None = None) -> list[OfferView]:
     """All offers of machine time by name, at the running rates; or so many behind a name."""
-    names = offer_names(session, after, limit)
-    return [offer_view(session, name) for name in names]
+    name = col(ComputeOffer.name)
+    query = select(ComputeOffer.name).where(name > after).order_by(name).limit(limit)
+    return [offer_view(session, one) for one in session.exec(query).all()]
 
 
 def _rate(row: ComputeOffer, units: dict[int, int], epoch: int) -> int:
@@ -291,22 +272,9 @@ def _row(session: Session, name: str) -> ComputeOffer:
 def _use_view(session: Session, number: int) -> ComputeUseView:
     row = session.get_one(ComputeUse, number)
     paid = settlement_of(session, number)
-    return ComputeUseView(
-        use=number,
-        user=row.user,
-        offer=row.offer,
-        units=row.units,
-        rate_nanos=row.rate_nanos,
-        price_nanos=paid.gross_nanos + paid.surplus_nanos,
-        surplus_nanos=paid.surplus_nanos,
-    )
-
-
-def offer_names(session: Session, after: str = "", limit: int | None = None) -> list[str]:
-    """Names of offers of computing time in order, those behind a name, so many."""
-    name = col(ComputeOffer.name)
-    query = select(ComputeOffer.name).where(name > after).order_by(name)
-    return list(session.exec(query.limit(limit)))
+    price_nanos, surplus_nanos = paid.gross_nanos + paid.surplus_nanos, paid.surplus_nanos
+    said = {"use": number, "price_nanos": price_nanos, "surplus_nanos": surplus_nanos}
+    return alike(ComputeUseView, row, **said)
 
 
 def computed_units(session: Session, offer: str) -> dict[int, int]:

@@ -24,11 +24,14 @@ from sqlalchemy import BigInteger, CheckConstraint, func
 from sqlmodel import Field, Session, col, select
 
 from marketplace.database import bulk
-from marketplace.database.sql import MarketTable, Statement, ask, one_of
+from marketplace.database.sql import MarketTable, Statement, alike, ask, one_of, put
+from marketplace.fields import Nanos
 from marketplace.ledger.account import Account, principal_of
-from marketplace.ledger.idempotency import claim, free_key
+from marketplace.ledger.book import Leg
+from marketplace.ledger.idempotency import house_key
 from marketplace.ledger.journal import RECLAIM, REFUND, Posting, Transfer, transfer_key
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
+from marketplace.ledger.refund import left_of
 from marketplace.trade.incomes import SaleReturn
 
 
@@ -83,9 +86,9 @@ class DebtView:
     listing: str
     debtor: str
     creditor: str
-    claimed_nanos: int
-    paid_nanos: int
-    owed_nanos: int
+    claimed_nanos: Nanos
+    paid_nanos: Nanos
+    owed_nanos: Nanos
     """What is claimed and not yet paid."""
     reason: str
     at: float
@@ -94,19 +97,9 @@ class DebtView:
 def claim_of(session: Session, payment: int) -> Outstanding:
     """What each principal received in a payment and has not given back."""
     session.flush()
-    query = (
-        select(Posting.account, func.sum(Posting.amount_nanos))
-        .join(Transfer, col(Transfer.id) == col(Posting.transfer_id))
-        .where(
-            (Transfer.id == payment)
-            | ((Transfer.refers_to == payment) & (Transfer.kind == REFUND)),
-            col(Posting.pending).is_(False),
-        )
-        .group_by(col(Posting.account))
-    )
     left: dict[str, int] = defaultdict(int)
-    for name, total in session.exec(query):
-        left[principal_of(name)] += int(total)
+    for name, total in left_of(session, payment).items():
+        left[principal_of(name)] += total
     payer = select(Posting.account).where(
         Posting.transfer_id == payment,
         Posting.amount_nanos < 0,
@@ -155,8 +148,7 @@ def repay(
             refers_to=payment,
         )
     if paid == claimed.owed:
-        session.add(SaleReturn(sale_id=payment, refund_id=number, reason=reason, at=at))
-        session.flush()
+        put(session, SaleReturn(sale_id=payment, refund_id=number, reason=reason, at=at))
     else:
         _note(session, payment, claimed, paid, listing=listing, reason=reason, at=at)
     return paid == claimed.owed
@@ -169,8 +161,9 @@ def repay_own(session: Session, payment: int, *, listing: str, reason: str, at: 
         _note(session, payment, claimed, {}, listing=listing, reason=reason, at=at)
         return False
     number = bulk.last_transfer(session.connection())[0]
-    key = free_key(session, f"return/{payment}/{number}")
-    claim(session, key=key, operation="return", body={"sale": payment, "reason": reason}, at=at)
+    body = {"sale": payment, "reason": reason}
+    base = f"return/{payment}/{number}"
+    key = house_key(session, base, operation="return", body=body, at=at)
     return repay(session, payment, listing=listing, reason=reason, key=key, at=at)
 
 
@@ -225,16 +218,14 @@ def debt_views(session: Session, account: str | None = None) -> list[DebtView]:
 
 
 def _view(row: Debt, paid_nanos: int) -> DebtView:
-    return DebtView(
+    claimed_nanos = row.amount_nanos
+    return alike(
+        DebtView,
+        row,
         transfer=row.transfer_id,
-        listing=row.listing,
-        debtor=row.debtor,
-        creditor=row.creditor,
-        claimed_nanos=row.amount_nanos,
+        claimed_nanos=claimed_nanos,
         paid_nanos=paid_nanos,
-        owed_nanos=row.amount_nanos - paid_nanos,
-        reason=row.reason,
-        at=row.at,
+        owed_nanos=claimed_nanos - paid_nanos,
     )
 
 
@@ -268,7 +259,8 @@ def _note(
     for who, nanos in claimed.owed.items():
         session.info.pop(bulk.NO_DEBTS, None)
         if paid.get(who, 0) < nanos and session.get(Debt, (payment, who)) is None:
-            session.add(
+            put(
+                session,
                 Debt(
                     transfer_id=payment,
                     debtor=who,
@@ -277,9 +269,8 @@ def _note(
                     amount_nanos=nanos,
                     reason=reason,
                     at=at,
-                )
+                ),
             )
-    session.flush()
 
 
 def _gather(session: Session, principal: str, nanos: int, payment: int, at: float) -> None:
@@ -289,9 +280,9 @@ def _gather(session: Session, principal: str, nanos: int, payment: int, at: floa
     for account in mandates:
         moved = min(missing, _available(account))
         if moved > 0:
-            key = free_key(session, f"collect/{payment}/{account.name}/{account.last_posting_id}")
-            body: dict[str, object] = {"mandate": account.name, "payment": payment}
-            claim(session, key=key, operation="collect", body=body, at=at)
+            base = f"collect/{payment}/{account.name}/{account.last_posting_id}"
+            body = {"mandate": account.name, "payment": payment}
+            key = house_key(session, base, operation="collect", body=body, at=at)
             record_transfer(
                 session,
                 at=at,

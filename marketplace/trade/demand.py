@@ -23,7 +23,8 @@ from sqlalchemy import BigInteger, func
 from sqlalchemy import select as select_columns
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, put
+from marketplace.fields import Nanos
 from marketplace.ledger.account import Account, principal_of
 from marketplace.ledger.statement import find_account
 from marketplace.listing.listing import Listing
@@ -59,11 +60,11 @@ class SkillDemand:
     skill: str
     weight: float
     """Share of all demand; the weights add up to 1."""
-    paid_nanos: int
+    paid_nanos: Nanos
     """What makers of layers for it earned, fees taken off."""
-    vain_nanos: int
+    vain_nanos: Nanos
     """The part of it that bought uses which did not help, as their payers say."""
-    bounty_nanos: int
+    bounty_nanos: Nanos
     """Rewards that wait for a layer."""
     n_misses: int
     """Days on which somebody searched and found nothing, counted per account."""
@@ -119,8 +120,7 @@ def record_miss(session: Session, *, account: str, skill: str, at: float) -> boo
     )
     if skill in today or len(today) >= MAX_MISSES_PER_DAY:
         return False
-    session.add(SearchMiss(account=name, skill=skill, day=day))
-    session.flush()
+    put(session, SearchMiss(account=name, skill=skill, day=day))
     return True
 
 

@@ -15,6 +15,7 @@ from sqlmodel import Field, Session, col, select
 
 from marketplace.database.sql import MarketTable, table_of
 from marketplace.errors import PageError
+from marketplace.fields import Nanos
 from marketplace.ledger.journal import transfer_key
 from marketplace.ledger.statement import find_account
 
@@ -83,7 +84,7 @@ class IncomeView:
     """What was paid for; of computing time, the offer."""
     role: str
     """seller, or royalty for a layer that was bred from the account's."""
-    amount_nanos: int
+    amount_nanos: Nanos
 
 
 class SaleReturn(MarketTable, table=True):
@@ -111,7 +112,7 @@ class EarningView:
     way: str
     """sale, rent, meter, usage, subscription, bounty or compute."""
     n_payments: int
-    amount_nanos: int
+    amount_nanos: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,25 +200,20 @@ def settlement_of(session: Session, number: int) -> Settlement:
 
 def paid_for(session: Session, principal: str, listing: str) -> int:
     """What the account paid for the listing and was not given back, to the rounding of fees."""
-    query = (
-        select(func.coalesce(func.sum(Income.amount_nanos), 0))
-        .join(Settlement, col(Settlement.transfer_id) == col(Income.transfer_id))
-        .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Income.transfer_id))
-        .where(
-            Income.source == listing,
-            Settlement.principal == principal,
-            Settlement.way != "compute",
-            col(SaleReturn.sale_id).is_(None),
-        )
-    )
-    return int(session.exec(query).one()) * 10 // 9
+    query = select(func.coalesce(func.sum(Income.amount_nanos), 0))
+    return int(session.exec(_paid(query, principal, listing)).one()) * 10 // 9
 
 
 def has_paid_use(session: Session, principal: str, listing: str) -> bool:
     """Whether the account ever paid for the listing, and was not paid back."""
-    query = (
-        select(Income.transfer_id)
-        .join(Settlement, col(Settlement.transfer_id) == col(Income.transfer_id))
+    query = _paid(select(Income.transfer_id), principal, listing)
+    return session.exec(query.limit(1)).first() is not None
+
+
+def _paid(query: Any, principal: str, listing: str) -> Any:
+    """Incomes from a listing that one account paid for and was not given back."""
+    return (
+        query.join(Settlement, col(Settlement.transfer_id) == col(Income.transfer_id))
         .outerjoin(SaleReturn, col(SaleReturn.sale_id) == col(Income.transfer_id))
         .where(
             Settlement.principal == principal,
@@ -226,4 +222,3 @@ def has_paid_use(session: Session, principal: str, listing: str) -> bool:
             col(SaleReturn.sale_id).is_(None),
         )
     )
-    return session.exec(query.limit(1)).first() is not None

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, alike, put
 from marketplace.errors import HoldExceededError, NotOfferedError, TradeNotFoundError
-from marketplace.fields import Actor, Credits, Days, ListingName, Number, Several
+from marketplace.fields import Actor, Credits, Days, ListingName, Nanos, Number, Several
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.hold import hold, is_open, void_hold
@@ -76,11 +76,11 @@ class MeterView:
     """Number of the hold."""
     account: str
     listing: str
-    rate_nanos: int
+    rate_nanos: Nanos
     """Per 1,000 units."""
-    limit_nanos: int
+    limit_nanos: Nanos
     n_units: int
-    due_nanos: int
+    due_nanos: Nanos
     """What the units read so far cost."""
     ends_at: float
     open: bool
@@ -131,19 +131,18 @@ class OpenMeter(Operation[MeterView]):
             expires_at=at + self.days * DAY_S + GRACE_S,
             at=at,
         )
-        session.add(
-            Meter(
+        put(
+            session,
+            alike(
+                Meter,
+                self,
                 hold_id=number,
-                account=self.account,
                 principal=principal,
-                listing=self.listing,
                 rate_nanos=rate,
-                limit_nanos=self.limit_nanos,
                 opened_at=at,
                 ends_at=at + self.days * DAY_S,
-            )
+            ),
         )
-        session.flush()
 
     def done(self, session: Session, at: float) -> MeterView:
         """The meter that the key opened."""
@@ -195,10 +194,10 @@ class ReadOffMeter(Operation[MeterView]):
                 f"{n_units} units cost {format_credits(due)}, meter {meter} holds"
                 f" {format_credits(view.limit_nanos)}: close it and open one with a higher limit"
             )
-        session.add(
-            MeterReading(key=self.key, hold_id=meter, units=self.units, n_units=n_units, at=at)
+        put(
+            session,
+            MeterReading(key=self.key, hold_id=meter, units=self.units, n_units=n_units, at=at),
         )
-        session.flush()
 
     def party(self, session: Session, at: float) -> tuple[str, str]:
         """The meter's user."""
@@ -269,17 +268,9 @@ def meter_view(session: Session, number: Number) -> MeterView:
     if row is None:
         raise TradeNotFoundError(f"meter {number} does not exist: open one first")
     n_units = metered_units(session, number)
-    return MeterView(
-        meter=number,
-        account=row.account,
-        listing=row.listing,
-        rate_nanos=row.rate_nanos,
-        limit_nanos=row.limit_nanos,
-        n_units=n_units,
-        due_nanos=terms.cost_nanos(n_units, row.rate_nanos) if n_units else 0,
-        ends_at=row.ends_at,
-        open=is_open(session, number),
-    )
+    due_nanos = terms.cost_nanos(n_units, row.rate_nanos) if n_units else 0
+    said = {"meter": number, "n_units": n_units, "due_nanos": due_nanos}
+    return alike(MeterView, row, open=is_open(session, number), **said)
 
 
 def due_meters(session: Session, at: float) -> list[int]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from sqlmodel import Session, col, select
 
+from marketplace.database.sql import put
 from marketplace.errors import NotOwnerError, ProvenanceError, StatusError
 from marketplace.fields import AccountName, Actor, ListingName
 from marketplace.ledger.account import principal_of, speaks_for
@@ -90,8 +91,7 @@ class AppointEvaluator(Operation[None]):
         """Note it, once."""
         find_account(session, self.account)
         if not is_evaluator(session, self.account):
-            session.add(Evaluator(account=self.account, appointed_at=at))
-        session.flush()
+            put(session, Evaluator(account=self.account, appointed_at=at))
 
     def done(self, session: Session, at: float) -> None:
         """Nothing to show."""
@@ -193,7 +193,8 @@ def add_event(
             f"to {deed} a listing it must be {' or '.join(before)}, {view.name!r} version"
             f" {view.version} is {view.status}: nothing is to be done"
         )
-    session.add(
+    put(
+        session,
         StatusEvent(
             listing=view.name,
             number=view.version,
@@ -202,9 +203,8 @@ def add_event(
             by=by,
             at=at,
             key=key,
-        )
+        ),
     )
-    session.flush()
 
 
 def refuse_stranger(session: Session, view: ListingView, deed: str, by: str) -> None:

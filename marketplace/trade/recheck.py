@@ -12,11 +12,12 @@ version's claim:
     its headline exam and the re-run shows none
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 from sqlmodel import Session, col, func, select
 
+from marketplace.database.sql import alike, put
 from marketplace.errors import (
     NotOwnerError,
     ReceiptError,
@@ -42,6 +43,7 @@ from marketplace.receipt import (
     check_counts,
     check_seed,
     check_subject,
+    last_recheck,
 )
 from marketplace.trade.moderation import add_event
 from marketplace.trade.returns import return_failed
@@ -69,15 +71,14 @@ class AddReceipt(Operation[ReceiptView]):
 
     def identity(self, session: Session) -> dict[str, object]:
         """Of the receipt only what it states."""
-        return {"listing": self.listing, "owner": self.owner, "receipt": self.receipt.body()}
+        return Operation.identity(self, session) | {"receipt": self.receipt.body()}
 
     def do(self, session: Session, at: float) -> None:
         """File it with the newest version."""
         view = catalogue.listing_view(session, self.listing)
         _refuse_receipt(session, view, self.owner, self.receipt)
-        facts = asdict(self.receipt)
-        session.add(ReceiptRow(listing=self.listing, number=view.version, at=at, **facts))
-        session.flush()
+        row = alike(ReceiptRow, self.receipt, listing=self.listing, number=view.version, at=at)
+        put(session, row)
 
     def done(self, session: Session, at: float) -> ReceiptView:
         """The newest version's receipt for this exam."""
@@ -113,14 +114,10 @@ class Reexamine(Operation[RecheckView]):
 
     def identity(self, session: Session) -> dict[str, object]:
         """The seed only where there is one."""
-        body: dict[str, object] = {
-            "receipt": self.receipt,
-            "by": self.by,
-            "n_correct": self.n_correct,
-            "n_base_correct": self.n_base_correct,
-            "questions_digest": self.questions_digest,
-        }
-        return body if self.seed is None else body | {"seed": self.seed}
+        body = Operation.identity(self, session)
+        if self.seed is None:
+            del body["seed"]
+        return body
 
     def do(self, session: Session, at: float) -> None:
         """File it, and take down what turns out to have no lift."""
@@ -129,7 +126,15 @@ class Reexamine(Operation[RecheckView]):
         again = Counts(found.n_questions, self.n_correct, self.n_base_correct)
         _refuse_recheck(session, found, again, self.by)
         _refuse_questions(found, self.questions_digest, self.seed)
-        row = _add_recheck(session, found, again, by=self.by, seed=self.seed, key=self.key, at=at)
+        row = alike(
+            Recheck,
+            self,
+            n_questions=again.n_questions,
+            passed=compare(_counts(found), again, fresh=self.seed is not None).passed,
+            binding=is_evaluator(session, self.by),
+            at=at,
+        )
+        put(session, row)
         _quarantine_without_lift(session, found, row, at)
 
     def done(self, session: Session, at: float) -> RecheckView:
@@ -171,12 +176,6 @@ def receipt_views(session: Session, listing: str, number: int | None = None) -> 
     Args:
         number: Only those of this version.
     """
-    last = (
-        select(func.max(Recheck.id))
-        .where(Recheck.receipt == ReceiptRow.id, col(Recheck.binding))
-        .correlate(ReceiptRow)
-        .scalar_subquery()
-    )
     query = (
         select(ReceiptRow, Version.digest, Recheck.passed)
         .join(
@@ -184,7 +183,7 @@ def receipt_views(session: Session, listing: str, number: int | None = None) -> 
             (col(Version.listing) == col(ReceiptRow.listing))
             & (col(Version.number) == col(ReceiptRow.number)),
         )
-        .outerjoin(Recheck, col(Recheck.id) == last)
+        .outerjoin(Recheck, col(Recheck.id) == last_recheck())
         .where(ReceiptRow.listing == listing)
         .order_by(col(ReceiptRow.number).desc(), col(ReceiptRow.id))
     )
@@ -283,35 +282,6 @@ def _refuse_questions(receipt: ReceiptRow, questions_digest: str, seed: int | No
         )
 
 
-def _add_recheck(
-    session: Session,
-    receipt: ReceiptRow,
-    again: Counts,
-    *,
-    by: str,
-    seed: int | None,
-    key: str,
-    at: float,
-) -> Recheck:
-    assert receipt.id is not None
-    verdict = compare(_claimed(receipt), again, fresh=seed is not None)
-    row = Recheck(
-        receipt=receipt.id,
-        by=by,
-        n_questions=again.n_questions,
-        n_correct=again.n_correct,
-        n_base_correct=again.n_base_correct,
-        passed=verdict.passed,
-        binding=is_evaluator(session, by),
-        seed=seed,
-        at=at,
-        key=key,
-    )
-    session.add(row)
-    session.flush()
-    return row
-
-
 def _quarantine_without_lift(
     session: Session, receipt: ReceiptRow, again: Recheck, at: float
 ) -> None:
@@ -337,53 +307,25 @@ def _tally(session: Session, listing: str) -> dict[tuple[int, bool], int]:
     return {(receipt, bool(passed)): n for receipt, passed, n in session.exec(query)}
 
 
-def _claimed(receipt: ReceiptRow) -> Counts:
-    return Counts(receipt.n_questions, receipt.n_correct, receipt.n_base_correct)
+def _counts(row: ReceiptRow | Recheck) -> Counts:
+    return Counts(row.n_questions, row.n_correct, row.n_base_correct)
 
 
 def _receipt_view(
     receipt: ReceiptRow, digest: str, tally: dict[tuple[int, bool], int], *, refuted: bool
 ) -> ReceiptView:
     assert receipt.id is not None
-    return ReceiptView(
-        id=receipt.id,
-        listing=receipt.listing,
+    return alike(
+        ReceiptView,
+        receipt,
         version=receipt.number,
         digest=digest,
-        exam=receipt.exam,
-        skill=receipt.skill,
-        split=receipt.split,
-        n_questions=receipt.n_questions,
-        n_correct=receipt.n_correct,
-        n_base_correct=receipt.n_base_correct,
-        seed=receipt.seed,
-        questions_digest=receipt.questions_digest,
-        at=receipt.at,
         n_passed=tally.get((receipt.id, True), 0),
         n_failed=tally.get((receipt.id, False), 0),
         refuted=refuted,
-        layer=receipt.layer,
-        base_model=receipt.base_model,
-        prompt=receipt.prompt,
-        rule=receipt.rule,
-        n_ancestor_correct=receipt.n_ancestor_correct,
     )
 
 
 def _recheck_view(receipt: ReceiptRow, row: Recheck) -> RecheckView:
-    assert row.id is not None
-    again = Counts(row.n_questions, row.n_correct, row.n_base_correct)
-    return RecheckView(
-        id=row.id,
-        receipt=row.receipt,
-        listing=receipt.listing,
-        by=row.by,
-        n_questions=row.n_questions,
-        n_correct=row.n_correct,
-        n_base_correct=row.n_base_correct,
-        passed=row.passed,
-        binding=row.binding,
-        seed=row.seed,
-        reason=compare(_claimed(receipt), again, fresh=row.seed is not None).reason,
-        at=row.at,
-    )
+    verdict = compare(_counts(receipt), _counts(row), fresh=row.seed is not None)
+    return alike(RecheckView, row, listing=receipt.listing, reason=verdict.reason)

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, CheckConstraint, Index, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, put
 from marketplace.errors import InvalidInputError
-from marketplace.fields import Actor, Credits, Days, ListingName
+from marketplace.fields import Actor, Credits, Days, ListingName, Nanos
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.journal import transfer_key
@@ -54,7 +54,7 @@ class RentalView:
     renter: str
     listing: str
     days: int
-    price_nanos: int
+    price_nanos: Nanos
     starts_at: float
     """Seconds since 1970."""
     ends_at: float
@@ -145,7 +145,8 @@ def lend(
     listing = payment.parts[0].source
     running = rental_end(session, payment.principal, listing)
     starts_at = at if running is None else max(at, running)
-    session.add(
+    put(
+        session,
         Rental(
             transfer_id=number,
             renter=payment.principal,
@@ -153,9 +154,8 @@ def lend(
             starts_at=starts_at,
             ends_at=starts_at + days * DAY_S,
             rate_nanos=rate_nanos,
-        )
+        ),
     )
-    session.flush()
 
 
 def check_days(days: object) -> int:

@@ -25,7 +25,7 @@ from marketplace.errors import (
 )
 from marketplace.fields import Credits, Number
 from marketplace.ledger.hold import HoldView, open_holds, void_hold
-from marketplace.ledger.idempotency import claim, free_key
+from marketplace.ledger.idempotency import free_key, house_key
 from marketplace.ledger.journal import REFUND
 from marketplace.ledger.operation import Operation, once
 from marketplace.ledger.refund import refund
@@ -213,11 +213,11 @@ def release(session: Session, principal: str, nanos: int, *, at: float) -> None:
     for found in _promises(session, principal):
         if debts.reachable(session, principal) >= nanos:
             return
-        key = free_key(session, f"release/{found.hold_id}")
         if metered_units(session, found.hold_id):
+            key = free_key(session, f"release/{found.hold_id}")
             once(session, CloseMeter(meter=found.hold_id, key=key), at)
         elif not covered_units(session, found.hold_id):
-            _void(session, found.hold_id, key, at)
+            _void(session, found.hold_id, at)
 
 
 def _has_something(session: Session, principal: str) -> bool:
@@ -240,11 +240,12 @@ def _make_free(session: Session, payment: int, at: float) -> None:
 def _void_trials(session: Session, listing: str, at: float) -> None:
     """Release the prices that are held for a layer which must not be used."""
     for trial in open_trials_of(session, listing):
-        _void(session, trial, free_key(session, f"release/{trial}"), at)
+        _void(session, trial, at)
 
 
-def _void(session: Session, hold_id: int, key: str, at: float) -> None:
-    claim(session, key=key, operation="release", body={"hold": hold_id}, at=at)
+def _void(session: Session, hold_id: int, at: float) -> None:
+    base, body = f"release/{hold_id}", {"hold": hold_id}
+    key = house_key(session, base, operation="release", body=body, at=at)
     void_hold(session, hold_id, key=key, at=at)
 
 

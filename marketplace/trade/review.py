@@ -12,7 +12,7 @@ import pydantic
 from sqlalchemy import BigInteger, CheckConstraint, Index, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable, RowNumber
+from marketplace.database.sql import MarketTable, RowNumber, alike, put
 from marketplace.errors import InvalidInputError, OwnLayerError, UnpaidReviewError
 from marketplace.fields import Actor, Count, ListingName
 from marketplace.ledger.account import principal_of, refuse_house
@@ -100,19 +100,7 @@ class RateListing(Operation[ReviewView]):
                 f"{principal!r} has no settled use of listing {self.listing!r}:"
                 " buy, rent or use it first"
             )
-        session.add(
-            Review(
-                reviewer=principal,
-                listing=self.listing,
-                digest=view.digest,
-                n_good=self.n_good,
-                n_bad=self.n_bad,
-                text=self.text,
-                at=at,
-                key=self.key,
-            )
-        )
-        session.flush()
+        put(session, alike(Review, self, reviewer=principal, digest=view.digest, at=at))
 
     def done(self, session: Session, at: float) -> ReviewView:
         """The review that the key wrote."""
@@ -136,10 +124,7 @@ def _check_counts(n_good: object, n_bad: object) -> None:
 
 
 def _view(row: Review) -> ReviewView:
-    assert row.id is not None
-    return ReviewView(
-        row.id, row.reviewer, row.listing, row.digest, row.n_good, row.n_bad, row.text, row.at
-    )
+    return alike(ReviewView, row, review=row.id)
 
 
 def latest_reviews(session: Session, listing: str | None = None) -> list[Review]:

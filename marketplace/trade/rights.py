@@ -147,7 +147,7 @@ def best_rights(
     """As `rights`, from what is known.
 
     Args:
-        bought: As `queries.running_rights` finds it.
+        bought: As `running_rights` finds it.
         sellers: Who stands behind the owner, by listing.
         closed: Listings whose sellers take part in no subscription.
     """

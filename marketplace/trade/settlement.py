@@ -19,8 +19,9 @@ from sqlmodel import Session
 from marketplace.database import bulk
 from marketplace.database.sql import table_of
 from marketplace.formula.royalty import Share, apportion, split_net
+from marketplace.ledger.book import Leg
 from marketplace.ledger.hold import post_hold
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.money import check_amount, split_price
 from marketplace.names import PLATFORM
 from marketplace.trade import debts

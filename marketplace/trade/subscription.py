@@ -12,9 +12,9 @@ from typing import ClassVar
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, alike, put
 from marketplace.errors import AlreadyOwnedError, AmountError, NotDueError, TradeNotFoundError
-from marketplace.fields import AccountName, Actor, Credits, Days
+from marketplace.fields import AccountName, Actor, Credits, Days, Nanos
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.epoch import current_epoch
 from marketplace.ledger.hold import hold, hold_end, void_hold
@@ -54,7 +54,7 @@ class SubscriptionView:
     subscription: int
     """Number of the hold."""
     account: str
-    fee_nanos: int
+    fee_nanos: Nanos
     starts_at: float
     ends_at: float
     state: str
@@ -110,17 +110,17 @@ class Subscribe(Operation[SubscriptionView]):
             expires_at=at + self.days * DAY_S + GRACE_S,
             at=at,
         )
-        session.add(
-            Subscription(
+        put(
+            session,
+            alike(
+                Subscription,
+                self,
                 hold_id=number,
-                account=self.account,
                 principal=principal,
-                fee_nanos=self.fee_nanos,
                 starts_at=at,
                 ends_at=at + self.days * DAY_S,
-            )
+            ),
         )
-        session.flush()
 
     def done(self, session: Session, at: float) -> SubscriptionView:
         """The subscription that the key paid for."""
@@ -169,21 +169,15 @@ def subscription_view(session: Session, subscription: int, at: float) -> Subscri
         state = "open" if at < row.ends_at else "due"
     else:
         state = "paid" if end[1] == "post" else "released"
-    return SubscriptionView(
-        subscription=subscription,
-        account=row.account,
-        fee_nanos=row.fee_nanos,
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
-        state=state,
-        units=tuple(covered_units(session, subscription).items()),
-    )
+    units = tuple(covered_units(session, subscription).items())
+    return alike(SubscriptionView, row, subscription=subscription, state=state, units=units)
 
 
 def subscriptions(session: Session, at: float, account: AccountName) -> list[SubscriptionView]:
     """The account's subscriptions, oldest first."""
     principal = principal_of(account)
-    numbers = _numbers(session, principal)
+    query = select(Subscription.hold_id).where(Subscription.principal == principal)
+    numbers = session.exec(query.order_by(col(Subscription.hold_id))).all()
     return [subscription_view(session, number, at) for number in numbers]
 
 
@@ -213,9 +207,3 @@ def due_subscriptions(session: Session, at: float) -> list[Subscription]:
         .order_by(col(Subscription.hold_id))
     )
     return list(session.exec(query))
-
-
-def _numbers(session: Session, principal: str) -> list[int]:
-    """Numbers of the account's subscriptions, oldest first."""
-    query = select(Subscription.hold_id).where(Subscription.principal == principal)
-    return list(session.exec(query.order_by(col(Subscription.hold_id))))

@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from marketplace.errors import HoldClosedError, MarketError
 from marketplace.ledger.hold import expire_holds, void_hold
-from marketplace.ledger.idempotency import claim, free_key
+from marketplace.ledger.idempotency import free_key, house_key
 from marketplace.ledger.ledger import linked
 from marketplace.ledger.operation import Operation, once
 from marketplace.trade.bounty import Bounty
@@ -113,9 +113,8 @@ def sweep(
         once(session, CloseMeter(meter=meter, key=key), at)
 
     def pay(subscription: int) -> None:
-        key = free_key(session, f"sweep/{subscription}")
-        body: dict[str, object] = {"subscription": subscription}
-        claim(session, key=key, operation="subscription-settle", body=body, at=at)
+        base, body = f"sweep/{subscription}", {"subscription": subscription}
+        key = house_key(session, base, operation="subscription-settle", body=body, at=at)
         subscription_settle(session, subscription, key=key, at=at)
 
     meters = [number for number in due_meters(session, at) if number not in skip]

@@ -18,9 +18,18 @@ from sqlalchemy import BigInteger, CheckConstraint, exists, func
 from sqlalchemy import select as columns
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable, RowNumber, Statement, ask, one_of, table_of
+from marketplace.database.sql import (
+    MarketTable,
+    RowNumber,
+    Statement,
+    alike,
+    ask,
+    one_of,
+    put,
+    table_of,
+)
 from marketplace.errors import AmountError, NotOfferedError, NotOwnerError
-from marketplace.fields import Actor, ListingName, Parts
+from marketplace.fields import Actor, ListingName, Nanos, Parts
 from marketplace.formula.price import PARTS
 from marketplace.formula.royalty import Share
 from marketplace.ledger.epoch import Epoch, PriceRow
@@ -108,11 +117,11 @@ class TermsView:
     """How a listing may be paid for besides buying it."""
 
     listing: str
-    price_nanos: int
+    price_nanos: Nanos
     """For owning it."""
-    rent_day_nanos: int | None
+    rent_day_nanos: Nanos | None
     """None = not for rent."""
-    use_rate_nanos: int | None
+    use_rate_nanos: Nanos | None
     """Per 1,000 units; None = no metered use."""
     subscribable: bool
 
@@ -165,17 +174,7 @@ class SetTerms(Operation[TermsView]):
                 f"listing {self.listing!r} belongs to {view.owner!r}, not to {self.owner!r}:"
                 " set terms for your own"
             )
-        session.add(
-            Terms(
-                listing=self.listing,
-                rent_day_parts=self.rent_day_parts,
-                use_parts=self.use_parts,
-                subscribable=self.subscribable,
-                at=at,
-                key=self.key,
-            )
-        )
-        session.flush()
+        put(session, alike(Terms, self, at=at))
 
     def done(self, session: Session, at: float) -> TermsView:
         """The terms that apply now."""

@@ -19,7 +19,7 @@ import pydantic
 from sqlalchemy import BigInteger, UniqueConstraint, func
 from sqlmodel import Field, Session, col, select
 
-from marketplace.database.sql import MarketTable
+from marketplace.database.sql import MarketTable, alike, put
 from marketplace.errors import InvalidInputError, ReceiptError, TradeNotFoundError, TrialError
 from marketplace.fields import (
     HEX64_PATTERN,
@@ -29,12 +29,13 @@ from marketplace.fields import (
     Credits,
     Days,
     ListingName,
+    Nanos,
     Number,
     Several,
 )
 from marketplace.ledger.account import principal_of, refuse_house
 from marketplace.ledger.hold import hold, is_open, void_hold
-from marketplace.ledger.idempotency import claim, free_key
+from marketplace.ledger.idempotency import house_key
 from marketplace.ledger.journal import OpenHold, transfer_key
 from marketplace.ledger.operation import Due, Operation
 from marketplace.ledger.statement import find_account, made_by
@@ -95,7 +96,7 @@ class TrialView:
     """Number of the hold."""
     buyer: str
     listing: str
-    price_nanos: int
+    price_nanos: Nanos
     challenge_digest: str
     n_questions: int
     min_gain: int
@@ -161,14 +162,11 @@ class OpenTrial(Operation[TrialView]):
             at=at,
         )
         session.add(
-            Trial(
+            alike(
+                Trial,
+                self,
                 hold_id=number,
-                buyer=self.buyer,
                 principal=principal,
-                listing=self.listing,
-                challenge_digest=self.challenge_digest,
-                n_questions=self.n_questions,
-                min_gain=self.min_gain,
                 price_nanos=view.price_nanos,
                 opened_at=at,
                 ends_at=at + self.days * DAY_S,
@@ -226,16 +224,7 @@ class SettleTrial(Operation[TrialView]):
             _pay(session, row, key=self.key, at=at)
         else:
             void_hold(session, self.trial, key=self.key, at=at)
-        session.add(
-            TrialResult(
-                hold_id=self.trial,
-                n_correct=self.n_correct,
-                n_base_correct=self.n_base_correct,
-                passed=passed,
-                at=at,
-            )
-        )
-        session.flush()
+        put(session, alike(TrialResult, self, hold_id=self.trial, passed=passed, at=at))
 
     def party(self, session: Session, at: float) -> tuple[str, str]:
         """The trial's buyer."""
@@ -257,7 +246,14 @@ def trial_view(session: Session, at: float, number: Number) -> TrialView:
 
 def trials(session: Session, at: float, buyer: AccountName | None = None) -> list[TrialView]:
     """All trials, or one buyer's, oldest first."""
-    return [_view(session, row, result, at) for row, result in _trials(session, buyer)]
+    query = (
+        select(Trial, TrialResult)
+        .outerjoin(TrialResult, col(TrialResult.hold_id) == col(Trial.hold_id))
+        .order_by(col(Trial.hold_id))
+    )
+    if buyer is not None:
+        query = query.where((Trial.buyer == buyer) | (Trial.principal == buyer))
+    return [_view(session, *row, at) for row in session.exec(query).all()]
 
 
 def _pay_rent(
@@ -270,8 +266,8 @@ def _pay_rent(
     at: float,
 ) -> None:
     """Pay the day that no result gives back."""
-    key = free_key(session, f"trial/{trial}")
-    claim(session, key=key, operation="trial-rent", body={"trial": trial}, at=at)
+    body = {"trial": trial}
+    key = house_key(session, f"trial/{trial}", operation="trial-rent", body=body, at=at)
     payment = rental(session, buyer, principal, view, nanos, "for a day, to try it")
     lend(session, payment, days=1, rate_nanos=nanos, key=key, at=at)
 
@@ -329,19 +325,9 @@ def _view(session: Session, row: Trial, result: TrialResult | None, at: float) -
     else:
         waiting = at < row.ends_at and is_open(session, row.hold_id)
         state = "open" if waiting else "expired"
-    return TrialView(
-        trial=row.hold_id,
-        buyer=row.buyer,
-        listing=row.listing,
-        price_nanos=row.price_nanos,
-        challenge_digest=row.challenge_digest,
-        n_questions=row.n_questions,
-        min_gain=row.min_gain,
-        ends_at=row.ends_at,
-        state=state,
-        n_correct=None if result is None else result.n_correct,
-        n_base_correct=None if result is None else result.n_base_correct,
-    )
+    right = (None, None) if result is None else (result.n_correct, result.n_base_correct)
+    said = {"state": state, "n_correct": right[0], "n_base_correct": right[1]}
+    return alike(TrialView, row, trial=row.hold_id, **said)
 
 
 def trial_of(session: Session, principal: str, listing: str) -> Trial | None:
@@ -370,15 +356,3 @@ def n_open_trials(session: Session, principal: str, at: float) -> int:
         .where(Trial.principal == principal, Trial.ends_at > at)
     )
     return session.exec(query).one()
-
-
-def _trials(session: Session, buyer: str | None) -> list[tuple[Trial, TrialResult | None]]:
-    """All trials, or those of one buyer, oldest first, with what decided them."""
-    query = (
-        select(Trial, TrialResult)
-        .outerjoin(TrialResult, col(TrialResult.hold_id) == col(Trial.hold_id))
-        .order_by(col(Trial.hold_id))
-    )
-    if buyer is not None:
-        query = query.where((Trial.buyer == buyer) | (Trial.principal == buyer))
-    return [(row[0], row[1]) for row in session.exec(query)]

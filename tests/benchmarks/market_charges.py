@@ -11,7 +11,8 @@ from sqlmodel import Session
 
 from marketplace.errors import MarketError
 from marketplace.ledger.account import Account
-from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
+from marketplace.ledger.book import Leg
+from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.market import Market
 
 N_ACCOUNTS = 1000

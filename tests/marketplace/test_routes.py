@@ -1,22 +1,22 @@
 """The table of routes: what the market, the service and the client all follow from."""
 
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from marketplace.fields import Acts
-from marketplace.front import MarketLike, Sends
-from marketplace.ledger.operation import Operation
+from marketplace.fields import Acts, Credits, Nanos
+from marketplace.front import Asks, MarketLike, Sends
+from marketplace.ledger.operation import Operation, view_of
 from marketplace.routes import READS, WRITES, Read, Write
-from marketplace.service.endpoints import actor_of, body_of
+from marketplace.service.endpoints import actor_of, body_of, values_of
 from marketplace.service.openapi import Body
 from marketplace.trade.bundle import BuyBundle, CreateBundle
 from marketplace.trade.buy import Buy
+from marketplace.trade.charge import UsageView
 from marketplace.trade.rent import Rent
 from marketplace.trade.returns import Refund
 from marketplace.trade.subscription import Subscribe
-from marketplace.wire import to_wire, wire_name
 
 SENT: list[Operation[Any]] = [
     Buy(buyer="ada/shop", listing="sql-v2", max_price_nanos=1_500_000_001, key="k"),
@@ -31,11 +31,9 @@ def read_back(operation: Operation[Any]) -> Operation[Any]:
     """The operation as a service understands what a client sends."""
     route, kind = WRITES[type(operation)], type(operation)
     model = body_of(kind, set(route.places().values()))
-    stated = {k: v for k, v in (route.body(operation) or {}).items() if v is not None}
-    body: Body = model.model_validate(to_wire(stated))
+    body: Body = model.model_validate(route.body(operation))
     values = {name: getattr(operation, name) for name in ("key", *route.places().values())}
-    names = {wire_name(f.name): f.name for f in fields(kind)}
-    return kind(**values, **{names[n]: getattr(body, n) for n in model.model_fields})
+    return kind(**values, **values_of(kind, body))
 
 
 @pytest.mark.parametrize("operation", SENT, ids=lambda one: type(one).__name__)
@@ -79,3 +77,21 @@ def test_whatever_a_market_sends_has_an_address() -> None:
     makers = [one._make for one in vars(MarketLike).values() if isinstance(one, Sends)]
     made = {one if isinstance(one, type) else get_type_hints(one)["return"] for one in makers}
     assert made == set(WRITES) - {Refund}
+
+
+VIEWS = {
+    (get_args(view) or (view,))[0]
+    for view in (
+        *(view_of(kind) for kind in WRITES),
+        *(one._question.view for one in vars(MarketLike).values() if isinstance(one, Asks)),
+        UsageView,
+    )
+}
+
+
+@pytest.mark.parametrize("kind", [*WRITES, *VIEWS], ids=lambda kind: kind.__name__)
+def test_amounts_are_declared_as_amounts(kind: type) -> None:
+    """What is called nanos here loses its unit on the wire, so it must become credits there."""
+    amounts = {Nanos, Nanos | None, Credits, Credits | None}
+    named = {n: h for n, h in get_type_hints(kind, include_extras=True).items() if "_nanos" in n}
+    assert set(named.values()) <= amounts

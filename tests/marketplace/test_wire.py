@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketplace.errors import AnswerError
-from marketplace.money import INT64_MAX
-from marketplace.wire import credits_from_wire, credits_to_wire, from_wire, to_wire
+from marketplace.fields import Nanos
+from marketplace.money import INT64_MAX, decimal_credits
+from marketplace.wire import from_wire, to_wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,11 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Whole:
     name: str
-    price_nanos: int
+    price_nanos: Nanos
     n_sales: int
     is_open: bool
     parts: tuple[Part, ...]
-    cap_nanos: int | None = None
+    cap_nanos: Nanos | None = None
     tags: tuple[str, ...] = ()
 
 
@@ -48,7 +49,7 @@ def test_money_is_text_in_credits() -> None:
 @given(st.integers(-INT64_MAX, INT64_MAX))
 def test_every_amount_survives(nanos: int) -> None:
     """Exactly, up to the last nano-credit of 64 bits."""
-    assert credits_from_wire(credits_to_wire(nanos), "x") == nanos
+    assert from_wire(Nanos, decimal_credits(nanos)) == nanos
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_every_amount_survives(nanos: int) -> None:
 def test_other_amounts_are_refused(text: object) -> None:
     """No floats, no rounding, no second spelling of a sign."""
     with pytest.raises(AnswerError, match="amount of credits"):
-        credits_from_wire(text, "answer.price")
+        from_wire(Nanos, text)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,12 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from marketplace.fields import PublicKey
-from marketplace.ledger.account_key import KeyView
+from marketplace.ledger.account_key import KeyView, Register
 from marketplace.ledger.journal import PostingView
 from marketplace.service.answers import Cursor, Limit, answer, page
 from marketplace.service.caller import Signed, within_registrations
 from marketplace.service.change import Changing, Joining
-from marketplace.service.endpoints import Account
+from marketplace.service.endpoints import Account, body_of, values_of
 from marketplace.service.openapi import Body, model_of, page_of
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
@@ -20,10 +19,7 @@ from marketplace.trade.incomes import IncomeView
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 
 
-class RegisterBody(Body):
-    """The first key of a new account; the request is signed with it."""
-
-    public_key: PublicKey
+RegisterBody = body_of(Register, {"account"})
 
 
 class CollectBody(Body):
@@ -32,16 +28,19 @@ class CollectBody(Body):
 
 @router.put("/{name}", operation_id="register", response_model=model_of(KeyView))
 async def register(
-    name: Account, body: RegisterBody, request: Request, change: Joining, service: Here
+    name: Account,
+    body: RegisterBody,  # type: ignore[valid-type]
+    request: Request,
+    change: Joining,
+    service: Here,
 ) -> Response:
     """Open an account with its first key, which signs this request."""
-    if change.caller.proof.public_key != body.public_key:
+    asked = Register(account=name, key=change.market_key, **values_of(Register, body))
+    if change.caller.proof.public_key != asked.public_key:
         raise ProblemError("forbidden", "the new key itself must sign its registration: use it")
     if change.caller.account is None:
         within_registrations(request)
-    return answer(
-        await change.run(lambda key: service.market.register(name, body.public_key, key=key))
-    )
+    return answer(await change.run(lambda _key: service.market.send(asked)))
 
 
 @router.get("/{name}/postings", operation_id="list_postings", response_model=page_of(PostingView))

@@ -5,26 +5,18 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from marketplace.service.caller import Anyone
+from marketplace.service.openapi import model_of
 from marketplace.service.problems import ProblemError
 from marketplace.service.state import Here
+from marketplace.trade.moderation import RevocationList
 
 router = APIRouter(prefix="/v1/revocations", tags=["layers"])
-
-
-class RevocationFacts(BaseModel):
-    """Every layer and key that was revoked, with the reasons."""
-
-    number: int
-    issued_at: float
-    expires_at: float
-    layers: dict[str, str]
-    keys: dict[str, str]
 
 
 class SignedRevocations(BaseModel):
     """The list, and the market's Ed25519 signature over its DSSE envelope."""
 
-    list: RevocationFacts
+    list: model_of(RevocationList)  # type: ignore[valid-type]
     public_key: str
     signature: str
 

@@ -7,7 +7,6 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from marketplace.errors import IdempotencyKeyReusedError, MarketError
-from marketplace.fields import NAME_PATTERN, AccountName, Key, Several
 from marketplace.service.answers import JSONAnswer, wire
 from marketplace.service.caller import Caller
 from marketplace.service.change import Changing
@@ -20,19 +19,10 @@ router = APIRouter(prefix="/v1", tags=["usage"])
 MAX_CHARGES = 1000
 
 
-class ChargeBody(Body):
-    """One use: which listing, how many units, under which key."""
-
-    account: AccountName
-    listing: Annotated[str, Field(pattern=NAME_PATTERN)]
-    units: Several
-    key: Key
-
-
 class ChargesBody(Body):
     """Uses to be paid for together; each has its own key and its own answer."""
 
-    charges: Annotated[list[ChargeBody], Field(min_length=1, max_length=MAX_CHARGES)]
+    charges: Annotated[list[Charge], Field(min_length=1, max_length=MAX_CHARGES)]
 
 
 class ChargeAnswer(BaseModel):

@@ -18,7 +18,9 @@ from marketplace.errors import (
     ServiceError,
     ServiceUnreachableError,
 )
+from marketplace.fields import Nanos
 from marketplace.ledger.keyring import PrivateKey
+from marketplace.money import decimal_credits
 
 Handler = Callable[[httpx.Request], httpx.Response]
 OK = httpx.Response(200, json={"name": "x", "price": "0.1"})
@@ -27,7 +29,7 @@ OK = httpx.Response(200, json={"name": "x", "price": "0.1"})
 @dataclass(frozen=True, slots=True)
 class Thing:
     name: str
-    price_nanos: int
+    price_nanos: Nanos
 
 
 class Script:
@@ -65,7 +67,8 @@ def problem(status: int, kind: str, detail: str = "no: do", **headers: str) -> h
 
 
 def buy(transport: Transport) -> Thing:
-    return transport.send(Thing, "POST", "/v1/x", {"max_price_nanos": 5, "none": None}, key="k1")
+    body = {"max_price": decimal_credits(5), "none": None}
+    return transport.send(Thing, "POST", "/v1/x", body, key="k1")
 
 
 def test_an_answer_becomes_a_view() -> None:

@@ -7,7 +7,8 @@ from sqlalchemy import inspect
 
 from marketplace.database import bulk
 from marketplace.database.sql import MarketTable
-from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
+from marketplace.ledger.book import Leg
+from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.market import Market
 from tests.support.market import TickingClock
 

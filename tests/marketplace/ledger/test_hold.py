@@ -17,10 +17,11 @@ from marketplace.errors import (
     TransferNotFoundError,
 )
 from marketplace.ledger.account import AccountView
+from marketplace.ledger.book import Leg
 from marketplace.ledger.hold import expire_holds, hold, post_hold, void_hold
 from marketplace.ledger.idempotency import claim
 from marketplace.ledger.journal import VOID
-from marketplace.ledger.ledger import Leg, record_transfer
+from marketplace.ledger.ledger import record_transfer
 from marketplace.market import Market
 from tests.support.market import make_market
 

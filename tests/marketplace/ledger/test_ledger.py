@@ -20,21 +20,15 @@ from marketplace.errors import (
     MarketError,
     NameFormatError,
 )
+from marketplace.ledger.book import Leg
 from marketplace.ledger.idempotency import claim
-from marketplace.ledger.ledger import (
-    Entry,
-    Leg,
-    Posted,
-    linked,
-    post_group,
-    post_many,
-    record_transfer,
-)
+from marketplace.ledger.ledger import Entry, Posted, linked, post_many, record_transfer
 from marketplace.ledger.statement import find_account as account
 from marketplace.market import Market
 from marketplace.money import INT64_MAX
 from marketplace.store.schema import UNGUARDED
 from tests.support.market import make_market, publish_example
+from tests.support.proving.real import post_group
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from marketplace.errors import (
     InsufficientCreditsError,
     MandateError,
 )
-from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
+from marketplace.ledger.book import Leg
+from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.market import Market
 from tests.support.market import make_market
 

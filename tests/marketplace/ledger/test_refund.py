@@ -11,7 +11,8 @@ from marketplace.errors import (
     RefusedError,
     TransferNotFoundError,
 )
-from marketplace.ledger.ledger import Entry, Leg, Posted, post_many
+from marketplace.ledger.book import Leg
+from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.ledger.refund import share_out
 from marketplace.market import Market
 from tests.support.market import make_market

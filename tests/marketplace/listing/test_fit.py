@@ -59,7 +59,7 @@ def test_who_opens_the_market_may_say_what_other_bases_have(market_url: str) -> 
         "receipt": ReceiptFacts("sorting", 4, 3, 1),
         "key": "k",
     }
-    with Market.open(market_url, bases={"big": maps}) as market:
+    with Market.open(market_url, bases={"big": maps}.get) as market:
         market.open_account("ada")
         with pytest.raises(UnfitLayerError):
             market.publish(**terms)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from marketplace.ledger.book import Leg
 from marketplace.ledger.chain import GENESIS, link, postings_text
-from marketplace.ledger.ledger import Entry, Leg, post_many
+from marketplace.ledger.ledger import Entry, post_many
 from marketplace.market import Market
 from tests.support.market import log_anew, make_market, publish_example, tamper
 

@@ -8,9 +8,10 @@ from typing import Any
 from sqlmodel import Session
 
 from marketplace.errors import MarketError
+from marketplace.ledger.book import Leg
 from marketplace.ledger.hold import expire_holds, hold, post_hold, void_hold
 from marketplace.ledger.idempotency import claim
-from marketplace.ledger.ledger import Entry, Leg, Posted, post_group, post_many
+from marketplace.ledger.ledger import Entry, Posted, post_many
 from marketplace.ledger.mandate import OpenMandate as OpenMandateOperation
 from marketplace.ledger.operation import once
 from marketplace.ledger.refund import refund
@@ -36,6 +37,21 @@ from tests.support.proving.model import Model
 
 NO_TRANSFER = 10**9
 Bulk = Callable[[Session, list[Entry]], Sequence[Posted | MarketError]]
+
+
+def post_group(session: Session, entries: Sequence[Entry], *, at: float) -> list[Posted]:
+    """Add all transfers or none; they share the first one's group key, or else its key.
+
+    Raises:
+        MarketError: The first refusal; nothing was added.
+    """
+    name = entries[0].group_key or entries[0].key
+    posted = []
+    for answer in post_many(session, [replace(one, group_key=name) for one in entries], at=at):
+        if isinstance(answer, MarketError):
+            raise answer
+        posted.append(answer)
+    return posted
 
 
 def do(session: Session, deed: Deed, at: float) -> Done:

@@ -139,11 +139,16 @@ def open_database(home: Path | None, url: str | None) -> Market:
     )
 
 
-def maps_at(home: Path) -> dict[str, Shapes]:
-    """Linear maps of every base that a home knows: what a market is to check layers against."""
-    from genome.bases import Bases
+def maps_at(home: Path) -> Callable[[str], Shapes | None]:
+    """Linear maps of the bases that a home knows, read when a market checks a layer by them."""
 
-    return {base.fingerprint: base.shapes for base in Bases(home).all()}
+    def maps(fingerprint: str) -> Shapes | None:
+        from genome.bases import Bases
+
+        found = Bases(home).find(fingerprint)
+        return None if found is None else found.shapes
+
+    return maps
 
 
 def key_store(home: Path | None) -> KeyStore:
