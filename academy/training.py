@@ -18,7 +18,7 @@ from genome.base_model import IGNORED, BaseModel, Rows, answer_places, cut_by_le
 from genome.errors import TooLargeError
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.memory import allowed
+from genome.memory import allowed, returned_at_once
 from genome.population import PopulationModel
 from genome.running.halves import run_body, run_head
 
@@ -264,10 +264,14 @@ def _recomputing(blocks: Sequence[torch.nn.Module]) -> Iterator[None]:
 
     The library's own switch works in training mode alone, which would bring dropout with it.
     """
+    if not blocks:
+        yield
+        return
     for block in blocks:
         block.__dict__["forward"] = partial(checkpoint, block.forward, use_reentrant=False)
     try:
-        yield
+        with returned_at_once():
+            yield
     finally:
         for block in blocks:
             del block.__dict__["forward"]

@@ -1,10 +1,12 @@
 """Memory and speed on a real base model, against PEFT on the same rows.
 
-    python -m tests.benchmarks.bench_base [FOLDER] [--rounds 3] [--threads 2] [--only joint one ...]
+    python -m tests.benchmarks.bench_base [FOLDER] [--rounds 3] [--threads 2] [--busy]
+        [--only joint one scoring forward exam many]
 
 FOLDER holds SmolLM2-135M-Instruct or another causal LM; default CONTINUUM_REAL_BASE. Everything
 that is compared is taken in turn in this process; peaks of memory are those of processes of
-their own. Layers have rank 8 on all linear maps, questions are built-in ones.
+their own. Layers have rank 8 on all linear maps, questions are built-in ones. On a machine that
+others use too, --busy takes processor time on one thread.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ from tests.benchmarks.bases import RANK, TARGETS
 from tests.benchmarks.measure import Board, interleaved
 from tests.support.genome import random_layer
 
-Adapted = tuple[PeftModel, list[dict[str, torch.nn.Parameter]]]
+Timed = Callable[[dict[str, Callable[[], Any]]], dict[str, float]]
+"""Cases -> seconds of each, taken in turn."""
 
 
 def founders(base: BaseModel, n: int) -> list[Layer]:
@@ -95,9 +98,9 @@ def plain_loss(model: Any, rows: Rows) -> torch.Tensor:
     )
 
 
-def joint(board: Board, base: BaseModel, rounds: int) -> None:
-    """8 layers, 4 rows each, 2 steps: one backward pass against one layer after the other."""
-    n, plan = 8, StudyPlan(steps=2, rows_per_step=4, learning_rate=1e-3)
+def joint(board: Board, base: BaseModel, timed: Timed) -> None:
+    """8 layers, 4 rows each, one step: one backward pass against one layer after the other."""
+    n, plan = 8, StudyPlan(steps=1, rows_per_step=4, learning_rate=1e-3)
     layers = founders(base, n)
     studies = [study(base, plan.n_rows, 56, 8, seed) for seed in range(n)]
     peft = with_adapters(base, layers)
@@ -121,7 +124,7 @@ def joint(board: Board, base: BaseModel, rounds: int) -> None:
                 optimizer.step()
                 optimizer.zero_grad()
 
-    t = interleaved({"peft": one_at_a_time, "ours": ours}, rounds)
+    t = timed({"peft": one_at_a_time, "ours": ours})
     n_tokens = n * plan.n_rows * 64
     board.add("joint training, 8 layers x 4 rows x 64: ours", n_tokens / t["ours"], "", "tok/s")
     board.add("joint training: PEFT one after the other / ours", t["peft"] / t["ours"], ">= 1.6")
@@ -137,7 +140,7 @@ def _apart(peft: PeftModel, layers: Sequence[Layer]) -> float:
     )
 
 
-ONE = StudyPlan(steps=4, rows_per_step=8, learning_rate=1e-3)
+ONE = StudyPlan(steps=2, rows_per_step=8, learning_rate=1e-3)
 
 
 def train_ours(base: BaseModel, layer: Layer, rows: Rows) -> Layer:
@@ -176,8 +179,8 @@ def train_theirs(peft: PeftModel, rows: Rows) -> None:
         Trainer(peft, arguments, train_dataset=Ordered()).train()
 
 
-def one(board: Board, base: BaseModel, rounds: int) -> None:
-    """One layer, 8 rows of 128 tokens, 32 of them answer, 4 steps."""
+def one(board: Board, base: BaseModel, timed: Timed) -> None:
+    """One layer, 8 rows of 128 tokens, 32 of them answer, 2 steps."""
     layer, rows = founders(base, 1)[0], study(base, ONE.n_rows, 96, 32)
     peft = with_adapters(base, [layer])
     trained: list[Layer] = []
@@ -186,25 +189,24 @@ def one(board: Board, base: BaseModel, rounds: int) -> None:
         set_adapters(peft, [layer])
         train_theirs(peft, rows)
 
-    t = interleaved(
-        {"trainer": theirs, "ours": lambda: trained.append(train_ours(base, layer, rows))}, rounds
-    )
+    ours = lambda: trained.append(train_ours(base, layer, rows))  # noqa: E731
+    t = timed({"trainer": theirs, "ours": ours})
     n_tokens = rows.n_tokens
     board.add("one layer, 8 rows x 128: ours", n_tokens / t["ours"], "", "tok/s")
     board.add("one layer: ours / Trainer, tokens a second", t["trainer"] / t["ours"], ">= 1.2")
     population = PopulationModel(base.model)
     with torch.no_grad(), population.rows(population.load([Genome.of(trained[-1])]) * 8):
-        ours = answer_losses(base, Rows(rows.input_ids[:8], rows.labels[:8])).mean()
+        reached = answer_losses(base, Rows(rows.input_ids[:8], rows.labels[:8])).mean()
     with torch.no_grad():
         theirs_loss = float(plain_loss(peft.eval(), Rows(rows.input_ids[:8], rows.labels[:8])))
-    board.add("one layer: difference of the losses reached", abs(ours - theirs_loss))
+    board.add("one layer: difference of the losses reached", abs(reached - theirs_loss))
     mine, trainer = peak(base, "ours"), peak(base, "theirs")
     board.add("one layer: peak above the loaded base, ours", mine / 1e6, "", "MB")
     board.add("one layer: peak above the loaded base, ours / Trainer", mine / trainer, "<= 0.6")
 
 
 @torch.no_grad()
-def scoring(board: Board, base: BaseModel, rounds: int) -> None:
+def scoring(board: Board, base: BaseModel, timed: Timed) -> None:
     """16 genomes on 8 exact questions."""
     layers = [
         random_layer(base.model, base.fingerprint, rank=RANK, scale=0.003, seed=s)
@@ -238,14 +240,14 @@ def scoring(board: Board, base: BaseModel, rounds: int) -> None:
     def ours() -> None:
         found["ours"] = LocalEvaluator(base).scores(genomes, sheet)
 
-    t = interleaved({"peft": generated, "ours": ours}, rounds)
+    t = timed({"peft": generated, "ours": ours})
     board.add("scoring 16 x 8: ours", t["ours"] * 1e3, "", "ms")
     board.add("scoring 16 x 8: PEFT set_adapter + generate / ours", t["peft"] / t["ours"], ">= 6")
     board.add("scoring 16 x 8: verdicts that differ", float((found["peft"] != found["ours"]).sum()))
 
 
 @torch.no_grad()
-def forward(board: Board, base: BaseModel, rounds: int) -> None:
+def forward(board: Board, base: BaseModel, timed: Timed) -> None:
     """16 genomes x 4 rows x 64 tokens, over the base alone, both with all logits of few places."""
     ids = torch.randint(5, 40_000, (64, 64), generator=torch.Generator().manual_seed(0))
     for dtype, bar in ((torch.float32, "<= 1.12"), (torch.bfloat16, "<= 1.25")):
@@ -260,7 +262,7 @@ def forward(board: Board, base: BaseModel, rounds: int) -> None:
         slots = [slot for slot in range(16) for _ in range(4)]
         run = lambda held=held: held.model(input_ids=ids, use_cache=False, logits_to_keep=8)  # noqa: E731
 
-        t = interleaved({"base": run, "ours": _under(population, slots, run)}, rounds)
+        t = timed({"base": run, "ours": _under(population, slots, run)})
         name = str(dtype).removeprefix("torch.")
         board.add(f"forward 16 x 4 x 64, {name}: base alone", t["base"] * 1e3, "", "ms")
         board.add(f"forward 16 x 4 x 64, {name}: ours / base", t["ours"] / t["base"], bar)
@@ -274,14 +276,14 @@ def _under(population: PopulationModel, slots: list[int], run: Callable[[], Any]
     return ours
 
 
-def exam(board: Board, base: BaseModel, rounds: int) -> None:
+def exam(board: Board, base: BaseModel, timed: Timed) -> None:
     """400 questions of 20 to 1,000 tokens, most of them short."""
     board.add(
         "exam of 400 questions, to 1,000 tokens: peak", peak(base, "exam") / 1e9, "<= 1", "GB"
     )
 
 
-def many(board: Board, base: BaseModel, rounds: int) -> None:
+def many(board: Board, base: BaseModel, timed: Timed) -> None:
     """200 layers imported, examined, searched by ability, one of them asked."""
     n, n_each = 200, 2
     prompts = [c.prompt for c in general_sheet(20, "train")]
@@ -361,6 +363,8 @@ def _peak(base: BaseModel, what: str) -> int:
 
             peft = with_adapters(base, [layer], copied=False)
             run = lambda: train_theirs(peft, rows)  # noqa: E731
+    with torch.no_grad():
+        base.model(torch.arange(20)[None])  # weights come from the disk when first read
     before = psutil.Process().memory_info().rss
     run()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
@@ -371,22 +375,25 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", default=os.environ.get("CONTINUUM_REAL_BASE"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--busy", action="store_true", help="processor time, one thread")
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--peak", choices=("ours", "theirs", "exam"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.folder is None:
         parser.error("no base: give its folder, or set CONTINUUM_REAL_BASE")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    torch.set_num_threads(args.threads)
+    threads = 1 if args.busy else args.threads
+    clock = time.process_time if args.busy else time.perf_counter
+    torch.set_num_threads(threads)
     base = BaseModel.load(args.folder)
     if args.peak:
         print(json.dumps(_peak(base, args.peak)))
         return
     board, started = Board("real base"), time.perf_counter()
     for name in args.only:
-        ROWS[name](board, base, args.rounds)
+        ROWS[name](board, base, lambda cases: interleaved(cases, args.rounds, clock))
     seconds = round(time.perf_counter() - started)
-    board.close(base=Path(args.folder).name, threads=args.threads, seconds=seconds)
+    board.close(base=Path(args.folder).name, threads=threads, busy=args.busy, seconds=seconds)
 
 
 if __name__ == "__main__":
