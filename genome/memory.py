@@ -158,6 +158,6 @@ class Footprint:
             recomputed: Blocks keep their inputs only, and are computed again going back.
         """
         block = 12 * self.width + 5 * self.inner + 2 * self.heads * positions
-        going_back = 4 * self.width + 4 * self.inner + 2 * self.heads * positions
+        going_back = 5 * self.width + 5 * self.inner + 2 * self.heads * positions
         kept = self.blocks * self.width + block if recomputed else self.blocks * block
         return self.size * (kept + going_back) * positions + 12 * scored * self.vocabulary
