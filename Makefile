@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together, for what they share; a worker has about 1 GB.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo test check test-slow test-real bench docs audit format clean
+.PHONY: setup demo test check test-slow test-real bench bench-real docs audit format clean
 
 setup: $(READY)
 
@@ -47,6 +47,10 @@ bench: setup
 	$(BIN)/python -m tests.benchmarks.bench_sandbox
 	$(BIN)/python -m tests.benchmarks.bench_ray
 	$(BIN)/python -m tests.benchmarks.bench_market
+
+# On a real base, whose folder CONTINUUM_REAL_BASE names.
+bench-real: setup
+	$(BIN)/python -m tests.benchmarks.bench_base
 
 # Into site/; a broken link, picture or anchor fails. `mkdocs serve` shows the pages while they are written.
 docs: setup

@@ -14,7 +14,6 @@ import torch
 
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
-from genome.errors import TooLongError
 from genome.population import PopulationModel
 
 ROWS = 256
@@ -38,13 +37,14 @@ def greedy_answers(
 
     Raises:
         TooLongError: A prompt fills all of the model's positions.
+        TooLargeError: Not even this prompt alone fits into the memory allowed.
     """
     answers = [""] * len(prompts)
     by_room: dict[int, list[int]] = {}
     for i, ids in enumerate(base.prompt_ids(prompts)):
+        if refused := base.refusal(prompts[i], len(ids) + 1, 1):
+            raise refused
         room = min(max_new_tokens, base.positions - len(ids))
-        if room < 1:
-            raise TooLongError(prompts[i], len(ids) + 1, base.positions)
         by_room.setdefault(room, []).append(i)
     for room, places in by_room.items():  # how long an answer may be depends on no other question
         for part in base.batches([prompts[i] for i in places], room=room, most=ROWS):

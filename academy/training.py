@@ -6,20 +6,31 @@ its own optimiser state, so what a layer learns does not depend on its litter ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch.utils.checkpoint import checkpoint
 
-from genome.base_model import IGNORED, BaseModel, Rows, cut_by_length
+from genome.base_model import IGNORED, BaseModel, Rows, answer_places, cut_by_length
+from genome.errors import TooLargeError
 from genome.genome import Genome
 from genome.layer import Layer
+from genome.memory import allowed, returned_at_once
 from genome.population import PopulationModel
+from genome.running.halves import run_body, run_head
 
 BETAS = (0.9, 0.99)
 CLIP_NORM = 1.0
-STEP_BYTES = 4 << 30
-"""What the rows of one step may take at once, about; ordinary litters stay far below."""
+STEP_BYTES, WIDE_STEP_BYTES = 8 << 30, 1 << 30
+"""What rows that go together take at most, if so much is allowed; with a large vocabulary.
+
+As with batches of questions: on a small base all ordinary steps stay in one piece.
+"""
+LOGIT_BYTES = 64 << 20
+"""What the logits of one piece of a loss take: small beside a block's activations."""
 
 
 @dataclass(slots=True)
@@ -180,34 +191,97 @@ class _Course:
 
     def _backward(self, x: torch.Tensor, y: torch.Tensor, row_slots: Sequence[int]) -> None:
         """Gradients of one step; by length in parts where its rows do not fit into memory."""
-        parts = self._parts(y)
-        if parts is None:
-            loss = _slot_losses(self._logits(x, row_slots), y, self.population.n_slots).sum()
+        parts, recomputed = self._parts(x, y)
+        if len(parts) == 1 and not (recomputed or self.base.is_wide):
+            with half_precision(), self.population.rows(row_slots):
+                logits = self.base.model(input_ids=x, use_cache=False).logits
+            loss = _slot_losses(logits.float(), y, self.population.n_slots).sum()
             (loss if self.tether is None else loss + self.tether.penalty()).backward()
             return
         answered = (y.reshape(self.population.n_slots, -1) != IGNORED).sum(1)
         for part in parts:
             slots, width = [row_slots[i] for i in part], _width(y[part])
-            logits = self._logits(x[part, :width], slots)
-            losses = _slot_losses(logits, y[part, :width], len(part), answered[slots])
-            losses.sum().backward()
+            again = _recomputing(_blocks(self.base) if recomputed else [])
+            with half_precision(), self.population.rows(slots), again:
+                self._part_backward(x[part, :width], y[part, :width], answered[slots])
         if self.tether is not None:
             self.tether.penalty().backward()
 
-    def _logits(self, x: torch.Tensor, slots: Sequence[int]) -> torch.Tensor:
-        with half_precision(), self.population.rows(slots):
-            logits: torch.Tensor = self.base.model(input_ids=x, use_cache=False).logits
-        return logits.float()
+    def _part_backward(self, x: torch.Tensor, y: torch.Tensor, answered: torch.Tensor) -> None:
+        """Gradients of rows that go together; the logits of few positions at a time.
 
-    def _parts(self, y: torch.Tensor) -> list[list[int]] | None:
-        """Rows that go together, by their places; None if all do."""
+        Of each piece the gradient by its hidden states is kept, and all of them go back through
+        the body at once.
+        """
+        model = self.base.model
+        output = run_body(model, x)
+        places, labels = answer_places(y)
+        states = output.last_hidden_state.take_along_dim(places[..., None], 1)
+        gradient = torch.empty_like(states)
+        column_bytes = 4 * len(x) * self.base.footprint.vocabulary
+        at_once = max(1, LOGIT_BYTES // column_bytes)
+        for start in range(0, labels.shape[1], at_once):
+            part = slice(start, start + at_once)
+            piece = states[:, part].detach().requires_grad_()
+            logits = run_head(model, output, piece).float()
+            _slot_losses(logits, labels[:, part], len(x), answered).sum().backward()
+            gradient[:, part] = piece.grad
+        states.backward(gradient)
 
-        def fit(n_rows: int, width: int) -> bool:
-            return n_rows * self.base.row_bytes(width, training=True) <= STEP_BYTES
+    def _parts(self, x: torch.Tensor, y: torch.Tensor) -> tuple[list[list[int]], bool]:
+        """Rows that go together, by their places; and whether activations are not to be kept.
 
-        if fit(*y.shape):
-            return None
-        return cut_by_length([_width(row) for row in y], fit)
+        Raises:
+            TooLargeError: A row takes more than is allowed even alone, and recomputed.
+        """
+        n_rows, width = y.shape
+        recomputed = self._taken(1, width) > allowed() and bool(_blocks(self.base))
+        least = self._taken(1, width, recomputed)
+        if least > allowed():
+            longest = x[max(range(n_rows), key=lambda i: _width(y[i]))]
+            raise TooLargeError(self.base.tokenizer.decode(longest), least, allowed())
+        room = min(WIDE_STEP_BYTES if self.base.is_wide else STEP_BYTES, allowed())
+
+        def fit(n_rows: int, width: int, _: int) -> bool:
+            return self._taken(n_rows, width, recomputed) <= room
+
+        if fit(n_rows, width, 0):
+            return [list(range(n_rows))], recomputed
+        return cut_by_length([(_width(row), 0) for row in y], fit), recomputed
+
+    def _taken(self, n_rows: int, width: int, recomputed: bool = False) -> int:
+        """Bytes of rows that go together; their logits are all there, or a piece of them."""
+        each = self.base.footprint
+        if not self.base.is_wide:
+            return n_rows * each.training(width, width, recomputed=recomputed)
+        pieces = 3 * max(LOGIT_BYTES, 4 * n_rows * each.vocabulary)
+        return n_rows * each.training(width, 0, recomputed=recomputed) + pieces
+
+
+@contextmanager
+def _recomputing(blocks: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """Within: these keep their inputs only and are computed again going back.
+
+    The library's own switch works in training mode alone, which would bring dropout with it.
+    """
+    if not blocks:
+        yield
+        return
+    for block in blocks:
+        block.__dict__["forward"] = partial(checkpoint, block.forward, use_reentrant=False)
+    try:
+        with returned_at_once():
+            yield
+    finally:
+        for block in blocks:
+            del block.__dict__["forward"]
+
+
+def _blocks(base: BaseModel) -> list[torch.nn.Module]:
+    """What a model is stacked of; none if its architecture cannot be computed again."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    return [m for m in base.model.modules() if isinstance(m, GradientCheckpointingLayer)]
 
 
 def trained_positions(base: BaseModel, studies: Sequence[Rows], plan: StudyPlan) -> int:

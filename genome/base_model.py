@@ -23,10 +23,20 @@ from genome.base_folder import (
     complete_tokenizer,
     load_tokenizer,
 )
-from genome.errors import BaseModelError, TooLongError
+from genome.errors import BaseModelError, NoRoomError, TooLargeError, TooLongError
+from genome.memory import Footprint, allowed
 
-BATCH_BYTES = 1 << 30
-"""What a batch may take at once, about; ordinary batches of short questions stay far below."""
+BATCH_BYTES, WIDE_BATCH_BYTES = 2 << 30, 1 << 29
+"""What a batch takes at once at most, if so much is allowed; of a base with a large vocabulary.
+
+More rows would not be quicker there. On a small base all ordinary batches stay in one piece: the
+last bits of what is recorded depend on it.
+"""
+WIDE_VOCABULARY = 4096
+"""Tokens from which on the head runs on each row's own answer positions alone.
+
+Below, picking them costs more than it saves, and the head runs on the columns of any row's answer.
+"""
 IGNORED = -100
 """Label of a position that is not scored (PyTorch's cross-entropy convention)."""
 
@@ -50,6 +60,17 @@ class Rows:
         return self.input_ids.numel()
 
 
+def answer_places(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each row's own answer positions in order, and the labels there, (n_rows, longest answer).
+
+    A row with a shorter answer has other positions behind its own, whose labels are IGNORED.
+    """
+    own = labels != IGNORED
+    order = own.int().argsort(dim=1, descending=True, stable=True)
+    places = order[:, : int(own.sum(1).max())]
+    return places, labels.gather(1, places)
+
+
 class BaseModel:
     """A causal LM, its tokenizer, and the fingerprint that layers are bound to."""
 
@@ -62,8 +83,12 @@ class BaseModel:
         self._rendered = functools.lru_cache(maxsize=65536)(self._render)
 
     @classmethod
-    def load(cls, path: str | Path) -> BaseModel:
+    def load(cls, path: str | Path, *, dtype: torch.dtype = torch.float32) -> BaseModel:
         """Load a model folder (or hub id) with the ordinary transformers loaders.
+
+        Args:
+            dtype: Of the base's weights and activations. Layers and their training stay float32,
+                but in bfloat16 an answer may depend on the batch it is written in.
 
         Raises:
             BaseModelError: A file is missing, unreadable or not a causal LM, or an adapter is
@@ -75,7 +100,7 @@ class BaseModel:
             check_base_folder(path)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 path,
-                dtype=torch.float32,
+                dtype=dtype,
                 attn_implementation="eager",
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
@@ -146,20 +171,44 @@ class BaseModel:
         ids: list[list[int]] = self.tokenizer(ends, add_special_tokens=False)["input_ids"]
         return ids
 
-    def row_bytes(self, width: int, *, training: bool = False) -> int:
-        """About what a row of so many positions takes: in training everywhere, else at the widest.
+    @functools.cached_property
+    def footprint(self) -> Footprint:
+        """What a row of this model takes of the memory while it is computed."""
+        return Footprint.of(self.model)
 
-        Hidden states and eager attention (three square matrices a head) layer by layer, and the
-        logits over the vocabulary.
+    @functools.cached_property
+    def is_wide(self) -> bool:
+        """Whether the vocabulary is so large that the head runs on answer positions alone."""
+        return self.footprint.vocabulary > WIDE_VOCABULARY
+
+    def scored_places(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where the head has to run (`logits_to_keep`), and the labels there.
+
+        Args:
+            labels: (n_rows, n_positions), as in `Rows`.
+
+        Returns:
+            (n_rows, n) int64 positions by row or (n,) of all, and labels, (n_rows, n).
         """
-        config = self.model.config
-        hidden = getattr(config, "hidden_size", None) or 0
-        squares = 12 * (getattr(config, "num_attention_heads", None) or 1) * width * width
-        logits = 4 * width * len(self.tokenizer)
-        if not training:
-            return 32 * width * hidden + squares + logits
-        layers = getattr(config, "num_hidden_layers", None) or 1
-        return layers * (64 * width * hidden + squares) + 3 * logits
+        if self.is_wide:
+            return answer_places(labels)
+        asked = (labels != IGNORED).any(0).nonzero().flatten()
+        return asked, labels[:, asked]
+
+    def row_bytes(self, width: int, scored: int, *, kept: int = 0) -> int:
+        """What a row of so many positions takes in a forward pass (see `Footprint.reading`)."""
+        return self.footprint.reading(width, scored if self.is_wide else width, kept=kept)
+
+    def refusal(self, question: str, n_tokens: int, n_scored: int) -> NoRoomError | None:
+        """Why a row of so many tokens cannot be computed here even alone; None if it can.
+
+        Args:
+            n_scored: Positions whose logits are wanted.
+        """
+        if n_tokens > self.positions:
+            return TooLongError(question, n_tokens, self.positions)
+        needed = self.row_bytes(n_tokens, n_scored)
+        return TooLargeError(question, needed, allowed()) if needed > allowed() else None
 
     def batches(
         self,
@@ -171,8 +220,8 @@ class BaseModel:
     ) -> list[list[int]]:
         """Which questions go through the model together, by their places.
 
-        In the order given while they fit into BATCH_BYTES; else by length, so that a long one does
-        not widen the others.
+        In the order given while they fit into BATCH_BYTES or what is allowed; else by length, so
+        that a long one does not widen the others.
 
         Args:
             answers: Read along with the questions.
@@ -180,39 +229,51 @@ class BaseModel:
             most: Questions that go together at most.
         """
         read = answers or [""] * len(prompts)
-        sure = [p + a + room for p, a in zip(_most(prompts), _most(read), strict=True)]
+        most_read = _most(read)
+        sure = [
+            (p + a + room + self.frame, a + 1)
+            for p, a in zip(_most(prompts), most_read, strict=True)
+        ]
         most = most or max(1, len(prompts))
         order = list(range(len(prompts)))
         parts = [order[i : i + most] for i in range(0, len(order), most)]
-        if all(self._fit([sure[i] + self.frame for i in part]) for part in parts):
+
+        room_bytes = min(WIDE_BATCH_BYTES if self.is_wide else BATCH_BYTES, allowed())
+
+        def fit(n_rows: int, width: int, scored: int) -> bool:
+            each = self.row_bytes(width, scored, kept=width if room else 0)
+            return n_rows <= most and n_rows * each <= room_bytes
+
+        def all_fit(sizes: Sequence[tuple[int, int]]) -> bool:
+            widest = ([max(sizes[i][j] for i in part) for j in (0, 1)] for part in parts)
+            return all(fit(len(part), *most) for part, most in zip(parts, widest, strict=True))
+
+        if all_fit(sure):
             return parts
-        lengths = [len(ids) + room for ids in self.prompt_ids(prompts)]
+        sizes = [(len(ids) + room, 1) for ids in self.prompt_ids(prompts)]
         if answers is not None:
-            pairs = zip(lengths, self.answer_ids(answers), strict=True)
-            lengths = [n + len(ids) - 1 for n, ids in pairs]
-        if all(self._fit([lengths[i] for i in part]) for part in parts):
-            return parts
-        return cut_by_length(lengths, lambda n, width: n <= most and self._fit([width] * n))
+            pairs = zip(sizes, self.answer_ids(answers), strict=True)
+            sizes = [(n + len(ids) - 1, len(ids)) for (n, _), ids in pairs]
+        return parts if all_fit(sizes) else cut_by_length(sizes, fit)
 
     @functools.cached_property
     def frame(self) -> int:
         """Tokens of the chat template around a question, and some more."""
         return len(self.prompt_ids([""])[0]) + 8
 
-    def _fit(self, widths: Sequence[int]) -> bool:
-        return len(widths) * self.row_bytes(max(widths, default=0)) <= BATCH_BYTES
-
     def rows(self, prompts: Sequence[str], answers: Sequence[str]) -> Rows:
         """Encode questions with their right answers, the end-of-sequence token included.
 
         Raises:
             TooLongError: The model has no positions for a question with its answer.
+            TooLargeError: Not even this row alone fits into the memory allowed.
         """
         answer_ids, prompt_ids = self.answer_ids(answers), self.prompt_ids(prompts)
         widths = [len(p) + len(a) - 1 for p, a in zip(prompt_ids, answer_ids, strict=True)]
+        for prompt, width, answer_tokens in zip(prompts, widths, answer_ids, strict=True):
+            if refused := self.refusal(prompt, width, len(answer_tokens)):
+                raise refused
         n_positions = max(widths)
-        if n_positions > self.positions:
-            raise TooLongError(prompts[widths.index(n_positions)], n_positions, self.positions)
         pad = self.tokenizer.pad_token_id
         input_ids = torch.full((len(prompts), n_positions), pad, dtype=torch.int64)
         labels = torch.full((len(prompts), n_positions), IGNORED, dtype=torch.int64)
@@ -223,12 +284,23 @@ class BaseModel:
         return Rows(input_ids, labels)
 
 
-def cut_by_length(lengths: Sequence[int], fit: Callable[[int, int], bool]) -> list[list[int]]:
-    """Places by length, cut where (n_rows, width) would not fit any more."""
+def cut_by_length(
+    sizes: Sequence[tuple[int, int]], fit: Callable[[int, int, int], bool]
+) -> list[list[int]]:
+    """Places by length, cut where one row more would not fit.
+
+    Args:
+        sizes: Positions and scored positions of every row.
+        fit: Whether so many rows of so many positions and scored positions go together.
+    """
     parts: list[list[int]] = [[]]
-    for place in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if parts[-1] and not fit(len(parts[-1]) + 1, lengths[place]):
+    most_scored = 0
+    for place in sorted(range(len(sizes)), key=lambda i: sizes[i][0]):
+        width, scored = sizes[place]
+        most_scored = max(most_scored, scored)
+        if parts[-1] and not fit(len(parts[-1]) + 1, width, most_scored):
             parts.append([])
+            most_scored = scored
         parts[-1].append(place)
     return parts
 

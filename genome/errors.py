@@ -3,7 +3,10 @@
 GenomeError
 ├── BaseModelError
 ├── BaseModelMismatchError
-├── TooLongError
+├── NoRoomError
+│   ├── TooLongError
+│   └── TooLargeError
+├── MemoryTextError
 ├── UnknownBaseError
 ├── UnboundLayerError
 ├── LayerRejected
@@ -24,6 +27,7 @@ GenomeError
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -45,14 +49,41 @@ class BaseModelError(GenomeError):
         super().__init__(f"base model {path!r} cannot be loaded ({said}): {remedy}")
 
 
-class TooLongError(GenomeError):
+class NoRoomError(GenomeError):
+    """A question cannot be computed, even alone."""
+
+    limit: str
+    """What it is beyond, in words that follow "the question is"."""
+
+
+class TooLongError(NoRoomError):
     """A question does not fit into the positions of the base model."""
 
     def __init__(self, question: str, n_tokens: int, n_positions: int) -> None:
+        self.limit = f"longer than the {n_positions} positions of the base"
         super().__init__(
-            f"the question {question[:40]!r} has {n_tokens} tokens with its answer, longer than "
-            f"the {n_positions} positions of the base: shorten it, or choose another base"
+            f"the question {question[:40]!r} has {n_tokens} tokens with its answer, {self.limit}: "
+            "shorten it, or choose another base"
         )
+
+
+class TooLargeError(NoRoomError):
+    """A question alone takes more memory than is allowed."""
+
+    def __init__(self, question: str, needed: int, allowed: int) -> None:
+        self.limit = f"larger than the {allowed / 1e9:.2f} GB of memory allowed (--memory)"
+        super().__init__(
+            f"the question {question[:40]!r} takes {needed / 1e9:.2f} GB beside the base, "
+            f"{allowed / 1e9:.2f} GB are allowed: give --memory {math.ceil(needed / 1e8) / 10}GB, "
+            "or shorten it"
+        )
+
+
+class MemoryTextError(GenomeError):
+    """A text that should say how much memory may be used."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"{text!r} is no amount of memory: write --memory 4GB or --memory 500MB")
 
 
 class BaseModelMismatchError(GenomeError):

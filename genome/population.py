@@ -32,7 +32,14 @@ from genome.running.stack import (
 )
 from genome.running.update import Family, Update
 
-ROW_INPUTS = ("input_ids", "inputs_embeds", "attention_mask", "position_ids", "labels")
+ROW_INPUTS = (
+    "input_ids",
+    "inputs_embeds",
+    "attention_mask",
+    "position_ids",
+    "labels",
+    "logits_to_keep",  # as positions; a mask would make logits without rows
+)
 """What a causal LM takes by row; with anything else by row in the call, rows stay in place."""
 ROW_OUTPUTS = ("logits", "hidden_states", "attentions", "last_hidden_state")
 
@@ -212,6 +219,9 @@ class _Running:
         ):
             return False
         if kwargs.get("return_dict") is False:
+            return False
+        kept = kwargs.get("logits_to_keep")
+        if isinstance(kept, torch.Tensor) and kept.dtype == torch.bool:
             return False
         others = (value for name, value in kwargs.items() if name not in ROW_INPUTS)
         return not any(_is_by_row(value, len(self.slots)) for value in others)

@@ -30,7 +30,9 @@ class Engine:
         cache, ids = None, prompt
         for _ in range(max_new_tokens):
             with torch.no_grad(), self._population.rows(slots):
-                output = self.base.model(input_ids=ids, past_key_values=cache, use_cache=True)
+                output = self.base.model(
+                    input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1
+                )
             cache = output.past_key_values
             ids = output.logits[:, -1:].argmax(-1)
             token = int(ids)

@@ -28,6 +28,7 @@ from academy.training import Moments, StudyPlan, TokenMeter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
 from genome.layer import Layer
+from genome.memory import allowed
 from genome.running.stack import check_fit, linear_sites
 
 __all__ = ["Litter", "RayEvaluator", "RaySettings", "train_litters"]
@@ -97,7 +98,7 @@ class RayEvaluator:
         parts = None
         if self._ships:
             parts = [self._connection.ray.put((base.model, base.tokenizer))]
-        return BaseSource(path, base.revision, base.fingerprint, parts)
+        return BaseSource(path, base.revision, base.fingerprint, allowed(), parts)
 
     @property
     def ready(self) -> int:

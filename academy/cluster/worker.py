@@ -21,6 +21,7 @@ from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.errors import GenomeError
 from genome.layer import Layer
+from genome.memory import allow
 
 Work = Callable[[LocalEvaluator, Any, Mapping[Key, Layer]], Any]
 """(evaluator of the worker, what to do it on, layers by name) -> result."""
@@ -33,15 +34,18 @@ class BaseSource:
     path: str
     revision: str
     fingerprint: str
+    memory: int
+    """Bytes that a batch may take there: as here, so that batches are the same."""
     parts: list[Any] | None = None
     """Reference (in a list, so that Ray hands it on as it is) to model and tokenizer."""
 
     def load(self, fetch: Callable[[Any], Any]) -> BaseModel:
-        """The base model, and it is the right one.
+        """The base model, and it is the right one; its batches stay within the same memory.
 
         Raises:
             WorkerMismatchError: There is none at the path, or another one.
         """
+        allow(self.memory)
         if self.parts is not None:
             model, tokenizer = fetch(self.parts[0])
             base = BaseModel(self.path, model, tokenizer, self.revision)

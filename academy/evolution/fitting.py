@@ -1,6 +1,6 @@
-"""Questions that a base has positions for: longer ones are said once, and not asked.
+"""Questions that a base has positions and memory for: larger ones are said once, and not asked.
 
-What lies beyond was never trained, even where it can be computed (rotary positions).
+What lies beyond the positions was never trained, even where it can be computed (rotary positions).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from academy.scoring.scorer import kind_of
 from academy.sources.checks import one_answer_shares
 from academy.sources.source import ChallengeSource
 from genome.base_model import BaseModel
-from genome.errors import TooLongError
+from genome.errors import NoRoomError
 
 SAMPLE = 50
 """Select questions of each skill of an endless source that are measured when a run begins."""
@@ -26,18 +26,18 @@ ROUNDS = 8
 """Draws in place of questions that were too long, at most."""
 
 
-def fits(base: BaseModel, challenge: Challenge) -> bool:
-    """Whether the base has positions for the question and its answer, or a first token of it."""
+def refusal(base: BaseModel, challenge: Challenge) -> NoRoomError | None:
+    """Why the base cannot be asked a question, or write a first token of its answer, if so."""
+    prompt = challenge.prompt
     if kind_of(challenge) in ("numeric", "tests"):
-        return len(base.prompt_ids([challenge.prompt])[0]) < base.positions
+        return base.refusal(prompt, len(base.prompt_ids([prompt])[0]) + 1, 1)
     answers = challenge.choices or (challenge.answer,)
-    n_bytes = max(
-        len((challenge.prompt + answer).encode(errors="surrogatepass")) for answer in answers
-    )
-    if n_bytes + base.frame <= base.positions:
-        return True
+    most = [len(text.encode(errors="surrogatepass")) + 1 for text in (prompt, *answers)]
+    n_bytes = most[0] + max(most[1:]) + base.frame  # a token is one byte or more
+    if base.refusal(prompt, n_bytes, max(most[1:])) is None:
+        return None
     longest = max(len(ids) for ids in base.answer_ids(answers))
-    return len(base.prompt_ids([challenge.prompt])[0]) + longest - 1 <= base.positions
+    return base.refusal(prompt, len(base.prompt_ids([prompt])[0]) + longest - 1, longest)
 
 
 def check_fit(base: BaseModel, sheet: Sequence[Challenge]) -> None:
@@ -45,25 +45,29 @@ def check_fit(base: BaseModel, sheet: Sequence[Challenge]) -> None:
 
     Raises:
         TooLongError: The base has no positions for a question.
+        TooLargeError: A question does not fit into the memory allowed.
     """
     for challenge in sheet:
-        if not fits(base, challenge):
-            n_tokens = len(base.prompt_ids([challenge.prompt])[0]) + len(
-                base.answer_ids([challenge.answer])[0]
-            )
-            raise TooLongError(challenge.prompt, n_tokens, base.positions)
+        if refused := refusal(base, challenge):
+            raise refused
+
+
+def _beyond(base: BaseModel, challenge: Challenge) -> str:
+    """Which limit a question is beyond, in words; empty if it fits."""
+    refused = refusal(base, challenge)
+    return refused.limit if refused else ""
 
 
 class FittingSource:
-    """A source without its questions that are too long for the base."""
+    """A source without its questions that are too large for the base, or for the memory."""
 
     def __init__(self, source: ChallengeSource, base: BaseModel) -> None:
         self.source = source
         self.base = base
         self.name = source.name
         self.skills: tuple[str, ...] = source.skills
-        self._positions = base.positions
-        self._left_out: dict[str, Challenge] = {}
+        self._left_out: dict[str, tuple[str, str]] = {}
+        """By id: the question, and what it is beyond."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.source, name)
@@ -82,7 +86,7 @@ class FittingSource:
         level: int | None = None,
         exclude: Collection[str] = (),
     ) -> list[Challenge]:
-        """What the source draws; others in place of what is too long, while it has any."""
+        """What the source draws; others in place of what does not fit, while it has any."""
         drawn = self.source.draw(skill, split, n, rng, level=level, exclude=exclude)
         kept = self._fitting(drawn)
         if len(kept) == len(drawn):
@@ -97,20 +101,20 @@ class FittingSource:
         return kept
 
     def _fitting(self, drawn: Sequence[Challenge]) -> list[Challenge]:
-        long = {c.id: c for c in drawn if not fits(self.base, c)}
-        self._left_out |= long
-        return [c for c in drawn if c.id not in long]
+        beyond = {c.id: (c.prompt, _beyond(self.base, c)) for c in drawn}
+        self._left_out |= {name: found for name, found in beyond.items() if found[1]}
+        return [c for c in drawn if not beyond[c.id][1]]
 
     def left_out(self) -> list[str]:
         """What was not asked so far, in a line; none if all was."""
         if not self._left_out:
             return []
-        prompts = [repr(c.prompt[:40]) for c in self._left_out.values()]
+        prompts = [repr(prompt[:40]) for prompt, _ in self._left_out.values()]
+        limits = " or ".join(sorted({limit for _, limit in self._left_out.values()}))
         more = ", ..." if len(prompts) > 3 else ""
         return [
-            f"{len(prompts)} of the questions are longer than the {self._positions} positions of "
-            f"the base and left out ({', '.join(prompts[:3])}{more}): shorten them, or choose a "
-            "base with more"
+            f"{len(prompts)} of the questions are {limits} and left out "
+            f"({', '.join(prompts[:3])}{more}): shorten them, or choose a base with more"
         ]
 
     def notes(self) -> list[str]:
@@ -123,18 +127,19 @@ class FittingSource:
         """
         rng, said = np.random.default_rng(SAMPLE_SEED), []
         alike: list[str] = []
+        limits: set[str] = set()
         for skill in self.skills:
             some = self._looked_at(skill, rng)
-            long = [c for c in some if not fits(self.base, c)]
+            long = [(c.prompt, limit) for c in some if (limit := _beyond(self.base, c))]
+            limits.update(limit for _, limit in long)
             n_long = len(long)
             if n_long and n_long == len(some):
                 raise RunSettingsError(
-                    f"all {n_long} questions of {skill!r} looked at are longer than the "
-                    f"{self._positions} positions of the base: choose another base, or shorter "
-                    "questions"
+                    f"all {n_long} questions of {skill!r} looked at are {long[0][1]}: choose "
+                    "another base, or shorter questions"
                 )
             if n_long:
-                shown = long[0].prompt[:40]
+                shown = long[0][0][:40]
                 said.append(f"{n_long} of {len(some)} questions of {skill!r} (as {shown!r})")
             alike += [
                 f"always the same answer is right for {share:.0%} of {name!r}"
@@ -143,8 +148,7 @@ class FittingSource:
         if not said:
             return alike
         return [
-            f"{', '.join(said)} are longer than the {self._positions} positions of the base: such "
-            "questions are left out",
+            f"{', '.join(said)} are {' or '.join(sorted(limits))}: such questions are left out",
             *alike,
         ]
 

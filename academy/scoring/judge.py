@@ -117,9 +117,9 @@ class Judge:
         self._slot = self._population.load([genome.on(base.fingerprint)])[0]
 
     def reads(self, pair: Pair) -> bool:
-        """Whether the base has positions for the question with both answers."""
+        """Whether the base has positions and memory for the question with both answers."""
         prompt = self._prompt(pair.question, pair.first, pair.second)
-        return len(self.base.prompt_ids([prompt])[0]) < self.base.positions
+        return self.base.refusal(prompt, len(self.base.prompt_ids([prompt])[0]) + 1, 1) is None
 
     def verdicts(self, pairs: Sequence[Pair]) -> Verdicts:
         """Compare both answers of every pair, in both orders."""

@@ -202,7 +202,7 @@ def without_end(rows: Rows) -> Rows:
 
 
 def _at_answers(base: BaseModel, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and labels at the columns where any row has an answer token."""
-    asked = (rows.labels != IGNORED).any(0).nonzero().flatten()
-    output = base.model(input_ids=rows.input_ids, use_cache=False, logits_to_keep=asked)
-    return output.logits, rows.labels[:, asked]
+    """Logits and labels at the answer positions (see `BaseModel.scored_places`)."""
+    places, labels = base.scored_places(rows.labels)
+    output = base.model(input_ids=rows.input_ids, use_cache=False, logits_to_keep=places)
+    return output.logits, labels

@@ -272,11 +272,11 @@ def test_a_step_too_large_for_memory_is_the_same_step_in_parts(
     together = train_litter(embedded, layers, studies, plan, whole)
     monkeypatch.setattr(training, "half_precision", lambda: torch.autocast("cpu", enabled=False))
     exact = train_litter(embedded, layers, studies, plan, TokenMeter())
-    monkeypatch.setattr(training, "STEP_BYTES", 3 * embedded.row_bytes(30, training=True))
+    monkeypatch.setattr(training, "STEP_BYTES", 3 * embedded.footprint.training(30, 30))
     seen: list[tuple[int, ...]] = []
-    real = training._Course._logits
+    real = training.run_body
     monkeypatch.setattr(
-        training._Course, "_logits", lambda c, x, s: seen.append(tuple(x.shape)) or real(c, x, s)
+        training, "run_body", lambda m, x: seen.append(tuple(x.shape)) or real(m, x)
     )
     in_parts = train_litter(embedded, layers, studies, plan, charged)
     assert charged == whole and len(together) == len(in_parts)

@@ -241,7 +241,7 @@ def test_a_batch_is_as_large_as_memory_allows(
     asked = [Challenge(p, a, "s", "d") for p, a in zip(prompts, answers, strict=True)]
     whole = LocalEvaluator(base).losses([genome], asked)
     width = len(base.prompt_ids(["abc"])[0]) + 1
-    monkeypatch.setattr(base_model, "BATCH_BYTES", 20 * base.row_bytes(width))
+    monkeypatch.setattr(base_model, "BATCH_BYTES", 20 * base.row_bytes(width, width))
     parts = base.batches(prompts, answers)
     assert [len(part) for part in parts] == [18, 1] and parts[1] == [9]
     assert sorted(i for part in parts for i in part) == list(range(19))
@@ -270,8 +270,9 @@ def test_no_question_makes_a_batch_larger_than_planned(
     """Bytes are a bound for tokens, so that nothing is encoded twice where it need not be."""
     base = tiny_base(tokenizer)
     prompts = ["é" * n for n in range(1, 40)]
-    monkeypatch.setattr(base_model, "BATCH_BYTES", 10 * base.row_bytes(50))
+    monkeypatch.setattr(base_model, "BATCH_BYTES", 10 * base.row_bytes(50, 50))
     lengths = [len(ids) for ids in base.prompt_ids(prompts)]
     for part in base.batches(prompts):
         widest = max(lengths[i] for i in part)
-        assert len(part) == 1 or len(part) * base.row_bytes(widest) <= base_model.BATCH_BYTES
+        taken = len(part) * base.row_bytes(widest, widest)
+        assert len(part) == 1 or taken <= base_model.BATCH_BYTES

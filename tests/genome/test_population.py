@@ -120,6 +120,26 @@ def test_every_grouping_gives_the_same_logits(slots: list[int], n_tokens: int) -
     torch.testing.assert_close(together, one_by_one(model, slots, input_ids=ids), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["by row", "of all", "mask"])
+def test_logits_of_few_positions_are_those_of_their_rows(kind: str) -> None:
+    """Positions by row are sorted with the rows; a mask's logits have no rows and stay."""
+    model = tiny_llama().requires_grad_(False)
+    population = PopulationModel(model)
+    population.load(genomes_of(model))
+    by_row = torch.tensor([[0, 4], [1, 2], [10, 3], [5, 5], [7, 1], [2, 9]])
+    with torch.no_grad(), population.rows(MIXED):
+        whole = model(input_ids=IDS).logits
+        if kind == "by row":
+            kept, wanted = by_row, whole.take_along_dim(by_row[..., None], 1)
+        elif kind == "of all":
+            kept, wanted = by_row[0], whole[:, by_row[0]]
+        else:
+            kept = torch.zeros_like(IDS, dtype=torch.bool).scatter_(1, by_row, True)
+            wanted = whole[kept]
+        few = model(input_ids=IDS, logits_to_keep=kept).logits
+    torch.testing.assert_close(few, wanted, atol=1e-5, rtol=0)
+
+
 def test_all_outputs_come_back_in_the_rows_own_places() -> None:
     """Hidden states, attentions, loss and cache too, although rows are sorted for the pass."""
     model = tiny_llama().requires_grad_(False)

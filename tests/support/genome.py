@@ -42,7 +42,8 @@ def tiny_model(model_type: str, seed: int = 0, **extra: Any) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(model_type, **_SIZES, **ARCHITECTURES[model_type], **extra)
+    sizes = {**_SIZES, **ARCHITECTURES.get(model_type, {}), **extra}
+    config = AutoConfig.for_model(model_type, **sizes)
     return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
 
 

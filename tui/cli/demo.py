@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.cli.errors import OptionError
-from tui.cli.home import BaseOption, HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import credit_text, percent, print_table
 from tui.jobs.show import Pace, span
 from tui.printing import clean, quiet_libraries, say
@@ -47,6 +47,7 @@ def demo(
     tui: Annotated[
         bool | None, typer.Option("--tui/--no-tui", help="Open the screens when done.")
     ] = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Evolve 100 mediocre helpers into species, and sell what they learned."""
     people = personas if personas is not None else TINY_PERSONAS if tiny else DEFAULT_PERSONAS

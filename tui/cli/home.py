@@ -1,5 +1,5 @@
-"""Where a command reads and writes: --home, else CONTINUUM_HOME, else the user data folder; and
-on which base model: --base."""
+"""Where a command reads and writes: --home, else CONTINUUM_HOME, else the user data folder; on
+which base model: --base; and in how much memory: --memory."""
 
 from __future__ import annotations
 
@@ -28,6 +28,27 @@ HomeOption = Annotated[
 _BASE_HELP = "Base model: its folder, hub id, or name or fingerprint in this home."
 BaseOption = Annotated[str | None, typer.Option("--base", help=_BASE_HELP, show_default=False)]
 RequiredBaseOption = Annotated[str, typer.Option("--base", help=_BASE_HELP)]
+
+
+def _allow_memory(text: str | None) -> str | None:
+    if text is not None:
+        from genome.memory import allow, parse_bytes
+
+        allow(parse_bytes(text))
+    return text
+
+
+MemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        envvar="CONTINUUM_MEMORY",
+        callback=_allow_memory,
+        help="What computing may take beside the base model, such as 4GB.",
+        show_default="60 % of what is free",
+    ),
+]
+"""Has its effect by being given: the parameter itself is not read."""
 
 
 def default_home() -> Path:

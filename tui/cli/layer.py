@@ -13,7 +13,7 @@ import typer
 from tui.cli import shelving
 from tui.cli.errors import CommandError
 from tui.cli.hints import hint, in_context
-from tui.cli.home import BaseOption, HomeOption, existing_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, existing_home
 from tui.cli.market.options import MaxPriceOption
 from tui.cli.shelving import LayerArgument, open_library
 from tui.cli.tables import megabytes, percent, print_facts, print_table
@@ -288,6 +288,7 @@ def reindex(
         Path | None, typer.Option(help="Folder of a sentence-transformers model to use.")
     ] = None,
     home: HomeOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Examine imported layers so that search finds them, and calibrate the advice."""
     from rich.progress import Progress

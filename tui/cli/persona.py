@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui.cli.hints import hint
-from tui.cli.home import BaseOption, HomeOption, existing_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, existing_home
 from tui.cli.tables import print_facts, print_table
 from tui.printing import quiet_libraries, say
 
@@ -41,6 +41,7 @@ def ask(
     question: Annotated[str, typer.Argument(help='For example "sort: 4 2 9".')],
     base: BaseOption = None,
     home: HomeOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Ask a persona one question."""
     from economy.revocations import refuse_revoked

@@ -60,7 +60,7 @@ def base(tokenizer: Any) -> Any:
 
 def pool_on(ray: FakeRay, base: Any, **changes: Any) -> WorkerPool:
     settings = {"workers": 2, "threads": 1, "retries": 2, "patience": 0.02, "alike": True}
-    source = BaseSource("", "", base.fingerprint, [ray.put((base.model, base.tokenizer))])
+    source = BaseSource("", "", base.fingerprint, 1 << 30, [ray.put((base.model, base.tokenizer))])
     return WorkerPool(ray, PoolSettings(**{**settings, **changes}), source, {})
 
 
@@ -169,14 +169,16 @@ def test_waiting_for_more_workers_than_there_is_room_for_ends(base: Any) -> None
 
 def test_a_worker_with_another_base_is_refused(base: Any) -> None:
     ray = FakeRay(1)
-    source = BaseSource("", "other", base.fingerprint, [ray.put((base.model, base.tokenizer))])
+    source = BaseSource(
+        "", "other", base.fingerprint, 1 << 30, [ray.put((base.model, base.tokenizer))]
+    )
     pool = WorkerPool(ray, PoolSettings(1, 1, 0, 1.0, True), source, {})
     with pytest.raises(WorkerMismatchError, match=f"{base.fingerprint} here: copy the same files"):
         pool.wait_for_one()
 
 
 def test_a_worker_without_the_files_of_the_base_is_refused(base: Any, tmp_path: Any) -> None:
-    source = BaseSource(str(tmp_path / "none"), "", base.fingerprint)
+    source = BaseSource(str(tmp_path / "none"), "", base.fingerprint, 1 << 30)
     pool = WorkerPool(FakeRay(1), PoolSettings(1, 1, 0, 1.0, True), source, {})
     with pytest.raises(WorkerMismatchError, match=r"cannot read the base at .*ship_base=True"):
         pool.wait_for_one()

@@ -11,7 +11,7 @@ from academy.challenge import Challenge
 from academy.errors import RunSettingsError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.events import Event
-from academy.evolution.fitting import FittingSource, check_fit, fits
+from academy.evolution.fitting import FittingSource, check_fit, refusal
 from academy.evolution.run import evolve
 from academy.sources.builtin import BuiltinSource
 from academy.sources.jsonl import JsonlSource
@@ -104,7 +104,8 @@ def test_every_kind_of_question_has_to_fit_with_its_answer(
     frame = len(base.prompt_ids([""])[0])
     room = base.positions - frame - 1
     last = Challenge("x" * room, "1", "s", "d", **kind)
-    assert fits(base, last) and not fits(base, Challenge("x" * (room + 1), "1", "s", "d", **kind))
+    assert refusal(base, last) is None
+    assert refusal(base, Challenge("x" * (room + 1), "1", "s", "d", **kind)) is not None
     evaluator = LocalEvaluator(base)
     evaluator.scores([Genome(base.fingerprint)], [last])
     assert evaluator.failures == 0

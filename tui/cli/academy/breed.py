@@ -8,7 +8,7 @@ import typer
 
 from tui.cli.academy.entrants import check_count, load_entrant, load_evaluator
 from tui.cli.errors import OptionError
-from tui.cli.home import BaseOption, HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_table
 from tui.printing import say
 
@@ -22,6 +22,7 @@ def breed(
     seed: Annotated[int, typer.Option(min=0)] = 1,
     base: BaseOption = None,
     home: HomeOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Make children of chosen parents for chosen traits, compare them, keep the best."""
     check_count("--items", items, most=2000)

@@ -22,7 +22,7 @@ from tui.cli.academy.questions import (
     source_of_skills,
 )
 from tui.cli.errors import OptionError
-from tui.cli.home import BaseOption, HomeOption
+from tui.cli.home import BaseOption, HomeOption, MemoryOption
 from tui.cli.tables import percent, print_table
 from tui.printing import say
 
@@ -69,6 +69,7 @@ def exam(
     items: Annotated[int, typer.Option(help="Questions per skill.")] = 200,
     base: BaseOption = None,
     home: HomeOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Examine a persona beside its base on the test split; every exam asks the same questions."""
     from academy.evolution.fitting import FittingSource

@@ -16,7 +16,7 @@ import typer
 from tui.cli.academy.entrants import load_entrant, load_evaluator
 from tui.cli.academy.questions import SOURCE_HELP
 from tui.cli.errors import OptionError
-from tui.cli.home import BaseOption, HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
 from tui.printing import say
 
@@ -56,6 +56,7 @@ def rate(
     ] = None,
     base: BaseOption = None,
     home: HomeOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Compare two personas' answers blindly; prints strengths with 95 % intervals.
 

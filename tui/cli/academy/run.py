@@ -9,7 +9,7 @@ import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.hints import hint
-from tui.cli.home import BaseOption, HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
 from tui.printing import quiet_libraries, say
 
@@ -39,6 +39,7 @@ def run(
         str | None, typer.Option(help="builtin, jsonl:PATH, reasoning-gym:NAMES, a plug-in.")
     ] = None,
     ray: RayOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Evolve a population until its budget is spent; the same command resumes it."""
     from academy.evolution.config import load_config
@@ -58,7 +59,11 @@ def run(
     _evolve(located(settings), where, ray)
 
 
-def resume(home: HomeOption = None, ray: RayOption = None) -> None:
+def resume(
+    home: HomeOption = None,
+    ray: RayOption = None,
+    _memory: MemoryOption = None,
+) -> None:
     """Go on with the run in a home, with the settings it was started with."""
     from tui.jobs.evolve import saved_config
 

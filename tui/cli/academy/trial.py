@@ -14,7 +14,7 @@ from tui.cli.academy.entrants import (
     load_evaluator,
 )
 from tui.cli.academy.questions import SOURCE_HELP, check_skills, print_one_answer
-from tui.cli.home import BaseOption, HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
 from tui.printing import say
 
@@ -62,6 +62,7 @@ def trial(
     seed: Annotated[int, typer.Option(help="Which questions are drawn.")] = 0,
     base: BaseOption = None,
     home: HomeOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Compare two personas on the same select questions; the test split stays for exams."""
     import numpy as np

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.cli.home import BaseOption, existing_home, resolve_home
+from tui.cli.home import BaseOption, MemoryOption, existing_home, resolve_home
 from tui.cli.market.options import (
     LayersOption,
     NameArgument,
@@ -41,6 +41,7 @@ def recheck(
     ] = False,
     base: BaseOption = None,
     layers: LayersOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Sit a listing's stated exam again, on the very same or on fresh questions, and file it.
 
@@ -121,6 +122,7 @@ def try_layer(
         bool, typer.Option("--yes", "-y", help="Buy it without asking if it helps enough.")
     ] = False,
     base: BaseOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Try a layer on your own questions for a day's rent; if it helps enough you may buy it."""
     from economy.trial import run_trial, told

@@ -1,0 +1,119 @@
+"""The memory that one computation takes at its widest, in a process of its own.
+
+    python -m tests.support.peak '{"vocabulary": 5000, "rows": 8, "positions": 100, "scored": 5}'
+
+Prints bytes above what the process took before, as JSON beside what is expected of it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+if TYPE_CHECKING:
+    from genome.base_model import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One pass over rows of a Llama with random weights, with one layer of rank 8."""
+
+    vocabulary: int = 264
+    width: int = 128
+    inner: int = 512
+    blocks: int = 4
+    heads: int = 4
+    rows: int = 64
+    positions: int = 128
+    scored: int = 4
+    """Answer positions of every row."""
+    mode: str = "score"
+    """score, train or recompute."""
+
+
+def in_own_process(case: Case) -> dict[str, float]:
+    """`taken` and `expected` bytes."""
+    text = json.dumps(asdict(case))
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, text], capture_output=True, text=True, check=True
+    )
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def taken_by(run: Callable[[], Any]) -> int:
+    """Bytes that the process grew by at its widest; only of use once in a process.
+
+    Something smaller of the same kind has to have run before: libraries are loaded, and buffers
+    made, when first needed.
+    """
+    gc.collect()
+    before: int = psutil.Process().memory_info().rss
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    run()
+    now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert now > highest, "it took less than loading did: take something larger"
+    return now - before
+
+
+def _pass_of(base: BaseModel, case: Case) -> tuple[Callable[[], Any], int]:
+    """What to run, and the bytes that are expected of it."""
+    import torch
+
+    from academy import training
+    from academy.scoring.scorer import answer_losses
+    from genome.base_model import IGNORED, Rows
+    from genome.genome import Genome
+    from genome.population import PopulationModel
+    from tests.support.genome import random_layer
+
+    ids = torch.randint(0, 200, (case.rows, case.positions))
+    labels = torch.full_like(ids, IGNORED)
+    labels[:, -case.scored :] = ids[:, -case.scored :]
+    rows, layer = Rows(ids, labels), random_layer(base.model, base.fingerprint, rank=8)
+    if case.mode == "score":
+        population = PopulationModel(base.model)
+        population.load([Genome.of(layer)])
+
+        def score() -> None:
+            with torch.no_grad(), population.rows([0] * case.rows):
+                answer_losses(base, rows)
+
+        scored = case.scored if base.is_wide else case.positions
+        return score, case.rows * base.footprint.reading(case.positions, scored)
+    again = case.mode == "recompute"
+    plan = training.StudyPlan(steps=1, rows_per_step=case.rows, learning_rate=0.01)
+    _, course = training._course(base, [layer], [rows], plan, None, None)
+    whole = [list(range(case.rows))]
+    course._parts = lambda *_: (whole, again)  # type: ignore[method-assign]
+    expected = course._taken(case.rows, case.positions, again)
+    return lambda: course.run(training.TokenMeter()), expected
+
+
+def main() -> None:
+    import torch
+
+    from genome.base_model import BaseModel
+    from seeds.tokenizer import build_tokenizer
+    from tests.benchmarks.bases import llama
+
+    case = Case(**json.loads(sys.argv[1]))
+    torch.set_num_threads(1)
+    sizes = {"heads": case.heads, "vocabulary": case.vocabulary}
+    model = llama(case.width, case.inner, case.blocks, **sizes)
+    base = BaseModel("random", model, build_tokenizer())
+    _pass_of(base, replace(case, rows=1))[0]()
+    run, expected = _pass_of(base, case)
+    print(json.dumps({"taken": taken_by(run), "expected": expected}))
+
+
+if __name__ == "__main__":
+    main()
