@@ -13,7 +13,7 @@ import numpy as np
 
 from academy.challenge import SPLITS, Challenge, Split
 from academy.errors import RunSettingsError, TooFewQuestionsError
-from academy.scoring.scorer import kind_of
+from academy.scoring.scorer import fits
 from academy.sources.checks import one_answer_shares
 from academy.sources.source import ChallengeSource
 from genome.base_model import BaseModel
@@ -24,20 +24,6 @@ SAMPLE = 50
 SAMPLE_SEED = 45_000
 ROUNDS = 8
 """Draws in place of questions that were too long, at most."""
-
-
-def fits(base: BaseModel, challenge: Challenge) -> bool:
-    """Whether the base has positions for the question and its answer, or a first token of it."""
-    if kind_of(challenge) in ("numeric", "tests"):
-        return len(base.prompt_ids([challenge.prompt])[0]) < base.positions
-    answers = challenge.choices or (challenge.answer,)
-    n_bytes = max(
-        len((challenge.prompt + answer).encode(errors="surrogatepass")) for answer in answers
-    )
-    if n_bytes + base.frame <= base.positions:
-        return True
-    longest = max(len(ids) for ids in base.answer_ids(answers))
-    return len(base.prompt_ids([challenge.prompt])[0]) + longest - 1 <= base.positions
 
 
 def check_fit(base: BaseModel, sheet: Sequence[Challenge]) -> None:
@@ -122,7 +108,7 @@ class FittingSource:
             RunSettingsError: A skill has no question left.
         """
         rng, said = np.random.default_rng(SAMPLE_SEED), []
-        alike: list[str] = []
+        alike: list[str] = list(getattr(self.source, "shown", ()))
         for skill in self.skills:
             some = self._looked_at(skill, rng)
             long = [c for c in some if not fits(self.base, c)]
