@@ -2,10 +2,10 @@
 
     python -m tests.experiments.exact_by_text BASE_FOLDER [--rounds 3] [--words 100]
 
-Four tasks of as many words each, four examples before every question. The base alone, and three genomes
-of small random layers. Each answer is scored by teacher forcing alone, as it is scored
-now, and by generating it and comparing texts; the times are those of the whole sheet. `written` are
-the tokens that the second look computed.
+Four tasks of so many words each, four examples before every question. The base alone, and three
+genomes of small random layers. Each answer is scored by teacher forcing alone, as it is scored now,
+and by generating it and comparing texts; the times are those of the whole sheet. `written` are the
+tokens that the second look computed.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ def main() -> None:
     for task, (prompt, answer) in TASKS.items():
         shots = tuple((prompt.format(word), answer(word)) for word in SHOWN)
         base = plain.after(Preamble(shots=shots))
-        sheet = [Challenge(prompt.format(w), answer(w), task, "words") for w in WORDS.split()[: chosen.words]]
+        sheet = [
+            Challenge(prompt.format(w), answer(w), task, "words")
+            for w in WORDS.split()[: chosen.words]
+        ]
         rows.append(_measured(task, base, genomes, sheet, chosen.rounds))
     print("task       rows forced scored text  saved written  s forced  s scored  s generated")
     for row in [*rows, ("all", *np.sum([row[1:] for row in rows], 0))]:

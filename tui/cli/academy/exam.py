@@ -268,13 +268,12 @@ def _print_rows(title: str, rows: Sequence[_Row], n: int) -> None:
 
 def _print_few_shot(rows: Sequence[_Row], few: int) -> None:
     """What the few-shot base was shown, where that is less than was asked for."""
-    for row in rows if few else ():
-        shown = row.few_shot[1] if row.few_shot else 0
-        if shown < few:
-            say(
-                f"{row.skill}: a few-shot base was shown {shown} of {few} examples, no more fit "
-                "before the questions, or there are no more"
-            )
+    shown = {row.skill: row.few_shot[1] if row.few_shot else 0 for row in rows}
+    if fewer := [f"{skill} {n}" for skill, n in shown.items() if n < few]:
+        say(
+            f"the few-shot base was shown fewer than {few} examples where no more fit, or there "
+            f"are no more: {', '.join(fewer)}"
+        )
 
 
 def _interval(bounds: tuple[float, float]) -> str:
