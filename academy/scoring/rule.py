@@ -24,6 +24,7 @@ Without a rule, what a question gives besides its answer decides: tests, choices
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -46,7 +47,9 @@ WRITTEN: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind not in ("exact"
 Scorer = Callable[[Challenge, str], float]
 """(challenge, response) -> worth in [0, 1]."""
 LONGEST = 120
-"""Characters of a rule, so that a receipt can state it."""
+"""Characters of a rule."""
+STATED = 64
+"""Characters that a receipt has for the rules of its sheet."""
 SECONDS = 1.0
 """What a pattern may take on one answer: some take years."""
 
@@ -119,10 +122,10 @@ def rule_of(challenge: Challenge) -> Rule:
 
 
 def rules_text(challenges: Iterable[Challenge]) -> str:
-    """All rules of a sheet on one line, for its receipt."""
-    texts = sorted({rule_of(challenge).text for challenge in challenges})
-    line = "+".join(texts)
-    return line if len(line) <= LONGEST else f"{len(texts)} rules, {texts[0]}"[:LONGEST]
+    """All rules of a sheet on one line, for its receipt; cut short, with a digest of the whole."""
+    line = "+".join(sorted({rule_of(challenge).text for challenge in challenges}))
+    digest = hashlib.sha256(line.encode()).hexdigest()[:12]
+    return line if len(line) <= STATED else f"{line[: STATED - 16]}... {digest}"
 
 
 @functools.lru_cache(maxsize=1024)
