@@ -24,6 +24,10 @@ def rows_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         ChallengeSetError: The file cannot be read, or a line breaks its format.
     """
+    if path.suffix.lower() == ".parquet":
+        raise ChallengeSetError(
+            path, None, "Parquet is not read: save it as JSON Lines, as `Dataset.to_json` does"
+        )
     data = _bytes(path)
     if is_table(path):
         yield from _table(path, _decoded(path, 1, data), SEPARATORS[path.suffix.lower()])

@@ -214,6 +214,11 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str, message: str
         JsonlSource.read(path)
 
 
+def test_parquet_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ChallengeSetError, match="Parquet is not read: save it as JSON Lines"):
+        JsonlSource.read(tmp_path / "mine.parquet")
+
+
 def test_several_turns_are_not_one_question(tmp_path: Path) -> None:
     turns = [{"role": r, "content": "x"} for r in ("user", "assistant", "user", "assistant")]
     with pytest.raises(ChallengeSetError, match="line 1: its messages are user, assistant, user"):
