@@ -67,7 +67,7 @@ def _answer_rows(
 ) -> list[str]:
     input_ids, mask = left_padded(base, prompts)  # (n_rows, width) each
     width = input_ids.shape[1]
-    ends = end_tokens(base)
+    ends = list(base.spelling.ends)
     with torch.no_grad(), population.rows(list(slots)):
         whole = base.model.generate(
             input_ids=input_ids,
@@ -89,14 +89,6 @@ def left_padded(base: BaseModel, prompts: Sequence[str]) -> tuple[torch.Tensor, 
         input_ids[i, width - len(row) :] = torch.tensor(row)
         mask[i, width - len(row) :] = 1
     return input_ids, mask
-
-
-def end_tokens(base: BaseModel) -> list[int]:
-    """Tokens that end an answer: the tokenizer's, then what the model's own settings add."""
-    own = getattr(base.model.generation_config, "eos_token_id", None)
-    listed = own if isinstance(own, list) else [own]
-    candidates = [base.tokenizer.eos_token_id, *listed]
-    return list(dict.fromkeys(token for token in candidates if token is not None))
 
 
 def _greedy(base: BaseModel, max_new_tokens: int, ends: list[int]) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -42,7 +43,8 @@ def split_of(challenge_id: str) -> Split:
 class Challenge:
     """One question: what is asked, what is right, and what it is a test of.
 
-    How an answer is scored follows from what is given (`academy.scoring.scorer.kind_of`).
+    How an answer is scored follows from what is given, unless a rule says it
+    (`academy.scoring.rule`).
     """
 
     prompt: str
@@ -59,6 +61,8 @@ class Challenge:
     tolerance: float | None = None
     """How far a number may be from `answer`: absolute below 1 in size, relative above."""
     licence: str = ""
+    rule: str = ""
+    """How an answer is scored, such as `json:total > numeric`; empty = by what is given."""
     id: str = field(init=False)
     """Hash of the question (split, 16 hex digits), then hash of the wording (16)."""
 
@@ -73,9 +77,10 @@ class Challenge:
 
     def _wording(self) -> str:
         """The prompt alone where the answer is exact: those ids are in checkpoints."""
-        if not self.choices and not self.tests and self.tolerance is None:
+        if not self.choices and not self.tests and self.tolerance is None and not self.rule:
             return self.prompt
-        return json.dumps([self.prompt, self.choices, self.tests, self.tolerance])
+        stated = [self.rule] if self.rule else []
+        return json.dumps([self.prompt, self.choices, self.tests, self.tolerance, *stated])
 
     @property
     def question(self) -> str:
@@ -85,6 +90,12 @@ class Challenge:
     @property
     def split(self) -> Split:
         return split_of(self.id)
+
+
+def plain(text: str) -> str:
+    """Text without what people vary by accident: case, spacing, width, final punctuation."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(folded.split()).rstrip(" .?!:;")
 
 
 def prompts_and_answers(challenges: Sequence[Challenge]) -> tuple[list[str], list[str]]:

@@ -30,6 +30,7 @@ AcademyError
 │   └── SandboxLimitsError
 ├── ScoringError
 │   ├── ScoringRefusedError
+│   ├── RuleError
 │   ├── UnreadableAnswerError
 │   ├── ExamFailedError
 │   └── RatingsError
@@ -213,6 +214,13 @@ class ScoringError(AcademyError):
 
 class ScoringRefusedError(ScoringError):
     """A kind of challenge is not scored at all here; no score of 0 would be the truth."""
+
+
+class RuleError(ScoringError):
+    """A question states a rule that does not exist, or that cannot score it."""
+
+    def __init__(self, rule: str, cause: str, remedy: str) -> None:
+        super().__init__(f"rule {rule!r}: {cause}: {remedy}" if rule else f"{cause}: {remedy}")
 
 
 class UnreadableAnswerError(ScoringError):

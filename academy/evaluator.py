@@ -1,10 +1,11 @@
 """Scoring of whole populations, where possible without generating anything.
 
-Greedy decoding gives the right answer exactly when the right token is the arg-max at every
-answer position under teacher forcing: up to the first wrong token both see the same prefix,
-and after it both have failed. (`tests/academy/test_evaluator.py` proves it against real
-generation.) So one forward pass scores a whole batch of exact questions, for many genomes at
-once. Multiple choice goes by likelihood; numbers and code are generated, all genomes together.
+Greedy decoding gives the right answer's tokens exactly when each is the arg-max under teacher
+forcing: up to the first wrong token both see the same prefix. Where a text has one spelling, one
+forward pass so scores a whole batch of exact questions, for many genomes at once; where it has
+more, those that are still open after the first wrong token are written out (`genome.spelling`).
+`tests/academy/test_evaluator.py` proves both against real generation. Multiple choice goes by
+likelihood; all else is generated, all genomes together.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import Protocol
 
 import numpy as np
 
+from academy.answering import greedy_answers
 from academy.challenge import Challenge
 from academy.scoring.bench import Asked, Bench
 from academy.scoring.code import CodeScorer
-from academy.scoring.numeric import numeric_score
-from academy.scoring.scorer import Failures, Kind, Scorer
+from academy.scoring.rule import KINDS, Kind, Scorer, rule_of
+from academy.scoring.scorer import Failures, room_for
 from academy.training import Moments, StudyPlan, TokenMeter, train_litter, train_on
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
@@ -29,7 +31,7 @@ from genome.running.stack import check_fit
 
 BATCH_ROWS = 512
 """Rows per forward pass: large enough to keep two cores busy, small enough for a laptop."""
-MAX_NEW_TOKENS: Mapping[Kind, int] = {"exact": 64, "numeric": 64, "choice": 64, "tests": 256}
+MAX_NEW_TOKENS: Mapping[Kind, int] = {**dict.fromkeys(KINDS, 64), "tests": 256}
 """Longest written answer by kind of challenge."""
 
 
@@ -80,7 +82,7 @@ def batches(n_genomes: int, n_each: int) -> list[slice]:
 
 
 def _standard_scorers() -> dict[Kind, Scorer]:
-    return {"numeric": numeric_score, "tests": CodeScorer()}
+    return {"tests": CodeScorer()}
 
 
 @dataclass
@@ -90,7 +92,7 @@ class LocalEvaluator:
     base: BaseModel
     tokens: TokenMeter = field(default_factory=TokenMeter)
     scorers: Mapping[Kind, Scorer] = field(default_factory=_standard_scorers)
-    """Kinds of challenge that are answered in writing, with the scorer of the answer."""
+    """Of answers in writing, by kind, where not those of `academy.scoring.rule`."""
     max_new_tokens: Mapping[Kind, int] = field(default_factory=lambda: dict(MAX_NEW_TOKENS))
     failed: Failures = field(default_factory=Failures)
     """What could not be scored: it counted as 0 and the run went on."""
@@ -128,6 +130,23 @@ class LocalEvaluator:
     def losses(self, genomes: Sequence[Genome], challenges: Sequence[Challenge]) -> np.ndarray:
         """Mean negative log-likelihood per answer token, (n_genomes, n_challenges), in nats."""
         return self._in_batches(genomes, [challenges] * len(genomes), Bench.losses)
+
+    def answers(self, genome: Genome, challenges: Sequence[Challenge]) -> list[str]:
+        """What one genome writes to every question, as it is scored; likelihoods need none."""
+        slots = self._population.load([genome])
+        said = [""] * len(challenges)
+        kinds = [rule_of(challenge).kind for challenge in challenges]
+        for kind in dict.fromkeys(kinds):
+            places = [i for i, found in enumerate(kinds) if found == kind]
+            some = [challenges[i] for i in places]
+            room = self.max_new_tokens[kind]
+            if kind == "exact":
+                room = max(room, room_for(some))
+            asked = slots * len(some), [challenge.prompt for challenge in some]
+            written = greedy_answers(self.base, self._population, *asked, room, self.tokens)
+            for i, text in zip(places, written, strict=True):
+                said[i] = text
+        return said
 
     def train(
         self,

@@ -12,10 +12,9 @@ import numpy as np
 
 from academy.challenge import Challenge, Split
 from academy.evaluator import LocalEvaluator
-from academy.exam import EXAM_SEED, ExamResult, sit_exam
-from academy.scoring.scorer import kind_of
+from academy.exam import EXAM_SEED, ExamResult, sheet_digest, sit_exam
+from academy.scoring.rule import rules_text
 from academy.skills import SKILLS, skill_named, unique_questions
-from economy.trial import sheet_digest
 from genome.genome import Genome
 from genome.library import Receipt
 from marketplace.errors import ReceiptError
@@ -97,7 +96,7 @@ def examine(
         result,
         base,
         prompt=evaluator.base.prompt_digest,
-        rule="+".join(sorted({kind_of(challenge) for challenge in sheet})),
+        rule=rules_text(sheet),
         ancestor=others[0] if others else None,
         questions_digest=sheet_digest(sheet),
     )

@@ -21,10 +21,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from academy.evaluator import LocalEvaluator
-from academy.exam import sit_exam
+from academy.exam import sheet_digest, sit_exam
 from economy.delivery import SERVED_LAYERS, served_layer
 from economy.examined import sheet_of
-from economy.trial import sheet_digest
 from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer

@@ -8,9 +8,8 @@ trial.
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import numpy as np
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.evolution.fitting import check_fit
-from academy.exam import sit_exam
+from academy.exam import sheet_digest, sit_exam
 from academy.skills import skill_named, unique_questions
 from academy.sources.jsonl import JsonlSource
 from economy.delivery import shelve
@@ -150,12 +149,6 @@ def own_sheet(questions: str, n: int, key: str) -> list[Challenge]:
         for challenge in source.draw(skill, split, held, rng)
     ]
     return [found[i] for i in rng.permutation(len(found))[:n]]
-
-
-def sheet_digest(sheet: Sequence[Challenge]) -> str:
-    """What the buyer commits to: every question with its answer, 64 hex digits."""
-    content = [[c.prompt, c.answer, list(c.choices), list(c.tests), c.tolerance] for c in sheet]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _layer_folder(market: MarketLike, home: Path, digest: str, folder: Path) -> Path:

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from genome.base_folder import PLAIN_TEMPLATE
-from genome.base_model import BATCH_BYTES, BaseModel
+from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Factors, Layer
+from genome.memory import allowed
 from genome.population import PopulationModel
 
 QUESTION = "What is the capital of France?"
@@ -53,22 +54,6 @@ def probe(base: BaseModel) -> list[Finding]:
     return [one(base) for one in probes]
 
 
-def turn_ends(base: BaseModel) -> list[int]:
-    """Tokens that end an answer: the tokenizer's, the settings', and what the template puts there.
-
-    Gemma's and Phi-3's chats end otherwise than their `eos_token`.
-    """
-    stated = getattr(base.model.generation_config, "eos_token_id", None)
-    ends = [base.tokenizer.eos_token_id, *(stated if isinstance(stated, list) else [stated])]
-    if base.tokenizer.chat_template != PLAIN_TEMPLATE:
-        turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "0"}]
-        text = str(base.tokenizer.apply_chat_template(turns, tokenize=False))
-        after = base.tokenizer(text.rpartition("0")[2].lstrip(), add_special_tokens=False)
-        first = after["input_ids"][:1]
-        ends += [token for token in first if token in base.tokenizer.added_tokens_decoder]
-    return list(dict.fromkeys(int(token) for token in ends if token is not None))
-
-
 def _weights(base: BaseModel) -> Finding:
     parameters = dict(base.model.named_parameters())
     bad = [name for name, p in parameters.items() if not bool(torch.isfinite(p).all())]
@@ -92,7 +77,7 @@ def _vocabulary(base: BaseModel) -> Finding:
 
 
 def _ends(base: BaseModel) -> Finding:
-    ends = turn_ends(base)
+    ends = base.spelling.ends
     names = [f"{base.tokenizer.convert_ids_to_tokens(token)} ({token})" for token in ends]
     pad = base.tokenizer.pad_token_id
     note = "; padding is one of them" if pad in ends else ""
@@ -107,12 +92,8 @@ def _template(base: BaseModel) -> Finding:
 
 
 def _system(base: BaseModel) -> Finding:
-    turns = [{"role": "system", "content": "Qx7"}, {"role": "user", "content": "a"}]
-    try:
-        kept = "Qx7" in str(base.tokenizer.apply_chat_template(turns, tokenize=False))
-    except Exception:  # a template raises jinja's errors, or its own through raise_exception
-        kept = False
-    return Finding("system role", "yes" if kept else "none: its text goes before the question")
+    told = "yes" if base.has_system_role else "none: its text goes before the question"
+    return Finding("system role", told)
 
 
 def _thinking(base: BaseModel) -> Finding:
@@ -129,13 +110,10 @@ def _batch(base: BaseModel) -> Finding:
         alone = base.model(input_ids=short.input_ids).logits[0]
         beside = base.model(input_ids=long.input_ids).logits[0, : alone.shape[0]]
     off = _difference(alone, beside)
-    tokens = _most_tokens(base)
-    text = f"up to {tokens:,} tokens in {BATCH_BYTES >> 20} MB; rows differ by {off:.0e} from alone"
+    budget, width = allowed(), 64
+    tokens = width * max(1, budget // base.row_bytes(width, width))
+    text = f"up to {tokens:,} tokens in {budget >> 20:,} MB; rows differ by {off:.0e} from alone"
     return Finding("batch", text, off <= AGREEMENT)
-
-
-def _most_tokens(base: BaseModel, width: int = 64) -> int:
-    return width * max(1, BATCH_BYTES // base.row_bytes(width))
 
 
 def _cache(base: BaseModel) -> Finding:

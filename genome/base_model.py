@@ -25,6 +25,8 @@ from genome.base_folder import (
 )
 from genome.errors import BaseModelError, NoRoomError, TooLargeError, TooLongError
 from genome.memory import Footprint, allowed
+from genome.preamble import Preamble
+from genome.spelling import Spelling
 
 BATCH_BYTES, WIDE_BATCH_BYTES = 2 << 30, 1 << 29
 """What a batch takes at once at most, if so much is allowed; of a base with a large vocabulary.
@@ -74,12 +76,20 @@ def answer_places(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 class BaseModel:
     """A causal LM, its tokenizer, and the fingerprint that layers are bound to."""
 
-    def __init__(self, path: str, model: Any, tokenizer: Any, revision: str = "") -> None:
+    def __init__(
+        self,
+        path: str,
+        model: Any,
+        tokenizer: Any,
+        revision: str = "",
+        preamble: Preamble | None = None,
+    ) -> None:
         self.path = path
         self.revision = revision
         """Commit of the hub, or hash of the folder's weight files; empty = made in memory."""
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = complete_tokenizer(path, tokenizer, model)
+        self.preamble = preamble or Preamble()
         self._rendered = functools.lru_cache(maxsize=65536)(self._render)
 
     @classmethod
@@ -130,8 +140,26 @@ class BaseModel:
 
     @functools.cached_property
     def prompt_digest(self) -> str:
-        """16 hex digits over how a question is put to the model: the rendered chat template."""
+        """16 hex digits over how a question is put: the chat template, with the preamble."""
         return hashlib.sha256(self._render("{question}").encode()).hexdigest()[:16]
+
+    def after(self, preamble: Preamble) -> BaseModel:
+        """The same base, every question of which is put after a preamble."""
+        return BaseModel(self.path, self.model, self.tokenizer, self.revision, preamble)
+
+    @functools.cached_property
+    def has_system_role(self) -> bool:
+        """Whether the chat template shows what a system message says."""
+        said = Preamble("{system}").messages("{question}", system_role=True)
+        try:
+            return "{system}" in self.tokenizer.apply_chat_template(said, tokenize=False)
+        except Exception:  # a template may refuse it, in words of its own
+            return False
+
+    @functools.cached_property
+    def spelling(self) -> Spelling:
+        """How its tokenizer spells texts, and all tokens that end a turn."""
+        return Spelling.of(self.tokenizer, self.model)
 
     @functools.cached_property
     def linear_shapes(self) -> dict[str, tuple[int, int]]:
@@ -151,7 +179,10 @@ class BaseModel:
         return 1 << 30
 
     def _render(self, prompt: str) -> str:
-        messages = [{"role": "user", "content": prompt}]
+        preamble = self.preamble
+        messages = preamble.messages(
+            prompt, system_role=not preamble.system or self.has_system_role
+        )
         text = self.tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True
         )

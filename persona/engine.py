@@ -22,7 +22,7 @@ class Engine:
     def tokens(
         self, genome: Genome, messages: Sequence[Mapping[str, str]], *, max_new_tokens: int = 64
     ) -> Iterator[int]:
-        """Greedy token ids of the answer, one by one, without the end-of-sequence token."""
+        """Greedy token ids of the answer, one by one, without the token that ends it."""
         prompt = self.base.tokenizer.apply_chat_template(
             list(messages), add_generation_prompt=True, return_tensors="pt", return_dict=True
         )["input_ids"]
@@ -36,7 +36,7 @@ class Engine:
             cache = output.past_key_values
             ids = output.logits[:, -1:].argmax(-1)
             token = int(ids)
-            if token == self.base.tokenizer.eos_token_id:
+            if token in self.base.spelling.ends:
                 return
             yield token
 

@@ -13,31 +13,16 @@ import numpy as np
 
 from academy.challenge import SPLITS, Challenge, Split
 from academy.errors import RunSettingsError, TooFewQuestionsError
-from academy.scoring.scorer import kind_of
+from academy.scoring.scorer import refusal
 from academy.sources.checks import one_answer_shares
 from academy.sources.source import ChallengeSource
 from genome.base_model import BaseModel
-from genome.errors import NoRoomError
 
 SAMPLE = 50
 """Select questions of each skill of an endless source that are measured when a run begins."""
 SAMPLE_SEED = 45_000
 ROUNDS = 8
 """Draws in place of questions that were too long, at most."""
-
-
-def refusal(base: BaseModel, challenge: Challenge) -> NoRoomError | None:
-    """Why the base cannot be asked a question, or write a first token of its answer, if so."""
-    prompt = challenge.prompt
-    if kind_of(challenge) in ("numeric", "tests"):
-        return base.refusal(prompt, len(base.prompt_ids([prompt])[0]) + 1, 1)
-    answers = challenge.choices or (challenge.answer,)
-    most = [len(text.encode(errors="surrogatepass")) + 1 for text in (prompt, *answers)]
-    n_bytes = most[0] + max(most[1:]) + base.frame  # a token is one byte or more
-    if base.refusal(prompt, n_bytes, max(most[1:])) is None:
-        return None
-    longest = max(len(ids) for ids in base.answer_ids(answers))
-    return base.refusal(prompt, len(base.prompt_ids([prompt])[0]) + longest - 1, longest)
 
 
 def check_fit(base: BaseModel, sheet: Sequence[Challenge]) -> None:
@@ -126,7 +111,7 @@ class FittingSource:
             RunSettingsError: A skill has no question left.
         """
         rng, said = np.random.default_rng(SAMPLE_SEED), []
-        alike: list[str] = []
+        alike: list[str] = list(getattr(self.source, "shown", ()))
         limits: set[str] = set()
         for skill in self.skills:
             some = self._looked_at(skill, rng)

@@ -40,7 +40,7 @@ from academy.run_folder import RunFolder
 from academy.selection import demand
 from academy.selection.demand import Demand, open_demand
 from academy.sources.checked import checked
-from academy.sources.opening import open_source
+from academy.sources.opening import file_of, open_source
 from academy.sources.source import ChallengeSource
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
@@ -304,14 +304,12 @@ def _both(observer: Observer, log: EventLog | None) -> Observer:
     return observe
 
 
-JSONL = "jsonl:"
-
-
 def located(config: RunConfig) -> RunConfig:
     """The same settings with absolute paths, so that they mean the same from any folder."""
     run: dict[str, Any] = {}
-    if config.run.source.startswith(JSONL) and config.run.source != JSONL:
-        run["source"] = JSONL + str(Path(config.run.source.removeprefix(JSONL)).absolute())
+    if found := file_of(config.run.source):
+        kind, path, columns = found
+        run["source"] = f"{kind}:{path.absolute()}" + (f"?{columns}" if columns else "")
     if config.run.base and Path(config.run.base).is_dir():
         run["base"] = str(Path(config.run.base).absolute())
     selection = {"demand": demand.located(config.selection.demand)}
@@ -321,8 +319,8 @@ def located(config: RunConfig) -> RunConfig:
 def inputs_of(config: RunConfig, base: BaseModel) -> dict[str, Any]:
     """What is remembered of files and base, as JSON."""
     paths = [_demand_file(config)]
-    if config.run.source.startswith(JSONL):
-        paths.append(Path(config.run.source.removeprefix(JSONL)).absolute())
+    if found := file_of(config.run.source):
+        paths.append(found[1].absolute())
     return {
         "files": {str(path): _sha256(path) for path in paths if path and path.is_file()},
         "base_fingerprint": base.fingerprint,

@@ -15,18 +15,26 @@ import torch
 
 from academy.answering import greedy_answers
 from academy.challenge import Challenge, prompts_and_answers
-from academy.errors import ScoringRefusedError
-from academy.scoring.scorer import (
+from academy.errors import RuleError, ScoringRefusedError
+from academy.scoring.rule import (
+    COMPARISONS,
     KINDS,
-    Failures,
+    LIKELIHOOD,
     Kind,
     Scorer,
+    exact_score,
+    found_score,
+    rule_of,
+)
+from academy.scoring.scorer import (
+    Failures,
     answer_losses,
     choice_hits,
-    exact_hits,
+    first_slips,
     guarded,
-    kind_of,
+    option_losses,
     option_rows,
+    room_for,
 )
 from academy.training import TokenMeter
 from genome.base_model import BaseModel, Rows
@@ -57,12 +65,12 @@ class Bench:
     tokens: TokenMeter
     failures: Failures
     scorers: Mapping[Kind, Scorer]
-    """Kinds that are answered in writing, with the scorer of the answer."""
+    """Of written answers, where not those of `academy.scoring.rule`."""
     max_new_tokens: Mapping[Kind, int]
 
     def scores(self, asked: Sequence[Asked]) -> np.ndarray:
         """The worth in [0, 1] of every answer, (n_asked,) float; kinds may be mixed."""
-        kinds = [kind_of(one.challenge) for one in asked]
+        kinds = self._kinds(asked)
         scores = np.zeros(len(asked))
         for kind in KINDS:
             places = [i for i, found in enumerate(kinds) if found == kind]
@@ -79,14 +87,31 @@ class Bench:
         ignorance = math.log(len(self.base.tokenizer))
         return self._halving(asked, lambda part: self._forced(part, answer_losses), ignorance)
 
+    def _kinds(self, asked: Sequence[Asked]) -> list[Kind | None]:
+        """How each is measured; None, counted, where its rule is none."""
+        kinds: list[Kind | None] = []
+        for one in asked:
+            try:
+                kinds.append(rule_of(one.challenge).kind)
+            except RuleError as error:
+                self.failures.add(one.challenge, error)
+                kinds.append(None)
+        return kinds
+
     def _measure(self, kind: Kind) -> Measure:
-        if (scorer := self.scorers.get(kind)) is not None:
-            return lambda asked: self._written(asked, kind, guarded(scorer, self.failures))
-        if kind == "choice":
-            return self._choices
-        if kind == "exact":
-            return lambda asked: self._forced(asked, exact_hits)
-        raise ScoringRefusedError(f"no scorer for {kind!r} questions: give the evaluator one")
+        scorer = self.scorers.get(kind)
+        if scorer is None and kind == "exact":
+            return self._exact
+        if scorer is None and kind in LIKELIHOOD:
+            return lambda asked: self._choices(asked, kind)
+        scorer = scorer or COMPARISONS.get(kind)
+        if scorer is None:
+            raise ScoringRefusedError(
+                f"no scorer for {kind!r} questions: give the evaluator one, as `academy exam "
+                "PERSONA --judge NAME` does"
+            )
+        score = guarded(found_score(scorer), self.failures)
+        return lambda asked: self._written(asked, kind, score)
 
     def _halving(self, asked: Sequence[Asked], measure: Measure, failed: float) -> np.ndarray:
         try:
@@ -108,30 +133,56 @@ class Bench:
         prompts, answers = prompts_and_answers([one.challenge for one in asked])
         return self._in_passes([one.slot for one in asked], prompts, answers, measure)
 
-    def _choices(self, asked: Sequence[Asked]) -> np.ndarray:
+    def _exact(self, asked: Sequence[Asked]) -> np.ndarray:
+        """By teacher forcing; what that leaves open is written out and compared."""
+        challenges = [one.challenge for one in asked]
+        slips = self._forced(asked, first_slips)  # (n_asked, 2)
+        hits = (slips[:, 0] < 0).astype(np.float64)
+        if unsettled := self._unsettled(challenges, slips):
+            room = room_for([challenges[i] for i in unsettled])
+            answers = self._answers([asked[i] for i in unsettled], room)
+            for i, answer in zip(unsettled, answers, strict=True):
+                hits[i] = exact_score(challenges[i], answer)
+        return hits
+
+    def _unsettled(self, challenges: Sequence[Challenge], slips: np.ndarray) -> list[int]:
+        """Places of answers whose text can be right or wrong for all that their slips show."""
+        spelling = self.base.spelling
+        manifold = [i for i, c in enumerate(challenges) if not spelling.once(c.answer)]
+        if not manifold:
+            return []
+        spelt = self.base.answer_ids([challenges[i].answer for i in manifold])
+        return [
+            i
+            for i, ids in zip(manifold, spelt, strict=True)
+            if not spelling.settles(challenges[i].answer, ids[:-1], *slips[i].tolist())
+        ]
+
+    def _choices(self, asked: Sequence[Asked], kind: Kind) -> np.ndarray:
         """Every option's loss, then which is least."""
         challenges = [one.challenge for one in asked]
         prompts, options, counts = option_rows(challenges)
         slots = [one.slot for one, n in zip(asked, counts, strict=True) for _ in range(n)]
-        losses = self._in_passes(slots, prompts, options, answer_losses, most=OPTION_ROWS)
+        measure = answer_losses if kind == "choice" else option_losses
+        losses = self._in_passes(slots, prompts, options, measure, most=OPTION_ROWS)
+        if kind == "acc_norm":
+            losses = losses / [len(option) for option in options]
         return choice_hits(challenges, losses)
 
     def _written(self, asked: Sequence[Asked], kind: Kind, score: Scorer) -> np.ndarray:
         """Answers generated together; equal answers to one question are scored once."""
-        answers = greedy_answers(
-            self.base,
-            self.population,
-            [one.slot for one in asked],
-            [one.challenge.prompt for one in asked],
-            self.max_new_tokens[kind],
-            self.tokens,
-        )
+        answers = self._answers(asked, self.max_new_tokens[kind])
         worth: dict[tuple[str, str], float] = {}
         for one, answer in zip(asked, answers, strict=True):
             key = one.challenge.id, answer
             if key not in worth:
                 worth[key] = score(one.challenge, answer)
         return np.array([worth[one.challenge.id, a] for one, a in zip(asked, answers, strict=True)])
+
+    def _answers(self, asked: Sequence[Asked], room: int) -> list[str]:
+        slots = [one.slot for one in asked]
+        prompts = [one.challenge.prompt for one in asked]
+        return greedy_answers(self.base, self.population, slots, prompts, room, self.tokens)
 
     def _in_passes(
         self,
@@ -141,10 +192,13 @@ class Bench:
         measure: Callable[[BaseModel, Rows], np.ndarray],
         most: int | None = None,
     ) -> np.ndarray:
-        values = np.zeros(len(slots))
+        values = np.zeros(0)
         for part in self.base.batches(prompts, answers, most=most):
             rows = self.base.rows([prompts[i] for i in part], [answers[i] for i in part])
             with torch.no_grad(), self.population.rows([slots[i] for i in part]):
-                values[part] = measure(self.base, rows)
+                found = measure(self.base, rows)
+            if not len(values):
+                values = np.zeros((len(slots), *found.shape[1:]), found.dtype)
+            values[part] = found
             self.tokens.forward += rows.n_tokens
         return values

@@ -134,13 +134,19 @@ def parse_unit_tests(tests: Sequence[str]) -> tuple[UnitTest, ...]:
     return tuple(parse_unit_test(text) for text in tests)
 
 
-def without_fences(answer: str) -> str:
-    """The code in an answer's first Markdown fence; the answer itself if it has none.
+def first_fence(answer: str) -> str | None:
+    """What stands in an answer's first Markdown fence, if it has one.
 
     A fence that was never closed reaches to the end, as when a model ran out of tokens.
     """
     found = _FENCED.search(answer)
-    return found.group(2) if found else answer
+    return found.group(2) if found else None
+
+
+def without_fences(answer: str) -> str:
+    """The code in an answer's first Markdown fence; the answer itself if it has none."""
+    code = first_fence(answer)
+    return answer if code is None else code
 
 
 def unit_test_report(

@@ -139,6 +139,12 @@ def _last(text: str) -> re.Match[str] | None:
     return found[-1] if found and found[-1]["number"] else None
 
 
+def last_number(response: str) -> float | None:
+    """The number that a response ends in, a percent sign left out; None if it ends in none."""
+    found = _last(response)
+    return _value(found) if found else None
+
+
 def right_number(answer: str) -> float:
     """The number that a right answer says: it says one and nothing else, or ends in `#### 7`.
 

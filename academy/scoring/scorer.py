@@ -1,46 +1,26 @@
-"""Which way a challenge is scored, and scorers of written answers that cannot stop a run.
+"""What answers are worth: those that are given, in one forward pass, and those that are written.
 
-What scoring may cost at most, known before it is done: forward tokens, padding included.
-
-The strict headline: an answer is right or it is not, character by character.
-
-Multiple choice without generation: the option the model finds likeliest, per token.
-
-Options are compared by their mean log-likelihood per token, end of sequence included; sums
-would favour short options (the `acc_norm` of the LM Evaluation Harness, Gao et al. 2021, which
-divides by bytes).
-
-What a model makes of given answers in one forward pass (teacher forcing).
+Under teacher forcing a model's answer is right as long as the right token is its arg-max; where it
+first is not says whether the text can still be right in other tokens (`genome.spelling`).
+Options of a multiple-choice question are compared by log-likelihood.
+What scoring may cost at most is known before it is done: forward tokens, padding included.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import torch
 
 from academy.challenge import Challenge, prompts_and_answers
 from academy.errors import ExamFailedError, ScoringRefusedError, cause_of
-from academy.scoring.numeric import numeric_score
+from academy.scoring.rule import KINDS, LIKELIHOOD, WRITTEN, Kind, Scorer, rule_of
 from genome.base_model import IGNORED, BaseModel, Rows
+from genome.errors import NoRoomError
 
-Kind = Literal["exact", "choice", "numeric", "tests"]
-KINDS: tuple[Kind, ...] = ("exact", "choice", "numeric", "tests")
-Scorer = Callable[[Challenge, str], float]
-"""(challenge, response) -> worth in [0, 1]."""
 KEPT_CAUSES = 20
-
-
-def kind_of(challenge: Challenge) -> Kind:
-    """How a challenge is scored: by what it gives besides question and answer."""
-    if challenge.tests:
-        return "tests"
-    if challenge.choices:
-        return "choice"
-    return "exact" if challenge.tolerance is None else "numeric"
 
 
 @dataclass(slots=True)
@@ -98,20 +78,11 @@ def guarded(scorer: Scorer, failures: Failures) -> Scorer:
     return score
 
 
-def response_scorers(tests: Scorer) -> Mapping[Kind, Scorer]:
-    """Scorers of written answers by kind; a choice is scored without writing anything.
-
-    Args:
-        tests: For code questions (`academy.scoring.code.CodeScorer`).
-    """
-    return {"exact": exact_score, "numeric": numeric_score, "tests": tests}
-
-
 def most_tokens(
     base: BaseModel,
     challenges: Sequence[Challenge],
     max_new_tokens: Mapping[Kind, int],
-    written: Collection[Kind] = ("numeric", "tests"),
+    written: Collection[Kind] = WRITTEN,
 ) -> int:
     """Forward tokens of one genome on these challenges, unless scoring one of them fails.
 
@@ -120,22 +91,44 @@ def most_tokens(
     """
     total = 0
     for kind in KINDS:
-        some = [challenge for challenge in challenges if kind_of(challenge) == kind]
+        some = [challenge for challenge in challenges if rule_of(challenge).kind == kind]
         if not some:
             continue
         if kind in written:
-            width = max(map(len, base.prompt_ids([c.prompt for c in some])))
-            total += len(some) * (width + max_new_tokens[kind] - 1)
-        elif kind == "choice":
+            total += _written_tokens(base, some, max_new_tokens[kind])
+        elif kind in LIKELIHOOD:
             total += base.rows(*option_rows(some)[:2]).n_tokens
         else:
             total += base.rows(*prompts_and_answers(some)).n_tokens
+            open_ = [challenge for challenge in some if not base.spelling.once(challenge.answer)]
+            if open_:
+                total += _written_tokens(base, open_, room_for(open_))
     return total
 
 
-def exact_score(challenge: Challenge, response: str) -> float:
-    """1.0 if the response is the answer, nothing before and nothing after it, else 0.0."""
-    return float(response == challenge.answer)
+def _written_tokens(base: BaseModel, some: Sequence[Challenge], room: int) -> int:
+    width = max(map(len, base.prompt_ids([challenge.prompt for challenge in some])))
+    return len(some) * (width + room - 1)
+
+
+def room_for(challenges: Sequence[Challenge]) -> int:
+    """Tokens that any spelling of the right answers takes at most: a byte each, and an end."""
+    longest = max(len(c.answer.encode(errors="surrogatepass")) for c in challenges)
+    return longest + 2  # some tokenizers write a space first that no text shows
+
+
+def refusal(base: BaseModel, challenge: Challenge) -> NoRoomError | None:
+    """Why the base cannot be asked a question, or write a first token of its answer, if so."""
+    prompt = challenge.prompt
+    if rule_of(challenge).kind in WRITTEN:
+        return base.refusal(prompt, len(base.prompt_ids([prompt])[0]) + 1, 1)
+    answers = challenge.choices or (challenge.answer,)
+    most = [len(text.encode(errors="surrogatepass")) + 1 for text in (prompt, *answers)]
+    n_bytes = most[0] + max(most[1:]) + base.frame  # a token is one byte or more
+    if base.refusal(prompt, n_bytes, max(most[1:])) is None:
+        return None
+    longest = max(len(ids) for ids in base.answer_ids(answers))
+    return base.refusal(prompt, len(base.prompt_ids([prompt])[0]) + longest - 1, longest)
 
 
 def option_rows(challenges: Sequence[Challenge]) -> tuple[list[str], list[str], list[int]]:
@@ -175,11 +168,29 @@ def _likeliest_is_right(challenge: Challenge, losses: np.ndarray) -> float:
     return float(losses[right] < others.min())
 
 
-def exact_hits(base: BaseModel, rows: Rows) -> np.ndarray:
-    """1.0 for every row whose answer greedy decoding would give exactly, (n_rows,) float."""
+def first_slips(base: BaseModel, rows: Rows) -> np.ndarray:
+    """Where greedy decoding first leaves each right answer's tokens, (n_rows, 2) int64.
+
+    Tokens that were right before, and the token said instead; (-1, -1) where it never does. At the
+    end of the answer, one token that ends a turn is as good as another.
+    """
     logits, labels = _at_answers(base, rows)
-    right = ((logits.argmax(-1) == labels) | (labels == IGNORED)).all(-1)
-    return np.asarray(right.numpy(), dtype=np.float64)
+    said, asked = logits.argmax(-1), labels != IGNORED  # (n_rows, n_columns)
+    place = asked.cumsum(1) - 1
+    at_end = asked & (place == asked.sum(1, keepdim=True) - 1)
+    ended = at_end & torch.isin(said, torch.tensor(base.spelling.ends))
+    slipped = asked & (said != labels) & ~ended
+    first = slipped.int().argmax(1, keepdim=True)
+    slips = torch.cat([place.gather(1, first), said.gather(1, first)], 1)
+    slips[~slipped.any(1)] = -1
+    return np.asarray(slips.numpy())
+
+
+def option_losses(base: BaseModel, rows: Rows) -> np.ndarray:
+    """Negative log-likelihood of every row's answer, its end left out, in nats, (n_rows,) float."""
+    rows = without_end(rows)
+    n_tokens = (rows.labels != IGNORED).sum(1)
+    return np.asarray(answer_losses(base, rows) * n_tokens.numpy())
 
 
 def answer_losses(base: BaseModel, rows: Rows) -> np.ndarray:

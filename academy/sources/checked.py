@@ -13,14 +13,14 @@ import numpy as np
 
 from academy.challenge import Challenge, Split
 from academy.errors import (
+    AcademyError,
     SourceError,
     SplitOverlapError,
     TooFewQuestionsError,
-    UnreadableAnswerError,
     cause_of,
     ends_run,
 )
-from academy.scoring.numeric import right_number
+from academy.scoring.rule import check_rule
 from academy.sources.checks import check_skill_names
 from academy.sources.source import ChallengeSource
 
@@ -125,16 +125,15 @@ class CheckedSource:
                 raise SplitOverlapError(
                     f"{self.name!r} gave {challenge.prompt[:60]!r} again {asked}"
                 )
-            if challenge.tolerance is not None:
-                self._check_number(challenge, asked)
+            self._check_rule(challenge, asked)
             seen.add(challenge.id)
         if len(drawn) > n:
             raise SourceError(f"{self.name!r} gave {len(drawn)} {asked}")
 
-    def _check_number(self, challenge: Challenge, asked: str) -> None:
+    def _check_rule(self, challenge: Challenge, asked: str) -> None:
         try:
-            right_number(challenge.answer)
-        except UnreadableAnswerError as error:
+            check_rule(challenge)
+        except AcademyError as error:
             raise SourceError(
                 f"{self.name!r} gave {challenge.prompt[:60]!r} {asked}: {error}"
             ) from error

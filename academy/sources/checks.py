@@ -9,11 +9,10 @@ source is checked by the questions it gives, never by how it says it made them.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
-from academy.challenge import Challenge, Split
+from academy.challenge import Challenge, Split, plain
 from academy.errors import SourceError, SplitOverlapError
 from genome.errors import LayerRejected
 from genome.refusals import shown
@@ -62,12 +61,6 @@ FEWEST = 10
 """Questions below which a commonest answer says nothing."""
 MAJORITY_FLAG = 0.5
 """From this share of one answer on, a skill can be half passed without reading the question."""
-
-
-def plain(text: str) -> str:
-    """Text without what people vary by accident: case, spacing, width, final punctuation."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.split()).rstrip(" .?!:;")
 
 
 def same_question_keys(challenge: Challenge) -> list[Hashable]:

@@ -1,21 +1,22 @@
-"""Challenge sets in a file: one JSON object per line, read strictly or not at all.
+"""Challenge sets in a file, one question a row, read strictly or not at all.
 
     {"prompt": "6 x 7 = ?", "answer": "42", "skill": "times", "domain": "arithmetic"}
     {"prompt": "Which is a fruit?", "choices": ["plum", "brick"], "answer": "plum"}
     {"prompt": "Write double(x).", "tests": ["double(2) == 4"], "licence": "CC0-1.0"}
     {"prompt": "Pi?", "answer": "3.14159", "tolerance": 0.01, "argument": "pi"}
+    {"prompt": "As JSON: 2 pens.", "answer": "2", "rule": "json:pens > numeric"}
 
 Lines that ask the same thing in other words need the same `argument`: it decides the split.
 A column that holds null, "" or [] has no value, as in tables turned into lines.
-
-One line of a challenge file, checked: every rule says what was found and what to write.
+Other people's columns are read by `academy.sources.columns`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,16 +24,17 @@ import numpy as np
 
 from academy.challenge import SPLITS, Challenge, Split
 from academy.errors import (
+    AcademyError,
     ChallengeSetError,
     TooFewQuestionsError,
     UnknownSourceError,
-    UnreadableAnswerError,
     did_you_mean,
 )
-from academy.scoring.numeric import right_number
+from academy.scoring.rule import check_rule, rule_of
 from academy.sources.checks import find_overlap, name_fault, name_from
+from academy.sources.columns import KEYS, LETTERS, OTHER_NAMES, Columns
+from academy.sources.files import is_table, rows_of
 
-MAX_FILE_BYTES = 256 * 2**20
 MOST_NAMED = 50
 """Lines that a refusal names, after the first."""
 Placed = list[tuple[int, Challenge]]
@@ -42,8 +44,12 @@ Placed = list[tuple[int, Challenge]]
 class JsonlSource:
     """A finite set of questions; `level` is ignored, for a file has no difficulty knob."""
 
-    def __init__(self, name: str, challenges: Sequence[Challenge]) -> None:
+    def __init__(
+        self, name: str, challenges: Sequence[Challenge], shown: Sequence[str] = ()
+    ) -> None:
         self.name = name
+        self.shown = tuple(shown)
+        """Which columns were taken for what, and the first question so read; empty = our own."""
         self.skills: tuple[str, ...] = tuple(dict.fromkeys(c.skill for c in challenges))
         self._parts: dict[tuple[str, Split], list[Challenge]] = {
             (skill, split): [] for skill in self.skills for split in SPLITS
@@ -52,21 +58,30 @@ class JsonlSource:
             self._parts[challenge.skill, challenge.split].append(challenge)
 
     @classmethod
-    def read(cls, path: str | Path) -> JsonlSource:
-        """Read and check a whole file.
+    def read(cls, path: str | Path, columns: str = "") -> JsonlSource:
+        """Read and check a whole file: JSON Lines, or by its name CSV.
+
+        Args:
+            columns: `prompt=question&answer=answer`; empty = as they are recognised.
 
         Raises:
             ChallengeSetError: It cannot be read, is empty, breaks the format, asks a question
                 twice or on two sides of a split; file and line numbers are in the message.
+            SourceUnavailableError: There are no such columns.
         """
         path = Path(path)
-        unnamed = name_from(path.stem, "questions")
-        placed = [(number, read_line(path, number, text, unnamed)) for number, text in _lines(path)]
-        if not placed:
+        rows = list(rows_of(path))
+        if not rows:
             raise ChallengeSetError(path, None, "no question in it: a set needs at least one line")
+        first = rows[0][1]
+        known = Columns.named(columns, first) if columns else Columns.recognised(first)
+        reader = known or (Columns.ours(first) if is_table(path) else None)
+        unnamed = name_from(path.stem, "questions")
+        placed = [(n, _Line(path, n).challenge(row, reader, unnamed)) for n, row in rows]
+        shown = [] if known is None else _shown(path, known.shown(first), placed[0][1])
         _refuse_repeats(path, placed)
         _refuse_overlap(path, placed)
-        return cls(f"jsonl:{path.name}", [challenge for _, challenge in placed])
+        return cls(f"jsonl:{path.name}", [challenge for _, challenge in placed], shown)
 
     @property
     def counts(self) -> dict[tuple[str, Split], int]:
@@ -113,34 +128,20 @@ class JsonlSource:
         return self._parts[skill, split]
 
 
+def _shown(path: Path, columns: str, first: Challenge) -> list[str]:
+    options = f", of {' | '.join(first.choices)}" if first.choices else ""
+    return [
+        f"{path.name}: {columns}",
+        f"first question: {first.prompt[:300]!r}; right, by the rule {rule_of(first).text}: "
+        f"{first.answer[:100]!r}{options[:200]}",
+    ]
+
+
 def _needed(split: Split) -> int:
     """Questions a skill needs for its first of a split to be expected twice over."""
     from academy.challenge import SPLIT_PERCENT
 
     return round(200 / SPLIT_PERCENT[split])
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The file's lines that are not blank, numbered from 1."""
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ChallengeSetError(
-                path, None, f"larger than {MAX_FILE_BYTES >> 20} MiB: split it into several sets"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise ChallengeSetError(
-            path, None, f"cannot be read ({error.strerror or error}): check the path"
-        ) from None
-    for number, raw in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        try:
-            text = raw.decode().strip()
-        except UnicodeDecodeError as error:
-            raise ChallengeSetError(
-                path, number, f"not UTF-8 at byte {error.start}: save the file as UTF-8"
-            ) from None
-        if text:
-            yield number, text
 
 
 def _refuse_repeats(path: Path, placed: Placed) -> None:
@@ -208,52 +209,11 @@ def _refuse_overlap(path: Path, placed: Placed) -> None:
     _refuse(path, pairs, "asks the same question as line {}", "give both the same `argument`")
 
 
-KEYS = (
-    "prompt",
-    "answer",
-    "choices",
-    "tests",
-    "tolerance",
-    "skill",
-    "domain",
-    "licence",
-    "argument",
-)
-OTHER_NAMES = {
-    "question": "prompt",
-    "input": "prompt",
-    "instruction": "prompt",
-    "problem": "prompt",
-    "query": "prompt",
-    "output": "answer",
-    "response": "answer",
-    "solution": "answer",
-    "target": "answer",
-    "label": "answer",
-    "completion": "answer",
-    "options": "choices",
-    "subject": "skill",
-    "category": "skill",
-    "license": "licence",
-}
-"""What other formats call our keys, for the hint."""
 MAX_TEXT = 20_000
 """Characters of one prompt, answer, option or test."""
 MAX_NAME = 64
 MAX_CHOICES = 26
 MAX_TESTS = 200
-
-
-def read_line(path: Path, number: int, text: str, default_skill: str) -> Challenge:
-    """The challenge that one line holds.
-
-    Args:
-        default_skill: Where the line names no skill; the skill is where it names no domain.
-
-    Raises:
-        ChallengeSetError: The line breaks a rule.
-    """
-    return _Line(path, number).challenge(text, default_skill)
 
 
 class _Line:
@@ -266,8 +226,22 @@ class _Line:
     def fail(self, cause: str) -> NoReturn:
         raise ChallengeSetError(self.path, self.number, cause)
 
-    def challenge(self, text: str, default_skill: str) -> Challenge:
-        data = self._columns(self._object(text))
+    def challenge(
+        self, row: Mapping[str, Any], known: Columns | None, default_skill: str
+    ) -> Challenge:
+        """The question of a row.
+
+        Args:
+            known: How the file's columns are read; None = they are our keys.
+            default_skill: Where the row names no skill; the skill is where it names no domain.
+
+        Raises:
+            ChallengeSetError: It breaks a rule.
+        """
+        try:
+            data = self._columns(row if known is None else known.read(row))
+        except ValueError as error:
+            self.fail(str(error))
         if "prompt" not in data:
             self.fail("key 'prompt' is missing")
         skill = self._name(data, "skill", default_skill)
@@ -283,11 +257,16 @@ class _Line:
             tests=self._texts(data, "tests", 1, MAX_TESTS),
             tolerance=self._tolerance(data),
             licence=self._name(data, "licence", ""),
+            rule=self._text(data["rule"], "rule").strip() if "rule" in data else "",
         )
-        self._check_kind(challenge)
+        try:
+            challenge = _lettered(challenge)
+            check_rule(challenge)
+        except AcademyError as error:
+            self.fail(str(error))
         return challenge
 
-    def _columns(self, data: dict[str, Any]) -> dict[str, Any]:
+    def _columns(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """What has a value: tables fill the columns that a row lacks with null, "" or []."""
         unknown = [key for key in data if key not in KEYS]
         if unknown:
@@ -298,29 +277,6 @@ class _Line:
             for key, value in data.items()
             if value is not None and (value not in ("", []) or key in ("prompt", "answer"))
         }
-
-    def _object(self, text: str) -> dict[str, Any]:
-        try:
-            data = json.loads(text, object_pairs_hook=self._once, parse_constant=self._no_constant)
-        except (json.JSONDecodeError, RecursionError) as error:
-            cause = getattr(error, "msg", "nested too deeply")
-            self.fail(f"not JSON ({cause}): write one object per line")
-        except ValueError as error:  # a number of more digits than Python converts
-            self.fail(f"not JSON ({error}): write one object per line")
-        if not isinstance(data, dict):
-            self.fail(f'a {type(data).__name__}, not an object: write {{"prompt": ...}}')
-        return data
-
-    def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        data: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in data:
-                self.fail(f"key {key!r} stands twice: keep one")
-            data[key] = value
-        return data
-
-    def _no_constant(self, name: str) -> NoReturn:
-        self.fail(f"{name} is no JSON number: write a finite one, or null for none")
 
     def _text(self, value: Any, key: str) -> str:
         if not isinstance(value, str):
@@ -382,36 +338,22 @@ class _Line:
             self.fail(f"tolerance is {value}: it must be 0 or more, and finite")
         return tolerance
 
-    def _check_kind(self, challenge: Challenge) -> None:
-        """One way of scoring per question, and an answer that it can be scored by."""
-        ways = {
-            "choices": bool(challenge.choices),
-            "tests": bool(challenge.tests),
-            "tolerance": challenge.tolerance is not None,
-        }
-        given = [name for name, there in ways.items() if there]
-        if len(given) > 1:
-            self.fail(f"{given[0]} and {given[1]} exclude each other: keep one")
-        if challenge.choices and challenge.answer not in challenge.choices:
-            self.fail(
-                f"the answer {challenge.answer[:40]!r} is none of the choices: write the right one "
-                "itself"
-            )
-        if challenge.tolerance is not None:
-            try:
-                right_number(challenge.answer)
-            except UnreadableAnswerError as error:
-                self.fail(str(error))
-        if challenge.tests:
-            self._check_tests(challenge.tests)
 
-    def _check_tests(self, tests: tuple[str, ...]) -> None:
-        from academy.scoring.code import BadUnitTestError, parse_unit_tests
-
-        try:
-            parse_unit_tests(tests)
-        except BadUnitTestError as error:
-            self.fail(str(error))
+def _lettered(challenge: Challenge) -> Challenge:
+    """Where an option's letter is looked for, the options are shown and the letter is right."""
+    if not challenge.choices or rule_of(challenge).look != "letter":
+        return challenge
+    options = dict(zip(LETTERS, challenge.choices, strict=False))
+    if challenge.answer not in options.values():
+        return challenge  # which `check_rule` refuses
+    lines = [challenge.prompt, *(f"{letter}. {text}" for letter, text in options.items())]
+    return replace(
+        challenge,
+        prompt="\n".join(lines),
+        answer=next(letter for letter, text in options.items() if text == challenge.answer),
+        argument=challenge.argument or json.dumps([challenge.prompt, sorted(challenge.choices)]),
+        choices=(),
+    )
 
 
 def _hint(key: str) -> str:

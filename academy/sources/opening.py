@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from academy.challenge import SPLITS
 from academy.errors import SourceUnavailableError, TooFewQuestionsError, UnknownSourceError
 from academy.sources.source import ChallengeSource
 
+FILES = ("jsonl", "csv")
+"""Words before a path; which of the two a file is, its own name says."""
 GROUP = "continuum.challenges"
 PLUGIN_SAMPLE = 8
 """Questions of each skill and split of a plug-in that are looked at when it is opened."""
@@ -21,8 +24,9 @@ PLUGIN_SEED = 44_000
 def open_source(spec: str) -> ChallengeSource:
     """The source a specification names.
 
-    `builtin`, `builtin:reverse,sort`, `jsonl:PATH`, `reasoning-gym:chain_sum,gcd`, or the name
-    of an entry point of the group `continuum.challenges`.
+    `builtin`, `builtin:reverse,sort`, `jsonl:PATH` or `csv:PATH` (with `?prompt=COLUMN&...`, see
+    `academy.sources.columns`), `reasoning-gym:chain_sum,gcd`, or the name of an entry point of the
+    group `continuum.challenges`.
 
     Raises:
         SourceError: There is none of that name, or it cannot be opened.
@@ -39,7 +43,17 @@ def open_source(spec: str) -> ChallengeSource:
 
 def _openers() -> dict[str, Callable[[str], ChallengeSource]]:
     """By the word before the colon: what makes a source of the rest."""
-    return {"builtin": _open_builtin, "jsonl": _open_jsonl, "reasoning-gym": _open_reasoning}
+    files = dict.fromkeys(FILES, _open_file)
+    return {"builtin": _open_builtin, **files, "reasoning-gym": _open_reasoning}
+
+
+def file_of(spec: str) -> tuple[str, Path, str] | None:
+    """Kind, path and map of columns of a specification that names a file."""
+    kind, colon, rest = spec.partition(":")
+    if kind not in FILES or not colon or not rest:
+        return None
+    path, mark, columns = rest.rpartition("?")
+    return (kind, Path(path), columns) if mark and "=" in columns else (kind, Path(rest), "")
 
 
 def _names(rest: str) -> tuple[str, ...]:
@@ -52,12 +66,13 @@ def _open_builtin(rest: str) -> ChallengeSource:
     return BuiltinSource(_names(rest))
 
 
-def _open_jsonl(rest: str) -> ChallengeSource:
+def _open_file(rest: str) -> ChallengeSource:
     from academy.sources.jsonl import JsonlSource
 
-    if not rest:
+    found = file_of(f"jsonl:{rest}")
+    if found is None:
         raise SourceUnavailableError("a challenge file needs its path: write jsonl:PATH")
-    return JsonlSource.read(rest)
+    return JsonlSource.read(*found[1:])
 
 
 def _open_reasoning(rest: str) -> ChallengeSource:

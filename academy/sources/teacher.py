@@ -334,11 +334,13 @@ class Audit:
 def _challenge_state(challenge: Challenge) -> dict[str, Any]:
     state = asdict(challenge)
     del state["id"]
+    if not challenge.rule:
+        del state["rule"]
     return {**state, "choices": list(challenge.choices), "tests": list(challenge.tests)}
 
 
 def _challenge(state: Mapping[str, Any]) -> Challenge:
-    if set(state) != {f.name for f in fields(Challenge)} - {"id"}:
+    if set(state) | {"rule"} != {f.name for f in fields(Challenge)} - {"id"}:
         raise ValueError("a challenge with other fields")
     return Challenge(
         **{**state, "choices": tuple(state["choices"]), "tests": tuple(state["tests"])}

@@ -14,10 +14,10 @@ import numpy as np
 
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
+from academy.exam import sheet_digest
 from academy.skills import SKILL_NAMES
 from economy.examined import standard_sheet
 from economy.publish import SaleTerms, numbers_of, put_up
-from economy.trial import sheet_digest
 from genome.genome import Genome
 from genome.layer import Layer
 from marketplace.errors import MarketError

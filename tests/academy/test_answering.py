@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from academy.answering import end_tokens, greedy_answers, left_padded
+from academy.answering import greedy_answers, left_padded
 from academy.exam import general_sheet
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
@@ -91,4 +91,4 @@ def test_padding_stands_on_the_left_and_is_masked(tokenizer: Any) -> None:
     ids, mask = left_padded(base, ["a", "abc"])
     assert ids.shape == mask.shape and torch.equal(mask[1], torch.ones_like(mask[1]))
     assert mask[0].tolist() == [0, 0] + [1] * (ids.shape[1] - 2)
-    assert end_tokens(base)[0] == tokenizer.eos_token_id
+    assert base.spelling.ends[0] == tokenizer.eos_token_id

@@ -10,17 +10,19 @@ import pytest
 import torch
 
 from academy import evaluator as evaluator_module
+from academy.answering import greedy_answers
 from academy.challenge import Challenge
 from academy.errors import SandboxUnavailableError, ScoringRefusedError
 from academy.evaluator import LocalEvaluator, batches
 from academy.exam import exam_sheet, general_sheet
 from academy.sandbox.sandbox import Sandbox
 from academy.scoring.numeric import numeric_score
-from academy.scoring.scorer import choice_hits, most_tokens
+from academy.scoring.scorer import choice_hits, first_slips, most_tokens
 from genome.base_model import BaseModel
 from genome.genome import Genome
+from genome.population import PopulationModel
 from persona.engine import Engine
-from tests.support.genome import random_layer, tiny_base
+from tests.support.genome import random_layer, subword_tokenizer, tiny_base, tiny_model
 
 
 def test_teacher_forced_argmax_scores_exactly_what_greedy_generation_gives(
@@ -41,6 +43,45 @@ def test_teacher_forced_argmax_scores_exactly_what_greedy_generation_gives(
     ]
     assert 0.2 < scores[0].mean() < 0.8
     np.testing.assert_array_equal(scores, np.array(generated, dtype=float))
+
+
+@pytest.mark.parametrize("kind", ["bytes", "spaces"])
+@pytest.mark.parametrize("model_type", ["llama", "gpt2"])
+def test_every_score_on_subwords_is_that_of_the_text(kind: str, model_type: str) -> None:
+    """Right answers are what random models say, and those cut short: texts in odd tokens.
+
+    Every fourth token ends a turn, so that answers of all lengths come to an end. Teacher forcing
+    alone is wrong on many of the right ones, for the tokenizer cuts them otherwise.
+    """
+    model = tiny_model(model_type, vocab_size=400)
+    model.generation_config.eos_token_id = list(range(0, 400, 4))
+    base = BaseModel("tiny", model, subword_tokenizer(kind))
+    layers = [random_layer(model, base.fingerprint, scale=0.4, seed=s) for s in range(6)]
+    genomes = [Genome(base.fingerprint), *map(Genome.of, layers)]
+    prompts = [f"{word} {i}?" for word in ("yellow", "hello", "go") for i in range(6)]
+    population = PopulationModel(model)
+    slots = population.load(genomes)
+    cut, said = (
+        np.array([greedy_answers(base, population, [s] * len(prompts), prompts, n) for s in slots])
+        for n in (30, 60)
+    )  # (n_genomes, n_prompts) each
+    ended = np.where(cut == said, said, "never")
+    evaluator = LocalEvaluator(base)
+    saved = right = 0
+    for answers in (*ended, *np.char.add(ended[1:3], "s"), *np.char.replace(ended[1:3], "e", "")):
+        asked = [
+            Challenge(p, str(a) or "none", "s", "d") for p, a in zip(prompts, answers, strict=True)
+        ]
+        scores = evaluator.scores(genomes, asked)
+        np.testing.assert_array_equal(scores, said == [c.answer for c in asked])
+        rows = base.rows(prompts, [c.answer for c in asked])
+        for slot, score in zip(slots, scores, strict=True):
+            with torch.no_grad(), population.rows([slot] * len(prompts)):
+                forced = first_slips(base, rows)[:, 0] < 0
+            right += int(score.sum())
+            saved += int((score > forced).sum())
+    assert evaluator.failures == 0
+    assert 10 < saved < right
 
 
 def test_a_score_does_not_depend_on_batching(embedded: BaseModel, monkeypatch: Any) -> None:

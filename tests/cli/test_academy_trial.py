@@ -126,6 +126,50 @@ def test_an_exam_stands_beside_the_base(run: Run) -> None:
     assert row.split() == one.splitlines()[-1].split()
 
 
+def test_an_exams_terms_hold_for_all_and_are_part_of_its_digest(run: Run) -> None:
+    """System prompt, examples and longest answer; the base with examples stands beside it."""
+    asked = ("exam", "helper", "--skill", "case", "--items", 10)
+    plain = run(*asked)
+    assert "few-shot base" in plain and " exact " in plain
+    assert "few-shot base" not in run(*asked, "--few-shot", 0)
+    digests = [
+        run(*asked, *more).splitlines()[-1].split()[-1]
+        for more in ((), ("--shots", 1), ("--system", "Be brief."), ("--max-tokens", 9))
+    ]
+    assert len(set(digests)) == 4 and plain.splitlines()[-1].split()[-1] == digests[0]
+    assert "positions of the base" in run(*asked, "--system", "x" * 200)
+
+
+def test_an_exam_shows_what_was_said_and_why_it_counted(run: Run, tmp_path: Path) -> None:
+    words = ["".join(p) for p in itertools.product("abcde", "klmn", "rst")]
+    path = tmp_path / "mine.csv"
+    rows = "".join(f"upper: {w},{w.upper()}\n" for w in words)
+    path.write_text(f"question,answer\n{rows}")
+    said = run("exam", "base", "--all", "--source", f"csv:{path}", "--show-answers")
+    assert "question as prompt, answer as answer" in said and "first question: 'upper:" in said
+    assert re.search(r"mine 1: right, for '[A-Z]{3}' is exactly '[A-Z]{3}'", said)
+    parts = [said.count(f"  {part}: ") for part in ("asked", "said", "expected")]
+    assert len(set(parts)) == 1 and parts[0] > 3
+    by_rule = run("exam", "base", "--all", "--source", f"csv:{path}", "--rule", "contains")
+    assert " contains " in by_rule
+    mapped = ("--map", "prompt=answer,answer=question", "--rule", "regex:(.*) > text")
+    swapped = run("exam", "base", "--all", "--source", f"jsonl:{path}", *mapped)
+    assert "regex:(.*) > text" in swapped
+    assert "is none: use --source jsonl:PATH" in run("exam", "base", "--all", "--rule", "text")
+    refused = run("exam", "base", "--all", "--source", f"csv:{path}", "--rule", "exakt")
+    assert refused.startswith("refused: ") and "did you mean 'exact'" in refused
+
+
+def test_a_judge_is_named_where_a_rule_asks_for_one(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "open.jsonl"
+    lines = [{"prompt": f"say {i}", "answer": f"{i}!", "rule": "judge"} for i in range(40)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = ("exam", "base", "--all", "--source", f"jsonl:{path}", "--few-shot", 0)
+    assert "no scorer for 'judge' questions" in run(*asked)
+    said = run(*asked, "--judge", "helper")
+    assert " judge " in said and "could not be scored" not in said
+
+
 def loud_set(path: Path) -> str:
     """A set of 60 questions, named as a source."""
     words = ["".join(p) for p in itertools.product("abcde", "klmn", "rst")]

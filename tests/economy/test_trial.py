@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from economy.trial import own_sheet, run_trial, sheet_digest
+from academy.exam import sheet_digest
+from economy.trial import own_sheet, run_trial
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from tests.support.cli import Done, continuum

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from genome.base_check import probe, turn_ends
+from genome.base_check import probe
 from genome.base_model import BaseModel
 from tests.support.genome import ARCHITECTURES, tiny_base, tiny_model
 
@@ -40,23 +40,6 @@ def test_layers_that_change_nothing_at_all_are_found(
     monkeypatch.setattr("genome.base_check.torch.zeros", torch.ones)
     found = {one.about: one.is_sound for one in probe(base)}
     assert not found["layers"]
-
-
-def test_all_tokens_that_end_a_turn_are_known(tokenizer: Any) -> None:
-    """The tokenizer's, the settings', and the one that the chat template writes."""
-    from transformers import AutoTokenizer
-
-    from seeds.load import embedded_base_path
-
-    own = AutoTokenizer.from_pretrained(embedded_base_path())
-    own.add_special_tokens({"additional_special_tokens": ["<turn>"]})
-    own.chat_template = "{% for m in messages %}{{ m['content'] }}<turn>\n{% endfor %}"
-    model = tiny_model("llama")
-    model.resize_token_embeddings(len(own))
-    model.generation_config.eos_token_id = [257, 260]
-    turn = own.convert_tokens_to_ids("<turn>")
-    assert turn_ends(BaseModel("tiny", model, own)) == [257, 260, turn]
-    assert turn_ends(tiny_base(tokenizer)) == [257]
 
 
 def test_a_template_without_a_system_role_and_marks_of_thinking_are_told(tokenizer: Any) -> None:

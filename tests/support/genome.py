@@ -84,3 +84,37 @@ def dense_updates(genome: Genome) -> dict[str, torch.Tensor]:
             delta = weight * (b @ a)
             updates[module] = updates[module] + delta if module in updates else delta
     return updates
+
+
+def subword_tokenizer(kind: str = "bytes") -> Any:
+    """A tokenizer of 400 tokens with merges, as real models have: many spellings of one text.
+
+    Args:
+        kind: "bytes" as GPT-2, SmolLM2 or Qwen cut texts, "spaces" as Llama 2 or Gemma do.
+    """
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE(byte_fallback=kind == "spaces", unk_token=None))
+    special, alphabet = ["<pad>", "<eos>", "<turn>", "</turn>"], pre_tokenizers.ByteLevel.alphabet()
+    if kind == "bytes":
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        made.decoder = decoders.ByteLevel()
+    else:
+        made.normalizer = normalizers.Replace(" ", "▁")
+        made.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+        )
+        special += [f"<0x{byte:02X}>" for byte in range(256)]
+        alphabet = []
+    text = "the yellow fellows yelled: follow the low mellow cello, hello to all who go below"
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator([text, text.title(), text.replace("e", "é")], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", eos_token="<eos>")
+    fast.chat_template = (
+        "{% for message in messages %}<turn>{{ message['content'] }}</turn>\n{% endfor %}"
+        "{% if add_generation_prompt %}<turn>{% endif %}"
+    )
+    return fast

@@ -6,17 +6,18 @@ import pytest
 
 from academy.challenge import Challenge
 from academy.errors import ScoringRefusedError
-from academy.scoring.scorer import KEPT_CAUSES, Failures, exact_score, guarded, kind_of
+from academy.scoring.rule import exact_score, rule_of
+from academy.scoring.scorer import KEPT_CAUSES, Failures, guarded
 
 PLAIN = Challenge("q", "a", "s", "d")
 
 
 def test_the_kind_follows_from_the_fields() -> None:
     kinds = [
-        kind_of(PLAIN),
-        kind_of(Challenge("q", "a", "s", "d", choices=("a", "b"))),
-        kind_of(Challenge("q", "1", "s", "d", tolerance=0.0)),
-        kind_of(Challenge("q", "", "s", "d", tests=("f() == 1",))),
+        rule_of(PLAIN).kind,
+        rule_of(Challenge("q", "a", "s", "d", choices=("a", "b"))).kind,
+        rule_of(Challenge("q", "1", "s", "d", tolerance=0.0)).kind,
+        rule_of(Challenge("q", "", "s", "d", tests=("f() == 1",))).kind,
     ]
     assert kinds == ["exact", "choice", "numeric", "tests"]
 

@@ -14,7 +14,7 @@ import pytest
 
 from academy.challenge import SPLITS
 from academy.errors import ChallengeSetError, TooFewQuestionsError
-from academy.scoring.scorer import kind_of
+from academy.scoring.rule import rule_of
 from academy.sources.jsonl import JsonlSource
 from tests.support.sources import check_source
 
@@ -46,7 +46,7 @@ def test_all_kinds_of_line_are_read_with_their_fields(tmp_path: Path) -> None:
     assert by_prompt["2+2"].licence == "CC0-1.0" and by_prompt["2+2"].domain == "maths"
     assert by_prompt["write double"].answer == ""
     assert by_prompt["pi?"].argument == "pi" and by_prompt["pi?"].domain == "sums"
-    kinds = {prompt: kind_of(c) for prompt, c in by_prompt.items()}
+    kinds = {prompt: rule_of(c).kind for prompt, c in by_prompt.items()}
     assert kinds == {
         "2+2": "exact",
         "a fruit?": "choice",
@@ -141,7 +141,7 @@ def test_a_column_without_a_value_is_absent(tmp_path: Path, nothing: Any) -> Non
     )
     source = JsonlSource.read(path)
     drawn = [c for split in SPLITS for c in source._part("sums", split)]
-    assert {kind_of(c) for c in drawn} == {"exact", "numeric", "choice", "tests"}
+    assert {rule_of(c).kind for c in drawn} == {"exact", "numeric", "choice", "tests"}
     assert {(c.domain, c.licence, c.argument) for c in drawn} == {("sums", "", "")}
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import typer
 
 from tui.cli.errors import OptionError
 from tui.cli.home import resolve_home
@@ -15,7 +18,56 @@ if TYPE_CHECKING:
     from academy.challenge import Challenge
     from academy.sources.source import ChallengeSource
 
-SOURCE_HELP = "builtin[:SKILL,SKILL], jsonl:PATH, reasoning-gym:NAME,NAME or a plug-in."
+SOURCE_HELP = "builtin[:SKILL,SKILL], jsonl:PATH, csv:PATH, reasoning-gym:NAME,NAME or a plug-in."
+MapOption = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        help="Which columns of a file are what, such as prompt=question,answer=answer.",
+        show_default="recognised",
+    ),
+]
+RuleOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How a file's answers are scored: exact, text, contains, numeric, choice, acc, "
+        "acc_norm, judge, or `LOOK > RULE` with line, code, letter, json:FIELD, regex:PATTERN.",
+        show_default="by what each question gives",
+    ),
+]
+
+
+def with_columns(source: str, columns: str | None, rule: str | None) -> str:
+    """A file's specification that says which columns are what, and how answers are scored.
+
+    Raises:
+        OptionError: The source is no file.
+    """
+    from academy.sources.opening import file_of
+
+    if columns is None and rule is None:
+        return source
+    if file_of(source) is None:
+        raise OptionError(
+            f"--map and --rule are for files, {source!r} is none: use --source jsonl:PATH"
+        )
+    parts = [part.strip() for part in (columns or "").split(",") if part.strip()]
+    if rule is not None:
+        parts.append(f"rule={quote(rule, safe=' :')}")
+    return f"{source}{'&' if '?' in source else '?'}{'&'.join(parts)}"
+
+
+def open_shown(source: str) -> ChallengeSource:
+    """Open a source; a file's columns, where they are not ours, and its first question are shown.
+
+    Raises:
+        SourceError: It cannot be opened.
+    """
+    from academy.sources.opening import open_source
+
+    opened = open_source(source)
+    say(*getattr(opened, "shown", ()))
+    return opened
 
 
 def check_skills(source: ChallengeSource, named: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tui.cli.academy.entrants import load_entrant, load_evaluator
-from tui.cli.academy.questions import SOURCE_HELP
+from tui.cli.academy.questions import SOURCE_HELP, open_shown
 from tui.cli.errors import OptionError
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from academy.evaluator import LocalEvaluator
     from academy.scoring.judge import Agreement, Verdicts
     from academy.scoring.ratings import Rating
+    from academy.scoring.rule import Kind, Scorer
     from genome.base_model import BaseModel
     from genome.genome import Genome
     from tui.cli.academy.entrants import Entrant
@@ -96,9 +97,8 @@ def _questions(
 ) -> list[Challenge]:
     """About `n` questions of all skills, in random order, without those rated before."""
     from academy.errors import TooFewQuestionsError
-    from academy.sources.opening import open_source
 
-    opened = open_source(source)
+    opened = open_shown(source)
     each = -(-n // len(opened.skills))
     drawn: list[Challenge] = []
     for skill in opened.skills:
@@ -233,16 +233,19 @@ def _exact_scores(pairs: Sequence[Answered]) -> np.ndarray:
     import numpy as np
 
     from academy.scoring.code import CodeScorer
-    from academy.scoring.scorer import Failures, exact_score, guarded, kind_of, response_scorers
+    from academy.scoring.rule import COMPARISONS, exact_score, found_score, rule_of
+    from academy.scoring.scorer import Failures, guarded
 
-    scorers = {**response_scorers(CodeScorer()), "choice": exact_score}
+    scorers: dict[Kind, Scorer] = {**COMPARISONS, "tests": CodeScorer()}
     failures = Failures()
-    return np.array(
-        [
-            [guarded(scorers[kind_of(c)], failures)(c, answer) for answer in answers]
-            for c, answers in pairs
-        ]
-    ).reshape(-1, 2)
+
+    def worth(challenge: Challenge, answer: str) -> float:
+        scorer = scorers.get(rule_of(challenge).kind, exact_score)
+        return guarded(found_score(scorer), failures)(challenge, answer)
+
+    return np.array([[worth(c, answer) for answer in answers] for c, answers in pairs]).reshape(
+        -1, 2
+    )
 
 
 def _won(verdicts: Verdicts, names: tuple[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui.cli.academy.questions import SOURCE_HELP, MapOption, RuleOption, with_columns
 from tui.cli.errors import OptionError
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
@@ -35,9 +36,9 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the file's.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Budget instead of the file's.")] = None,
     base: BaseOption = None,
-    source: Annotated[
-        str | None, typer.Option(help="builtin, jsonl:PATH, reasoning-gym:NAMES, a plug-in.")
-    ] = None,
+    source: Annotated[str | None, typer.Option(help=SOURCE_HELP, show_default="the file's")] = None,
+    columns: MapOption = None,
+    rule: RuleOption = None,
     ray: RayOption = None,
     _memory: MemoryOption = None,
 ) -> None:
@@ -47,6 +48,8 @@ def run(
     from genome.bases import Bases
 
     where, settings = resolve_home(home), load_config(config)
+    if columns is not None or rule is not None:
+        source = with_columns(source or settings.run.source, columns, rule)
     bases, named = Bases(where), base or settings.run.base
     if known := bases.find(named) if named else bases.default():
         base = known.path  # kept with the run, whatever the default is when it is resumed

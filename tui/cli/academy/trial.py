@@ -13,7 +13,15 @@ from tui.cli.academy.entrants import (
     load_entrant,
     load_evaluator,
 )
-from tui.cli.academy.questions import SOURCE_HELP, check_skills, print_one_answer
+from tui.cli.academy.questions import (
+    SOURCE_HELP,
+    MapOption,
+    RuleOption,
+    check_skills,
+    open_shown,
+    print_one_answer,
+    with_columns,
+)
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
 from tui.printing import say
@@ -55,6 +63,8 @@ def trial(
         str,
         typer.Option(help=SOURCE_HELP),
     ] = "builtin",
+    columns: MapOption = None,
+    rule: RuleOption = None,
     items: Annotated[int, typer.Option(help="Questions per trial; at most, if online.")] = 400,
     online: Annotated[
         bool, typer.Option("--online", help="Stop as soon as the answer is clear.")
@@ -69,14 +79,13 @@ def trial(
 
     from academy.errors import SameGenomeError
     from academy.evolution.fitting import FittingSource
-    from academy.sources.opening import open_source
     from academy.trial import judge_together
     from tui.jobs.run_report import log_trials
 
     check_count("--items", items, most=MAX_ITEMS)
     check_count("--seed", seed, least=0)
     named = tuple(dict.fromkeys(skills or ()))
-    opened = open_source(source)
+    opened = open_shown(with_columns(source, columns, rule))
     check_skills(opened, named)
     evaluator = load_evaluator(base, home, (a, b))
     terms = _Setup(FittingSource(opened, evaluator.base), items, online, max(1, len(named)))
