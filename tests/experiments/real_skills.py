@@ -24,7 +24,6 @@ from academy.answering import end_tokens
 from academy.challenge import Challenge, prompts_and_answers
 from academy.operators.noise import random_layer
 from academy.sources.english import EnglishSource
-from academy.statistics.intervals import wilson_interval
 from academy.statistics.paired import compare_paired
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel

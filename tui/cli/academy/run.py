@@ -36,7 +36,8 @@ def run(
     tokens: Annotated[int | None, typer.Option(help="Budget instead of the file's.")] = None,
     base: BaseOption = None,
     source: Annotated[
-        str | None, typer.Option(help="builtin, jsonl:PATH, reasoning-gym:NAMES, a plug-in.")
+        str | None,
+        typer.Option(help="builtin, english, jsonl:PATH, reasoning-gym:NAMES, a plug-in."),
     ] = None,
     ray: RayOption = None,
 ) -> None:
