@@ -10,11 +10,13 @@ prompt (as earlier turns of the chat).
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from os.path import commonprefix
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,7 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--split", choices=("select", "test"), default="test")
+    parser.add_argument("--base-only", action="store_true", help="train nothing")
     parser.add_argument("--show", type=int, default=0, help="wrong answers to print")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
@@ -107,10 +110,14 @@ def measure(
     population = PopulationModel(base.model)
     population.load([Genome(base.fingerprint)])
     asked = [c.prompt for c in sheet]
-    zero = right(sheet, answers(base, population, 0, chats(asked, ()), room))
-    shown = answers(base, population, 0, chats(asked, train[: args.shots]), room)
+    zero = right(sheet, answers(base, population, chats(asked, ()), room))
+    shown = answers(base, population, chats(asked, train[: args.shots]), room)
     few = right(sheet, shown)
-    rates = args.rate or [2e-3]
+    rates = [] if args.base_only else args.rate or [2e-3]
+    if not rates:
+        print(json.dumps({"skill": skill, "zero_shot": zero.mean(), "few_shot": few.mean()}))
+        print(*(f"  {c.answer!r} <- {a!r}" for c, a in list(zip(sheet, shown, strict=True))[: args.show]), sep="\n")
+        return []
     plan = StudyPlan(args.passes * len(train) // args.rows, args.rows, rates[0])
     meter = TokenMeter()
     began = time.process_time()
@@ -119,7 +126,7 @@ def measure(
     rows = []
     for rate, layer in zip(rates, layers, strict=True):
         population.load([Genome.of(layer)])
-        said = answers(base, population, 0, chats(asked, ()), room)
+        said = answers(base, population, chats(asked, ()), room)
         hits = right(sheet, said)
         for c, few_said, text in list(zip(sheet, shown, said, strict=True)):
             if text.strip() != c.answer and args.show > 0:
@@ -183,28 +190,37 @@ def chats(prompts: Sequence[str], shots: Sequence[Challenge]) -> list[Chat]:
 
 
 def answers(
-    base: BaseModel, population: PopulationModel, slot: int, asked: Sequence[Chat], room: int
+    base: BaseModel, population: PopulationModel, asked: Sequence[Chat], room: int
 ) -> list[str]:
-    """Greedy answers, padded on the left; pads are masked, since a pad may be an end of turn."""
-    ends = end_tokens(base)
-    said = []
-    for start in range(0, len(asked), BATCH):
-        part = asked[start : start + BATCH]
-        texts = [
-            base.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            for chat in part
-        ]
-        ids = base.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        width = max(map(len, ids))
-        block = torch.zeros((len(ids), width), dtype=torch.int64)
+    """Greedy answers of the genome in slot 0; what all prompts begin with is read once.
+
+    Pads stand between that beginning and the rest, masked: a pad may be an end of turn.
+    """
+    texts = [
+        base.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+        for chat in asked
+    ]
+    ids = base.tokenizer(texts, add_special_tokens=False)["input_ids"]
+    shared = len(commonprefix(ids))
+    ends, said = end_tokens(base), []
+    with torch.no_grad(), population.rows([0]):
+        beginning = base.model(torch.tensor([ids[0][:shared]]), use_cache=True).past_key_values
+    for start in range(0, len(ids), BATCH):
+        part = ids[start : start + BATCH]
+        width = max(map(len, part))
+        block = torch.zeros((len(part), width), dtype=torch.int64)
         mask = torch.zeros_like(block)
-        for i, row in enumerate(ids):
-            block[i, width - len(row) :] = torch.tensor(row)
-            mask[i, width - len(row) :] = 1
-        with torch.no_grad(), population.rows([slot] * len(ids)):
+        for i, row in enumerate(part):
+            pads = width - len(row)
+            block[i] = torch.tensor([*row[:shared], *[0] * pads, *row[shared:]])
+            mask[i] = torch.tensor([*[1] * shared, *[0] * pads, *[1] * (len(row) - shared)])
+        cache = copy.deepcopy(beginning)
+        cache.batch_repeat_interleave(len(part))
+        with torch.no_grad(), population.rows([0] * len(part)):
             whole = base.model.generate(
                 input_ids=block,
                 attention_mask=mask,
+                past_key_values=cache,
                 max_new_tokens=room,
                 do_sample=False,
                 eos_token_id=ends,

@@ -51,7 +51,7 @@ def test_it_is_opened_by_name_without_a_difficulty_knob() -> None:
 
 
 def test_an_unknown_skill_or_level_names_those_there_are() -> None:
-    with pytest.raises(UnknownSourceError, match="past"):
+    with pytest.raises(UnknownSourceError, match="no skill .juggling."):
         open_source("english:juggling")
     with pytest.raises(UnknownSourceError, match="level"):
         EnglishSource().draw("past", "train", 1, np.random.default_rng(0), level=3)
@@ -120,7 +120,7 @@ def test_dates_numbers_and_orders_are_right() -> None:
         assert int(c.answer) == a * b
     for c in drawn("json"):
         order = json.loads(c.answer)
-        assert order["item"][:3] in c.prompt.lower() and order["count"] >= 2
+        assert order["item"][0] in c.prompt.lower() and order["count"] >= 2
 
 
 def test_units_are_converted_exactly() -> None:

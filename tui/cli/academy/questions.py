@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from academy.challenge import Challenge
     from academy.sources.source import ChallengeSource
 
-SOURCE_HELP = "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, reasoning-gym:NAME,NAME or a plug-in."
+SOURCE_HELP = (
+    "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, reasoning-gym:NAME,NAME or a "
+    "plug-in."
+)
 
 
 def check_skills(source: ChallengeSource, named: Sequence[str]) -> None:
