@@ -16,7 +16,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from os.path import commonprefix
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +115,13 @@ def measure(
     rates = [] if args.base_only else args.rate or [2e-3]
     if not rates:
         print(json.dumps({"skill": skill, "zero_shot": zero.mean(), "few_shot": few.mean()}))
-        print(*(f"  {c.answer!r} <- {a!r}" for c, a in list(zip(sheet, shown, strict=True))[: args.show]), sep="\n")
+        print(
+            *(
+                f"  {c.answer!r} <- {a!r}"
+                for c, a in list(zip(sheet, shown, strict=True))[: args.show]
+            ),
+            sep="\n",
+        )
         return []
     plan = StudyPlan(args.passes * len(train) // args.rows, args.rows, rates[0])
     meter = TokenMeter()
@@ -201,7 +206,8 @@ def answers(
         for chat in asked
     ]
     ids = base.tokenizer(texts, add_special_tokens=False)["input_ids"]
-    shared = len(commonprefix(ids))
+    columns = enumerate(zip(*ids, strict=False))
+    shared = next((i for i, column in columns if len(set(column)) > 1), len(ids[0]) - 1)
     ends, said = end_tokens(base), []
     with torch.no_grad(), population.rows([0]):
         beginning = base.model(torch.tensor([ids[0][:shared]]), use_cache=True).past_key_values

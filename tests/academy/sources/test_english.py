@@ -51,7 +51,7 @@ def test_it_is_opened_by_name_without_a_difficulty_knob() -> None:
 
 
 def test_an_unknown_skill_or_level_names_those_there_are() -> None:
-    with pytest.raises(UnknownSourceError, match="no skill .juggling."):
+    with pytest.raises(UnknownSourceError, match="no skill 'juggling'"):
         open_source("english:juggling")
     with pytest.raises(UnknownSourceError, match="level"):
         EnglishSource().draw("past", "train", 1, np.random.default_rng(0), level=3)
