@@ -81,18 +81,26 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--split", choices=("select", "test"), default="test")
-    parser.add_argument("--base-only", action="store_true", help="train nothing")
     parser.add_argument("--show", type=int, default=0, help="wrong answers to print")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no skill after these")
+    parser.add_argument("--out", type=Path, help="rows are added; skills that stand there are left")
     args = parser.parse_args()
     base = BaseModel.load(args.base)
     source = EnglishSource(tuple(filter(None, args.skills.split(","))))
+    done = [json.loads(line)["skill"] for line in args.out.open()] if _exists(args.out) else []
+    began = time.monotonic()
     for skill in source.skills:
+        if skill in done or time.monotonic() - began > args.seconds:
+            continue
         for row in measure(base, source, skill, args):
             print(json.dumps(asdict(row)), flush=True)
             if args.out:
                 with args.out.open("a") as file:
                     file.write(json.dumps(asdict(row)) + "\n")
+
+
+def _exists(path: Path | None) -> bool:
+    return path is not None and path.exists()
 
 
 def measure(
@@ -112,17 +120,7 @@ def measure(
     zero = right(sheet, answers(base, population, chats(asked, ()), room))
     shown = answers(base, population, chats(asked, train[: args.shots]), room)
     few = right(sheet, shown)
-    rates = [] if args.base_only else args.rate or [2e-3]
-    if not rates:
-        print(json.dumps({"skill": skill, "zero_shot": zero.mean(), "few_shot": few.mean()}))
-        print(
-            *(
-                f"  {c.answer!r} <- {a!r}"
-                for c, a in list(zip(sheet, shown, strict=True))[: args.show]
-            ),
-            sep="\n",
-        )
-        return []
+    rates = args.rate or [2e-3]
     plan = StudyPlan(args.passes * len(train) // args.rows, args.rows, rates[0])
     meter = TokenMeter()
     began = time.process_time()
@@ -133,10 +131,10 @@ def measure(
         population.load([Genome.of(layer)])
         said = answers(base, population, chats(asked, ()), room)
         hits = right(sheet, said)
-        for c, few_said, text in list(zip(sheet, shown, said, strict=True)):
-            if text.strip() != c.answer and args.show > 0:
-                args.show -= 1
-                print(f"  {c.prompt!r} -> {text!r}, right {c.answer!r}, few-shot {few_said!r}")
+        triples = zip(sheet, shown, said, strict=True)
+        wrong = [(c, a, b) for c, a, b in triples if b.strip() != c.answer]
+        for c, few_said, text in wrong[: args.show]:
+            print(f"  {c.prompt!r}: {text!r} for {c.answer!r}, few-shot {few_said!r}", flush=True)
         gain = compare_paired(hits, few)
         rows.append(
             Row(
