@@ -9,9 +9,11 @@ reciprocal ranks (Cormack, Clarke and Buettcher 2009). Ties count as a fair draw
 from __future__ import annotations
 
 import argparse
+import functools
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import bm25s
 import numpy as np
@@ -21,6 +23,8 @@ from academy.sources.english import english_skills
 
 PLAIN_WORDS = Path(__file__).with_name("english_questions.toml")
 RANK_CONSTANT = 60
+WORDS_WEIGHT = 0.1
+"""Of BM25 as a share of its best text's, beside a cosine."""
 Encode = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -41,9 +45,16 @@ def main() -> None:
     print(f"{len(skills)} layers, {len(queries)} questions, chance {1 / len(skills):.3f}")
     report("BM25", words, right)
     for name, encode in encoders(args.base, args.sentences).items():
-        meaning = encode(queries) @ encode(texts).T
-        report(name, meaning, right)
-        report(f"{name} + BM25", fused(words, meaning), right)
+        known = encode(texts)
+        for centred in (False, True):
+            middle = known.mean(0) * centred  # of what can be found; a question comes alone
+            meaning = unit(encode(queries) - middle) @ unit(known - middle).T
+            called = f"{name}, centred" if centred else name
+            report(called, meaning, right)
+            report(f"{called}, ranks fused with BM25", fused(words, meaning), right)
+            best = words.max(1, keepdims=True)
+            share = np.divide(words, best, out=np.zeros_like(words), where=best > 0)
+            report(f"{called} + {WORDS_WEIGHT} BM25", meaning + WORDS_WEIGHT * share, right)
 
 
 def report(name: str, scores: np.ndarray, right: np.ndarray) -> None:
@@ -52,7 +63,7 @@ def report(name: str, scores: np.ndarray, right: np.ndarray) -> None:
     above, level = (scores > own).sum(1), (scores == own).sum(1)
     first = np.where(above == 0, 1 / level, 0.0)
     in_three = np.clip((3 - above) / level, 0.0, 1.0)
-    print(f"{name:40} first {first.mean():.3f}, among three {in_three.mean():.3f}")
+    print(f"{name:50} first {first.mean():.3f}, among three {in_three.mean():.3f}")
 
 
 def bm25_scores(texts: Sequence[str], queries: Sequence[str]) -> np.ndarray:
@@ -81,39 +92,45 @@ def fused(*scores: np.ndarray) -> np.ndarray:
 
 
 def encoders(base: str | None, sentences: str | None) -> dict[str, Encode]:
-    """By name: texts to unit vectors, (n_texts, width)."""
+    """By name: texts to vectors, (n_texts, width)."""
     made: dict[str, Encode] = {}
     if base:
         from genome.base_model import BaseModel
 
         loaded = BaseModel.load(base)
         depth = loaded.model.config.num_hidden_layers
-        for layer in sorted({0, depth // 3, depth // 2, 2 * depth // 3, depth}):
-            made[f"base, hidden states {layer}"] = pooled(loaded.model, loaded.tokenizer, layer)
+        layers = sorted({0, depth // 3, depth // 2, 2 * depth // 3, depth})
+        for layer, encode in zip(
+            layers, pooled(loaded.model, loaded.tokenizer, layers), strict=True
+        ):
+            made[f"base, hidden states {layer}"] = encode
     if sentences:
         from transformers import AutoModel, AutoTokenizer
 
         model = AutoModel.from_pretrained(sentences).eval()
-        made["sentence model"] = pooled(model, AutoTokenizer.from_pretrained(sentences), -1)
+        (made["sentence model"],) = pooled(model, AutoTokenizer.from_pretrained(sentences), [-1])
     return made
 
 
-def pooled(
-    model: torch.nn.Module, tokenizer: Callable[..., dict[str, torch.Tensor]], layer: int
-) -> Encode:
-    """Mean hidden state of each text alone, less the mean over all texts, of length one."""
+def pooled(model: Any, tokenizer: Any, layers: Sequence[int]) -> list[Encode]:
+    """One encoder per layer: the mean hidden state there of each text, read alone."""
 
-    def encode(texts: Sequence[str]) -> np.ndarray:
-        vectors = []
-        for text in texts:
-            with torch.no_grad():
-                out = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True)
-            vectors.append(out.hidden_states[layer][0].mean(0).numpy())
-        block = np.stack(vectors)
-        block = block - block.mean(0)
-        return block / np.linalg.norm(block, axis=1, keepdims=True)
+    @functools.cache
+    def means(text: str) -> np.ndarray:
+        """(n_layers, width)."""
+        with torch.no_grad():
+            out = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True)
+        return np.stack([out.hidden_states[layer][0].mean(0).numpy() for layer in layers])
 
-    return encode
+    def at(place: int) -> Encode:
+        return lambda texts: np.stack([means(text)[place] for text in texts])
+
+    return [at(place) for place in range(len(layers))]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length one."""
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 if __name__ == "__main__":
