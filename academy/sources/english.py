@@ -68,7 +68,8 @@ class Words:
 
     def one(self, *names: str) -> str:
         """A word from one of these lists, every word equally likely."""
-        return self.of([word for name in names for word in self.lists[name]])
+        words: list[str] = [word for name in names for word in self.lists[name]]
+        return self.of(words)
 
     def of(self, options: Sequence[T]) -> T:
         """One of these."""
