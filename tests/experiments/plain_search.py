@@ -101,26 +101,31 @@ def encoders(base: str | None, sentences: str | None) -> dict[str, Encode]:
         depth = loaded.model.config.num_hidden_layers
         layers = sorted({0, depth // 3, depth // 2, 2 * depth // 3, depth})
         for layer, encode in zip(
-            layers, pooled(loaded.model, loaded.tokenizer, layers), strict=True
+            layers, pooled(loaded.model, loaded.tokenizer, layers, 1), strict=True
         ):
             made[f"base, hidden states {layer}"] = encode
     if sentences:
         from transformers import AutoModel, AutoTokenizer
 
         model = AutoModel.from_pretrained(sentences).eval()
-        (made["sentence model"],) = pooled(model, AutoTokenizer.from_pretrained(sentences), [-1])
+        tokenizer = AutoTokenizer.from_pretrained(sentences)
+        (made["sentence model"],) = pooled(model, tokenizer, [-1], 0)
     return made
 
 
-def pooled(model: Any, tokenizer: Any, layers: Sequence[int]) -> list[Encode]:
-    """One encoder per layer: the mean hidden state there of each text, read alone."""
+def pooled(model: Any, tokenizer: Any, layers: Sequence[int], first: int) -> list[Encode]:
+    """One encoder per layer: the mean hidden state there of each text, read alone.
+
+    Args:
+        first: Position from which on: a decoder parks huge numbers at its first token.
+    """
 
     @functools.cache
     def means(text: str) -> np.ndarray:
         """(n_layers, width)."""
         with torch.no_grad():
             out = model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True)
-        return np.stack([out.hidden_states[layer][0].mean(0).numpy() for layer in layers])
+        return np.stack([out.hidden_states[layer][0, first:].mean(0).numpy() for layer in layers])
 
     def at(place: int) -> Encode:
         return lambda texts: np.stack([means(text)[place] for text in texts])
