@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--shots", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--split", choices=("select", "test"), default="test")
+    parser.add_argument("--base-only", action="store_true", help="train nothing")
     parser.add_argument("--show", type=int, default=0, help="wrong answers to print")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no skill after these")
     parser.add_argument("--out", type=Path, help="rows are added; skills that stand there are left")
@@ -120,6 +121,9 @@ def measure(
     zero = right(sheet, answers(base, population, chats(asked, ()), room))
     shown = answers(base, population, chats(asked, train[: args.shots]), room)
     few = right(sheet, shown)
+    print(f"{skill}: zero-shot {zero.mean():.3f}, few-shot {few.mean():.3f}", flush=True)
+    if args.base_only:
+        return []
     rates = args.rate or [2e-3]
     plan = StudyPlan(args.passes * len(train) // args.rows, args.rows, rates[0])
     meter = TokenMeter()
