@@ -9,7 +9,7 @@ every exam uses. `chance` is the accuracy of the best answer that ignores the ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,18 +37,35 @@ class Skill:
     draw: Callable[[np.random.Generator, int], dict[str, str]]
     solve: Callable[[dict[str, str]], str]
     chance: float
+    held_out: str = ""
+    """The field whose words stay in one split: what is tested was never seen in training."""
 
     def challenge(self, rng: np.random.Generator, level: int = STANDARD_LEVEL) -> Challenge:
         """Draw one question of the given level (1 easiest to 5)."""
         fields = self.draw(rng, level)
         phrasing = self.phrasings[int(rng.integers(len(self.phrasings)))]
-        return Challenge(
+        challenge = Challenge(
             prompt=phrasing.format(**fields),
             answer=self.solve(fields),
             skill=self.name,
             domain=self.domain,
             argument=" ".join(fields.values()),
         )
+        return (
+            self._beside_its_word(challenge, fields[self.held_out]) if self.held_out else challenge
+        )
+
+    def _beside_its_word(self, challenge: Challenge, word: str) -> Challenge:
+        """The same question in the split of a word: the argument gets a number that puts it there.
+
+        A question always gets the same number, so it keeps its id and its split for ever.
+        """
+        split = Challenge(word, "", self.name, self.domain, argument=word).split
+        about, number = challenge.argument, 0
+        while challenge.split != split:
+            number += 1
+            challenge = replace(challenge, argument=f"{about} {number}")
+        return challenge
 
 
 def _word(rng: np.random.Generator, length: int, alphabet: str = LETTERS) -> str:

@@ -1,4 +1,8 @@
-"""The built-in skills as a challenge source: practically endless, with a difficulty knob."""
+"""Skills that make their own questions, as challenge sources: practically endless.
+
+The built-in ones, with a difficulty knob, for a byte-level toy (`academy/skills.py`); those in
+plain English, for a real model (`academy/sources/english.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import numpy as np
 
 from academy.challenge import Challenge, Split
 from academy.errors import UnknownSourceError
-from academy.skills import LEVELS, SKILL_NAMES, STANDARD_LEVEL, skill_named
+from academy.skills import LEVELS, SKILLS, STANDARD_LEVEL, Skill
 
 PATIENCE = 2000
 """Draws in a row without a new question after which a skill counts as used up.
@@ -19,21 +23,36 @@ probability 5e-5. Only the lowest levels of arithmetic are ever that small.
 """
 
 
-class BuiltinSource:
-    """Questions of the built-in skills, or of some of them."""
+class SkillSource:
+    """Questions of some skills that draw their own."""
 
-    name = "builtin"
-    levels: tuple[int, ...] = LEVELS
+    name: str
+    levels: tuple[int, ...] = ()
 
-    def __init__(self, skills: Sequence[str] = ()) -> None:
+    def __init__(self, known: Sequence[Skill], skills: Sequence[str] = ()) -> None:
+        """Ask questions of the skills named, or of all that are known.
+
+        Raises:
+            UnknownSourceError: There is no skill of that name.
+        """
+        named = {skill.name: skill for skill in known}
         for skill in skills:
-            _check_skill(skill, SKILL_NAMES)
-        self.skills: tuple[str, ...] = tuple(skills) or SKILL_NAMES
+            _check_skill(skill, tuple(named))
+        self.skills: tuple[str, ...] = tuple(skills) or tuple(named)
+        self._named = named
+
+    def skill(self, name: str) -> Skill:
+        """What is known of one of its skills.
+
+        Raises:
+            UnknownSourceError: It is none of this source's.
+        """
+        _check_skill(name, self.skills)
+        return self._named[name]
 
     def describe(self, skill: str) -> str:
         """The skill's own description."""
-        _check_skill(skill, self.skills)
-        return skill_named(skill).description
+        return self.skill(skill).description
 
     def draw(
         self,
@@ -46,10 +65,9 @@ class BuiltinSource:
         exclude: Collection[str] = (),
     ) -> list[Challenge]:
         """Up to `n` questions; the same as `academy.skills.unique_questions` from the same rng."""
-        _check_skill(skill, self.skills)
-        if level is not None and level not in LEVELS:
-            raise UnknownSourceError("level", str(level), [str(known) for known in LEVELS])
-        asked, taken = skill_named(skill), set(exclude)
+        asked, taken = self.skill(skill), set(exclude)
+        if level is not None and level not in self.levels:
+            raise UnknownSourceError("level", str(level), [str(known) for known in self.levels])
         chosen: list[Challenge] = []
         misses = 0
         while len(chosen) < n and misses < PATIENCE:
@@ -60,6 +78,16 @@ class BuiltinSource:
                 chosen.append(challenge)
                 misses = 0
         return chosen
+
+
+class BuiltinSource(SkillSource):
+    """Questions of the built-in skills, or of some of them."""
+
+    name = "builtin"
+    levels = LEVELS
+
+    def __init__(self, skills: Sequence[str] = ()) -> None:
+        super().__init__(SKILLS, skills)
 
 
 def _check_skill(skill: str, known: Sequence[str]) -> None:

@@ -24,9 +24,9 @@ PLUGIN_SEED = 44_000
 def open_source(spec: str) -> ChallengeSource:
     """The source a specification names.
 
-    `builtin`, `builtin:reverse,sort`, `jsonl:PATH` or `csv:PATH` (with `?prompt=COLUMN&...`, see
-    `academy.sources.columns`), `reasoning-gym:chain_sum,gcd`, or the name of an entry point of the
-    group `continuum.challenges`.
+    `builtin`, `builtin:reverse,sort`, `english`, `english:past,sql`, `jsonl:PATH` or `csv:PATH`
+    (with `?prompt=COLUMN&...`, see `academy.sources.columns`), `reasoning-gym:chain_sum,gcd`, or
+    the name of an entry point of the group `continuum.challenges`.
 
     Raises:
         SourceError: There is none of that name, or it cannot be opened.
@@ -44,7 +44,12 @@ def open_source(spec: str) -> ChallengeSource:
 def _openers() -> dict[str, Callable[[str], ChallengeSource]]:
     """By the word before the colon: what makes a source of the rest."""
     files = dict.fromkeys(FILES, _open_file)
-    return {"builtin": _open_builtin, **files, "reasoning-gym": _open_reasoning}
+    return {
+        "builtin": _open_builtin,
+        "english": _open_english,
+        **files,
+        "reasoning-gym": _open_reasoning,
+    }
 
 
 def file_of(spec: str) -> tuple[str, Path, str] | None:
@@ -64,6 +69,12 @@ def _open_builtin(rest: str) -> ChallengeSource:
     from academy.sources.builtin import BuiltinSource
 
     return BuiltinSource(_names(rest))
+
+
+def _open_english(rest: str) -> ChallengeSource:
+    from academy.sources.english import EnglishSource
+
+    return EnglishSource(_names(rest))
 
 
 def _open_file(rest: str) -> ChallengeSource:

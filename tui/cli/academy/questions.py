@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from academy.challenge import Challenge
     from academy.sources.source import ChallengeSource
 
-SOURCE_HELP = "builtin[:SKILL,SKILL], jsonl:PATH, csv:PATH, reasoning-gym:NAME,NAME or a plug-in."
+SOURCE_HELP = (
+    "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, csv:PATH, reasoning-gym:NAME,NAME or "
+    "a plug-in."
+)
 MapOption = Annotated[
     str | None,
     typer.Option(
