@@ -35,8 +35,8 @@ def llama(
         bos_token_id=None,
         eos_token_id=None,
         pad_token_id=0,
-        attn_implementation="eager",
     )
+    config._attn_implementation = "eager"
     return LlamaForCausalLM(config).eval().requires_grad_(False)
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from academy.sources.source import ChallengeSource
 
 SOURCE_HELP = (
-    "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, csv:PATH, reasoning-gym:NAME,NAME or "
-    "a plug-in."
+    "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, csv:PATH, "
+    "reasoning-gym:NAME,NAME or a plug-in."
 )
 MapOption = Annotated[
     str | None,
