@@ -77,9 +77,9 @@ CASES = {
     "a large vocabulary": Case(vocabulary=50_000, rows=64, positions=64, scored=16),
     "training": Case(rows=256, positions=64, mode="train"),
     "training, a large vocabulary": Case(
-        vocabulary=50_000, rows=128, positions=64, scored=32, mode="train"
+        vocabulary=50_000, rows=64, positions=64, scored=32, mode="train"
     ),
-    "training, activations again": Case(blocks=12, rows=128, positions=128, mode="recompute"),
+    "training, activations again": Case(blocks=8, rows=64, positions=128, mode="recompute"),
 }
 
 
