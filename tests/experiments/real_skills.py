@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from academy.answering import end_tokens
 from academy.challenge import Challenge, prompts_and_answers
 from academy.operators.noise import random_layer
 from academy.sources.english import EnglishSource
@@ -212,7 +211,7 @@ def answers(
     ids = base.tokenizer(texts, add_special_tokens=False)["input_ids"]
     columns = enumerate(zip(*ids, strict=False))
     shared = next((i for i, column in columns if len(set(column)) > 1), len(ids[0]) - 1)
-    ends, said = end_tokens(base), []
+    ends, said = base.spelling.ends, []
     with torch.no_grad(), population.rows([0]):
         beginning = base.model(torch.tensor([ids[0][:shared]]), use_cache=True).past_key_values
     for start in range(0, len(ids), BATCH):
