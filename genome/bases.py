@@ -34,7 +34,7 @@ NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """One base model as a home remembers it."""
+    """A known base: a model as a home remembers it."""
 
     name: str
     fingerprint: str

@@ -107,8 +107,8 @@ class Bench:
         scorer = scorer or COMPARISONS.get(kind)
         if scorer is None:
             raise ScoringRefusedError(
-                f"no scorer for {kind!r} questions: give the evaluator one, as `academy exam "
-                "PERSONA --judge NAME` does"
+                f"no scorer for {kind!r} questions: give the evaluator one, as `continuum academy "
+                "exam PERSONA --judge NAME` does"
             )
         score = guarded(found_score(scorer), self.failures)
         return lambda asked: self._written(asked, kind, score)

@@ -295,8 +295,8 @@ def test_another_bases_layer_is_refused(run: Run, home: Path, embedded: Any) -> 
 
     random_layer(embedded.model, rank=1, seed=0, base_model="other").to_peft(home / "other")
     random_layer(tiny_llama(), rank=1, seed=0, base_model="").to_peft(home / "foreign")
-    assert "was trained for base model 'other'" in run("trial", home / "other", "base")
-    assert "refused: " in run("exam", home / "foreign", "--all")
+    assert "base model 'other' is not known here" in run("trial", home / "other", "base")
+    assert "fits no base model that is known here" in run("exam", home / "foreign", "--all")
     PersonaStore(home).save(Persona("stranger", "other"))
     assert "'other'" in run("trial", "stranger", "base")
 

@@ -14,7 +14,7 @@ from economy.cycle.shop import Shop, maker
 from economy.delivery import as_bought
 from economy.publish import SaleTerms, numbers_of, publish_folder, put_up
 from genome.base_model import BaseModel
-from genome.errors import BaseModelMismatchError, GenomeError, LayerRejected
+from genome.errors import LayerRejected, UnboundLayerError, UnknownBaseError
 from genome.layer import Factors, Layer
 from genome.library import Library
 from marketplace.errors import ListingTakenError, MarketError, NearDuplicateError, StatusError
@@ -71,16 +71,16 @@ def test_refusals_name_the_rule_and_store_nothing(
     with pytest.raises(LayerRejected, match="does not exist"):
         publish(home, folder)
     random_layer(embedded.model, "0123456789abcdef").to_peft(folder)
-    with pytest.raises(BaseModelMismatchError, match="retrain the layer or change the base"):
+    with pytest.raises(UnknownBaseError, match="is not known here"):
         publish(home, folder)
     layer = random_layer(embedded.model, "")
     one = next(iter(layer.factors.values()))
     Layer("", {"encoder.block.0": one}).to_peft(folder)
-    with pytest.raises(GenomeError, match="another architecture"):
+    with pytest.raises(UnboundLayerError, match="fits no base model that is known here"):
         publish(home, folder)
     module = "model.layers.0.self_attn.q_proj"
     Layer("", {module: Factors(one.a[:, :-1], one.b)}).to_peft(folder)
-    with pytest.raises(GenomeError, match="another architecture"):
+    with pytest.raises(UnboundLayerError, match="fits no base model that is known here"):
         publish(home, folder)
     layer.to_peft(folder)
     with pytest.raises(UnknownSkillError):

@@ -328,7 +328,7 @@ def _hint_other_bases(library: Library, base_model: str) -> None:
     others = Counter(row.base_model for row in library.find())
     for base in library.bases.all():
         if base.fingerprint != base_model and (n := others[base.fingerprint]):
-            hint(f"{n} layers on {base.name} are searched with --base {base.name}", err=True)
+            hint(f"not looked through: {n} on {base.name}: --base {base.name}", err=True)
 
 
 def _affordable(home: Path, credits_: str) -> set[str]:
