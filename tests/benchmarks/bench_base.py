@@ -15,7 +15,6 @@ import argparse
 import copy
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 
@@ -45,6 +43,7 @@ from genome.search.question_encoder import QuestionEncoder
 from tests.benchmarks.bases import RANK, TARGETS
 from tests.benchmarks.measure import Board, interleaved
 from tests.support.genome import random_layer
+from tests.support.peak import taken_by
 
 Timed = Callable[[dict[str, Callable[[], Any]]], dict[str, float]]
 """Cases -> seconds of each, taken in turn."""
@@ -365,9 +364,7 @@ def _peak(base: BaseModel, what: str) -> int:
             run = lambda: train_theirs(peft, rows)  # noqa: E731
     with torch.no_grad():
         base.model(torch.arange(20)[None])  # weights come from the disk when first read
-    before = psutil.Process().memory_info().rss
-    run()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    return taken_by(run)
 
 
 def main() -> None:
