@@ -96,8 +96,8 @@ def list_bases(home: HomeOption = None) -> None:
     names = {name for base in known for name in (base.name, *base.aliases)}
     more = [(n, o.licence, o.about) for n, o in offers().items() if n not in names]
     if more:
-        columns = ("name", "licence", "what it is")
-        print_table("to be had with `continuum base add NAME`", columns, more)
+        of_each = ("name", "licence", "what it is")
+        print_table("to be had with `continuum base add NAME`", of_each, more)
 
 
 @app.command()
