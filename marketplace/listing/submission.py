@@ -94,6 +94,7 @@ class Submission(Operation[ListingView]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "licence", check_licence(self.licence))
+        object.__setattr__(self, "parents", self.line)  # a name alone is none on the wire
 
     def check(self) -> None:
         """Refuse the house, and what no listing may carry."""

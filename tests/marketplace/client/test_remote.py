@@ -21,9 +21,11 @@ from marketplace.errors import (
     ServiceError,
     ServiceUnreachableError,
 )
+from marketplace.formula.royalty import Parent
 from marketplace.ledger.account_key import prove_key
 from marketplace.listing.listing import Wanted
 from marketplace.money import NANOS_PER_CREDIT
+from marketplace.receipt import ReceiptFacts
 from marketplace.trade.charge import Charge
 from tests.support.client import Hosted
 from tests.support.market import publish_example
@@ -198,6 +200,26 @@ def test_a_seller_acts_on_its_listing_from_afar(hosted: Hosted, bob: RemoteMarke
     assert ada.relist(listing="sorter", by="ada", key="w2").status == "listed"
     with pytest.raises(MarketError):
         bob.withdraw(listing="sorter", by="ada", key="w3")
+
+
+@pytest.mark.usefixtures("bob")
+@pytest.mark.parametrize("parents", [["sorter"], [Parent("digest-of-sorter", 3)]])
+def test_parents_are_named_from_afar_as_at_home(
+    hosted: Hosted, parents: list[str | Parent]
+) -> None:
+    """By listing or digest, with a weight or without."""
+    made = hosted.at("ada").publish(
+        owner="ada",
+        name="child",
+        digest="digest-of-child",
+        base_model="tiny-llama",
+        niche="sorting",
+        ask_nanos=10**9,
+        receipt=ReceiptFacts(skill="sorting", n_questions=100, n_correct=80, n_base_correct=30),
+        parents=parents,
+        key="child",
+    )
+    assert made.parents and made.parents == hosted.market.listing("child").parents
 
 
 @pytest.mark.parametrize(
