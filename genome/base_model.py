@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from genome.base_folder import (
     check_base_folder,
@@ -153,7 +154,7 @@ class BaseModel:
         said = Preamble("{system}").messages("{question}", system_role=True)
         try:
             return "{system}" in self.tokenizer.apply_chat_template(said, tokenize=False)
-        except Exception:  # a template may refuse it, in words of its own
+        except (TemplateError, TypeError):  # it refuses one
             return False
 
     @functools.cached_property

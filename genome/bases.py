@@ -62,10 +62,6 @@ class Base:
         known = (self.name, self.path, *self.aliases)
         return bool(text) and Path(text).name.lower() in {Path(n).name.lower() for n in known}
 
-    def fits(self, shapes: Shapes) -> bool:
-        """Whether the base has every module of a layer, in its shape."""
-        return not misfit(shapes, self)
-
 
 class Bases:
     """The list of one home; an empty one if there is no file yet."""
@@ -143,13 +139,12 @@ class Bases:
         """
         found = self.find(reference)
         if found is None:
-            raise UnknownBaseError(reference, [base.name for base in self.all()])
+            raise UnknownBaseError(reference, list(self.names().values()))
         return found
 
-    def named(self, fingerprint: str) -> str:
-        """What to call a base: its name here, else its fingerprint."""
-        found = next((b for b in self.all() if b.fingerprint == fingerprint), None)
-        return found.name if found else fingerprint
+    def names(self) -> dict[str, str]:
+        """What bases are called here, by fingerprint."""
+        return {base.fingerprint: base.name for base in self.all()}
 
     def remember(
         self, base: BaseModel, name: str = "", *, aliases: Sequence[str] = (), licence: str = ""
@@ -288,6 +283,6 @@ def chosen_base(
             if base.fingerprint == (wanted or stated):
                 check_modules(layer, base.shapes)
         return wanted or stated
-    fitting = [base for base in bases if base.fits(layer)]
+    fitting = [base for base in bases if not misfit(layer, base)]
     fitting.sort(key=lambda base: not base.is_called(trained_on))
     return fitting[0].fingerprint if fitting else ""

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
+
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
 _MARKER = "{answer}"
 _GROWING = {"ByteLevel", "Metaspace", "Replace", "ByteFallback", "Fuse", "Strip"}
@@ -87,7 +89,7 @@ def _end_of_turn(tokenizer: Any) -> int | None:
     try:
         tail = tokenizer.apply_chat_template(turns, tokenize=False).rpartition(_MARKER)[2]
         first = tokenizer(tail, add_special_tokens=False)["input_ids"][:1] if tail else []
-    except Exception:  # a template may refuse anything, in words of its own
+    except (TemplateError, TypeError, ValueError):  # it has none, or refuses such turns
         return None
     token = tokenizer.added_tokens_decoder.get(first[0]) if first else None
     return int(first[0]) if token is not None and token.special else None

@@ -85,7 +85,7 @@ def add_base(
         return there
     if offer is not None and offer.terms:
         say(f"{source} comes under {offer.licence}: using it is agreeing to {offer.terms}")
-    folder = name or name_for(source, {base.name for base in bases.all()})
+    folder = name or name_for(source, bases.names().values())
     bases.check_free(folder)
     if source == EMBEDDED:
         sourced = Sourced(embedded_base_path())
@@ -132,7 +132,7 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
         path = str(embedded_base_path())
     elif found is None and not Path(path).exists() and "/" not in path:
         short = path if path in offers() else "SOURCE"
-        raise UnknownBaseError(path, [base.name for base in bases.all()], short)
+        raise UnknownBaseError(path, list(bases.names().values()), short)
     base = BaseModel.load(found.path if found else path)
     if found and base.fingerprint != found.fingerprint and str(reference) != found.path:
         raise BaseModelError(
@@ -164,8 +164,7 @@ def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = No
     base = load_base(home, EMBEDDED)  # there may be no home to remember it
     if base.fingerprint != fingerprint:
         short = [name for name, offer in offers().items() if offer.fingerprint == fingerprint]
-        names = [base.name for base in bases.all()]
-        raise UnknownBaseError(fingerprint, names, *short)
+        raise UnknownBaseError(fingerprint, list(bases.names().values()), *short)
     return base
 
 

@@ -169,7 +169,7 @@ def default(
     folder = resolve_home(home)
     bases = known_bases(folder)
     if base is None:
-        say(bases.named(_default(folder)) or EMBEDDED)
+        say(bases.names().get(_default(folder), EMBEDDED))
         return
     chosen = bases.get(base)
     bases.change(chosen, default=True)

@@ -344,7 +344,7 @@ def _affordable(home: Path, credits_: str) -> set[str]:
 
 def _base_name(library: Library, fingerprint: str) -> str:
     """What a base is called in a table."""
-    known = {base.fingerprint: base.name for base in library.bases.all()}
+    known = library.bases.names()
     if not fingerprint:
         return "unbound"
     # a home that lists no base yet has not looked which ones are here

@@ -28,9 +28,10 @@ def list_personas(home: HomeOption = None) -> None:
 
     store = PersonaStore(existing_home(home, "personas"))
     personas = [store.load(name) for name in store.names()]
-    bases = Bases(store.folder.parent)
+    names = Bases(store.folder.parent).names()
     rows = [
-        (p.name, bases.named(p.base_model), str(len(p.layers)), p.description) for p in personas
+        (p.name, names.get(p.base_model, p.base_model), str(len(p.layers)), p.description)
+        for p in personas
     ]
     print_table("personas", ("name", "for base", "layers", "description"), rows)
 
@@ -129,11 +130,12 @@ def show(name: NameArgument, home: HomeOption = None) -> None:
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)
     library = Library.open(folder)
+    known = library.bases.names().get(persona.base_model, "not here")
     print_facts(
         persona.name,
         {
             "description": persona.description,
-            "base model": f"{library.bases.named(persona.base_model)} ({persona.base_model})",
+            "base model": f"{known} ({persona.base_model})",
         },
     )
     rows = [

@@ -60,7 +60,7 @@ def binding_of(home: Path, library: Library, digest: str) -> Binding:
     base = next((b for b in bases if b.fingerprint == stated), None)
     with check_folder(library.path(digest)) as checked:
         shapes, named = checked.shapes, checked.base_model
-    fitting = [b.name for b in bases if b is not base and b.fits(shapes)]
+    fitting = [b.name for b in bases if b is not base and not misfit(shapes, b)]
     others = tuple(fitting) if base is not None and not named else ()
     misfits = () if base or stated else tuple(misfit(shapes, b) for b in bases)
     return Binding(reference_to(library, digest), base, stated, others, misfits)

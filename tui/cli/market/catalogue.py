@@ -174,7 +174,7 @@ def _base_names(here: Here) -> dict[str, str]:
     """What bases are called in the home that a command is about, by fingerprint."""
     from genome.bases import Bases
 
-    return {base.fingerprint: base.name for base in Bases(resolve_home(here.home)).all()}
+    return Bases(resolve_home(here.home)).names()
 
 
 def _print_listings(here: Here, title: str, listings: Iterable[ListingView]) -> None:
