@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from academy.evolution.toolbox import toolbox_of
     from academy.run_folder import RunFolder
     from academy.selection.demand import Demand
-    from academy.skills import SKILLS, Skill
+    from academy.skills.letters import SKILLS
+    from academy.skills.skill import Skill
     from academy.sources.opening import open_source
     from academy.sources.source import ChallengeSource
 
@@ -46,7 +47,8 @@ __getattr__ = lazily(
         "academy.evolution.toolbox": ("toolbox_of",),
         "academy.run_folder": ("RunFolder",),
         "academy.selection.demand": ("Demand",),
-        "academy.skills": ("SKILLS", "Skill"),
+        "academy.skills.letters": ("SKILLS",),
+        "academy.skills.skill": ("Skill",),
         "academy.sources.opening": ("open_source",),
         "academy.sources.source": ("ChallengeSource",),
     },

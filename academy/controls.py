@@ -25,7 +25,8 @@ from academy.evaluator import LocalEvaluator
 from academy.evolution.config import RunConfig
 from academy.exam import general_sheet
 from academy.operators.noise import random_layer
-from academy.skills import SKILLS, questions
+from academy.skills.curriculum import skill_named
+from academy.skills.skill import questions
 from academy.training import StudyPlan, Tick, TokenMeter, train_litter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome
@@ -49,11 +50,13 @@ class JointResult:
 
 def train_joint(
     base: BaseModel,
+    skills: Sequence[str],
     *,
     rank: int,
     rates: Sequence[float],
     budget: int,
     seed: int,
+    n_rows: int = JOINT_ROWS,
     tick: Tick | None = None,
 ) -> list[JointResult]:
     """Train one layer per learning rate on all skills, each until its own budget is spent.
@@ -62,16 +65,17 @@ def train_joint(
 
     Args:
         budget: Token-equivalents per layer; never exceeded.
+        n_rows: Questions of one step.
         tick: Told after every step how many of how many are done.
     """
     rng = np.random.default_rng([seed, rank])
-    steps, rows = _budgeted_rows(base, budget // 3, rng)
+    steps, rows = _budgeted_rows(base, skills, budget // 3, n_rows, rng)
     layer = random_layer(base.fingerprint, base.linear_shapes, rank, 0.0, rng)
     n = len(rates)
-    plan = StudyPlan(steps, JOINT_ROWS, 0.0)
+    plan = StudyPlan(steps, n_rows, 0.0)
     meter = TokenMeter()
     trained = train_litter(base, [layer] * n, [rows] * n, plan, meter, rates=rates, tick=tick)
-    sheet = general_sheet(SELECT_PER_SKILL, "select")
+    sheet = general_sheet(skills, SELECT_PER_SKILL, "select")
     means = LocalEvaluator(base).scores([Genome.of(x) for x in trained], sheet).mean(1)
     return [
         JointResult(x, rate, float(mean), TokenMeter(backward=meter.backward // n))
@@ -90,26 +94,28 @@ def random_search_config(config: RunConfig) -> RunConfig:
     return config.with_(selection=chance)
 
 
-def _budgeted_rows(base: BaseModel, n_tokens: int, rng: np.random.Generator) -> tuple[int, Rows]:
+def _budgeted_rows(
+    base: BaseModel, skills: Sequence[str], n_tokens: int, n_rows: int, rng: np.random.Generator
+) -> tuple[int, Rows]:
     """As many steps of fresh questions as fit into `n_tokens` trained positions."""
-    stream = _mixed_questions(rng)
+    stream = _mixed_questions(skills, rng)
     drawn: list[Challenge] = []
     spent, steps = 0, 0
     while True:
-        batch = [next(stream) for _ in range(JOINT_ROWS)]
+        batch = [next(stream) for _ in range(n_rows)]
         width = base.rows(*prompts_and_answers(batch)).input_ids.shape[1]
-        if spent + JOINT_ROWS * width > n_tokens and steps:
+        if spent + n_rows * width > n_tokens and steps:
             return steps, base.rows(*prompts_and_answers(drawn))
-        spent += JOINT_ROWS * width
+        spent += n_rows * width
         steps += 1
         drawn += batch
 
 
-def _mixed_questions(rng: np.random.Generator) -> Iterator[Challenge]:
+def _mixed_questions(skills: Sequence[str], rng: np.random.Generator) -> Iterator[Challenge]:
     """Endless train questions, every skill equally often, in random order."""
-    streams = [questions(skill, "train", rng) for skill in SKILLS]
+    streams = [questions(skill_named(skill), "train", rng) for skill in skills]
     while True:
-        for index in rng.permutation(len(SKILLS)):
+        for index in rng.permutation(len(skills)):
             yield next(streams[index])
 
 

@@ -22,8 +22,9 @@ from academy.errors import TooFewQuestionsError
 from academy.evaluator import LocalEvaluator
 from academy.scoring.rule import KINDS, LIKELIHOOD, reason, rule_of
 from academy.scoring.scorer import refusal
-from academy.skills import SKILLS, skill_named, unique_questions
-from academy.sources.builtin import BuiltinSource
+from academy.skills.curriculum import name_number, skill_named, skill_number
+from academy.skills.skill import unique_questions
+from academy.sources.builtin import SkillSource
 from academy.statistics.intervals import wilson_interval
 from academy.trial import Drawer, draw_items
 from genome.genome import Genome
@@ -92,34 +93,35 @@ class ExamResult:
         return wilson_interval(self.n_correct, self.n_questions)
 
 
-def exam_sheet(skill: str, n: int, split: Split = "test") -> list[Challenge]:
-    """`n` different questions of a skill; always the same ones."""
-    index = [s.name for s in SKILLS].index(skill)
-    rng = np.random.default_rng([EXAM_SEED, index])
+def exam_sheet(
+    skill: str, n: int, split: Split = "test", *, seed: int = EXAM_SEED
+) -> list[Challenge]:
+    """`n` different questions of a skill; of one seed always the same ones.
+
+    Raises:
+        UnknownSkillError: There is no such skill.
+    """
+    rng = np.random.default_rng([seed, skill_number(skill)])
     return unique_questions(skill_named(skill), split, n, rng)
 
 
 def source_sheet(source: Drawer, skill: str, n: int) -> list[Challenge]:
     """Up to `n` different test questions of a skill of any source; the same ones every time.
 
-    Of a built-in skill those of `exam_sheet`, which receipts are about.
+    Of skills that draw their own those of `exam_sheet`, which receipts are about.
 
     Raises:
         TrialItemsError, SourceError: The source has no test question of the skill.
     """
-    if isinstance(getattr(source, "source", source), BuiltinSource):
+    if isinstance(getattr(source, "source", source), SkillSource):
         return exam_sheet(skill, n)
-    rng = np.random.default_rng([EXAM_SEED, _tag(skill)])
+    rng = np.random.default_rng([EXAM_SEED, skill_number(skill)])
     return draw_items(source, n, rng, skills=(skill,), split="test")
-
-
-def _tag(skill: str) -> int:
-    return int.from_bytes(hashlib.sha256(skill.encode()).digest()[:8], "big")
 
 
 def draw_shots(source: Drawer, skill: str, n: int) -> tuple[tuple[str, str], ...]:
     """Up to `n` train questions with their answers; always the same ones, the first ones first."""
-    rng = np.random.default_rng([EXAM_SEED, _tag(skill), 1])
+    rng = np.random.default_rng([EXAM_SEED, name_number(skill), 1])
     drawn: list[Challenge] = []
     if n:
         with suppress(TooFewQuestionsError):
@@ -220,9 +222,11 @@ def _likeliest(evaluator: LocalEvaluator, genome: Genome, challenge: Challenge) 
     return challenge.choices[int(scores.argmax())] if scores.any() else ""
 
 
-def general_sheet(n_per_skill: int, split: Split = "test") -> list[Challenge]:
+def general_sheet(
+    skills: Sequence[str], n_per_skill: int, split: Split = "test"
+) -> list[Challenge]:
     """The same number of questions from every skill, skill by skill."""
-    return [c for skill in SKILLS for c in exam_sheet(skill.name, n_per_skill, split)]
+    return [c for skill in skills for c in exam_sheet(skill, n_per_skill, split)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +244,14 @@ class SkillAccuracies:
         return float(np.min(self.by_skill))
 
     @classmethod
-    def of(cls, hits: np.ndarray) -> SkillAccuracies:
+    def of(cls, hits: np.ndarray, n_skills: int) -> SkillAccuracies:
         """From 0/1 scores on a general sheet, (n_skills * n_per_skill,)."""
-        return cls(tuple(hits.reshape(len(SKILLS), -1).mean(1).tolist()))
+        return cls(tuple(hits.reshape(n_skills, -1).mean(1).tolist()))
 
 
 def general_accuracy(
-    evaluator: LocalEvaluator, genome: Genome, n_per_skill: int
+    evaluator: LocalEvaluator, genome: Genome, skills: Sequence[str], n_per_skill: int
 ) -> SkillAccuracies:
     """One genome's accuracy per skill on the general test exam."""
-    return SkillAccuracies.of(evaluator.scores([genome], general_sheet(n_per_skill))[0])
+    scores = evaluator.scores([genome], general_sheet(skills, n_per_skill))[0]
+    return SkillAccuracies.of(scores, len(skills))

@@ -8,7 +8,7 @@ import numpy as np
 
 from academy.evaluator import LocalEvaluator
 from academy.exam import exam_sheet, general_sheet
-from academy.skills import SKILL_NAMES
+from academy.skills.curriculum import curriculum
 from genome.embedding import Encoder, ability_vector, layer_vector
 from genome.genome import Genome
 from genome.search.finder import Calibration, calibrate
@@ -24,12 +24,12 @@ def ability_vectors(
     texts: Sequence[str],
     n_per_skill: int,
 ) -> np.ndarray:
-    """A search vector per genome from general select questions, (n_genomes, width).
+    """A search vector per genome, from all that its base is taught, (n_genomes, width).
 
     Args:
         texts: What every genome says of itself (`genome.embedding.searchable_text`).
     """
-    sheet = general_sheet(n_per_skill, "select")
+    sheet = general_sheet(curriculum(evaluator.base).names, n_per_skill, "select")
     base = Genome(evaluator.base.fingerprint)
     scores = evaluator.scores([base, *genomes], sheet)
     evidence = encoder.evidence([c.prompt for c in sheet])
@@ -43,12 +43,18 @@ def ability_vectors(
 
 
 def calibrate_advice(
-    encoder: Encoder, encoder_id: str, vectors: np.ndarray, niches: Sequence[str], n_seen: int
+    encoder: Encoder,
+    encoder_id: str,
+    vectors: np.ndarray,
+    niches: Sequence[str],
+    skills: Sequence[str],
+    n_seen: int,
 ) -> Calibration | None:
     """Thresholds for reuse, fork and mint from select questions that made none of the vectors.
 
     Args:
         niches: The skill each layer is known for, (n_layers,).
+        skills: What is asked: all that the layers' base is made for.
         n_seen: Questions per skill that the vectors were made from; the next ones are asked.
 
     Returns:
@@ -56,9 +62,7 @@ def calibrate_advice(
     """
     if len(set(niches)) < 2:
         return None
-    sheets = [
-        exam_sheet(name, n_seen + ADVICE_QUESTIONS, "select")[n_seen:] for name in SKILL_NAMES
-    ]
+    sheets = [exam_sheet(name, n_seen + ADVICE_QUESTIONS, "select")[n_seen:] for name in skills]
     asked = [c for sheet in sheets for c in sheet]
     questions = encoder.encode([c.prompt for c in asked])
     return calibrate(encoder_id, vectors, niches, questions, [c.skill for c in asked])

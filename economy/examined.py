@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from academy.challenge import Challenge, Split
 from academy.evaluator import LocalEvaluator
-from academy.exam import EXAM_SEED, ExamResult, sheet_digest, sit_exam
+from academy.exam import EXAM_SEED, ExamResult, exam_sheet, sheet_digest, sit_exam
 from academy.scoring.rule import rules_text
-from academy.skills import SKILLS, skill_named, unique_questions
 from genome.genome import Genome
 from genome.library import Receipt
 from marketplace.errors import ReceiptError
@@ -102,15 +99,6 @@ def examine(
     )
 
 
-def standard_sheet(
-    skill: str, n: int, *, split: Split = "test", seed: int = EXAM_SEED
-) -> list[Challenge]:
-    """`n` different questions of a skill; with the usual seed those of `academy.exam`."""
-    niche = skill_named(skill)
-    rng = np.random.default_rng([seed, [s.name for s in SKILLS].index(skill)])
-    return unique_questions(niche, split, n, rng)
-
-
 def sheet_of(receipt: ReceiptView, fresh_seed: int | None = None) -> list[Challenge]:
     """The very questions a receipt is about, or as many others of its exam.
 
@@ -129,7 +117,7 @@ def sheet_of(receipt: ReceiptView, fresh_seed: int | None = None) -> list[Challe
     split: Split = "audit" if receipt.split == "audit" else "test"
     stated = EXAM_SEED if receipt.seed is None else receipt.seed
     seed = stated if fresh_seed is None else fresh_seed
-    sheet = standard_sheet(receipt.skill, receipt.n_questions, split=split, seed=seed)
+    sheet = exam_sheet(receipt.skill, receipt.n_questions, split, seed=seed)
     if len(sheet) != receipt.n_questions:
         raise ReceiptError(
             f"receipt {receipt.id} is about {receipt.n_questions} questions of {receipt.skill!r},"

@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from academy.evaluator import LocalEvaluator
+from academy.exam import exam_sheet
 from academy.routing import ability_vectors
-from academy.skills import skill_named
+from academy.skills.curriculum import curriculum, skill_named
 from economy.delivery import deliver, market_url, weights_at
-from economy.examined import Examined, examine, standard_sheet
+from economy.examined import Examined, examine
 from genome import compose
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
@@ -42,7 +43,6 @@ from persona.persona import PersonaStore
 from seeds.bases import load_base_for
 
 EXAM_QUESTIONS = 400
-VECTOR_QUESTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _publish(
         evaluator,
         Genome.of(layer),
         terms.skill,
-        standard_sheet(terms.skill, EXAM_QUESTIONS),
+        exam_sheet(terms.skill, EXAM_QUESTIONS),
         ancestor=_ancestor(library, digests),
     )
     is_new = layer.digest not in library
@@ -199,8 +199,9 @@ def _index(library: Library, evaluator: LocalEvaluator, layer: Layer, terms: Sal
     genome = Genome.of(layer)
     text = searchable_text(terms.name, terms.skill, skill_named(terms.skill).description)
     encoder = library.encoder(evaluator.base)
-    vector = ability_vectors(evaluator, encoder, [genome], [text], VECTOR_QUESTIONS)[0]
-    library.set_vector(layer.digest, vector, n_results=VECTOR_QUESTIONS)
+    n = curriculum(evaluator.base).ability_questions
+    vector = ability_vectors(evaluator, encoder, [genome], [text], n)[0]
+    library.set_vector(layer.digest, vector, n_results=n)
 
 
 def put_up(

@@ -19,7 +19,8 @@ from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.evolution.fitting import check_fit
 from academy.exam import sheet_digest, sit_exam
-from academy.skills import skill_named, unique_questions
+from academy.skills.curriculum import skill_named
+from academy.skills.skill import unique_questions
 from academy.sources.jsonl import JsonlSource
 from economy.delivery import shelve
 from economy.revocations import note_origin

@@ -56,6 +56,8 @@ class Rows:
     """(n_rows, n_positions) int64."""
     labels: torch.Tensor
     """(n_rows, n_positions) int64: the next token where it belongs to the answer, else IGNORED."""
+    past: Any = None
+    """The model's cache of what stands before these positions, by row; None = nothing does."""
 
     @property
     def n_tokens(self) -> int:
@@ -143,6 +145,12 @@ class BaseModel:
     def prompt_digest(self) -> str:
         """16 hex digits over how a question is put: the chat template, with the preamble."""
         return hashlib.sha256(self._render("{question}").encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def opening(self) -> int:
+        """Tokens that every question begins with: of the chat template and the preamble."""
+        one, other = self.prompt_ids(["a", "1"])
+        return next(i for i, pair in enumerate(zip(one, other, strict=False)) if len({*pair}) > 1)
 
     def after(self, preamble: Preamble) -> BaseModel:
         """The same base, every question of which is put after a preamble."""
@@ -270,10 +278,11 @@ class BaseModel:
         order = list(range(len(prompts)))
         parts = [order[i : i + most] for i in range(0, len(order), most)]
 
+        opened = self.opening if self.is_wide else 0
         room_bytes = min(WIDE_BATCH_BYTES if self.is_wide else BATCH_BYTES, allowed())
 
         def fit(n_rows: int, width: int, scored: int) -> bool:
-            each = self.row_bytes(width, scored, kept=width if room else 0)
+            each = self.row_bytes(width, scored, kept=width if room else opened)
             return n_rows <= most and n_rows * each <= room_bytes
 
         def all_fit(sizes: Sequence[tuple[int, int]]) -> bool:

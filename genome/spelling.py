@@ -67,9 +67,13 @@ class Spelling:
         begun = list(ids[:n_right])
         if said in self.ends:
             return self._text(begun) != answer
+        return self.left(answer, [*begun, said])
+
+    def left(self, answer: str, ids: Sequence[int]) -> bool:
+        """Whether a text that begins with these tokens is sure to be another than this answer."""
         if not self.grows or UNREADABLE in answer:  # a byte can make those before it unreadable
             return False
-        return not answer.startswith(self._text([*begun, said]).rstrip(UNREADABLE))
+        return not answer.startswith(self._text(ids).rstrip(UNREADABLE))
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.tokenizer.decode(list(ids))) if ids else ""

@@ -18,7 +18,7 @@ embeddings, float32). It is deliberately mediocre at twelve small exact skills, 
 layers can specialise. It knows nothing else: no language, no facts.
 
 Made from nothing by `python -m seeds.pretrain --seed {seed}`; the training data are the
-generators of `academy/skills.py`, train split only.
+generators of `academy/skills/letters.py`, train split only.
 
 ```python
 from transformers import AutoModelForCausalLM, AutoTokenizer

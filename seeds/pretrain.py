@@ -24,7 +24,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from academy.challenge import Split
 from academy.evaluator import LocalEvaluator
-from academy.skills import SKILLS, STANDARD_LEVEL, questions, unique_questions
+from academy.skills.letters import SKILLS
+from academy.skills.skill import STANDARD_LEVEL, questions, unique_questions
 from academy.statistics.intervals import wilson_interval
 from genome.base_model import IGNORED, BaseModel
 from genome.genome import Genome

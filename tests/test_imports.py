@@ -25,7 +25,7 @@ RUN_BY_ALEMBIC = {"marketplace.store.migrations.env"}
 
 
 @pytest.mark.parametrize(
-    "module", ["marketplace.market", "tui.app", "tui.cli.main", "academy.skills"]
+    "module", ["marketplace.market", "tui.app", "tui.cli.main", "academy.skills.curriculum"]
 )
 def test_this_import_loads_no_heavy_library(module: str) -> None:
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"

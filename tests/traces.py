@@ -194,14 +194,15 @@ def _made(folder: Path, home: Path) -> Path:
 def _exam(home: Path, layer: Path) -> Callable[[], Any]:
     """A champion on the standard sheet of its skill, beside the bare base."""
     from academy.evaluator import LocalEvaluator
-    from economy.examined import examine, standard_sheet
+    from academy.exam import exam_sheet
+    from economy.examined import examine
     from genome.genome import Genome
     from genome.layer import Layer
     from seeds.bases import load_base
 
     evaluator = LocalEvaluator(load_base(home))
     genome = Genome.of(Layer.from_peft(layer))
-    return lambda: examine(evaluator, genome, "sort", standard_sheet("sort", 20))
+    return lambda: examine(evaluator, genome, "sort", exam_sheet("sort", 20))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 
 from academy.challenge import Challenge, Split
 from academy.errors import ConfigError
-from academy.skills import LETTERS
+from academy.skills.letters import LETTERS
 from academy.sources.builtin import BuiltinSource
 from academy.sources.source import ChallengeSource
 

@@ -49,8 +49,9 @@ class RunSection:
     """Folder or hub id of the base model; empty = the embedded one."""
     base_fingerprint: str = ""
     """If given, the base must be exactly this one."""
-    source: str = "builtin"
-    """Challenges, as `academy.sources.opening.open_source` reads them."""
+    source: str = ""
+    """Challenges, as `academy.sources.opening.open_source` reads them; empty = the skills made for
+    the base (`academy.skills.curriculum`)."""
     seed: int = 1
     tokens: int = 2_000_000
     """Budget in token-equivalents (forward 1, forward + backward 3), everything included."""

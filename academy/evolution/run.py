@@ -39,6 +39,7 @@ from academy.evolution.workbench import Budget, Workbench
 from academy.run_folder import RunFolder
 from academy.selection import demand
 from academy.selection.demand import Demand, open_demand
+from academy.skills.curriculum import curriculum
 from academy.sources.checked import checked
 from academy.sources.opening import file_of, open_source
 from academy.sources.source import ChallengeSource
@@ -117,7 +118,10 @@ def evolve(
         RunError, ConfigError, SourceError, DemandError: With one line to show.
         OSError: The disk refused; the run can be resumed.
     """
-    source = FittingSource(checked(source or open_source(config.run.source)), base)
+    if source is None:
+        config = asking(config, base)
+        source = open_source(config.run.source)
+    source = FittingSource(checked(source), base)
     check_settings(config, base, source)
     guarded = Guarded(evaluator or LocalEvaluator(base), base)
     pool = LayerPool(base.fingerprint, folder.path / "layers" if folder else None)
@@ -302,6 +306,11 @@ def _both(observer: Observer, log: EventLog | None) -> Observer:
         observer(event)
 
     return observe
+
+
+def asking(config: RunConfig, base: BaseModel) -> RunConfig:
+    """The same settings, with the skills made for the base where they name no questions."""
+    return config if config.run.source else config.with_(run={"source": curriculum(base).source})
 
 
 def located(config: RunConfig) -> RunConfig:

@@ -37,7 +37,8 @@ from academy.scoring.scorer import (
     room_for,
 )
 from academy.training import TokenMeter
-from genome.base_model import BaseModel, Rows
+from genome.base_model import IGNORED, BaseModel, Rows
+from genome.opening import read_opening, shared_length
 from genome.population import PopulationModel
 
 OPTION_ROWS = 512
@@ -140,7 +141,7 @@ class Bench:
         hits = (slips[:, 0] < 0).astype(np.float64)
         if unsettled := self._unsettled(challenges, slips):
             room = room_for([challenges[i] for i in unsettled])
-            answers = self._answers([asked[i] for i in unsettled], room)
+            answers = self._answers([asked[i] for i in unsettled], room, wanted=True)
             for i, answer in zip(unsettled, answers, strict=True):
                 hits[i] = exact_score(challenges[i], answer)
         return hits
@@ -179,10 +180,14 @@ class Bench:
                 worth[key] = score(one.challenge, answer)
         return np.array([worth[one.challenge.id, a] for one, a in zip(asked, answers, strict=True)])
 
-    def _answers(self, asked: Sequence[Asked], room: int) -> list[str]:
+    def _answers(self, asked: Sequence[Asked], room: int, *, wanted: bool = False) -> list[str]:
+        """What is written; with `wanted`, only for as long as it can still become the answer."""
         slots = [one.slot for one in asked]
         prompts = [one.challenge.prompt for one in asked]
-        return greedy_answers(self.base, self.population, slots, prompts, room, self.tokens)
+        only = [one.challenge.answer for one in asked] if wanted else None
+        return greedy_answers(
+            self.base, self.population, slots, prompts, room, self.tokens, wanted=only
+        )
 
     def _in_passes(
         self,
@@ -194,11 +199,29 @@ class Bench:
     ) -> np.ndarray:
         values = np.zeros(0)
         for part in self.base.batches(prompts, answers, most=most):
+            mine = [slots[i] for i in part]
             rows = self.base.rows([prompts[i] for i in part], [answers[i] for i in part])
-            with torch.no_grad(), self.population.rows([slots[i] for i in part]):
+            rows = self._opened(mine, rows)
+            with torch.no_grad(), self.population.rows(mine):
                 found = measure(self.base, rows)
             if not len(values):
                 values = np.zeros((len(slots), *found.shape[1:]), found.dtype)
             values[part] = found
             self.tokens.forward += rows.n_tokens
         return values
+
+    def _opened(self, slots: Sequence[int], rows: Rows) -> Rows:
+        """The same rows without what all begin with, which is read and charged here.
+
+        On a small base whole rows are as quick, and the last bits of what is recorded stay.
+        """
+        if not self.base.is_wide:
+            return rows
+        starts = (rows.labels != IGNORED).int().argmax(1).tolist()  # the prompt's last token
+        prompts = [row[: at + 1] for row, at in zip(rows.input_ids.tolist(), starts, strict=True)]
+        n = shared_length(prompts, len(set(slots)))
+        past = read_opening(self.population, slots, prompts[0][:n]) if n else None
+        if past is None:
+            return rows
+        self.tokens.forward += n * len(set(slots))
+        return Rows(rows.input_ids[:, n:], rows.labels[:, n:], past)

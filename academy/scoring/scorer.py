@@ -9,7 +9,7 @@ What scoring may cost at most is known before it is done: forward tokens, paddin
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -209,11 +209,16 @@ def without_end(rows: Rows) -> Rows:
     places = torch.arange(labels.shape[1]).expand_as(labels)
     last = places.masked_fill(labels == IGNORED, -1).amax(1)
     labels[torch.arange(len(labels)), last] = IGNORED
-    return Rows(rows.input_ids, labels)
+    return replace(rows, labels=labels)
 
 
 def _at_answers(base: BaseModel, rows: Rows) -> tuple[torch.Tensor, torch.Tensor]:
     """Logits and labels at the answer positions (see `BaseModel.scored_places`)."""
     places, labels = base.scored_places(rows.labels)
-    output = base.model(input_ids=rows.input_ids, use_cache=False, logits_to_keep=places)
+    output = base.model(
+        input_ids=rows.input_ids,
+        past_key_values=rows.past,
+        use_cache=rows.past is not None,
+        logits_to_keep=places,
+    )
     return output.logits, labels

@@ -1,7 +1,7 @@
 """Skills that make their own questions, as challenge sources: practically endless.
 
-The built-in ones, with a difficulty knob, for a byte-level toy (`academy/skills.py`); those in
-plain English, for a real model (`academy/sources/english.py`).
+The built-in ones, with a difficulty knob, for a byte-level toy (`academy/skills/letters.py`); those
+in plain English, for a real model (`academy/skills/english.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 
 from academy.challenge import Challenge, Split
 from academy.errors import UnknownSourceError
-from academy.skills import LEVELS, SKILLS, STANDARD_LEVEL, Skill
+from academy.skills.english import english_skills
+from academy.skills.letters import SKILLS
+from academy.skills.skill import LEVELS, STANDARD_LEVEL, Skill
 
 PATIENCE = 2000
 """Draws in a row without a new question after which a skill counts as used up.
@@ -64,7 +66,7 @@ class SkillSource:
         level: int | None = None,
         exclude: Collection[str] = (),
     ) -> list[Challenge]:
-        """Up to `n` questions; the same as `academy.skills.unique_questions` from the same rng."""
+        """Up to `n` questions; the same as `skill.unique_questions` from the same rng."""
         asked, taken = self.skill(skill), set(exclude)
         if level is not None and level not in self.levels:
             raise UnknownSourceError("level", str(level), [str(known) for known in self.levels])
@@ -88,6 +90,15 @@ class BuiltinSource(SkillSource):
 
     def __init__(self, skills: Sequence[str] = ()) -> None:
         super().__init__(SKILLS, skills)
+
+
+class EnglishSource(SkillSource):
+    """Questions of the skills in plain English, or of some of them."""
+
+    name = "english"
+
+    def __init__(self, skills: Sequence[str] = ()) -> None:
+        super().__init__(english_skills(), skills)
 
 
 def _check_skill(skill: str, known: Sequence[str]) -> None:

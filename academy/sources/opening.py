@@ -72,7 +72,7 @@ def _open_builtin(rest: str) -> ChallengeSource:
 
 
 def _open_english(rest: str) -> ChallengeSource:
-    from academy.sources.english import EnglishSource
+    from academy.sources.builtin import EnglishSource
 
     return EnglishSource(_names(rest))
 

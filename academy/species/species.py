@@ -28,14 +28,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from academy.errors import CensusError
-from academy.skills import SKILLS
+from academy.skills.curriculum import is_skill, skill_named
 from academy.species.phylogeny import Node, Phylogeny
 from academy.species.species_distance import CandidateId, Census, DistanceWeights
 
 EventKind = Literal["birth", "split", "merge", "extinction", "renamed"]
 Cause = Literal["outcompeted", "absorbed", "stagnated"]
-
-_NOUNS = {skill.name: skill.specialist for skill in SKILLS}
 
 
 @dataclass(frozen=True)
@@ -182,7 +180,9 @@ class Taxonomy:
 
 def noun(niche: str | None) -> str:
     """What a species is called after its niche: `sorter` for the built-in `sort`."""
-    return "helper" if niche is None else _NOUNS.get(niche, niche)
+    if niche is None:
+        return "helper"
+    return skill_named(niche).specialist if is_skill(niche) else niche
 
 
 def next_name(niche: str | None, named: Mapping[str, int]) -> tuple[str, dict[str, int]]:

@@ -20,7 +20,7 @@ import torch
 
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 from academy.sources.builtin import BuiltinSource
 from economy.cycle.scenario import LINKS, CycleSettings, EpochRow, Link, plot_cycle, recovery
 from economy.cycle.school import Graduate, school_epoch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from academy.errors import ConfigError
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from academy.evolution.run import RunResult, evolve
 from academy.exam import exam_sheet
 from academy.operators.noise import random_layer
 from academy.selection.demand import Demand
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 from academy.sources.builtin import BuiltinSource
 from economy.examined import examine
 from genome.base_model import BaseModel

@@ -14,9 +14,8 @@ import numpy as np
 
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
-from academy.exam import sheet_digest
-from academy.skills import SKILL_NAMES
-from economy.examined import standard_sheet
+from academy.exam import exam_sheet, sheet_digest
+from academy.skills.letters import SKILL_NAMES
 from economy.publish import SaleTerms, numbers_of, put_up
 from genome.genome import Genome
 from genome.layer import Layer
@@ -139,7 +138,7 @@ class Shop:
                         key=f"cycle-{epoch}-rent-{bounty.bounty}",
                     )
                 seed = FRESH_SEED + bounty.bounty
-                sheet = standard_sheet(skill, receipt.n_questions, seed=seed)
+                sheet = exam_sheet(skill, receipt.n_questions, seed=seed)
                 layer = self.layers[listing.digest]
                 both = [Genome.of(layer), Genome(layer.base_model)]
                 right, alone = self.evaluator.scores(both, sheet).sum(1)

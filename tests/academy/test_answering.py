@@ -9,6 +9,7 @@ import torch
 
 from academy.answering import greedy_answers, left_padded
 from academy.exam import general_sheet
+from academy.skills.letters import SKILL_NAMES
 from academy.training import TokenMeter
 from genome.base_model import BaseModel
 from genome.errors import TooLongError
@@ -19,7 +20,7 @@ from tests.support.genome import random_layer, tiny_base, tiny_model
 
 
 def test_mixed_genomes_and_lengths_answer_as_each_does_alone(embedded: BaseModel) -> None:
-    prompts = [c.prompt for c in general_sheet(1, "audit")]
+    prompts = [c.prompt for c in general_sheet(SKILL_NAMES, 1, "audit")]
     layer = random_layer(embedded.model, embedded.fingerprint, scale=0.02)
     genomes = [Genome(embedded.fingerprint), Genome.of(layer)]
     population = PopulationModel(embedded.model)

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 
 from academy.challenge import SPLIT_PERCENT, Challenge, split_of
-from academy.skills import SKILLS, skill_named
+from academy.skills.curriculum import skill_named
+from academy.skills.letters import SKILLS
 
 
 def test_all_phrasings_of_a_question_share_a_split_but_not_an_id() -> None:

@@ -18,6 +18,7 @@ from academy.exam import exam_sheet, general_sheet
 from academy.sandbox.sandbox import Sandbox
 from academy.scoring.numeric import numeric_score
 from academy.scoring.scorer import choice_hits, first_slips, most_tokens
+from academy.skills.letters import SKILL_NAMES
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.population import PopulationModel
@@ -32,7 +33,7 @@ def test_teacher_forced_argmax_scores_exactly_what_greedy_generation_gives(
 
     The base is right on about half of these, so both verdicts are exercised.
     """
-    sheet = general_sheet(8, "audit")
+    sheet = general_sheet(SKILL_NAMES, 8, "audit")
     layer = random_layer(embedded.model, embedded.fingerprint, scale=0.02)
     genomes = [Genome(embedded.fingerprint), Genome.of(layer)]
     scores = LocalEvaluator(embedded).scores(genomes, sheet)
@@ -85,7 +86,7 @@ def test_every_score_on_subwords_is_that_of_the_text(kind: str, model_type: str)
 
 
 def test_a_score_does_not_depend_on_batching(embedded: BaseModel, monkeypatch: Any) -> None:
-    sheet = general_sheet(4, "audit")
+    sheet = general_sheet(SKILL_NAMES, 4, "audit")
     genomes = [
         Genome.of(random_layer(embedded.model, embedded.fingerprint, scale=0.02, seed=s))
         for s in range(5)
@@ -98,7 +99,7 @@ def test_a_score_does_not_depend_on_batching(embedded: BaseModel, monkeypatch: A
 
 def test_tokens_are_counted_padding_included(embedded: BaseModel) -> None:
     evaluator = LocalEvaluator(embedded)
-    sheet = general_sheet(1, "audit")
+    sheet = general_sheet(SKILL_NAMES, 1, "audit")
     rows = embedded.rows([c.prompt for c in sheet], [c.answer for c in sheet])
     evaluator.scores([Genome(embedded.fingerprint)] * 3, sheet)
     assert evaluator.tokens.forward == 3 * rows.n_tokens

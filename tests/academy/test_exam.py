@@ -17,7 +17,7 @@ from academy.exam import (
     partial_credit,
     source_sheet,
 )
-from academy.skills import SKILL_NAMES, SKILLS
+from academy.skills.letters import SKILL_NAMES, SKILLS
 from academy.sources.builtin import BuiltinSource
 from academy.sources.jsonl import JsonlSource
 from academy.statistics.intervals import wilson_interval
@@ -38,7 +38,7 @@ def test_splits_share_no_question() -> None:
 
 
 def test_a_general_exam_asks_every_skill_alike() -> None:
-    sheet = general_sheet(3)
+    sheet = general_sheet(SKILL_NAMES, 3)
     assert [c.skill for c in sheet] == [name for name in SKILL_NAMES for _ in range(3)]
 
 
@@ -46,7 +46,7 @@ def test_mean_and_worst_are_over_skills() -> None:
     hits = np.zeros((len(SKILLS), 4))
     hits[:, 0] = 1
     hits[2] = 1
-    result = SkillAccuracies.of(hits.ravel())
+    result = SkillAccuracies.of(hits.ravel(), len(hits))
     assert result.worst == 0.25
     assert result.mean == pytest.approx((0.25 * (len(SKILLS) - 1) + 1) / len(SKILLS))
 

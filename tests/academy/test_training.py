@@ -14,7 +14,8 @@ from academy.challenge import prompts_and_answers
 from academy.evaluator import LocalEvaluator
 from academy.exam import exam_sheet
 from academy.operators.noise import random_layer
-from academy.skills import skill_named, unique_questions
+from academy.skills.curriculum import skill_named
+from academy.skills.skill import unique_questions
 from academy.training import StudyPlan, Tether, TokenMeter, train_litter
 from genome.base_model import BaseModel, Rows
 from genome.genome import Genome

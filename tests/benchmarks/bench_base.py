@@ -33,6 +33,7 @@ from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
 from academy.routing import ability_vectors
 from academy.scoring.scorer import answer_losses
+from academy.skills.letters import SKILL_NAMES
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import IGNORED, BaseModel, Rows
 from genome.genome import Genome
@@ -212,7 +213,7 @@ def scoring(board: Board, base: BaseModel, timed: Timed) -> None:
         for s in range(16)
     ]
     genomes = [Genome.of(layer) for layer in layers]
-    sheet = [c for c in general_sheet(1, "audit") if not (c.choices or c.tests)][:8]
+    sheet = [c for c in general_sheet(SKILL_NAMES, 1, "audit") if not (c.choices or c.tests)][:8]
     prompts = [base.prompt_ids([c.prompt])[0] for c in sheet]
     answers = [base.answer_ids([c.answer])[0] for c in sheet]
     peft = with_adapters(base, layers)
@@ -285,7 +286,7 @@ def exam(board: Board, base: BaseModel, timed: Timed) -> None:
 def many(board: Board, base: BaseModel, timed: Timed) -> None:
     """200 layers imported, examined, searched by ability, one of them asked."""
     n, n_each = 200, 2
-    prompts = [c.prompt for c in general_sheet(20, "train")]
+    prompts = [c.prompt for c in general_sheet(SKILL_NAMES, 20, "train")]
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder) / "layer"
         library = Library.open(Path(folder) / "home")
@@ -308,7 +309,7 @@ def many(board: Board, base: BaseModel, timed: Timed) -> None:
             vectors = ability_vectors(evaluator, encoder, genomes, texts, n_each)
             for row, vector in zip(some, vectors, strict=True):
                 library.set_vector(row.digest, vector, n_results=n_each)
-        asked = n_each * len({c.skill for c in general_sheet(1, "select")})
+        asked = n_each * len({c.skill for c in general_sheet(SKILL_NAMES, 1, "select")})
         spent = time.perf_counter() - start
         board.add(f"200 layers: examined on {asked} questions, each", spent / n * 1e3, "", "ms")
         start = time.perf_counter()

@@ -27,7 +27,8 @@ from academy.cluster.ray_evaluator import RayEvaluator, RaySettings
 from academy.cluster.tasks import Litter, train_litters
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
-from academy.skills import SKILLS, unique_questions
+from academy.skills.letters import SKILL_NAMES, SKILLS
+from academy.skills.skill import unique_questions
 from academy.training import StudyPlan
 from genome.base_model import BaseModel
 from genome.genome import Genome
@@ -66,7 +67,7 @@ class Contest:
             Genome.of(random_layer(base.model, base.fingerprint, rank=8, scale=0.02, seed=s))
             for s in range(n_genomes)
         ]
-        self.sheet = general_sheet(4, "audit")
+        self.sheet = general_sheet(SKILL_NAMES, 4, "audit")
         self.litters = [litter(base, number) for number in range(n_litters)]
 
     def score(self, evaluator: LocalEvaluator | RayEvaluator) -> bytes:

@@ -26,7 +26,8 @@ from academy.answering import greedy_answers
 from academy.challenge import prompts_and_answers
 from academy.exam import exam_sheet
 from academy.operators.noise import random_layer
-from academy.skills import skill_named, unique_questions
+from academy.skills.curriculum import skill_named
+from academy.skills.skill import unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
 from economy.publish import numbers_of
 from genome.base_model import BaseModel, Rows

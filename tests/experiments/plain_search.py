@@ -19,7 +19,7 @@ import bm25s
 import numpy as np
 import torch
 
-from academy.sources.english import english_skills
+from academy.skills.english import english_skills
 
 PLAIN_WORDS = Path(__file__).with_name("english_questions.toml")
 RANK_CONSTANT = 60

@@ -23,7 +23,7 @@ import torch
 
 from academy.challenge import Challenge, prompts_and_answers
 from academy.operators.noise import random_layer
-from academy.sources.english import EnglishSource
+from academy.sources.builtin import EnglishSource
 from academy.statistics.paired import compare_paired
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel

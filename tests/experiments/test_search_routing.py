@@ -10,7 +10,8 @@ from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
 from academy.operators.noise import random_layer
 from academy.routing import ability_vectors
-from academy.skills import SKILL_NAMES, SKILLS, unique_questions
+from academy.skills.letters import SKILL_NAMES, SKILLS
+from academy.skills.skill import unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
@@ -81,7 +82,7 @@ def test_top_1_is_a_layer_of_the_right_skill(
     genomes = [Genome.of(layer) for layer in specialists]
     vectors = ability_vectors(evaluator, encoder, genomes, TEXTS, 40)
     index = Index(list(SKILL_NAMES), vectors)
-    sheet = general_sheet(100)
+    sheet = general_sheet(SKILL_NAMES, 100)
     prompts, skills = [c.prompt for c in sheet], [c.skill for c in sheet]
     top = [hits[0][0] for hits in index.nearest(encoder.encode(prompts), 1)]
     ours = float(np.mean([a == b for a, b in zip(top, skills, strict=True)]))

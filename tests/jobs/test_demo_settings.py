@@ -12,9 +12,12 @@ from academy.errors import RunSettingsError
 from academy.evolution.config import load_config
 from academy.evolution.state import Candidate, Evolution, Genes, Island
 from academy.operators.bandit import FixedRates
-from academy.skills import SKILL_NAMES
+from academy.skills.curriculum import skill_named
+from academy.skills.letters import SKILL_NAMES
 from academy.species.archive import Archive
 from academy.species.species import Species, Taxonomy
+from genome.base_model import BaseModel
+from tests.support.genome import subword_tokenizer, tiny_model
 from tui.jobs.settings import DemoSettings
 from tui.jobs.specialists import champions
 
@@ -29,17 +32,30 @@ N = len(SKILL_NAMES)
         ({"personas": 1000}, "raise --interactions or lower --personas"),
     ],
 )
-def test_impossible_settings_say_what_to_use_instead(changes: dict[str, int], remedy: str) -> None:
+def test_impossible_settings_say_what_to_use_instead(
+    embedded: BaseModel, changes: dict[str, int], remedy: str
+) -> None:
     with pytest.raises(RunSettingsError, match=remedy):
-        DemoSettings(Path("home"), **changes).evolution()
+        DemoSettings(Path("home"), **changes).plan(embedded)
 
 
-def test_the_demo_is_the_preset_with_its_own_sizes() -> None:
-    config = DemoSettings(Path("home")).evolution()
-    assert config == load_config("demo")
-    tiny = DemoSettings(Path("home"), 7, 20, 1_200, tiny=True).evolution()
+def test_the_demo_is_the_preset_with_its_own_sizes(embedded: BaseModel) -> None:
+    plan = DemoSettings(Path("home")).plan(embedded)
+    assert plan.evolution == load_config("demo")
+    assert (plan.personas, plan.interactions, plan.skills) == (100, 10_000, SKILL_NAMES)
+    tiny = DemoSettings(Path("home"), 7, tiny=True).plan(embedded).evolution
     assert (tiny.run.seed, tiny.run.limit, tiny.population.size) == (7, 1_200, 20)
     assert round(tiny.population.audition * tiny.run.limit) == 100
+
+
+def test_a_base_that_reads_words_is_asked_plain_english() -> None:
+    """Eight skills of four domains at least, more examples than the toy's exams have."""
+    wordy = BaseModel("w", tiny_model("llama", vocab_size=400), subword_tokenizer())
+    plan = DemoSettings(Path("home")).plan(wordy)
+    assert len(plan.skills) >= 8 and len({skill_named(s).domain for s in plan.skills}) >= 4
+    assert (plan.sizes.niche_exam, plan.sizes.few_shot) == (400, 4)
+    tiny = DemoSettings(Path("home"), 7, tiny=True).plan(wordy)
+    assert set(tiny.skills) < set(plan.skills)
 
 
 def person(number: int, skill: int, accuracy: float, species: int) -> Candidate:

@@ -8,13 +8,15 @@ import numpy as np
 
 from academy.exam import exam_sheet
 from academy.operators.noise import random_layer
-from academy.skills import SKILL_NAMES, skill_named, unique_questions
+from academy.skills.curriculum import curriculum, skill_named
+from academy.skills.letters import SKILL_NAMES
+from academy.skills.skill import unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.library import Library
 from tests.support.genome import random_layer as foreign_layer
 from tests.support.genome import tiny_llama
-from tui.jobs.reindex import QUESTIONS, reindex
+from tui.jobs.reindex import reindex
 
 PLAN = StudyPlan(steps=40, rows_per_step=16, learning_rate=0.004)
 
@@ -37,7 +39,7 @@ def test_imported_layers_become_searchable(home: Path, embedded: BaseModel, tmp_
     assert (done.examined, done.described) == (1, 1)
     encoder = library.encoder(embedded)
     vector, n_results = library.vector(ours) or (np.zeros(0), 0)
-    assert n_results == QUESTIONS
+    assert n_results == curriculum(embedded).ability_questions
     near = {
         name: float((encoder.encode([c.prompt for c in exam_sheet(name, 20)]) @ vector).mean())
         for name in SKILL_NAMES

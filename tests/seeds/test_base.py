@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from seeds.load import embedded_base_path
@@ -47,7 +47,9 @@ def test_the_chat_template_marks_who_speaks() -> None:
 @pytest.mark.slow
 def test_every_skill_stands_between_15_and_60_percent(embedded: BaseModel) -> None:
     """On 400 unseen test questions each."""
-    scores = LocalEvaluator(embedded).scores([Genome(embedded.fingerprint)], general_sheet(400))
+    scores = LocalEvaluator(embedded).scores(
+        [Genome(embedded.fingerprint)], general_sheet(SKILL_NAMES, 400)
+    )
     by_skill = dict(
         zip(SKILL_NAMES, np.reshape(scores, (len(SKILL_NAMES), -1)).mean(1), strict=True)
     )

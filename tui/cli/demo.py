@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tui.cli.errors import OptionError
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import credit_text, percent, print_table
 from tui.jobs.show import Pace, span
@@ -21,8 +20,6 @@ from tui.printing import clean, quiet_libraries, say
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-DEFAULT_PERSONAS, DEFAULT_INTERACTIONS = 100, 10_000
-TINY_PERSONAS, TINY_INTERACTIONS = 20, 1_200
 FEW_STEPS = 20
 """Without a terminal, phases of so many steps print a line for each."""
 LINE_EVERY_S = 5.0
@@ -33,13 +30,13 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same run.")] = 1,
     home: HomeOption = None,
     personas: Annotated[
-        int | None, typer.Option(show_default=f"{DEFAULT_PERSONAS}, tiny {TINY_PERSONAS}")
+        int | None, typer.Option(show_default="100, tiny 20; on a base that people use 12")
     ] = None,
     interactions: Annotated[
         int | None,
         typer.Option(
             help="Scored answers to spend.",
-            show_default=f"{DEFAULT_INTERACTIONS}, tiny {TINY_INTERACTIONS}",
+            show_default="10,000, tiny 1,200; on a base that people use 600",
         ),
     ] = None,
     tiny: Annotated[bool, typer.Option("--tiny", help="A run of half a minute.")] = False,
@@ -50,18 +47,9 @@ def demo(
     _memory: MemoryOption = None,
 ) -> None:
     """Evolve 100 mediocre helpers into species, and sell what they learned."""
-    people = personas if personas is not None else TINY_PERSONAS if tiny else DEFAULT_PERSONAS
-    budget = (
-        interactions
-        if interactions is not None
-        else TINY_INTERACTIONS
-        if tiny
-        else DEFAULT_INTERACTIONS
-    )
-    _check(people, budget)
     where = resolve_home(home)
     try:
-        summary = _run(where, seed, people, budget, tiny, base or "")
+        summary = _run(where, seed, personas, interactions, tiny, base or "")
     except KeyboardInterrupt:
         say("stopped; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
@@ -69,22 +57,8 @@ def demo(
     _offer_tui(where, tui)
 
 
-def _check(personas: int, interactions: int) -> None:
-    """Refuse hopeless sizes before torch is loaded."""
-    if personas < 2:
-        raise OptionError(
-            f"a population needs at least 2 personas to select among, not {personas}: "
-            f"use --personas {DEFAULT_PERSONAS}"
-        )
-    if interactions < 1:
-        raise OptionError(
-            f"evolution needs scored interactions to go by, not {interactions}: "
-            f"use --interactions {DEFAULT_INTERACTIONS}"
-        )
-
-
 def _run(
-    home: Path, seed: int, personas: int, interactions: int, tiny: bool, base: str
+    home: Path, seed: int, personas: int | None, interactions: int | None, tiny: bool, base: str
 ) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import (
@@ -104,7 +78,6 @@ def _run(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    say(f"seed {seed}: {personas} helpers, {interactions} interactions, into {home}")
     with ExitStack() as shown:
         show: _Show = (
             _RichShow(shown.enter_context(Progress(*columns, console=console)))

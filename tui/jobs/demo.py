@@ -14,17 +14,15 @@ from typing import Any
 
 import torch
 
-from academy.evolution.config import RunConfig
 from academy.evolution.report import write_pages
 from academy.evolution.run import RunResult, evolve
 from academy.run_folder import RunFolder
-from academy.skills import SKILL_NAMES
 from genome.base_model import BaseModel
 from genome.files import write_json
 from seeds.bases import load_base
 from tui.jobs.comparison import compare
 from tui.jobs.market import sell_champions
-from tui.jobs.settings import DemoSettings
+from tui.jobs.settings import DemoPlan, DemoSettings
 from tui.jobs.show import Pace, Show
 from tui.jobs.specialists import Specialists, examine_species
 
@@ -35,20 +33,23 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
     Raises:
         AcademyError, GenomeError, MarketError, PersonaError, OSError: With one line to show.
     """
-    evolution = settings.evolution()
+    base = load_base(settings.out, settings.base or None)
+    plan = settings.plan(base)
     summary_path = settings.out / "summary.json"
     folder = RunFolder(settings.out)
-    config = {**settings.identity(), "skills": list(SKILL_NAMES)}
-    with folder.claimed(config, beside={"unit": "interactions"}):
+    with folder.claimed(plan.identity(), beside={"unit": "interactions"}):
         if summary_path.exists():
             show.note(f"{settings.out} holds this run, finished: nothing to do")
             return folder.read(summary_path)
-        torch.set_num_threads(evolution.run.threads)
-        base = load_base(settings.out, settings.base or None)
-        summary = _Demo(settings, evolution, show, folder, base).run()
+        torch.set_num_threads(plan.evolution.run.threads)
+        show.note(
+            f"seed {plan.seed}: {plan.personas} helpers, {plan.interactions} interactions, "
+            f"{len(plan.skills)} skills, into {plan.out}"
+        )
+        summary = _Demo(plan, show, folder, base).run()
         write_json(summary_path, summary)
         folder.write_status(
-            "done", summary["generations"], summary["interactions"], settings.interactions
+            "done", summary["generations"], summary["interactions"], plan.interactions
         )
     return summary
 
@@ -76,16 +77,8 @@ class _Watched:
 class _Demo:
     """The parts of one demo, sharing a base model and a folder."""
 
-    def __init__(
-        self,
-        settings: DemoSettings,
-        evolution: RunConfig,
-        show: Show,
-        folder: RunFolder,
-        base: BaseModel,
-    ) -> None:
-        self.settings = settings
-        self.evolution = evolution
+    def __init__(self, plan: DemoPlan, show: Show, folder: RunFolder, base: BaseModel) -> None:
+        self.plan = plan
         self.show: Show = _Watched(show, self._note_step)
         self._phase, self._at = "", (0, 0)
         self.folder = folder
@@ -97,18 +90,18 @@ class _Demo:
         run = result.run
         self._at = run.generation, run.answers or 0
         self._status("exams")
-        specialists = examine_species(self.base, run, self.settings, self.folder, self.show)
+        specialists = examine_species(self.base, run, self.plan, self.folder, self.show)
         self._status("controls")
-        controls = compare(self.base, result, self.settings, self.folder, self.show)
+        controls = compare(self.base, result, self.plan, self.folder, self.show)
         self._status("market")
-        market = sell_champions(self.base, specialists, self.settings, self.folder, self.show)
+        market = sell_champions(self.base, specialists, self.plan, self.folder, self.show)
         summary = self._summary(result, specialists, controls, market)
-        write_pages(self.settings.out / "report.html", summary, self.folder.generations())
+        write_pages(self.plan.out / "report.html", summary, self.folder.generations())
         return summary
 
     def _evolve(self) -> RunResult:
         """Run or resume the evolution until its budget is spent, saving every generation."""
-        limit = self.settings.interactions
+        limit = self.plan.interactions
         before = self.folder.generations()
         spent = before[-1]["interactions"] if before else 0
         if before:
@@ -119,16 +112,16 @@ class _Demo:
             self.show.phase("evolving", record["interactions"], limit)
             self.show.generation(record)
 
-        return evolve(self.evolution, base=self.base, folder=self.folder, kept=kept)
+        return evolve(self.plan.evolution, base=self.base, folder=self.folder, kept=kept)
 
     def _status(self, phase: str) -> None:
         self._phase = phase
-        self.folder.write_status(phase, *self._at, self.settings.interactions)
+        self.folder.write_status(phase, *self._at, self.plan.interactions)
 
     def _note_step(self, step: dict[str, Any]) -> None:
         """After evolution the budget is spent: what is going on is told beside it."""
         if self._phase:
-            self.folder.write_status(self._phase, *self._at, self.settings.interactions, step)
+            self.folder.write_status(self._phase, *self._at, self.plan.interactions, step)
 
     def _summary(
         self,
@@ -141,24 +134,24 @@ class _Demo:
         living = len({candidate.line for candidate in run.population})
         ended = sum(n.kind == "species" and n.died is not None for n in run.phylogeny.nodes)
         return {
-            "seed": self.settings.seed,
-            "personas": self.settings.personas,
+            "seed": self.plan.seed,
+            "personas": self.plan.personas,
             "interactions": run.answers,
             "generations": run.generation,
             "wall_s": round(self.folder.elapsed_s, 1),
-            "skills": list(SKILL_NAMES),
+            "skills": list(self.plan.skills),
             "base_accuracy": specialists.base_by_skill,
             "species": [
                 {**species.facts(), **market["by_species"].get(species.name, {})}
                 for species in specialists.species
             ],
-            "extinct_lines": self.settings.personas - living,
+            "extinct_lines": self.plan.personas - living,
             "extinct_species": ended,
             "controls": controls["methods"],
             "tokens": {**asdict(tokens), "equivalents": tokens.equivalents},
             "market": market["totals"],
             "purchase": market["purchase"],
             "throughput": controls["throughput"],
-            "threads": self.evolution.run.threads,
+            "threads": self.plan.evolution.run.threads,
             "base_model": self.base.fingerprint,
         }

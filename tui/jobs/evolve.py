@@ -27,7 +27,7 @@ from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution.checkpoint import Checkpoints
 from academy.evolution.config import RunConfig, listed, parse_config
 from academy.evolution.events import Observer
-from academy.evolution.run import RunResult, check_settings, evolve
+from academy.evolution.run import RunResult, asking, check_settings, evolve
 from academy.evolution.state import Genes, LayerPool
 from academy.run_folder import RunFolder
 from academy.sources.checked import checked
@@ -70,6 +70,7 @@ def run_evolution(
     """
     torch.set_num_threads(config.run.threads)
     base = load_base(home, config.run.base or None)
+    config = asking(config, base)
     source = checked(open_source(config.run.source))
     check_settings(config, base, source)
     evaluator = make_evaluator(base) if make_evaluator else LocalEvaluator(base)

@@ -16,7 +16,7 @@ from genome.library import Found, Library
 from genome.search.index_filter import Filter
 from marketplace.market import NANOS_PER_CREDIT, Market
 from persona.persona import Persona, PersonaStore
-from tui.jobs.settings import DemoSettings
+from tui.jobs.settings import DemoPlan
 from tui.jobs.show import Show
 from tui.jobs.specialists import Specialist, Specialists
 
@@ -29,20 +29,20 @@ WALLET_NANOS = 5 * NANOS_PER_CREDIT
 def sell_champions(
     base: BaseModel,
     specialists: Specialists,
-    settings: DemoSettings,
+    plan: DemoPlan,
     folder: RunFolder,
     show: Show,
 ) -> dict[str, Any]:
     """Publish every champion, make one sale, close the epoch, audit the books."""
     show.phase("market", 0, 3)
-    with Market.open(market_url(settings.out.resolve())) as market:
+    with Market.open(market_url(plan.out.resolve())) as market:
         market.open_account(SELLER)
         market.open_account(BUYER)
-        market.fund(BUYER, WALLET_NANOS, key=f"demo-{settings.seed}-wallet")
+        market.fund(BUYER, WALLET_NANOS, key=f"demo-{plan.seed}-wallet")
         for specialist in specialists.species:
-            _publish(market, specialist, settings)
+            _publish(market, specialist, plan)
         show.phase("market", 1, 3)
-        purchase = folder.step("purchase", lambda: _purchase(market, base, specialists, settings))
+        purchase = folder.step("purchase", lambda: _purchase(market, base, specialists, plan))
         show.phase("market", 2, 3)
         market.close_epoch(FIRST_EPOCH)
         listings = {listing.name: listing for listing in market.listings()}
@@ -71,20 +71,20 @@ def sell_champions(
         }
 
 
-def _publish(market: Market, specialist: Specialist, settings: DemoSettings) -> None:
+def _publish(market: Market, specialist: Specialist, plan: DemoPlan) -> None:
     terms = SaleTerms(specialist.name, specialist.niche, ASK_NANOS, SELLER)
     put_up(
         market,
         specialist.layer,
         specialist.exam.facts,
         terms,
-        weights_at(settings.out),
-        key=f"demo-{settings.seed}-publish-{specialist.name}",
+        weights_at(plan.out),
+        key=f"demo-{plan.seed}-publish-{specialist.name}",
     )
 
 
 def _purchase(
-    market: Market, base: BaseModel, specialists: Specialists, settings: DemoSettings
+    market: Market, base: BaseModel, specialists: Specialists, plan: DemoPlan
 ) -> dict[str, Any]:
     """The buyer asks a question nobody has seen, buys what search finds, and checks the gain.
 
@@ -93,20 +93,19 @@ def _purchase(
     """
     if not specialists.species:
         return {}
+    sizes = plan.sizes
     wanted = max(specialists.species, key=lambda s: (s.lift, s.name)).niche
-    sheet = exam_sheet(wanted, settings.niche_exam + settings.buyer_exam)[settings.niche_exam :]
-    library = Library.open(settings.out)
+    sheet = exam_sheet(wanted, sizes.niche_exam + sizes.buyer_exam)[sizes.niche_exam :]
+    library = Library.open(plan.out)
     answered = _first_found(library, specialists, base, [challenge.prompt for challenge in sheet])
     if answered is None:
         return {}
     question, found = answered
-    bought = market.buy(
-        buyer=BUYER, listing=found.manifest.name, key=f"demo-{settings.seed}-purchase"
-    )
+    bought = market.buy(buyer=BUYER, listing=found.manifest.name, key=f"demo-{plan.seed}-purchase")
     persona = Persona(
         f"{BUYER}-helper", base.fingerprint, (bought.digest,), f"helper with {bought.listing}"
     )
-    PersonaStore(settings.out).save(persona)
+    PersonaStore(plan.out).save(persona)
     after, before = _sit(base, persona.genome(library), sheet)
     return {
         "buyer": BUYER,

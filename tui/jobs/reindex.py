@@ -11,6 +11,7 @@ import numpy as np
 
 from academy.evaluator import LocalEvaluator
 from academy.routing import ability_vectors, calibrate_advice
+from academy.skills.curriculum import Curriculum, curriculum
 from genome.base_model import BaseModel
 from genome.bases import Bases
 from genome.embedding import Encoder, layer_vector, searchable_text
@@ -24,8 +25,6 @@ from seeds.bases import load_base, load_base_of
 from tui.jobs.importing import base_needed
 from tui.jobs.specialists import fit_encoder
 
-QUESTIONS = 40
-"""Select questions per skill that a layer is examined on."""
 AT_ONCE = 16
 """Layers examined in one go."""
 
@@ -71,6 +70,7 @@ def reindex(
     examined, calibration = 0, None
     bases = {default.fingerprint: default}
     encoders: dict[str, Encoder] = {}
+    taught: dict[str, Curriculum] = {}
     for start, (fingerprint, some) in _groups(rows):
         progress(start, len(rows))
         if fingerprint not in bases:  # one beside the default is held at a time
@@ -79,18 +79,21 @@ def reindex(
         base = bases[fingerprint]
         if base.fingerprint not in encoders:
             encoders[base.fingerprint] = _encoder(library, base, sentences)
+            taught[base.fingerprint] = curriculum(base)
+        n = taught[base.fingerprint].ability_questions
         evaluator, encoder = LocalEvaluator(base), encoders[base.fingerprint]
         fitting = _genomes(library, evaluator, some)
-        vectors = _vectors(evaluator, encoder, some, fitting)
+        vectors = _vectors(evaluator, encoder, some, fitting, n)
         for row, vector in zip(some, vectors, strict=True):
-            n_results = QUESTIONS if row.digest in fitting else 0
+            n_results = n if row.digest in fitting else 0
             library.set_vector(row.digest, vector, n_results=n_results, base_model=base.fingerprint)
         examined += len(fitting)
     progress(len(rows), len(rows))
     if default.fingerprint not in encoders:
         encoders[default.fingerprint] = _encoder(library, default, sentences)
+        taught[default.fingerprint] = curriculum(default)
     for fingerprint, encoder in encoders.items():
-        found = _calibrate(library, fingerprint, encoder)
+        found = _calibrate(library, fingerprint, encoder, taught[fingerprint])
         calibration = found if fingerprint == default.fingerprint else calibration or found
     return Reindexed(examined, len(rows) - examined, calibration, tuple(notes))
 
@@ -165,12 +168,13 @@ def _vectors(
     encoder: Encoder,
     rows: Sequence[LayerRow],
     fitting: dict[str, Genome],
+    n_per_skill: int,
 ) -> list[np.ndarray]:
     texts = {r.digest: searchable_text(r.name, r.skill, r.description) for r in rows}
     known: dict[str, np.ndarray] = {}
     if fitting:
         asked = [texts[digest] for digest in fitting]
-        found = ability_vectors(evaluator, encoder, list(fitting.values()), asked, QUESTIONS)
+        found = ability_vectors(evaluator, encoder, list(fitting.values()), asked, n_per_skill)
         known = dict(zip(fitting, found, strict=True))
     nothing = np.zeros(encoder.describe([""]).shape[1], np.float32)
     return [
@@ -181,12 +185,16 @@ def _vectors(
     ]
 
 
-def _calibrate(library: Library, base_model: str, encoder: Encoder) -> Calibration | None:
+def _calibrate(
+    library: Library, base_model: str, encoder: Encoder, taught: Curriculum
+) -> Calibration | None:
     rows = [r for r in library.find(base_model=base_model) if r.skill]
     stored = [library.vector(r.digest) for r in rows]
     vectors = np.stack([v[0] for v in stored if v]) if any(stored) else np.zeros((0, 1))
     niches = [r.skill for r, v in zip(rows, stored, strict=True) if v]
-    found = calibrate_advice(encoder, library.encoder_id(base_model), vectors, niches, QUESTIONS)
+    n_seen = taught.ability_questions
+    encoder_id = library.encoder_id(base_model)
+    found = calibrate_advice(encoder, encoder_id, vectors, niches, taught.names, n_seen)
     if found:
         library.save_calibration(found)
     return found

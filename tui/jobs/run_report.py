@@ -96,7 +96,9 @@ def demo_command(folder: RunFolder) -> str:
     """The command that goes on with the demo in a folder."""
     known = folder.read(folder.path / "config.json")
     words = [
-        f"--{key} {known[key]}" for key in ("seed", "personas", "interactions") if key in known
+        f"--{key} {known[key]}"
+        for key in ("seed", "personas", "interactions", "base")
+        if key in known
     ]
     tiny = ["--tiny"] if known.get("tiny") else []
     return f"`{' '.join(['continuum', 'demo', *words, *tiny, '--home', str(folder.home)])}`"

@@ -11,10 +11,12 @@ import numpy as np
 
 from academy.evaluator import LocalEvaluator
 from academy.evolution.state import Candidate, Evolution, LayerPool
-from academy.exam import ExamResult, exam_sheet, general_accuracy
+from academy.exam import ExamResult, Terms, exam_sheet, few_shot_base, general_accuracy
 from academy.routing import ability_vectors, calibrate_advice
 from academy.run_folder import RunFolder
-from academy.skills import SKILLS, skill_index, skill_named, unique_questions
+from academy.skills.curriculum import curriculum, skill_named
+from academy.skills.skill import unique_questions
+from academy.sources.opening import open_source
 from academy.species.species import Species
 from economy.examined import Examined, examine
 from genome.base_model import BaseModel
@@ -25,7 +27,7 @@ from genome.layer import Layer
 from genome.library import Library, Manifest
 from genome.search.question_encoder import QuestionEncoder
 from persona.persona import Persona, PersonaStore
-from tui.jobs.settings import DemoSettings
+from tui.jobs.settings import DemoPlan
 from tui.jobs.show import Show
 
 SAMPLE_PROMPTS = 50
@@ -43,6 +45,8 @@ class Specialist:
     exam: Examined
     layer: Layer
     vector: np.ndarray
+    few_shot: ExamResult | None = None
+    """The base on the same questions after examples; None = it was not asked so."""
 
     @property
     def result(self) -> ExamResult:
@@ -67,6 +71,7 @@ class Specialist:
             "test_interval": [round(bound, 4) for bound in self.result.interval],
             "base_accuracy": round(self.base_result.accuracy, 4),
             "base_interval": [round(bound, 4) for bound in self.base_result.interval],
+            **({"few_shot_accuracy": round(self.few_shot.accuracy, 4)} if self.few_shot else {}),
             "n_questions": self.result.n_questions,
             "layer": self.layer.digest,
         }
@@ -83,12 +88,12 @@ class Specialists:
 
 
 def examine_species(
-    base: BaseModel, run: Evolution, settings: DemoSettings, folder: RunFolder, show: Show
+    base: BaseModel, run: Evolution, plan: DemoPlan, folder: RunFolder, show: Show
 ) -> Specialists:
     """Open the test split for every species with a niche, and put its champion on the shelf."""
     pool = LayerPool(base.fingerprint, folder.path / "layers")
     show.phase("library", 0, 4)
-    encoder = fit_encoder(base, settings.seed)
+    encoder = fit_encoder(base, plan.seed)
     show.phase("library", 1, 4)
     evaluator = LocalEvaluator(base)
     heads = champions(run)
@@ -99,25 +104,38 @@ def examine_species(
     ]
     vectors: Sequence[np.ndarray] = ()
     if genomes:
-        n = settings.vector_questions
+        n = plan.sizes.vector_questions
         vectors = list(ability_vectors(evaluator, encoder, genomes, texts, n))
     show.phase("library", 2, 4)
+    source = open_source(plan.evolution.run.source)
     species = []
     for i, ((kind, _), genome, vector) in enumerate(zip(heads, genomes, vectors, strict=True)):
         show.phase("exams", i, len(heads))
         assert kind.niche is not None
-        sheet = exam_sheet(kind.niche, settings.niche_exam)
+        sheet = exam_sheet(kind.niche, plan.sizes.niche_exam)
         exam = examine(evaluator, genome, kind.niche, sheet)
+        few = few_shot_base(evaluator, Terms(), source, sheet, plan.sizes.few_shot)
         members = sum(c.species == kind.id for c in run.population)
         species.append(
-            Specialist(kind.name, kind.niche, members, kind.born, exam, genome.layers[-1], vector)
+            Specialist(
+                kind.name,
+                kind.niche,
+                members,
+                kind.born,
+                exam,
+                genome.layers[-1],
+                vector,
+                few[0] if few else None,
+            )
         )
     show.phase("exams", len(heads), len(heads))
     species.sort(key=lambda s: (-s.result.accuracy, s.name))
-    general = general_accuracy(evaluator, Genome(base.fingerprint), settings.general_exam)
+    general = general_accuracy(
+        evaluator, Genome(base.fingerprint), plan.skills, plan.sizes.general_exam
+    )
     show.phase("library", 3, 4)
     shelf = Specialists(species, encoder, [round(x, 4) for x in general.by_skill])
-    _store(base, shelf, settings)
+    _store(base, shelf, plan)
     show.phase("library", 4, 4)
     return shelf
 
@@ -126,9 +144,9 @@ def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
     """Every living species that has a niche, and its best member by select results."""
     found = []
     for species in run.taxonomy.species:
-        niche = skill_index(species.niche)
         members = [c for c in run.population if c.species == species.id]
-        if niche is not None and members:
+        if species.niche is not None and members:
+            niche = run.skills.index(species.niche)
             found.append((species, max(members, key=lambda c: (float(c.profile[niche]), -c.id))))
     return found
 
@@ -136,15 +154,16 @@ def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
 def fit_encoder(base: BaseModel, seed: int) -> QuestionEncoder:
     """An encoder whitened over unlabelled train questions."""
     rng = np.random.default_rng([seed, SAMPLE_PROMPTS])
-    drawn = [unique_questions(skill, "train", SAMPLE_PROMPTS, rng) for skill in SKILLS]
+    skills = curriculum(base).skills
+    drawn = [unique_questions(skill, "train", SAMPLE_PROMPTS, rng) for skill in skills]
     return QuestionEncoder.fit(base, [c.prompt for some in drawn for c in some])
 
 
-def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
+def _store(base: BaseModel, shelf: Specialists, plan: DemoPlan) -> None:
     """Library, PEFT folders by name, and personas; doing it twice changes nothing."""
-    library = Library.open(settings.out)
+    library = Library.open(plan.out)
     library.save_encoder(shelf.encoder)
-    store = PersonaStore(settings.out)
+    store = PersonaStore(plan.out)
     store.save(Persona("helper", base.fingerprint, (), "the base alone, mediocre at everything"))
     for specialist in shelf.species:
         description = skill_named(specialist.niche).description
@@ -155,8 +174,8 @@ def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
             receipts=(specialist.exam.receipt,),
         )
         digest = library.add(specialist.layer, manifest, base_model_path=base.path)
-        library.set_vector(digest, specialist.vector, n_results=settings.vector_questions)
-        export = settings.out / "layers" / specialist.name
+        library.set_vector(digest, specialist.vector, n_results=plan.sizes.vector_questions)
+        export = plan.out / "layers" / specialist.name
         write_folder_once(export, partial(specialist.layer.to_peft, base_model_path=base.path))
         store.save(Persona(specialist.name, base.fingerprint, (digest,), description))
     if shelf.species:
@@ -165,7 +184,8 @@ def _store(base: BaseModel, shelf: Specialists, settings: DemoSettings) -> None:
             library.encoder_id(base.fingerprint),
             np.stack([s.vector for s in shelf.species]),
             [s.niche for s in shelf.species],
-            settings.vector_questions,
+            curriculum(base).names,
+            plan.sizes.vector_questions,
         )
         if advice:
             library.save_calibration(advice)

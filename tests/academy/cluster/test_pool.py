@@ -17,7 +17,7 @@ from academy.errors import (
     WorkerMismatchError,
 )
 from academy.evaluator import LocalEvaluator
-from academy.skills import skill_named
+from academy.skills.curriculum import skill_named
 from tests.support.cluster import FakeRay
 from tests.support.genome import tiny_base
 

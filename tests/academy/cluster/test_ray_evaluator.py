@@ -26,7 +26,9 @@ from academy.errors import (
 )
 from academy.evaluator import LocalEvaluator
 from academy.exam import general_sheet
-from academy.skills import skill_named, unique_questions
+from academy.skills.curriculum import skill_named
+from academy.skills.letters import SKILL_NAMES
+from academy.skills.skill import unique_questions
 from academy.training import StudyPlan
 from genome.base_model import BaseModel
 from genome.errors import GenomeError
@@ -109,7 +111,7 @@ def test_in_any_order_and_with_deaths_all_is_as_in_one_process(
 ) -> None:
     """Three workers, a death while scoring, one while measuring losses, one while training."""
     monkeypatch.setattr(evaluator_module, "BATCH_ROWS", 25)
-    sheet = general_sheet(1, "audit")
+    sheet = general_sheet(SKILL_NAMES, 1, "audit")
     faked(monkeypatch, FakeRay(3, deaths=(1, 5, 10), seed=seed))
     wanted = generation(LocalEvaluator(tiny), tiny, 8, sheet)
     with RayEvaluator(tiny, RaySettings(workers=3, threads=THREADS)) as evaluator:
@@ -129,7 +131,7 @@ def test_one_litter_trains_as_in_one_process(tiny: BaseModel, monkeypatch: Any) 
 def test_nothing_to_do_needs_no_worker(tiny: BaseModel, monkeypatch: Any) -> None:
     fake = faked(monkeypatch, FakeRay(1))
     with RayEvaluator(tiny) as evaluator:
-        assert evaluator.scores([], general_sheet(1, "audit")).shape == (0, 0)
+        assert evaluator.scores([], general_sheet(SKILL_NAMES, 1, "audit")).shape == (0, 0)
         assert evaluator.scores([Genome(tiny.fingerprint)], []).shape == (1, 0)
         assert evaluator.train_all([]) == []
     assert fake.runs == 0
@@ -140,7 +142,7 @@ def test_an_error_comes_back_as_itself_and_costs_what_was_spent(
 ) -> None:
     """A layer of the wrong size in the third genome: two batches are charged, as in one process."""
     fake = faked(monkeypatch, FakeRay(2))
-    sheet = general_sheet(1, "audit")
+    sheet = general_sheet(SKILL_NAMES, 1, "audit")
     monkeypatch.setattr(evaluator_module, "BATCH_ROWS", len(sheet))
     module = next(iter(tiny.linear_shapes))
     wrong = Layer(tiny.fingerprint, {module: Factors(torch.ones(1, 3), torch.ones(3, 1))})
@@ -164,7 +166,7 @@ def test_a_closed_evaluator_says_so(tiny: BaseModel, monkeypatch: Any) -> None:
     evaluator = RayEvaluator(tiny)
     evaluator.close()
     with pytest.raises(ClusterSettingsError, match="is closed"):
-        evaluator.scores([Genome(tiny.fingerprint)], general_sheet(1, "audit"))
+        evaluator.scores([Genome(tiny.fingerprint)], general_sheet(SKILL_NAMES, 1, "audit"))
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: Any) -> None:
@@ -204,7 +206,7 @@ def test_a_cluster_started_here_agrees_with_one_process_and_goes_away(
     """Two real worker processes, the base from its path or through the object store."""
     import ray
 
-    sheet = general_sheet(2, "audit")
+    sheet = general_sheet(SKILL_NAMES, 2, "audit")
     wanted = generation(LocalEvaluator(embedded), embedded, 16, sheet)
     settings = RaySettings("local", workers=2, threads=THREADS, ship_base=ship)
     with RayEvaluator(embedded, settings) as evaluator:
@@ -238,7 +240,7 @@ def test_a_node_killed_in_mid_generation_changes_nothing(
     """
     cluster, node = two_nodes
     monkeypatch.setattr(evaluator_module, "BATCH_ROWS", 72)
-    sheet = general_sheet(2, "audit")
+    sheet = general_sheet(SKILL_NAMES, 2, "audit")
     wanted = generation(LocalEvaluator(embedded), embedded, 40, sheet)
     with RayEvaluator(embedded, RaySettings(cluster.address, threads=THREADS)) as evaluator:
         evaluator.wait_for_all()

@@ -24,7 +24,7 @@ from academy.evolution.workbench import scoring_cost
 from academy.exam import general_sheet
 from academy.operators.noise import random_layer
 from academy.selection import demand
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 from academy.sources.builtin import BuiltinSource
 from academy.training import TokenMeter
 from genome import geometry
@@ -85,7 +85,7 @@ def test_the_router_knows_the_builtin_skills_apart(embedded: BaseModel) -> None:
     meter = TokenMeter()
     rng = np.random.default_rng(0)
     router = fit_router(embedded, BuiltinSource(), range(12), rng, meter)
-    sheet = general_sheet(20)
+    sheet = general_sheet(SKILL_NAMES, 20)
     right = router.skills([c.prompt for c in sheet]) == [SKILL_NAMES.index(c.skill) for c in sheet]
     assert right.mean() >= 0.9
     assert meter.forward > 0
@@ -94,7 +94,7 @@ def test_the_router_knows_the_builtin_skills_apart(embedded: BaseModel) -> None:
 
 def test_a_cost_is_never_less_than_what_is_charged(base: BaseModel) -> None:
     evaluator = LocalEvaluator(base)
-    sheet = general_sheet(3)
+    sheet = general_sheet(SKILL_NAMES, 3)
     bench = bench_of(base)
     cost = scoring_cost(base, 3, sheet)
     evaluator.scores([bench.bare()] * 3, sheet)

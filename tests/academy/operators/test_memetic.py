@@ -11,7 +11,8 @@ import torch
 
 from academy.challenge import Challenge, prompts_and_answers
 from academy.operators.memetic import Raised, checked, study_rows
-from academy.skills import skill_named, unique_questions
+from academy.skills.curriculum import skill_named
+from academy.skills.skill import unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.genome import Genome

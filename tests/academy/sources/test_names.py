@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from academy.errors import AcademyError
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 from academy.sources.checks import check_skill_names, name_fault, name_from
 from academy.sources.opening import open_source
 from genome.library import Receipt

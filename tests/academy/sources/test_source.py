@@ -12,7 +12,9 @@ import pytest
 
 from academy.errors import AcademyError
 from academy.exam import exam_sheet
-from academy.skills import SKILL_NAMES, skill_named, unique_questions
+from academy.skills.curriculum import skill_named
+from academy.skills.letters import SKILL_NAMES
+from academy.skills.skill import unique_questions
 from academy.sources import opening
 from academy.sources.builtin import BuiltinSource
 from academy.sources.checks import MAJORITY_FLAG

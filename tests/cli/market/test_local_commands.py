@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from academy.selection import demand
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 from genome.base_model import BaseModel
 from genome.library import Library, Manifest, Parent
 from marketplace.errors import MarketError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from academy.errors import ConfigError
-from academy.skills import SKILL_NAMES
+from academy.skills.letters import SKILL_NAMES
 from economy.cycle.scenario import FIRST, THEN, CycleSettings, EpochRow, recovery
 
 

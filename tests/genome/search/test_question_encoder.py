@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from academy.exam import exam_sheet
-from academy.skills import SKILL_NAMES, SKILLS
+from academy.skills.letters import SKILL_NAMES, SKILLS
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text, unit
 from genome.errors import LibraryError

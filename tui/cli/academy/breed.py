@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tui.cli.academy.entrants import check_count, load_entrant, load_evaluator
+from tui.cli.academy.questions import BY_BASE, SOURCE_HELP, open_for
 from tui.cli.errors import OptionError
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_table
@@ -18,7 +19,7 @@ def breed(
     traits: Annotated[str, typer.Option(help='For example "sort from ada, reverse from bob".')],
     name: Annotated[str, typer.Option(help="The child's name.")],
     items: Annotated[int, typer.Option(help="Select questions per trait.")] = 100,
-    source: Annotated[str, typer.Option(help="Where the questions come from.")] = "builtin",
+    source: Annotated[str | None, typer.Option(help=SOURCE_HELP, show_default=BY_BASE)] = None,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     base: BaseOption = None,
     home: HomeOption = None,
@@ -28,14 +29,13 @@ def breed(
     check_count("--items", items, most=2000)
     if len(set(parents)) < 2:
         raise OptionError("breeding takes two or more different parents: name them all")
-    from academy.sources.opening import open_source
     from tui.jobs.breed import breed as make
 
     evaluator = load_evaluator(base, home, parents)
     entrants = [load_entrant(parent, home, evaluator) for parent in parents]
     bred = make(
         evaluator,
-        open_source(source),
+        open_for(source, evaluator.base),
         [(e.name, e.genome) for e in entrants],
         traits,
         n_questions=items,

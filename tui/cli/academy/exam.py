@@ -20,6 +20,7 @@ from tui.cli.academy.questions import (
     MapOption,
     RuleOption,
     check_skills,
+    open_for,
     open_shown,
     print_one_answer,
     source_of_skills,
@@ -90,7 +91,7 @@ def exam(
     every: Annotated[bool, typer.Option("--all", help="All skills of the source.")] = False,
     source: Annotated[
         str | None,
-        typer.Option(help=SOURCE_HELP, show_default="builtin, or what the home's run asks"),
+        typer.Option(help=SOURCE_HELP, show_default="who asks its skills"),
     ] = None,
     columns: MapOption = None,
     rule: RuleOption = None,
@@ -126,13 +127,15 @@ def exam(
     check_count("--max-tokens", 1 if max_tokens is None else max_tokens, most=MAX_TOKENS)
     if skills and every:
         raise OptionError("--all and --skill exclude each other: use --skill NAME, or --all")
-    spec = with_columns(source or "builtin", columns, rule)
-    opened = open_shown(spec) if source or every or spec != "builtin" else None
+    source = with_columns(source, columns, rule)
+    opened = open_shown(source) if source else None
     names = tuple(dict.fromkeys(skills or ()))
-    if opened or names:
+    if names:
         opened = opened or source_of_skills(names, home)
         check_skills(opened, names)
     evaluator = load_evaluator(base, home, (persona,))
+    if every:
+        opened = opened or open_for(None, evaluator.base)
     entrants = [load_entrant(name, home, evaluator) for name in (persona, BASE_NAME)]
     if not names and not every:
         names = _of_receipts(entrants[0])

@@ -17,11 +17,15 @@ from tui.printing import say
 if TYPE_CHECKING:
     from academy.challenge import Challenge
     from academy.sources.source import ChallengeSource
+    from genome.base_model import BaseModel
 
 SOURCE_HELP = (
     "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, csv:PATH, "
     "reasoning-gym:NAME,NAME or a plug-in."
 )
+OURS = ("builtin", "english")
+"""Sources whose skills are ours."""
+BY_BASE = "the skills made for the base"
 MapOption = Annotated[
     str | None,
     typer.Option(
@@ -40,7 +44,7 @@ RuleOption = Annotated[
 ]
 
 
-def with_columns(source: str, columns: str | None, rule: str | None) -> str:
+def with_columns(source: str | None, columns: str | None, rule: str | None) -> str | None:
     """A file's specification that says which columns are what, and how answers are scored.
 
     Raises:
@@ -50,9 +54,11 @@ def with_columns(source: str, columns: str | None, rule: str | None) -> str:
 
     if columns is None and rule is None:
         return source
-    if file_of(source) is None:
+    if source is None or file_of(source) is None:
         raise OptionError(
-            f"--map and --rule are for files, {source!r} is none: use --source jsonl:PATH"
+            "--map and --rule are for files, "
+            f"{repr(source) + ' is' if source else 'without --source there is'} none: "
+            "use --source jsonl:PATH"
         )
     parts = [part.strip() for part in (columns or "").split(",") if part.strip()]
     if rule is not None:
@@ -73,42 +79,47 @@ def open_shown(source: str) -> ChallengeSource:
     return opened
 
 
-def check_skills(source: ChallengeSource, named: Sequence[str]) -> None:
+def open_for(source: str | None, base: BaseModel) -> ChallengeSource:
+    """Open a source, or where none is named the one made for the base."""
+    from academy.skills.curriculum import curriculum
+
+    return open_shown(source or curriculum(base).source)
+
+
+def check_skills(source: ChallengeSource | None, named: Sequence[str]) -> None:
     """Refuse a skill that the source lacks, before a model is loaded.
 
     Raises:
-        UnknownSkillError: There is one.
+        UnknownSkillError: There is one. Where no source is open yet, none is known to be.
     """
     from academy.errors import UnknownSkillError
 
     for name in named:
-        if name not in source.skills:
+        if source is not None and name not in source.skills:
             raise UnknownSkillError(name, source.skills)
 
 
 def source_of_skills(skills: Sequence[str], home: Path | None) -> ChallengeSource:
-    """What asks for some skills: the built-in ones, or else the source of the home's run.
+    """What asks for some skills: those of letters or in English, or else the home's run.
 
     Raises:
-        OptionError: Neither knows them all.
+        OptionError: None knows them all.
     """
     from academy.run_folder import RunFolder
-    from academy.skills import SKILL_NAMES
     from academy.sources.opening import open_source
     from tui.jobs.evolve import saved_config
 
-    unknown = next((skill for skill in skills if skill not in SKILL_NAMES), None)
-    if unknown is None:
-        return open_source("builtin")
+    for ours in OURS:
+        if set(skills) <= set((source := open_source(ours)).skills):
+            return source
     where = resolve_home(home)
     if (RunFolder(where).path / "config.json").exists():
         source = open_source(saved_config(where).run.source)
-        unknown = next((skill for skill in skills if skill not in source.skills), None)
-        if unknown is None:
+        if set(skills) <= set(source.skills):
             return source
     raise OptionError(
-        f"{unknown!r} is no built-in skill, nor one of a run in {where}: say with --source where "
-        "its questions are"
+        f"{', '.join(skills)}: no one source here asks that, neither {' nor '.join(OURS)} nor a "
+        f"run in {where}: say with --source where its questions are"
     )
 
 

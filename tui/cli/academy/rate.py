@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tui.cli.academy.entrants import load_entrant, load_evaluator
-from tui.cli.academy.questions import SOURCE_HELP, open_shown
+from tui.cli.academy.questions import BY_BASE, SOURCE_HELP, open_for
 from tui.cli.errors import OptionError
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_facts, print_table
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from academy.scoring.judge import Agreement, Verdicts
     from academy.scoring.ratings import Rating
     from academy.scoring.rule import Kind, Scorer
+    from academy.sources.source import ChallengeSource
     from genome.base_model import BaseModel
     from genome.genome import Genome
     from tui.cli.academy.entrants import Entrant
@@ -47,7 +48,7 @@ def rate(
     items: Annotated[
         int, typer.Option("--items", "-n", min=1, max=1000, help="Questions to compare.")
     ] = 10,
-    source: Annotated[str, typer.Option(help=SOURCE_HELP)] = "builtin",
+    source: Annotated[str | None, typer.Option(help=SOURCE_HELP, show_default=BY_BASE)] = None,
     judge: Annotated[
         str | None,
         typer.Option(help="A persona, a layer folder or base that compares them instead of you."),
@@ -74,8 +75,8 @@ def rate(
     path = resolve_home(home) / "academy" / "ratings.jsonl"
     rng = np.random.default_rng(seed)
     done = set() if judge else rated_questions(read_ratings(path), one, other)
-    asked = _questions(source, items * LOOKED_AT, done, rng)
     evaluator = load_evaluator(base, home, (one, other))
+    asked = _questions(open_for(source, evaluator.base), items * LOOKED_AT, done, rng)
     genomes = [load_entrant(name, home, evaluator).genome for name in (one, other)]
     arbiter = load_entrant(judge, home, evaluator) if judge else None
     if arbiter and arbiter.genome.digest in [genome.digest for genome in genomes]:
@@ -93,17 +94,16 @@ def rate(
 
 
 def _questions(
-    source: str, n: int, done: Collection[str], rng: np.random.Generator
+    source: ChallengeSource, n: int, done: Collection[str], rng: np.random.Generator
 ) -> list[Challenge]:
     """About `n` questions of all skills, in random order, without those rated before."""
     from academy.errors import TooFewQuestionsError
 
-    opened = open_shown(source)
-    each = -(-n // len(opened.skills))
+    each = -(-n // len(source.skills))
     drawn: list[Challenge] = []
-    for skill in opened.skills:
+    for skill in source.skills:
         with contextlib.suppress(TooFewQuestionsError):
-            drawn += opened.draw(skill, "select", each, rng, exclude=done)
+            drawn += source.draw(skill, "select", each, rng, exclude=done)
     return [drawn[i] for i in rng.permutation(len(drawn))]
 
 

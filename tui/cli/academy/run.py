@@ -49,7 +49,7 @@ def run(
 
     where, settings = resolve_home(home), load_config(config)
     if columns is not None or rule is not None:
-        source = with_columns(source or settings.run.source, columns, rule)
+        source = with_columns(source or settings.run.source or None, columns, rule)
     bases, named = Bases(where), base or settings.run.base
     if known := bases.find(named) if named else bases.default():
         base = known.path  # kept with the run, whatever the default is when it is resumed

@@ -14,12 +14,15 @@ from tui.cli.academy.entrants import (
     load_evaluator,
 )
 from tui.cli.academy.questions import (
+    BY_BASE,
     SOURCE_HELP,
     MapOption,
     RuleOption,
     check_skills,
+    open_for,
     open_shown,
     print_one_answer,
+    source_of_skills,
     with_columns,
 )
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
@@ -60,9 +63,9 @@ def trial(
         ),
     ] = None,
     source: Annotated[
-        str,
-        typer.Option(help=SOURCE_HELP),
-    ] = "builtin",
+        str | None,
+        typer.Option(help=SOURCE_HELP, show_default=BY_BASE),
+    ] = None,
     columns: MapOption = None,
     rule: RuleOption = None,
     items: Annotated[int, typer.Option(help="Questions per trial; at most, if online.")] = 400,
@@ -85,9 +88,11 @@ def trial(
     check_count("--items", items, most=MAX_ITEMS)
     check_count("--seed", seed, least=0)
     named = tuple(dict.fromkeys(skills or ()))
-    opened = open_shown(with_columns(source, columns, rule))
+    source = with_columns(source, columns, rule)
+    opened = open_shown(source) if source else source_of_skills(named, home) if named else None
     check_skills(opened, named)
     evaluator = load_evaluator(base, home, (a, b))
+    opened = opened or open_for(None, evaluator.base)
     terms = _Setup(FittingSource(opened, evaluator.base), items, online, max(1, len(named)))
     one, other = (load_entrant(name, home, evaluator) for name in (a, b))
     if one.genome.digest == other.genome.digest:

@@ -215,7 +215,7 @@ def demand(
     ] = None,
     days: Annotated[int, typer.Option(min=1, help="How far to look back.")] = 30,
     known: Annotated[
-        bool, typer.Option("--known", help="Only built-in skills, which the Academy can teach.")
+        bool, typer.Option("--known", help="Only our own skills, which the Academy can teach.")
     ] = False,
 ) -> None:
     """What users want per skill: paid use, bounties, and searches in vain."""
@@ -226,9 +226,9 @@ def demand(
     with here.open() as place:
         found = place.demand(since=time.time() - days * DAY_S)
     if known:
-        from academy.skills import SKILL_NAMES
+        from academy.skills.curriculum import is_skill
 
-        found = [x for x in found if x.skill in SKILL_NAMES]
+        found = [x for x in found if is_skill(x.skill)]
     weights = {x.skill: x.weight for x in found if x.weight > 0}
     if out is not None and not weights:
         raise OptionError(

@@ -15,9 +15,9 @@ import pytest
 
 from academy.challenge import SPLITS, Challenge
 from academy.errors import UnknownSourceError
-from academy.skills import Skill
+from academy.skills.skill import Skill
+from academy.sources.builtin import EnglishSource, english_skills
 from academy.sources.checks import check_sample
-from academy.sources.english import EnglishSource, english_skills
 from academy.sources.opening import open_source
 from academy.sources.source import levels_of
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from academy.errors import UnknownSkillError
-from academy.skills import LEVELS, SKILLS, Skill, skill_named, unique_questions
+from academy.skills.curriculum import skill_named
+from academy.skills.letters import SKILLS
+from academy.skills.skill import LEVELS, Skill, unique_questions
 
 every_skill = pytest.mark.parametrize("skill", SKILLS, ids=lambda s: s.name)
 

@@ -20,22 +20,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from academy.skills import Skill
-from academy.sources.builtin import SkillSource
+from academy.skills.skill import Skill
 
 T = TypeVar("T")
 Fields = dict[str, str]
 """`x` is what is asked, `answer` what is right, `word` what is held out."""
 _VOWELS = "aeiou"
-
-
-class EnglishSource(SkillSource):
-    """Questions of the skills in plain English, or of some of them."""
-
-    name = "english"
-
-    def __init__(self, skills: Sequence[str] = ()) -> None:
-        super().__init__(english_skills(), skills)
 
 
 @functools.cache

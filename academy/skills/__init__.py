@@ -1,0 +1,1 @@
+"""Skills: what makes endless seeded questions with one exact answer each."""
