@@ -86,7 +86,18 @@ def examine(
         ancestor = Genome(genome.base_model, genome.layers[:-1], genome.weights[:-1])
     beside = [] if ancestor is None else [ancestor]
     genomes = [genome, Genome(genome.base_model), *beside]
-    result, base, *others = sit_exam(evaluator, genomes, sheet)
+    return stated(evaluator, genome, skill, sheet, sit_exam(evaluator, genomes, sheet))
+
+
+def stated(
+    evaluator: LocalEvaluator,
+    genome: Genome,
+    skill: str,
+    sheet: Sequence[Challenge],
+    results: Sequence[ExamResult],
+) -> Examined:
+    """What an exam showed, from the results of the genome, its base and perhaps its ancestor."""
+    result, base, *others = results
     return Examined(
         genome,
         skill,

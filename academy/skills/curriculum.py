@@ -26,6 +26,8 @@ class Curriculum:
     skills: tuple[Skill, ...]
     ability_questions: int
     """Select questions per skill that say what a layer can do: as many as take seconds."""
+    sample_prompts: int
+    """Train questions per skill that a search encoder is whitened over."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -38,8 +40,8 @@ def curriculum(base: BaseModel) -> Curriculum:
     On words cut into tokens the skills of letters would measure the cutting.
     """
     if base.spelling.bytewise:
-        return Curriculum("builtin", SKILLS, 40)
-    return Curriculum("english", english_skills(), 6)
+        return Curriculum("builtin", SKILLS, 40, 50)
+    return Curriculum("english", english_skills(), 6, 12)
 
 
 def skill_named(name: str) -> Skill:

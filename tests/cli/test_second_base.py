@@ -13,7 +13,7 @@ from genome.base_model import BaseModel
 from genome.layer import Layer
 from persona.persona import PersonaStore
 from tests.support.cli import Done, continuum
-from tests.support.genome import random_layer, tiny_model
+from tests.support.genome import random_layer, subword_tokenizer, tiny_model
 from tui.cli.main import command_tree
 
 ELSEWHERE = {
@@ -32,6 +32,7 @@ ELSEWHERE = {
     "market appoint": "names a judge",
 }
 """Commands that this test leaves out, and why a base is nothing to them."""
+SHAPE = {"vocab_size": 400, "max_position_embeddings": 2048, "eos_token_id": 1, "pad_token_id": 0}
 MONEY = (
     "market open",
     "market fund",
@@ -76,11 +77,11 @@ def commands() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def base(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of another architecture than the embedded base's."""
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of another architecture than the embedded base's, which reads pieces of words."""
     folder = tmp_path_factory.mktemp("second") / "Other Qwen"
-    tiny_model("qwen2").save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    tiny_model("qwen2", **SHAPE).save_pretrained(folder)
+    subword_tokenizer().save_pretrained(folder)
     return folder
 
 
@@ -101,7 +102,7 @@ def test_every_command_works_on_a_second_base(
 
     def trained(name: str, seed: int) -> Path:
         """A PEFT folder from elsewhere, which says nothing of its base."""
-        layer = random_layer(tiny_model("qwen2"), "", scale=0.02, seed=seed)
+        layer = random_layer(tiny_model("qwen2", **SHAPE), "", scale=0.02, seed=seed)
         Layer("", layer.factors).to_peft(tmp_path / "from" / name)
         return tmp_path / "from" / name
 
@@ -138,18 +139,18 @@ def test_every_command_works_on_a_second_base(
     assert "other-qwen" in do("persona list").out and "0.5" in do("persona show both").out
     do("persona ask both", "sort: 3 1 2")
     # the Academy
-    do("academy exam both", "--skill", "sort", "--items", "4")
-    do("academy run smoke", "--tokens", "60000")
+    do("academy exam both", "--skill", "past", "--items", "4")
+    do("academy run smoke", "--tokens", "700000")
     do("academy status")
     do("academy resume")
     do("academy report")
     do("academy compare", home, home, place=None)
     do("persona create other", "--layer", "one")
-    do("academy trial both other", "--source", "builtin", "--items", "10")
-    do("academy breed both other", "--traits", "sort from both, case from other", "--name", "kid")
+    do("academy trial both other", "--items", "18")
+    do("academy breed both other", "--traits", "past from both, json from other", "--name", "kid")
     # the market
     do("market open", "me")
-    do("market publish one", "--name", "one", "--skill", "sort")
+    do("market publish one", "--name", "one", "--skill", "past")
     assert "other-qwen" in do("market search", "--base", "other-qwen").out
     do("market show one")
     do("market quote one")
@@ -158,7 +159,7 @@ def test_every_command_works_on_a_second_base(
     do("market fund 10", "--account", "ada", "--key", "k1")
     do("market buy one", "--account", "ada")
     do("market fetch one", "--account", "ada")
-    do("market version second", "one", "--skill", "sort")
+    do("market version second", "one", "--skill", "past")
     do("market recheck one", "--account", "ada")
     # what runs long: its smallest form
     small = ("--tier", "smoke", "--seeds", "1", "--methods", "random-search", "--track", "A")
@@ -169,7 +170,7 @@ def test_every_command_works_on_a_second_base(
     )
     do("market cycle", "--out", tmp_path / "cycle")
     assert cycled == [fingerprint]
-    demo = ("--tiny", "--no-tui", "--personas", "5", "--interactions", "400")
+    demo = ("--tiny", "--no-tui")
     do("demo", *demo, "--base", base, place=tmp_path / "demo")
     assert PersonaStore(tmp_path / "demo").load("helper").base_model == fingerprint
     left = {

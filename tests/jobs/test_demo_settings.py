@@ -41,7 +41,7 @@ def test_impossible_settings_say_what_to_use_instead(
 
 def test_the_demo_is_the_preset_with_its_own_sizes(embedded: BaseModel) -> None:
     plan = DemoSettings(Path("home")).plan(embedded)
-    assert plan.evolution == load_config("demo")
+    assert plan.evolution == load_config("demo").with_(run={"source": "builtin"})
     assert (plan.personas, plan.interactions, plan.skills) == (100, 10_000, SKILL_NAMES)
     tiny = DemoSettings(Path("home"), 7, tiny=True).plan(embedded).evolution
     assert (tiny.run.seed, tiny.run.limit, tiny.population.size) == (7, 1_200, 20)

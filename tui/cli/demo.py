@@ -161,6 +161,7 @@ class _RichShow(_Show):
 
 
 def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
+    few = ["few-shot base"] * any("few_shot_accuracy" in s for s in summary["species"])
     rows = [
         (
             s["name"],
@@ -168,13 +169,14 @@ def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
             percent(s["test_accuracy"]),
             f"{100 * s['test_interval'][0]:.0f}-{100 * s['test_interval'][1]:.0f}",
             percent(s["base_accuracy"]),
+            *[percent(s["few_shot_accuracy"]) if "few_shot_accuracy" in s else ""] * len(few),
             credit_text(s["price_nanos"]),
             str(s["sales"]),
         )
         for s in summary["species"]
     ]
     say("")
-    columns = ("species", "personas", "test accuracy", "95 %", "base", "credits", "sales")
+    columns = ("species", "personas", "test accuracy", "95 %", "base", *few, "credits", "sales")
     print_table("living species", columns, rows)
     say(
         "",

@@ -285,7 +285,8 @@ def reindex(
         bool, typer.Option("--all", help="Also layers that have been examined.")
     ] = False,
     sentences: Annotated[
-        Path | None, typer.Option(help="Folder of a sentence-transformers model to use.")
+        Path | None,
+        typer.Option(help="Find by what words mean: minilm, or a sentence-transformers folder."),
     ] = None,
     home: HomeOption = None,
     _memory: MemoryOption = None,

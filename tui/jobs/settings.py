@@ -82,7 +82,8 @@ class DemoSettings:
         source = curriculum(base).source
         name, sizes = PRESETS[source, self.tiny]
         preset = load_config(name)
-        skills = open_source(preset.run.source or source).skills
+        source = preset.run.source or source
+        skills = open_source(source).skills
         personas = preset.population.size if self.personas is None else self.personas
         interactions = preset.run.interactions if self.interactions is None else self.interactions
         least = personas * len(skills) + sizes.audition + preset.population.items * len(skills)
@@ -98,7 +99,7 @@ class DemoSettings:
                 f"{interactions}: raise --interactions or lower --personas"
             )
         evolution = preset.with_(
-            run={"seed": self.seed, "interactions": interactions},
+            run={"seed": self.seed, "interactions": interactions, "source": source},
             population={"size": personas, "audition": min(0.5, sizes.audition / interactions)},
         )
         return DemoPlan(self.out, self.seed, self.tiny, self.base, evolution, sizes, skills)

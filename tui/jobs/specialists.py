@@ -9,16 +9,25 @@ from typing import Any
 
 import numpy as np
 
+from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.evolution.state import Candidate, Evolution, LayerPool
-from academy.exam import ExamResult, Terms, exam_sheet, few_shot_base, general_accuracy
+from academy.exam import (
+    ExamResult,
+    Terms,
+    exam_sheet,
+    few_shot_base,
+    general_accuracy,
+    sit_exam,
+)
 from academy.routing import ability_vectors, calibrate_advice
 from academy.run_folder import RunFolder
 from academy.skills.curriculum import curriculum, skill_named
 from academy.skills.skill import unique_questions
 from academy.sources.opening import open_source
+from academy.sources.source import ChallengeSource
 from academy.species.species import Species
-from economy.examined import Examined, examine
+from economy.examined import Examined, stated
 from genome.base_model import BaseModel
 from genome.embedding import searchable_text
 from genome.files import write_folder_once
@@ -29,9 +38,6 @@ from genome.search.question_encoder import QuestionEncoder
 from persona.persona import Persona, PersonaStore
 from tui.jobs.settings import DemoPlan
 from tui.jobs.show import Show
-
-SAMPLE_PROMPTS = 50
-"""Train questions of each skill that the encoder is whitened over."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +119,11 @@ def examine_species(
         show.phase("exams", i, len(heads))
         assert kind.niche is not None
         sheet = exam_sheet(kind.niche, plan.sizes.niche_exam)
-        exam = examine(evaluator, genome, kind.niche, sheet)
-        few = few_shot_base(evaluator, Terms(), source, sheet, plan.sizes.few_shot)
+        sit = partial(_sat, evaluator, genome, sheet, source, plan.sizes.few_shot)
+        results = [
+            ExamResult(len(sheet), n) for n in folder.step(f"exam-{kind.name}", sit)["right"]
+        ]
+        exam = stated(evaluator, genome, kind.niche, sheet, results[:2])
         members = sum(c.species == kind.id for c in run.population)
         species.append(
             Specialist(
@@ -125,7 +134,7 @@ def examine_species(
                 exam,
                 genome.layers[-1],
                 vector,
-                few[0] if few else None,
+                *results[2:],
             )
         )
     show.phase("exams", len(heads), len(heads))
@@ -138,6 +147,19 @@ def examine_species(
     _store(base, shelf, plan)
     show.phase("library", 4, 4)
     return shelf
+
+
+def _sat(
+    evaluator: LocalEvaluator,
+    genome: Genome,
+    sheet: Sequence[Challenge],
+    source: ChallengeSource,
+    n_shots: int,
+) -> dict[str, list[int]]:
+    """How many a genome got right, its base, and its base after examples where any are shown."""
+    results = sit_exam(evaluator, [genome, Genome(genome.base_model)], sheet)
+    few = few_shot_base(evaluator, Terms(), source, sheet, n_shots)
+    return {"right": [one.n_correct for one in [*results, *(few[:1] if few else ())]]}
 
 
 def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
@@ -153,9 +175,9 @@ def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
 
 def fit_encoder(base: BaseModel, seed: int) -> QuestionEncoder:
     """An encoder whitened over unlabelled train questions."""
-    rng = np.random.default_rng([seed, SAMPLE_PROMPTS])
-    skills = curriculum(base).skills
-    drawn = [unique_questions(skill, "train", SAMPLE_PROMPTS, rng) for skill in skills]
+    taught = curriculum(base)
+    rng = np.random.default_rng([seed, taught.sample_prompts])
+    drawn = [unique_questions(s, "train", taught.sample_prompts, rng) for s in taught.skills]
     return QuestionEncoder.fit(base, [c.prompt for some in drawn for c in some])
 
 
