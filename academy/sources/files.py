@@ -1,18 +1,24 @@
-"""The rows of a question file, as they stand there: JSON Lines, or CSV with a line of names."""
+"""The rows of a question file, as they stand there: JSON Lines, CSV with a line of names, Parquet.
+
+And those of a data set of the hub. Parquet and the hub are read by `datasets`, an extra.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from academy.errors import ChallengeSetError
+from academy.errors import ChallengeSetError, SourceUnavailableError
 from academy.sources.columns import KEYS, OTHER_NAMES
 
 MAX_FILE_BYTES = 256 * 2**20
+MAX_ROWS = 500_000
 MMLU = ("question", "A", "B", "C", "D", "answer")
 """Columns of MMLU's files, which do not name them."""
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -24,17 +30,83 @@ def rows_of(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         ChallengeSetError: The file cannot be read, or a line breaks its format.
     """
-    if path.suffix.lower() == ".parquet":
-        raise ChallengeSetError(
-            path, None, "Parquet is not read: save it as JSON Lines, as `Dataset.to_json` does"
-        )
     data = _bytes(path)
+    if path.suffix.lower() == ".parquet":
+        yield from _parquet(path)
+        return
     if is_table(path):
         yield from _table(path, _decoded(path, 1, data), SEPARATORS[path.suffix.lower()])
         return
     for number, raw in enumerate(data.split(b"\n"), 1):
         if text := _decoded(path, number, raw).strip():
             yield number, _object(path, number, text)
+
+
+def rows_on_hub(
+    name: str, *, config: str = "", split: str = "", revision: str = ""
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every row of a data set of the Hugging Face hub, numbered from 1.
+
+    Args:
+        split: As `datasets.load_dataset` takes it, such as `train[:1000]`; default `train`.
+        revision: Commit, tag or branch; without one the newest, so that the rows may change.
+
+    Raises:
+        SourceUnavailableError: It cannot be had, or is too large.
+    """
+    datasets = _datasets(name)
+    try:
+        with _unseen(datasets):
+            loaded = datasets.load_dataset(
+                name, config or None, split=split or "train", revision=revision or None
+            )
+    except Exception as error:  # HTTP, offline, config, split and builder errors of many classes
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise SourceUnavailableError(
+            f"the data set {name} cannot be read ({type(error).__name__}: {first_line}): connect, "
+            "correct name, config= and split=, or give a file"
+        ) from error
+    if len(loaded) > MAX_ROWS:
+        raise SourceUnavailableError(
+            f"{name} has {len(loaded):,} rows, at most {MAX_ROWS:,} are read: name a part, such as "
+            f"split={split or 'train'}[:10000]"
+        )
+    yield from enumerate(map(dict, loaded), 1)
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    datasets = _datasets(str(path))
+    try:
+        with _unseen(datasets), tempfile.TemporaryDirectory() as cache:
+            rows = datasets.Dataset.from_parquet(str(path), cache_dir=cache, keep_in_memory=True)
+            found = [dict(row) for row in rows]
+    except Exception as error:  # pyarrow and datasets raise what they like
+        first_line = (str(error.__cause__ or error).strip() or "no reason given").splitlines()[0]
+        raise ChallengeSetError(
+            path, None, f"no Parquet ({first_line[:200]}): write it again"
+        ) from error
+    yield from enumerate(found, 1)
+
+
+@contextmanager
+def _unseen(datasets: Any) -> Iterator[None]:
+    """Without its progress bars."""
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()
+
+
+def _datasets(what: str) -> Any:
+    try:
+        import datasets
+    except ImportError:
+        raise SourceUnavailableError(
+            f"{what} is read by `datasets`, which is not installed: pip install "
+            "'continuum-personas[datasets]', or give JSON Lines or CSV"
+        ) from None
+    return datasets
 
 
 def is_table(path: Path) -> bool:

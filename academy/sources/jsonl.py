@@ -33,7 +33,7 @@ from academy.errors import (
 from academy.scoring.rule import check_rule, rule_of
 from academy.sources.checks import find_overlap, name_fault, name_from
 from academy.sources.columns import KEYS, LETTERS, OTHER_NAMES, Columns
-from academy.sources.files import is_table, rows_of
+from academy.sources.files import is_table, rows_of, rows_on_hub
 
 MOST_NAMED = 50
 """Lines that a refusal names, after the first."""
@@ -59,7 +59,7 @@ class JsonlSource:
 
     @classmethod
     def read(cls, path: str | Path, columns: str = "") -> JsonlSource:
-        """Read and check a whole file: JSON Lines, or by its name CSV.
+        """Read and check a whole file: JSON Lines, or by its name CSV or Parquet.
 
         Args:
             columns: `prompt=question&answer=answer`; empty = as they are recognised.
@@ -70,7 +70,30 @@ class JsonlSource:
             SourceUnavailableError: There are no such columns.
         """
         path = Path(path)
-        rows = list(rows_of(path))
+        return cls._of(path, f"jsonl:{path.name}", list(rows_of(path)), columns)
+
+    @classmethod
+    def read_hub(cls, spec: str) -> JsonlSource:
+        """Read and check a data set of the hub.
+
+        Args:
+            spec: `ORG/NAME`, `ORG/NAME@REVISION`, with `?config=C&split=S` and columns behind.
+
+        Raises:
+            ChallengeSetError, SourceUnavailableError: As `read`; it cannot be had.
+        """
+        name, _, options = spec.partition("?")
+        name, _, revision = name.partition("@")
+        given = [part for part in options.split("&") if part]
+        which = dict(part.split("=", 1) for part in given if part.startswith(("config=", "split=")))
+        columns = "&".join(part for part in given if not part.startswith(("config=", "split=")))
+        rows = list(rows_on_hub(name, revision=revision, **which))
+        return cls._of(Path(name), f"hub:{name}", rows, columns)
+
+    @classmethod
+    def _of(
+        cls, path: Path, name: str, rows: Sequence[tuple[int, dict[str, Any]]], columns: str
+    ) -> JsonlSource:
         if not rows:
             raise ChallengeSetError(path, None, "no question in it: a set needs at least one line")
         first = rows[0][1]
@@ -81,7 +104,7 @@ class JsonlSource:
         shown = [] if known is None else _shown(path, known.shown(first), placed[0][1])
         _refuse_repeats(path, placed)
         _refuse_overlap(path, placed)
-        return cls(f"jsonl:{path.name}", [challenge for _, challenge in placed], shown)
+        return cls(name, [challenge for _, challenge in placed], shown)
 
     @property
     def counts(self) -> dict[tuple[str, Split], int]:

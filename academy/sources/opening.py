@@ -13,7 +13,7 @@ from academy.challenge import SPLITS
 from academy.errors import SourceUnavailableError, TooFewQuestionsError, UnknownSourceError
 from academy.sources.source import ChallengeSource
 
-FILES = ("jsonl", "csv")
+FILES = ("jsonl", "csv", "parquet")
 """Words before a path; which of the two a file is, its own name says."""
 GROUP = "continuum.challenges"
 PLUGIN_SAMPLE = 8
@@ -24,9 +24,10 @@ PLUGIN_SEED = 44_000
 def open_source(spec: str) -> ChallengeSource:
     """The source a specification names.
 
-    `builtin`, `builtin:reverse,sort`, `english`, `english:past,sql`, `jsonl:PATH` or `csv:PATH`
-    (with `?prompt=COLUMN&...`, see `academy.sources.columns`), `reasoning-gym:chain_sum,gcd`, or
-    the name of an entry point of the group `continuum.challenges`.
+    `builtin`, `builtin:reverse,sort`, `english`, `english:past,sql`, `jsonl:PATH`, `csv:PATH`,
+    `parquet:PATH` or `hub:ORG/NAME?config=C&split=S` (with `?prompt=COLUMN&...`, see
+    `academy.sources.columns`), `reasoning-gym:chain_sum,gcd`, or the name of an entry point of the
+    group `continuum.challenges`.
 
     Raises:
         SourceError: There is none of that name, or it cannot be opened.
@@ -48,6 +49,7 @@ def _openers() -> dict[str, Callable[[str], ChallengeSource]]:
         "builtin": _open_builtin,
         "english": _open_english,
         **files,
+        "hub": _open_hub,
         "reasoning-gym": _open_reasoning,
     }
 
@@ -84,6 +86,14 @@ def _open_file(rest: str) -> ChallengeSource:
     if found is None:
         raise SourceUnavailableError("a challenge file needs its path: write jsonl:PATH")
     return JsonlSource.read(*found[1:])
+
+
+def _open_hub(rest: str) -> ChallengeSource:
+    from academy.sources.jsonl import JsonlSource
+
+    if not rest:
+        raise SourceUnavailableError("a data set of the hub needs its name: write hub:ORG/NAME")
+    return JsonlSource.read_hub(rest)
 
 
 def _open_reasoning(rest: str) -> ChallengeSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from academy.challenge import SPLITS, Challenge
 from academy.errors import ChallengeSetError, SourceError
 from academy.scoring.rule import rule_of
+from academy.sources import files
 from academy.sources.jsonl import JsonlSource
 from academy.sources.opening import file_of, open_source
 
@@ -214,9 +216,64 @@ def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str, message: str
         JsonlSource.read(path)
 
 
-def test_parquet_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    with pytest.raises(ChallengeSetError, match="Parquet is not read: save it as JSON Lines"):
-        JsonlSource.read(tmp_path / "mine.parquet")
+def test_parquet_is_read_as_the_same_rows_in_json_are(tmp_path: Path) -> None:
+    """Nested columns too; a run remembers it as the file that it is."""
+    datasets = pytest.importorskip("datasets")
+    rows = [
+        {"question": f"which is {i}?", "choices": {"text": [str(i), "x"]}, "answerKey": "A"}
+        for i in range(12)
+    ]
+    for row in rows:
+        row["choices"]["label"] = ["A", "B"]
+    file = tmp_path / "mine.parquet"
+    datasets.Dataset.from_list(rows).to_parquet(str(file))
+    read = JsonlSource.read(file)
+    assert _all(read) == _all(JsonlSource.read(_jsonl(tmp_path, *rows)))
+    assert file_of(f"parquet:{file}") == ("parquet", file, "")
+    assert open_source(f"parquet:{file}").skills == read.skills
+
+
+def test_no_parquet_and_no_package_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("datasets")
+    file = tmp_path / "mine.parquet"
+    file.write_bytes(b"PAR1 but nothing else")
+    with pytest.raises(
+        ChallengeSetError, match=r"mine\.parquet: no Parquet \(.+\): write it again"
+    ):
+        JsonlSource.read(file)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    for spec in (f"parquet:{file}", "hub:openai/gsm8k"):
+        with pytest.raises(SourceError, match=r"pip install 'continuum-personas\[datasets\]'"):
+            open_source(spec)
+
+
+def test_a_data_set_of_the_hub_is_asked_for_by_config_split_and_revision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it holds is read like a file's rows; what fails there is one line."""
+    datasets = pytest.importorskip("datasets")
+    asked: list[tuple[Any, ...]] = []
+
+    def load(name: str, config: str | None, *, split: str, revision: str | None) -> list[Any]:
+        asked.append((name, config, split, revision))
+        if name == "no/where":
+            raise ConnectionError("no route to the hub\nand more")
+        return [{"question": f"2 + {i}?", "answer": f"think\n#### {2 + i}"} for i in range(9)]
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    source = open_source("hub:openai/gsm8k@abc?config=main&split=test[:9]&prompt=question")
+    assert asked == [("openai/gsm8k", "main", "test[:9]", "abc")]
+    assert isinstance(source, JsonlSource) and len(_all(source)) == 9
+    assert source.name == "hub:openai/gsm8k"
+    assert len(_all(open_source("hub:openai/gsm8k"))) == 9  # type: ignore[arg-type]
+    assert asked[-1] == ("openai/gsm8k", None, "train", None)
+    with pytest.raises(SourceError, match=r"ConnectionError: no route to the hub\): connect, "):
+        open_source("hub:no/where")
+    monkeypatch.setattr(files, "MAX_ROWS", 8)
+    with pytest.raises(SourceError, match=r"9 rows, at most 8 .* split=train\[:10000\]"):
+        open_source("hub:openai/gsm8k")
 
 
 def test_several_turns_are_not_one_question(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from genome.base_model import BaseModel
 
 SOURCE_HELP = (
-    "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, csv:PATH, "
-    "reasoning-gym:NAME,NAME or a plug-in."
+    "builtin[:SKILL,SKILL], english[:SKILL,SKILL], jsonl:PATH, csv:PATH, parquet:PATH, "
+    "hub:ORG/NAME, reasoning-gym:NAME,NAME or a plug-in."
 )
 OURS = ("builtin", "english")
 """Sources whose skills are ours."""
@@ -54,7 +54,7 @@ def with_columns(source: str | None, columns: str | None, rule: str | None) -> s
 
     if columns is None and rule is None:
         return source
-    if source is None or file_of(source) is None:
+    if source is None or (file_of(source) is None and not source.startswith("hub:")):
         raise OptionError(
             "--map and --rule are for files, "
             f"{repr(source) + ' is' if source else 'without --source there is'} none: "
