@@ -263,7 +263,9 @@ def test_a_data_set_of_the_hub_is_asked_for_by_config_split_and_revision(
         return [{"question": f"2 + {i}?", "answer": f"think\n#### {2 + i}"} for i in range(9)]
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    source = open_source("hub:openai/gsm8k@abc?config=main&split=test[:9]&prompt=question")
+    source = open_source(
+        "hub:openai/gsm8k@abc?config=main&split=test[:9]&prompt=question&answer=answer"
+    )
     assert asked == [("openai/gsm8k", "main", "test[:9]", "abc")]
     assert isinstance(source, JsonlSource) and len(_all(source)) == 9
     assert source.name == "hub:openai/gsm8k"
