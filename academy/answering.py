@@ -75,7 +75,8 @@ def _answer_rows(
     if base.is_wide:
         ids = base.prompt_ids(prompts)
         n = shared_length(ids, len(set(slots)))
-        past = read_opening(population, slots, ids[0][:n]) if n else None
+        with torch.no_grad():
+            past = read_opening(population, slots, ids[0][:n]) if n else None
         n = n if past is not None else 0
     input_ids, mask = left_padded(base, prompts, opening=n)  # (n_rows, width) each
     width = input_ids.shape[1]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -19,6 +20,7 @@ from genome.errors import TooLargeError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.memory import allowed, returned_at_once
+from genome.opening import read_opening, shared_length
 from genome.population import PopulationModel
 from genome.running.halves import run_body, run_head
 
@@ -202,19 +204,32 @@ class _Course:
         for part in parts:
             slots, width = [row_slots[i] for i in part], _width(y[part])
             again = _recomputing(_blocks(self.base) if recomputed else [])
-            with half_precision(), self.population.rows(slots), again:
-                self._part_backward(x[part, :width], y[part, :width], answered[slots])
+            x_part, y_part = x[part, :width], y[part, :width]
+            with half_precision():
+                n, past = (0, None) if recomputed else self._opening(x_part, y_part, slots)
+                with self.population.rows(slots), again:
+                    self._part_backward(x_part[:, n:], y_part[:, n:], answered[slots], past)
         if self.tether is not None:
             self.tether.penalty().backward()
 
-    def _part_backward(self, x: torch.Tensor, y: torch.Tensor, answered: torch.Tensor) -> None:
+    def _opening(self, x: torch.Tensor, y: torch.Tensor, slots: Sequence[int]) -> tuple[int, Any]:
+        """How many tokens all rows begin with, and what each genome makes of them."""
+        starts = (y != IGNORED).int().argmax(1).tolist()  # the prompt's last token
+        prompts = [row[: at + 1] for row, at in zip(x.tolist(), starts, strict=True)]
+        n = shared_length(prompts, len(set(slots)))
+        past = read_opening(self.population, slots, prompts[0][:n]) if n else None
+        return (n, past) if past is not None else (0, None)
+
+    def _part_backward(
+        self, x: torch.Tensor, y: torch.Tensor, answered: torch.Tensor, past: Any
+    ) -> None:
         """Gradients of rows that go together; the logits of few positions at a time.
 
         Of each piece the gradient by its hidden states is kept, and all of them go back through
         the body at once.
         """
         model = self.base.model
-        output = run_body(model, x)
+        output = run_body(model, x, past)
         places, labels = answer_places(y)
         states = output.last_hidden_state.take_along_dim(places[..., None], 1)
         gradient = torch.empty_like(states)

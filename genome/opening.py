@@ -35,12 +35,14 @@ def shared_length(prompts: Sequence[Sequence[int]], n_genomes: int) -> int:
 def read_opening(population: PopulationModel, slots: Sequence[int], opening: Sequence[int]) -> Any:
     """The model's cache after the opening, row i as the genome in `slots[i]` reads it.
 
+    Gradients go back through it, if they are collected.
+
     Returns:
         What a forward pass takes as `past_key_values`; None where this model's cannot be divided.
     """
     genomes = list(dict.fromkeys(slots))
     ids = torch.tensor([list(opening)] * len(genomes))
-    with torch.no_grad(), population.rows(genomes):
+    with population.rows(genomes):
         past = population.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
     if not hasattr(past, "batch_select_indices"):
         return None

@@ -201,9 +201,10 @@ class Bench:
         for part in self.base.batches(prompts, answers, most=most):
             mine = [slots[i] for i in part]
             rows = self.base.rows([prompts[i] for i in part], [answers[i] for i in part])
-            rows = self._opened(mine, rows)
-            with torch.no_grad(), self.population.rows(mine):
-                found = measure(self.base, rows)
+            with torch.no_grad():
+                rows = self._opened(mine, rows)
+                with self.population.rows(mine):
+                    found = measure(self.base, rows)
             if not len(values):
                 values = np.zeros((len(slots), *found.shape[1:]), found.dtype)
             values[part] = found

@@ -15,9 +15,13 @@ import torch
 from genome.errors import GenomeError
 
 
-def run_body(model: Any, input_ids: torch.Tensor) -> Any:
-    """What the model's body gives; `last_hidden_state` is (n_rows, n_positions, width)."""
-    return _body(model)(input_ids=input_ids, use_cache=False)
+def run_body(model: Any, input_ids: torch.Tensor, past: Any = None) -> Any:
+    """What the model's body gives; `last_hidden_state` is (n_rows, n_positions, width).
+
+    Args:
+        past: The model's cache of what stands before these positions, by row.
+    """
+    return _body(model)(input_ids=input_ids, past_key_values=past, use_cache=past is not None)
 
 
 def run_head(model: Any, output: Any, states: torch.Tensor) -> torch.Tensor:
@@ -28,7 +32,7 @@ def run_head(model: Any, output: Any, states: torch.Tensor) -> torch.Tensor:
         states: As many rows as the model was given.
     """
     body = _body(model)
-    given = type(output)(**{**output, "last_hidden_state": states})
+    given = type(output)(**{**output, "last_hidden_state": states, "past_key_values": None})
     own = body.__dict__.get("forward")
     body.__dict__["forward"] = lambda *_, **__: given
     try:

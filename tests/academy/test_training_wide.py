@@ -16,6 +16,7 @@ from genome import base_model
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Factors, Layer
+from genome.preamble import Preamble
 from seeds.tokenizer import build_tokenizer
 from tests.support.genome import ARCHITECTURES, random_layer, tiny_model
 
@@ -75,6 +76,33 @@ def test_a_large_vocabulary_is_trained_in_pieces_to_the_same_layers(
         for module, (a, b) in one_layer.factors.items():
             split = other.factors[module]
             torch.testing.assert_close(split.b @ split.a, b @ a, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_what_all_rows_begin_with_goes_through_once_to_the_same_layers(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Gradients of the opening are the sum over the rows that go on from it."""
+    plain = _wide(kind)
+    base = plain.after(Preamble("follow the low mellow cello, hello to all"))
+    monkeypatch.setattr(training, "half_precision", lambda: torch.autocast("cpu", enabled=False))
+    plan = StudyPlan(steps=2, rows_per_step=3, learning_rate=0.01)
+    study = base.rows(["a", "bcd", "ef"] * 2, ["uvwx", "y", "z12"] * 2)
+    layers = [random_layer(base.model, base.fingerprint, scale=0.02, seed=s) for s in (1, 2)]
+    read: list[int] = []
+    real = training.run_body
+    monkeypatch.setattr(
+        training, "run_body", lambda m, x, past: read.append(x.shape[1]) or real(m, x, past)
+    )
+    once = train_litter(base, layers, [study] * 2, plan, TokenMeter())
+    monkeypatch.setattr(training, "shared_length", lambda *_: 0)
+    each = train_litter(base, layers, [study] * 2, plan, TokenMeter())
+    assert max(read[:2]) < min(read[2:]) / 2, "the system prompt is most of a row"
+    for one, other in zip(once, each, strict=True):
+        for module, (a, b) in other.factors.items():
+            torch.testing.assert_close(
+                one.factors[module].b @ one.factors[module].a, b @ a, rtol=1e-3, atol=1e-4
+            )
 
 
 def test_a_base_in_half_precision_trains_and_scores_layers_in_full(tmp_path: Path) -> None:
