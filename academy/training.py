@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
@@ -20,7 +19,7 @@ from genome.errors import TooLargeError
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.memory import allowed, returned_at_once
-from genome.opening import read_opening, shared_length
+from genome.opening import without_opening
 from genome.population import PopulationModel
 from genome.running.halves import run_body, run_head
 
@@ -202,44 +201,36 @@ class _Course:
             return
         answered = (y.reshape(self.population.n_slots, -1) != IGNORED).sum(1)
         for part in parts:
+            part.sort()  # a genome's rows side by side
             slots, width = [row_slots[i] for i in part], _width(y[part])
             again = _recomputing(_blocks(self.base) if recomputed else [])
-            x_part, y_part = x[part, :width], y[part, :width]
+            rows = Rows(x[part, :width], y[part, :width])
             with half_precision():
-                n, past = (0, None) if recomputed else self._opening(x_part, y_part, slots)
+                if not recomputed:
+                    rows, _ = without_opening(self.population, slots, rows)
                 with self.population.rows(slots), again:
-                    self._part_backward(x_part[:, n:], y_part[:, n:], answered[slots], past)
+                    self._part_backward(rows, answered[slots])
         if self.tether is not None:
             self.tether.penalty().backward()
 
-    def _opening(self, x: torch.Tensor, y: torch.Tensor, slots: Sequence[int]) -> tuple[int, Any]:
-        """How many tokens all rows begin with, and what each genome makes of them."""
-        starts = (y != IGNORED).int().argmax(1).tolist()  # the prompt's last token
-        prompts = [row[: at + 1] for row, at in zip(x.tolist(), starts, strict=True)]
-        n = shared_length(prompts, len(set(slots)))
-        past = read_opening(self.population, slots, prompts[0][:n]) if n else None
-        return (n, past) if past is not None else (0, None)
-
-    def _part_backward(
-        self, x: torch.Tensor, y: torch.Tensor, answered: torch.Tensor, past: Any
-    ) -> None:
+    def _part_backward(self, rows: Rows, answered: torch.Tensor) -> None:
         """Gradients of rows that go together; the logits of few positions at a time.
 
         Of each piece the gradient by its hidden states is kept, and all of them go back through
         the body at once.
         """
         model = self.base.model
-        output = run_body(model, x, past)
-        places, labels = answer_places(y)
+        output = run_body(model, rows.input_ids, rows.past)
+        places, labels = answer_places(rows.labels)
         states = output.last_hidden_state.take_along_dim(places[..., None], 1)
         gradient = torch.empty_like(states)
-        column_bytes = 4 * len(x) * self.base.footprint.vocabulary
+        column_bytes = 4 * len(labels) * self.base.footprint.vocabulary
         at_once = max(1, LOGIT_BYTES // column_bytes)
         for start in range(0, labels.shape[1], at_once):
             part = slice(start, start + at_once)
             piece = states[:, part].detach().requires_grad_()
             logits = run_head(model, output, piece).float()
-            _slot_losses(logits, labels[:, part], len(x), answered).sum().backward()
+            _slot_losses(logits, labels[:, part], len(labels), answered).sum().backward()
             gradient[:, part] = piece.grad
         states.backward(gradient)
 

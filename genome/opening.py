@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from genome.base_model import IGNORED, Rows
 from genome.population import PopulationModel
 
 LEAST = 8
@@ -30,6 +31,23 @@ def shared_length(prompts: Sequence[Sequence[int]], n_genomes: int) -> int:
         (i for i in range(shortest) if any(row[i] != first[i] for row in prompts)), shortest
     )
     return shared if shared >= LEAST else 0
+
+
+def without_opening(
+    population: PopulationModel, slots: Sequence[int], rows: Rows
+) -> tuple[Rows, int]:
+    """The same rows without what all of them begin with, which was read and is their past.
+
+    Returns:
+        The rows, and how many tokens each genome has read: 0 = they are as they were.
+    """
+    starts = (rows.labels != IGNORED).int().argmax(1).tolist()  # the prompt's last token
+    prompts = [row[: at + 1] for row, at in zip(rows.input_ids.tolist(), starts, strict=True)]
+    n = shared_length(prompts, len(set(slots)))
+    past = read_opening(population, slots, prompts[0][:n]) if n else None
+    if past is None:
+        return rows, 0
+    return Rows(rows.input_ids[:, n:], rows.labels[:, n:], past), n
 
 
 def read_opening(population: PopulationModel, slots: Sequence[int], opening: Sequence[int]) -> Any:

@@ -37,8 +37,8 @@ from academy.scoring.scorer import (
     room_for,
 )
 from academy.training import TokenMeter
-from genome.base_model import IGNORED, BaseModel, Rows
-from genome.opening import read_opening, shared_length
+from genome.base_model import BaseModel, Rows
+from genome.opening import without_opening
 from genome.population import PopulationModel
 
 OPTION_ROWS = 512
@@ -199,30 +199,17 @@ class Bench:
     ) -> np.ndarray:
         values = np.zeros(0)
         for part in self.base.batches(prompts, answers, most=most):
+            part.sort(key=lambda i: slots[i])  # a genome's rows side by side
             mine = [slots[i] for i in part]
             rows = self.base.rows([prompts[i] for i in part], [answers[i] for i in part])
+            n = 0
             with torch.no_grad():
-                rows = self._opened(mine, rows)
+                if self.base.is_wide:  # else whole rows are as quick, and their last bits stay
+                    rows, n = without_opening(self.population, mine, rows)
                 with self.population.rows(mine):
                     found = measure(self.base, rows)
             if not len(values):
                 values = np.zeros((len(slots), *found.shape[1:]), found.dtype)
             values[part] = found
-            self.tokens.forward += rows.n_tokens
+            self.tokens.forward += rows.n_tokens + n * len(set(mine))
         return values
-
-    def _opened(self, slots: Sequence[int], rows: Rows) -> Rows:
-        """The same rows without what all begin with, which is read and charged here.
-
-        On a small base whole rows are as quick, and the last bits of what is recorded stay.
-        """
-        if not self.base.is_wide:
-            return rows
-        starts = (rows.labels != IGNORED).int().argmax(1).tolist()  # the prompt's last token
-        prompts = [row[: at + 1] for row, at in zip(rows.input_ids.tolist(), starts, strict=True)]
-        n = shared_length(prompts, len(set(slots)))
-        past = read_opening(self.population, slots, prompts[0][:n]) if n else None
-        if past is None:
-            return rows
-        self.tokens.forward += n * len(set(slots))
-        return Rows(rows.input_ids[:, n:], rows.labels[:, n:], past)

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 import torch
 
@@ -74,12 +75,15 @@ class Arrangement:
 
 
 def as_they_stand(slots: Sequence[int]) -> Arrangement:
-    """One block: equal runs of rows if they stand so, else every row a group of its own."""
-    heads = [slot for i, slot in enumerate(slots) if i == 0 or slot != slots[i - 1]]
-    each = len(slots) // len(heads)
-    if each * len(heads) == len(slots) and list(slots) == [s for s in heads for _ in range(each)]:
-        return Arrangement([Block(0, tuple(heads), each)])
-    return Arrangement([Block(0, tuple(slots), 1)])
+    """Runs of one slot as they stand, if they are long; else every row a group of its own."""
+    runs = [(slot, len(list(run))) for slot, run in groupby(slots)]
+    if len(runs) > len(slots) / 2:
+        return Arrangement([Block(0, tuple(slots), 1)])
+    blocks: list[Block] = []
+    for each, some in groupby(runs, key=lambda run: run[1]):
+        start = blocks[-1].stop if blocks else 0
+        blocks.append(Block(start, tuple(slot for slot, _ in some), each))
+    return Arrangement(blocks)
 
 
 def in_order(slots: Sequence[int]) -> tuple[list[int], Arrangement]:

@@ -12,7 +12,7 @@ from academy import training
 from academy.challenge import Challenge
 from academy.evaluator import LocalEvaluator
 from academy.training import StudyPlan, TokenMeter, train_litter
-from genome import base_model
+from genome import base_model, opening
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Factors, Layer
@@ -95,7 +95,7 @@ def test_what_all_rows_begin_with_goes_through_once_to_the_same_layers(
         training, "run_body", lambda m, x, past: read.append(x.shape[1]) or real(m, x, past)
     )
     once = train_litter(base, layers, [study] * 2, plan, TokenMeter())
-    monkeypatch.setattr(training, "shared_length", lambda *_: 0)
+    monkeypatch.setattr(opening, "shared_length", lambda *_: 0)
     each = train_litter(base, layers, [study] * 2, plan, TokenMeter())
     assert max(read[:2]) < min(read[2:]) / 2, "the system prompt is most of a row"
     for one, other in zip(once, each, strict=True):

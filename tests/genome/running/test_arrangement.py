@@ -20,9 +20,16 @@ def test_rows_are_sorted_into_as_many_blocks_as_there_are_counts() -> None:
     ]
 
 
-def test_equal_runs_are_one_block_as_they_stand() -> None:
+def test_runs_are_used_as_they_stand() -> None:
+    """Equally long ones beside each other are one block; short ones are taken apart."""
     assert as_they_stand([3, 3, 1, 1]).n_groups == 2
     assert as_they_stand([3, 3, 1]).one_row_a_group
+    blocks = as_they_stand([3, 3, 1, 1, 0, 0, 0, 0, 3]).blocks
+    assert [(b.slots, b.rows_each, b.start) for b in blocks] == [
+        ((3, 1), 2, 0),
+        ((0,), 4, 4),
+        ((3,), 1, 8),
+    ]
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40))

