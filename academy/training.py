@@ -206,7 +206,7 @@ class _Course:
             again = _recomputing(_blocks(self.base) if recomputed else [])
             rows = Rows(x[part, :width], y[part, :width])
             with half_precision():
-                if not recomputed:
+                if self.base.is_wide and not recomputed:
                     rows, _ = without_opening(self.population, slots, rows)
                 with self.population.rows(slots), again:
                     self._part_backward(rows, answered[slots])

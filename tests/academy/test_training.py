@@ -277,7 +277,7 @@ def test_a_step_too_large_for_memory_is_the_same_step_in_parts(
     seen: list[tuple[int, ...]] = []
     real = training.run_body
     monkeypatch.setattr(
-        training, "run_body", lambda m, x: seen.append(tuple(x.shape)) or real(m, x)
+        training, "run_body", lambda m, x, past: seen.append(tuple(x.shape)) or real(m, x, past)
     )
     in_parts = train_litter(embedded, layers, studies, plan, charged)
     assert charged == whole and len(together) == len(in_parts)

@@ -85,7 +85,7 @@ def test_a_command_without_words_shows_its_help_only(words: tuple[str, ...]) -> 
     [
         (("demo", "--personas", "1"), "use --personas"),
         (("demo", "--interactions", "0"), "use --interactions"),
-        (("demo", "--interactions", "50"), "raise --interactions or lower --personas"),
+        (("demo", "--interactions", "50"), "or more, or fewer --personas"),
     ],
 )
 def test_hopeless_sizes_are_refused_before_anything_is_written(

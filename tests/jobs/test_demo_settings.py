@@ -28,8 +28,8 @@ N = len(SKILL_NAMES)
     ("changes", "remedy"),
     [
         ({"personas": 1}, "use --personas 2 or more"),
-        ({"interactions": 0}, "raise --interactions or lower --personas"),
-        ({"personas": 1000}, "raise --interactions or lower --personas"),
+        ({"interactions": 0}, "use --interactions [0-9]+ or more, or fewer --personas"),
+        ({"personas": 1000}, "use --interactions [0-9]+ or more, or fewer --personas"),
     ],
 )
 def test_impossible_settings_say_what_to_use_instead(

@@ -96,7 +96,7 @@ class DemoSettings:
             raise RunSettingsError(
                 f"{personas} personas need at least {least} interactions (one exam of "
                 f"{len(skills)} questions each, one birth, the final auditions), not "
-                f"{interactions}: raise --interactions or lower --personas"
+                f"{interactions}: use --interactions {least} or more, or fewer --personas"
             )
         evolution = preset.with_(
             run={"seed": self.seed, "interactions": interactions, "source": source},

@@ -106,6 +106,7 @@ def source_of_skills(skills: Sequence[str], home: Path | None) -> ChallengeSourc
         OptionError: None knows them all.
     """
     from academy.run_folder import RunFolder
+    from academy.skills.curriculum import is_skill
     from academy.sources.opening import open_source
     from tui.jobs.evolve import saved_config
 
@@ -117,9 +118,10 @@ def source_of_skills(skills: Sequence[str], home: Path | None) -> ChallengeSourc
         source = open_source(saved_config(where).run.source)
         if set(skills) <= set(source.skills):
             return source
+    unknown = next((skill for skill in skills if not is_skill(skill)), ", ".join(skills))
     raise OptionError(
-        f"{', '.join(skills)}: no one source here asks that, neither {' nor '.join(OURS)} nor a "
-        f"run in {where}: say with --source where its questions are"
+        f"there is no skill {unknown!r} in {', '.join(OURS)} or a run in {where}: say with "
+        "--source where its questions are"
     )
 
 
