@@ -30,16 +30,19 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same run.")] = 1,
     home: HomeOption = None,
     personas: Annotated[
-        int | None, typer.Option(show_default="100, tiny 20; on a base that people use 12")
+        int | None, typer.Option(show_default="100, tiny 20; on a base that people use 10")
     ] = None,
     interactions: Annotated[
         int | None,
         typer.Option(
             help="Scored answers to spend.",
-            show_default="10,000, tiny 1,200; on a base that people use 600",
+            show_default="10,000, tiny 1,200; on a base that people use 560",
         ),
     ] = None,
-    tiny: Annotated[bool, typer.Option("--tiny", help="A run of half a minute.")] = False,
+    tiny: Annotated[
+        bool,
+        typer.Option("--tiny", help="Smaller in everything: half a minute on the embedded base."),
+    ] = False,
     base: BaseOption = None,
     tui: Annotated[
         bool | None, typer.Option("--tui/--no-tui", help="Open the screens when done.")

@@ -140,7 +140,7 @@ class _Demo:
             "generations": run.generation,
             "wall_s": round(self.folder.elapsed_s, 1),
             "skills": list(self.plan.skills),
-            "base_accuracy": specialists.base_by_skill,
+            "base_accuracy": controls["methods"]["base"]["by_skill"],
             "species": [
                 {**species.facts(), **market["by_species"].get(species.name, {})}
                 for species in specialists.species

@@ -17,7 +17,6 @@ from academy.exam import (
     Terms,
     exam_sheet,
     few_shot_base,
-    general_accuracy,
     sit_exam,
 )
 from academy.routing import ability_vectors, calibrate_advice
@@ -89,8 +88,6 @@ class Specialists:
 
     species: list[Specialist]
     encoder: QuestionEncoder
-    base_by_skill: list[float]
-    """The base's accuracy on the general test exam, (n_skills,)."""
 
 
 def examine_species(
@@ -139,11 +136,8 @@ def examine_species(
         )
     show.phase("exams", len(heads), len(heads))
     species.sort(key=lambda s: (-s.result.accuracy, s.name))
-    general = general_accuracy(
-        evaluator, Genome(base.fingerprint), plan.skills, plan.sizes.general_exam
-    )
     show.phase("library", 3, 4)
-    shelf = Specialists(species, encoder, [round(x, 4) for x in general.by_skill])
+    shelf = Specialists(species, encoder)
     _store(base, shelf, plan)
     show.phase("library", 4, 4)
     return shelf
