@@ -13,6 +13,7 @@ from hypothesis import settings
 settings.register_profile("steady", deadline=None)  # a busy machine is no bug
 settings.load_profile("steady")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # as the command line does, before torch is loaded
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # each worker has a core, no more
 

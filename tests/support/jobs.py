@@ -11,7 +11,7 @@ from typing import Any
 def killed_until_done(command: Sequence[str], waits: Iterable[float]) -> int:
     """Run a command again and again, killed (-9) after each wait in seconds; how often it was.
 
-    Ends with the first run that gets through.
+    Ends with the first run that gets through; one of them must.
     """
     kills = 0
     for wait in waits:
@@ -24,8 +24,8 @@ def killed_until_done(command: Sequence[str], waits: Iterable[float]) -> int:
             process.kill()
             kills += 1
         if process.wait() == 0:
-            break
-    return kills
+            return kills
+    raise AssertionError(f"killed {kills} times, and none of the runs got through")
 
 
 class Silent:

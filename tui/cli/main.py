@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection
 from importlib import import_module
@@ -17,6 +18,10 @@ from tui.cli.home import HomeOption, greet_old_homes, market_url, resolve_home
 from tui.cli.market.options import MarketOption
 from tui.printing import say
 
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+"""Rounds an idle thread of torch's spins before it sleeps. The usual 300,000 gain a lone run
+nothing and made two runs side by side six times as slow. Read when torch is loaded; a value that
+is already set stays (docs/experiments/demo.md)."""
 GROUPS = {
     "academy": "Evolve populations, compare personas, run the benchmark.",
     "base": "Add, list, check and choose the models that layers run on.",
