@@ -6,16 +6,19 @@ import json
 import random
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tui.jobs.evolve
 from academy.errors import RunCorruptError, RunMismatchError, RunSettingsError
 from academy.evaluator import LocalEvaluator
 from academy.evolution.config import load_config
 from academy.evolution.events import silent
+from academy.evolution.run import RunResult
 from academy.run_folder import RunFolder
 from academy.sources.builtin import BuiltinSource
 from academy.trial import compare_scores
@@ -241,6 +244,41 @@ def test_names_that_others_have_are_left_to_them(
     assert len(Library.open(home).versions(name)) == 1
     mine = saved_genomes(home, embedded)[0]
     assert store.load(f"{name}-2").genome(Library.open(home)).digest == mine.digest
+
+
+def test_the_ancestor_alone_in_the_cast_has_its_own_receipts(
+    homes: tuple[Path, Path, dict[str, Any]],
+    embedded: BaseModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whether another member came with it before or after; so it can be examined, as others can."""
+    made = tui.jobs.evolve.evolve
+    for order in (1, -1):
+        home = Path(shutil.copytree(homes[0], tmp_path / f"home{order}"))
+        for part in ("library", "personas"):
+            shutil.rmtree(home / part)
+
+        def cast(*args: Any, order: int = order, **kwargs: Any) -> RunResult:
+            result = made(*args, **kwargs)
+            stack = next(g for g in result.genomes if len(g.layers) > 1)
+            one = replace(result.cast[0], niches=("reverse",))
+            two = replace(one, niches=("sort",))
+            genomes = (stack, Genome.of(stack.layers[0]))
+            return replace(result, cast=(one, two)[::order], genomes=genomes[::order])
+
+        monkeypatch.setattr(tui.jobs.evolve, "evolve", cast)
+        run_evolution(saved_config(home), home, silent)
+        library = Library.open(home)
+        (sorter,) = PersonaStore(home).load("sorter").layers
+        (receipt,) = library.manifest(sorter).receipts
+        assert (library.manifest(sorter).name, receipt.skill) == ("ancestor", "sort")
+        assert receipt.is_alone and receipt.n_questions == 100
+        top = PersonaStore(home).load("reverser").layers[-1]
+        assert [r.skill for r in library.manifest(top).receipts] == ["reverse", "reverse"]
+        for name, asked in (("sorter", "sort "), ("reverser", "reverse ")):
+            exam = continuum("academy", "exam", name, "--items", 20, "--home", home)
+            assert asked in exam.out and exam.out.count("exact") == 1
 
 
 def test_breeding_into_a_name_that_is_taken_is_refused_before_anything_is_asked(

@@ -41,7 +41,7 @@ from genome.base_model import BaseModel
 from genome.files import write_json
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.library import Library, Manifest
+from genome.library import Library, Manifest, Receipt
 from persona.persona import Persona, PersonaStore, numbered
 from seeds.bases import load_base
 from tui.jobs.run_report import SECTIONS, demo_command, is_evolution
@@ -183,27 +183,30 @@ def _store(
 ) -> list[str]:
     """Library and personas, whose names are returned; doing it twice changes nothing.
 
-    A name that something else has already is left to it: the next free one is taken.
+    A name that something else has already is left to it: the next free one is taken. A layer has
+    the receipts of the first member that it is the top of, whoever came with it first.
     """
     library = Library.open(home)
     store = PersonaStore(home)
     names = []
-    ancestor = result.run.ancestor
-    for member, genome, examined in zip(result.cast, result.genomes, exams, strict=True):
+    beneath = {layer.digest for genome in result.genomes for layer in genome.layers[:-1]}
+    receipts: dict[str, tuple[Receipt, ...]] = {}
+    for genome, examined in zip(result.genomes, exams, strict=True):
+        for layer in genome.layers[-1:]:
+            receipts.setdefault(layer.digest, tuple(exam.receipt for exam in examined))
+    for member, genome in zip(result.cast, result.genomes, strict=True):
         niche = member.niches[0]
         digests = []
         for layer in genome.layers:
             digests.append(layer.digest)
             if layer.digest in library:  # shared layers come once
                 continue
-            common = layer.digest == ancestor and len(genome.layers) > 1
+            common = layer.digest == result.run.ancestor and layer.digest in beneath
             manifest = Manifest(
                 name=free_name(library, "ancestor" if common else _name(niche)),
                 base_model=base.fingerprint,
                 description="what all species share" if common else source.describe(niche),
-                receipts=()
-                if common
-                else tuple(exam.receipt for exam in examined if exam.genome.layers[-1] is layer),
+                receipts=receipts.get(layer.digest, ()),
             )
             library.add(layer, manifest, base_model_path=base.path)
         persona = Persona(_name(niche), base.fingerprint, tuple(digests), source.describe(niche))

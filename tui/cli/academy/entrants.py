@@ -28,7 +28,7 @@ class Entrant:
     name: str
     genome: Genome
     receipts: tuple[str, ...] = ()
-    """Skills that receipts of its layers are about."""
+    """Skills that receipts of all its layers together are about; of each, if there are none."""
 
 
 def load_evaluator(base: str | None, home: Path | None, names: Sequence[str]) -> LocalEvaluator:
@@ -109,4 +109,5 @@ def _persona(name: str, home: Path | None, base: BaseModel) -> Entrant:
     library = Library.open(folder)
     receipts = [r for digest in persona.layers for r in library.manifest(digest).receipts]
     genome = persona.genome(library).on(base.fingerprint)
+    receipts = [r for r in receipts if r.layers == persona.layers] or receipts
     return Entrant(name, genome, tuple(dict.fromkeys(r.skill for r in receipts)))
