@@ -80,7 +80,13 @@ class SearchShelf(Shelf):
 
         chosen = self._sentences()
         if not chosen:
-            return QuestionEncoder.load(base, self._encoder_file(base.fingerprint))
+            own = self._encoder_file(base.fingerprint)
+            if not own.exists():
+                raise LibraryError(
+                    "no layer on this base was examined yet, so none can be found: run "
+                    "`continuum layer reindex`"
+                )
+            return QuestionEncoder.load(base, own)
         encoder = SentenceEncoder(chosen["path"])
         if encoder.identity != chosen["identity"]:
             raise LibraryError(
@@ -231,6 +237,13 @@ class SearchShelf(Shelf):
             data = json.loads(path.read_text())
             found = Calibration(**{**data, "exams": tuple(data["exams"])})
         except (OSError, ValueError, KeyError, TypeError):
+            known = {row.skill for row in self.find(base_model=base_model) if row.skill}
+            if len(known) < 2:
+                raise LibraryError(
+                    "advice needs layers with receipts for two skills, and has them for "
+                    f"{len(known)}: `continuum academy run smoke` makes some, then run `continuum "
+                    "layer reindex`"
+                ) from None
             raise LibraryError(
                 f"{path} holds no thresholds for advice: run `continuum layer reindex`"
             ) from None

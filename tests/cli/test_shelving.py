@@ -62,6 +62,8 @@ def test_a_plain_adapter_is_imported_searched_made_a_persona_and_asked(
     (indexed,) = follow(said)
     assert "1 layers examined, 0 known by description" in indexed.out
     assert "sql-helper" in continuum("layer", "search", "sort: 9 2 7", "--home", place).out
+    line = continuum("layer", "advise", "sort: 9 2 7", "--home", place).refusal
+    assert "receipts for two skills" in line and "`continuum academy run smoke --home" in line
     listed = continuum("layer", "list", "--base", "embedded", "--home", place).out
     assert "embedded" in listed and "sql-helper" in listed
     made = continuum("persona", "create", "helper", "--layer", "sql-helper", "--home", place)
@@ -230,7 +232,7 @@ def test_a_missing_or_damaged_encoder_is_made_again(
     if left is not None:
         (place / "library" / "encoder.safetensors").write_bytes(left)
     line = continuum("layer", "search", "sort", "--home", place).refusal
-    assert "demo" not in line
+    assert "demo" not in line and ("examined yet" in line) == (left is None)
     follow(line)
     assert "sql-helper" in continuum("layer", "search", "sort", "--home", place).out
 

@@ -36,7 +36,7 @@ def demo(
         int | None,
         typer.Option(
             help="Scored answers to spend.",
-            show_default="10,000, tiny 1,200; on a base that people use 560",
+            show_default="10,000, tiny 1,200; on a base that people use 420",
         ),
     ] = None,
     tiny: Annotated[

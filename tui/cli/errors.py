@@ -37,7 +37,7 @@ class HomeNotFoundError(CommandError):
 
     def __init__(self, home: Path, part: str) -> None:
         super().__init__(
-            f"there is no {part} in {home}: {MAKERS[part]}; or point --home or CONTINUUM_HOME to "
+            f"no {part} in {home} yet: {MAKERS[part]}; or point --home or CONTINUUM_HOME to "
             "the home that you mean (`continuum demo` makes a whole one)"
         )
 

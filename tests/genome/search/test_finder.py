@@ -10,7 +10,7 @@ import pytest
 
 from genome.embedding import unit
 from genome.errors import LibraryError
-from genome.library import Library, Manifest
+from genome.library import Library, Manifest, Receipt
 from genome.search import finder
 from genome.search.finder import Calibration
 from genome.search.index_filter import Filter
@@ -114,6 +114,12 @@ def test_advice_follows_the_calibration(tmp_path: Path) -> None:
     assert (mint.action, mint.digest) == ("mint", None)
     assert "mint below 0.50" in mint.reason
     (library.folder / "encoder.safetensors").write_bytes(b"a new encoder")
+    for i, why in ((6, "two skills, and has them for 0:"), (7, "two skills, and has them for 1:")):
+        with pytest.raises(LibraryError, match=why):
+            Library.open(tmp_path).advise("1", encoder=Axis(), base_model="tiny")
+        receipt = Receipt(f"skill-{i}", 10, n_correct=9, n_base_correct=1)
+        manifest = Manifest(name=f"known-{i}", base_model="tiny", receipts=(receipt,))
+        library.add(replace(LAYERS[i], base_model="tiny"), manifest)
     with pytest.raises(
         LibraryError, match="no thresholds for advice: run `continuum layer reindex"
     ):
