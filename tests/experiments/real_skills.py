@@ -2,15 +2,13 @@
 
     python -m tests.experiments.real_skills BASE_FOLDER --skills past,sql --out FILE.jsonl
 
-Unseen test questions, answered in writing: greedy, to the end of turn, compared after `strip`.
-Beside the layer stand the commonest train answer, the base, and the base with examples in the
-prompt (as earlier turns of the chat).
+Unseen test questions, scored as exams are. Beside the layer stand the commonest train answer, the
+base, and the base with examples in the prompt (as earlier turns of the chat).
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import time
 from collections import Counter
@@ -19,9 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from academy.challenge import Challenge, prompts_and_answers
+from academy.evaluator import LocalEvaluator
+from academy.exam import Terms, answers
 from academy.operators.noise import random_layer
 from academy.sources.builtin import EnglishSource
 from academy.statistics.paired import compare_paired
@@ -29,12 +28,6 @@ from academy.training import StudyPlan, TokenMeter, train_litter
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Layer
-from genome.population import PopulationModel
-
-BATCH = 40
-"""Prompts answered together."""
-SLACK = 4
-"""Tokens an answer may be longer than the longest right one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +105,10 @@ def measure(
     train = source.draw(skill, "train", args.train, rng)
     sheet = source.draw(skill, args.split, args.n, rng)
     lengths = [len(ids) for ids in base.answer_ids([c.answer for c in [*train, *sheet]])]
-    room = max(lengths) + SLACK
     common = Counter(c.answer for c in train).most_common(1)[0][0]
-    population = PopulationModel(base.model)
-    population.load([Genome(base.fingerprint)])
-    asked = [c.prompt for c in sheet]
-    zero = right(sheet, answers(base, population, chats(asked, ()), room))
-    shown = answers(base, population, chats(asked, train[: args.shots]), room)
-    few = right(sheet, shown)
+    evaluator, alone = LocalEvaluator(base), [Genome(base.fingerprint)]
+    shown = Terms(n_shots=args.shots).evaluator(evaluator, source, skill)
+    zero, few = (one.scores(alone, sheet)[0] for one in (evaluator, shown))
     print(f"{skill}: zero-shot {zero.mean():.3f}, few-shot {few.mean():.3f}", flush=True)
     if args.base_only:
         return []
@@ -131,13 +120,12 @@ def measure(
     cpu = time.process_time() - began
     rows = []
     for rate, layer in zip(rates, layers, strict=True):
-        population.load([Genome.of(layer)])
-        said = answers(base, population, chats(asked, ()), room)
-        hits = right(sheet, said)
-        triples = zip(sheet, shown, said, strict=True)
-        wrong = [(c, a, b) for c, a, b in triples if b.strip() != c.answer]
-        for c, few_said, text in wrong[: args.show]:
-            print(f"  {c.prompt!r}: {text!r} for {c.answer!r}, few-shot {few_said!r}", flush=True)
+        genome = Genome.of(layer)
+        hits = evaluator.scores([genome], sheet)[0]
+        told = answers(evaluator, genome, sheet) if args.show else []
+        for one in [a for a in told if not a.worth][: args.show]:
+            asked = one.challenge
+            print(f"  {asked.prompt!r}: {one.said!r} for {asked.answer!r}", flush=True)
         gain = compare_paired(hits, few)
         rows.append(
             Row(
@@ -153,7 +141,7 @@ def measure(
                 round(100 * gain.high, 1),
                 round(cpu / len(rates), 1),
                 meter.backward // len(rates),
-                max(map(len, base.prompt_ids(asked))),
+                max(map(len, base.prompt_ids([c.prompt for c in sheet]))),
                 max(lengths),
                 args.seed,
                 rate,
@@ -179,71 +167,6 @@ def train_layers(
     study = base.rows(*prompts_and_answers(train))
     n = len(rates)
     return train_litter(base, [start] * n, [study] * n, plan, meter, rates=rates)
-
-
-Chat = list[dict[str, str]]
-
-
-def chats(prompts: Sequence[str], shots: Sequence[Challenge]) -> list[Chat]:
-    """Every question after the same worked examples."""
-    before = [
-        turn
-        for shot in shots
-        for turn in (
-            {"role": "user", "content": shot.prompt},
-            {"role": "assistant", "content": shot.answer},
-        )
-    ]
-    return [[*before, {"role": "user", "content": prompt}] for prompt in prompts]
-
-
-def answers(
-    base: BaseModel, population: PopulationModel, asked: Sequence[Chat], room: int
-) -> list[str]:
-    """Greedy answers of the genome in slot 0; what all prompts begin with is read once.
-
-    Pads stand between that beginning and the rest, masked: a pad may be an end of turn.
-    """
-    texts = [
-        base.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        for chat in asked
-    ]
-    ids = base.tokenizer(texts, add_special_tokens=False)["input_ids"]
-    columns = enumerate(zip(*ids, strict=False))
-    shared = next((i for i, column in columns if len(set(column)) > 1), len(ids[0]) - 1)
-    ends, said = base.spelling.ends, []
-    with torch.no_grad(), population.rows([0]):
-        beginning = base.model(torch.tensor([ids[0][:shared]]), use_cache=True).past_key_values
-    for start in range(0, len(ids), BATCH):
-        part = ids[start : start + BATCH]
-        width = max(map(len, part))
-        block = torch.zeros((len(part), width), dtype=torch.int64)
-        mask = torch.zeros_like(block)
-        for i, row in enumerate(part):
-            pads = width - len(row)
-            block[i] = torch.tensor([*row[:shared], *[0] * pads, *row[shared:]])
-            mask[i] = torch.tensor([*[1] * shared, *[0] * pads, *[1] * (len(row) - shared)])
-        cache = copy.deepcopy(beginning)
-        cache.batch_repeat_interleave(len(part))
-        with torch.no_grad(), population.rows([0] * len(part)):
-            whole = base.model.generate(
-                input_ids=block,
-                attention_mask=mask,
-                past_key_values=cache,
-                max_new_tokens=room,
-                do_sample=False,
-                eos_token_id=ends,
-                pad_token_id=ends[0],
-            )
-        for row in whole[:, width:].tolist():
-            stop = next((i for i, token in enumerate(row) if token in ends), len(row))
-            said.append(base.tokenizer.decode(row[:stop]))
-    return said
-
-
-def right(sheet: Sequence[Challenge], said: Sequence[str]) -> np.ndarray:
-    """1.0 where the text is the answer, (n_questions,)."""
-    return np.array([float(a.strip() == c.answer) for c, a in zip(sheet, said, strict=True)])
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ async def test_academy_shows_progress_fitness_and_living_lines(size: tuple[int, 
         await pilot.press("2")
         await settled(pilot)
         shown = screen_text(app)
-    assert "● evolving gen 11" in shown and "7 200 / 10 000  72%" in shown
+    assert "● evolving gen 11" in shown and "7,200 / 10,000  72%" in shown
     assert "best" in shown and "mean" in shown and "0.40" in shown
     assert "living lines 23" in shown and "now 23" in shown
     assert "dedupe" in shown

@@ -66,8 +66,8 @@ def whole(number: int | None) -> str:
 
 
 def count(number: int) -> str:
-    """A whole number with thin gaps between thousands."""
-    return f"{number:,}".replace(",", " ")
+    """A whole number as commands print it; a gap in it would let a line break there."""
+    return f"{number:,}"
 
 
 def moment(epoch_s: float) -> str:
