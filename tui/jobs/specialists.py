@@ -116,10 +116,13 @@ def examine_species(
         show.phase("exams", i, len(heads))
         assert kind.niche is not None
         sheet = exam_sheet(kind.niche, plan.sizes.niche_exam)
-        sit = partial(_sat, evaluator, genome, sheet, source, plan.sizes.few_shot)
-        results = [
-            ExamResult(len(sheet), n) for n in folder.step(f"exam-{kind.name}", sit)["right"]
+        own = partial(_sat, evaluator, genome, sheet)
+        bases = partial(_base_sat, evaluator, sheet, source, plan.sizes.few_shot)
+        right = [  # the base's own once for all species of a niche
+            *folder.step(f"niche-exam-{kind.name}", own)["right"],
+            *folder.step(f"niche-exam-base-{kind.niche}", bases)["right"],
         ]
+        results = [ExamResult(len(sheet), n) for n in right]
         exam = stated(evaluator, genome, kind.niche, sheet, results[:2])
         members = sum(c.species == kind.id for c in run.population)
         species.append(
@@ -144,16 +147,19 @@ def examine_species(
 
 
 def _sat(
-    evaluator: LocalEvaluator,
-    genome: Genome,
-    sheet: Sequence[Challenge],
-    source: ChallengeSource,
-    n_shots: int,
+    evaluator: LocalEvaluator, genome: Genome, sheet: Sequence[Challenge]
 ) -> dict[str, list[int]]:
-    """How many a genome got right, its base, and its base after examples where any are shown."""
-    results = sit_exam(evaluator, [genome, Genome(genome.base_model)], sheet)
+    """How many a genome got right."""
+    return {"right": [one.n_correct for one in sit_exam(evaluator, [genome], sheet)]}
+
+
+def _base_sat(
+    evaluator: LocalEvaluator, sheet: Sequence[Challenge], source: ChallengeSource, n_shots: int
+) -> dict[str, list[int]]:
+    """How many the base got right, alone and after examples where any are shown."""
+    right = _sat(evaluator, Genome(evaluator.base.fingerprint), sheet)["right"]
     few = few_shot_base(evaluator, Terms(), source, sheet, n_shots)
-    return {"right": [one.n_correct for one in [*results, *(few[:1] if few else ())]]}
+    return {"right": [*right, *([few[0].n_correct] if few else [])]}
 
 
 def champions(run: Evolution) -> list[tuple[Species, Candidate]]:
