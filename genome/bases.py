@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from genome.errors import LayerRejected, LibraryError, UnknownBaseError
 from genome.files import locked, write_json
 from genome.fit import Shapes, check_base, check_modules
+from genome.home import stamp_new
 
 if TYPE_CHECKING:
     from genome.base_model import BaseModel
@@ -115,6 +116,7 @@ class Bases:
             else asdict(b)
             for b in known
         ]
+        stamp_new(self.home)
         write_json(self.path, {"format": FORMAT, "default": default, "bases": entries})
 
     def find(self, reference: str) -> Base | None:

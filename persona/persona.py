@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from genome.errors import WeightCountError
 from genome.files import write_json
+from genome.home import stamp_new
 from persona.errors import (
     PersonaExistsError,
     PersonaFileError,
@@ -102,6 +103,7 @@ class PersonaStore:
         """
         if persona.name in self.names() and not self.load(persona.name).same_genome(persona):
             raise PersonaExistsError(persona.name)
+        stamp_new(self.folder.parent)
         write_json(self.folder / f"{persona.name}.json", asdict(persona))
 
     def create(self, persona: Persona) -> None:

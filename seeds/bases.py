@@ -142,11 +142,16 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
             f"put the old ones back, or `continuum base add {found.path} --name NEW`",
         )
     if home.is_dir():
-        with suppress(OSError):  # a list that cannot be written only has to be asked for again
-            ours = Path(base.path) == embedded_base_path()
-            licence = offers()[EMBEDDED].licence if ours else ""
-            bases.remember(base, EMBEDDED if ours else "", licence=licence)
+        remember_base(home, base)
     return base
+
+
+def remember_base(home: Path, base: BaseModel) -> None:
+    """Let a home know a loaded base, as one does that was not there yet when it was loaded."""
+    with suppress(OSError):  # a list that cannot be written only has to be asked for again
+        ours = Path(base.path) == embedded_base_path()
+        licence = offers()[EMBEDDED].licence if ours else ""
+        Bases(home).remember(base, EMBEDDED if ours else "", licence=licence)
 
 
 def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = None) -> BaseModel:

@@ -87,7 +87,9 @@ class Book:
         for name, move in moves.items():
             balance = self._balances.get(name)
             if balance is None:
-                raise AccountNotFoundError(f"account {name!r} does not exist: open it first")
+                raise AccountNotFoundError(
+                    f"account {name!r} does not exist: `continuum market open NAME` opens it"
+                )
             hold = -holds.get(name, 0)
             owned, held = balance.owned + move, balance.held + hold
             if owned < held and (move < 0 or hold > 0) and not balance.overdraft:

@@ -39,7 +39,7 @@ def find_account(session: Session, name: str) -> Account:
     """
     found = session.get(Account, name)
     if found is None:
-        problem = f"account {name!r} does not exist: open it first"
+        problem = f"account {name!r} does not exist: `continuum market open NAME` opens it"
         raise unknown(AccountNotFoundError(problem), "account", name)
     return found
 

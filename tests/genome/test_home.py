@@ -8,14 +8,24 @@ from pathlib import Path
 import pytest
 
 from academy.run_folder import RunFolder
+from genome.bases import Bases
 from genome.errors import HomeVersionError
 from genome.home import FORMAT, STAMP_FILE, check_home, stamp_new
 from genome.library import Library
+from persona.persona import Persona, PersonaStore
+from seeds.tokenizer import build_tokenizer
 from tests.support.cli import continuum
+from tests.support.genome import tiny_base
 
 
 @pytest.mark.parametrize(
-    "make", [Library.open, lambda home: RunFolder(home).claimed({}).__enter__()]
+    "make",
+    [
+        Library.open,
+        lambda home: RunFolder(home).claimed({}).__enter__(),
+        lambda home: PersonaStore(home).save(Persona("ada", "0" * 16)),
+        lambda home: Bases(home).remember(tiny_base(build_tokenizer())),
+    ],
 )
 def test_a_new_home_is_stamped_once(tmp_path: Path, make: object) -> None:
     """By whichever part is made first."""

@@ -43,7 +43,7 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library, Manifest, Receipt
 from persona.persona import Persona, PersonaStore, numbered
-from seeds.bases import load_base
+from seeds.bases import load_base, remember_base
 from tui.jobs.run_report import SECTIONS, demo_command, is_evolution
 
 NEEDED_BY = ("add", "swap")
@@ -188,6 +188,7 @@ def _store(
     """
     library = Library.open(home)
     store = PersonaStore(home)
+    remember_base(home, base)
     names = []
     beneath = {layer.digest for genome in result.genomes for layer in genome.layers[:-1]}
     receipts: dict[str, tuple[Receipt, ...]] = {}
