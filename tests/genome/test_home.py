@@ -49,6 +49,9 @@ def test_a_home_from_before_stamps_opens_with_one_line(tmp_path: Path) -> None:
     assert not check_home(tmp_path)
     refused = continuum("layer", "show", "nothing", "--home", tmp_path).refusal
     assert "nothing" in refused and not check_home(tmp_path)
+    other = tmp_path / "other"
+    other.joinpath("library").mkdir(parents=True)
+    assert continuum("layer", "show", "nothing", "--home", other).refusal  # is not told of later
     first, second = (continuum("layer", "list", "--home", tmp_path) for _ in range(2))
     (line,) = first.err.splitlines()
     assert first.code == second.code == 0 and str(tmp_path) in line and "before" in line

@@ -13,7 +13,7 @@ import typer
 from tui.cli.errors import HomeNotFoundError
 from tui.printing import say
 
-_unstamped: set[Path] = set()
+unstamped_homes: set[Path] = set()
 """Homes from before there were stamps that the running command has to do with."""
 
 HomeOption = Annotated[
@@ -69,7 +69,7 @@ def resolve_home(home: Path | None) -> Path:
     chosen = home if home is not None else default_home()
     path = Path(os.path.abspath(chosen.expanduser()))
     if not check_home(path):
-        _unstamped.add(path)
+        unstamped_homes.add(path)
     return path
 
 
@@ -77,7 +77,7 @@ def greet_old_homes() -> None:
     """Say once, after a command that worked, that a home is older than stamps; stamp it."""
     from genome.home import write_stamp
 
-    for path in sorted(_unstamped):
+    for path in sorted(unstamped_homes):
         say(
             f"note: {path} is from a version before homes were stamped; this one reads it, see "
             "CHANGELOG.md for what changed",
@@ -85,7 +85,7 @@ def greet_old_homes() -> None:
         )
         with suppress(OSError):  # one that may only be read is told of again
             write_stamp(path)
-    _unstamped.clear()
+    unstamped_homes.clear()
 
 
 def existing_home(home: Path | None, part: str) -> Path:

@@ -14,7 +14,13 @@ import typer
 from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
 from tui.cli.hints import current_spelling, hint
-from tui.cli.home import HomeOption, greet_old_homes, market_url, resolve_home
+from tui.cli.home import (
+    HomeOption,
+    greet_old_homes,
+    market_url,
+    resolve_home,
+    unstamped_homes,
+)
 from tui.cli.market.options import MarketOption
 from tui.printing import say
 
@@ -118,6 +124,7 @@ def _root(
 def main() -> None:
     """Entry point: any refusal becomes one line on stderr; exit code 1, or 2 for wrong words."""
     sys.argv[1:] = current_spelling(sys.argv[1:])
+    unstamped_homes.clear()  # of an earlier command in this process, which was refused
     try:
         code = command_tree(sys.argv)(standalone_mode=False) or 0
         greet_old_homes()
