@@ -85,7 +85,6 @@ def greet_old_homes() -> None:
         )
         with suppress(OSError):  # one that may only be read is told of again
             write_stamp(path)
-    unstamped_homes.clear()
 
 
 def existing_home(home: Path | None, part: str) -> Path:

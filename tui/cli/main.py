@@ -124,7 +124,7 @@ def _root(
 def main() -> None:
     """Entry point: any refusal becomes one line on stderr; exit code 1, or 2 for wrong words."""
     sys.argv[1:] = current_spelling(sys.argv[1:])
-    unstamped_homes.clear()  # of an earlier command in this process, which was refused
+    unstamped_homes.clear()  # those of an earlier command in this process
     try:
         code = command_tree(sys.argv)(standalone_mode=False) or 0
         greet_old_homes()
