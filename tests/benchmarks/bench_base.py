@@ -43,8 +43,8 @@ from genome.population import PopulationModel
 from genome.search.question_encoder import QuestionEncoder
 from tests.benchmarks.bases import RANK, TARGETS
 from tests.benchmarks.measure import Board, interleaved
+from tests.support.cost import taken_by
 from tests.support.genome import random_layer
-from tests.support.peak import taken_by
 
 Timed = Callable[[dict[str, Callable[[], Any]]], dict[str, float]]
 """Cases -> seconds of each, taken in turn."""

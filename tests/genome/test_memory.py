@@ -19,8 +19,8 @@ from genome.errors import MemoryTextError, TooLargeError
 from genome.genome import Genome
 from genome.memory import allowed, free_bytes, parse_bytes
 from tests.support.cli import continuum
+from tests.support.cost import Case, in_own_process
 from tests.support.genome import random_layer, tiny_base
-from tests.support.peak import Case, in_own_process
 
 
 @pytest.fixture

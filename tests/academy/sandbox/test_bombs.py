@@ -203,7 +203,7 @@ def test_the_wall_limit_is_for_all_calls_together(sandbox: Sandbox) -> None:
     """Calls after the end of the time fail at once instead of having a time of their own."""
     code = "import time\ndef f(s):\n    time.sleep(s)\n    return s\n"
     started = time.monotonic()
-    values = sandbox.run(code, ["f(0)", *["f(30)"] * 5], SandboxLimits(wall_s=0.6)).values
+    values = sandbox.run(code, ["f(0)", *["f(30)"] * 5], SandboxLimits(wall_s=3.0)).values
     assert values == [0, *[Failure("took too long")] * 5]
     assert time.monotonic() - started < 15  # five times 30 s if it were otherwise
 

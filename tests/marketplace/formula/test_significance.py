@@ -1,7 +1,5 @@
 """Promises of marketplace.formula.significance."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +16,7 @@ from marketplace.formula.significance import (
     predicted_at_least,
     predicted_at_most,
 )
+from tests.support.cost import processor_s
 
 
 @given(st.integers(1, 2000), st.data(), st.floats(0.001, 0.999))
@@ -53,9 +52,8 @@ def test_an_honest_claim_survives_fresh_questions() -> None:
 
 def test_a_billion_questions_are_no_burden() -> None:
     """The largest exam a receipt may state is judged in well under a second."""
-    start = time.perf_counter()
+    assert processor_s(lambda: chance_of_at_most(499_980_000, 10**9, 0.5)) < 1.0
     chance = chance_of_at_most(499_980_000, 10**9, 0.5)
-    assert time.perf_counter() - start < 1.0
     assert chance == pytest.approx(binom.cdf(499_980_000, 10**9, 0.5), rel=1e-4)
 
 

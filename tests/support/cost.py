@@ -1,8 +1,9 @@
-"""The memory that one computation takes at its widest, in a process of its own.
+"""What one computation costs: processor time, and memory at its widest.
 
-    python -m tests.support.peak '{"vocabulary": 5000, "rows": 8, "positions": 100, "scored": 5}'
+    python -m tests.support.cost '{"vocabulary": 5000, "rows": 8, "positions": 100, "scored": 5}'
 
-Prints bytes above what the process took before, as JSON beside what is expected of it.
+Prints the bytes that a pass takes in a process of its own, above what the process took before,
+as JSON beside what is expected of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import gc
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -61,6 +63,20 @@ def taken_by(run: Callable[[], Any]) -> int:
     run()
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 - before
+
+
+def processor_s(run: Callable[[], Any]) -> float:
+    """Seconds that this thread computed: the least of three runs.
+
+    Neither a busy neighbour nor a collection of other tests' garbage counts.
+    """
+
+    def once() -> float:
+        start = time.thread_time()
+        run()
+        return time.thread_time() - start
+
+    return min(once() for _ in range(3))
 
 
 def _pass_of(base: BaseModel, case: Case) -> tuple[Callable[[], Any], int]:
