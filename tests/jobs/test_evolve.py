@@ -281,6 +281,20 @@ def test_the_ancestor_alone_in_the_cast_has_its_own_receipts(
             assert asked in exam.out and exam.out.count("exact") == 1
 
 
+def test_what_no_base_has_positions_for_is_not_examined_either(tmp_path: Path) -> None:
+    """Most test questions are longer than the base's 128 positions: the others are the exam."""
+    challenges = [
+        {"prompt": f"say {i}" + (i % 3 > 0) * (" and then nothing" * 9), "answer": str(i % 7)}
+        for i in range(300)
+    ]
+    path = tmp_path / "long.jsonl"
+    path.write_text("\n".join(map(json.dumps, challenges)))
+    config = load_config("smoke").with_(run={"tokens": 15_000, "source": f"jsonl:{path}"})
+    facts = run_evolution(config, tmp_path / "home", silent)
+    assert facts["failures"] == 0
+    assert all(0 < member["questions"] < 50 for member in facts["cast"])
+
+
 def test_breeding_into_a_name_that_is_taken_is_refused_before_anything_is_asked(
     embedded: BaseModel, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from academy.evaluator import Evaluator, LocalEvaluator
 from academy.evolution.checkpoint import Checkpoints
 from academy.evolution.config import RunConfig, listed, parse_config
 from academy.evolution.events import Observer
+from academy.evolution.fitting import FittingSource
 from academy.evolution.run import RunResult, asking, check_settings, evolve
 from academy.evolution.state import Genes, LayerPool
 from academy.run_folder import RunFolder
@@ -84,7 +85,7 @@ def run_evolution(
         found=proposed_layers(config, base, source, home),
         wanted=wanted(config, source, home),
     )
-    exams = _examine(base, source, result)
+    exams = _examine(base, FittingSource(source, base), result)
     names = _store(base, source, home, result, exams)
     return {
         "cast": [
