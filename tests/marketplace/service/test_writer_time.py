@@ -2,11 +2,14 @@
 
 Every operation that changes something is sent the dearest body we know of, in a market made to be
 dear to it; what the writer's thread then computes is measured in its own processor time, which
-other programs on the machine do not add to. An operation without such a body fails the test.
+neither other programs on the machine add to nor what other tests left for the collector. An
+operation without such a body fails the test.
 """
 
+import gc
 import threading
 import time
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
@@ -106,9 +109,13 @@ class Town:
 
 
 @pytest.fixture
-def town(hosted, monkeypatch):
+def town(hosted, monkeypatch) -> Iterator[Town]:
     """The market before anybody asks."""
-    return Town(hosted, monkeypatch)
+    made = Town(hosted, monkeypatch)
+    gc.collect()
+    gc.freeze()
+    yield made
+    gc.unfreeze()
 
 
 def test_no_request_keeps_the_writer_busy(town):
