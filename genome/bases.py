@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,15 @@ class Base:
 
 
 class Bases:
-    """The list of one home; an empty one if there is no file yet."""
+    """The list of one home; an empty one if there is no file yet.
+
+    Where there is no home yet, none is made: what is remembered is known to this object alone.
+    """
 
     def __init__(self, home: str | Path) -> None:
         self.home = Path(home)
         self.path = self.home / FILE
+        self._homeless: tuple[Base, ...] = ()
 
     def all(self) -> tuple[Base, ...]:
         """Every base, first known first.
@@ -91,7 +96,7 @@ class Bases:
                 raise ValueError(f"format {data['format']}")
             return str(data.get("default", "")), tuple(self._entry(e) for e in data["bases"])
         except FileNotFoundError:
-            return "", ()
+            return "", self._homeless
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise LibraryError(
                 f"{self.path} is no list of base models ({error}): delete it, and name bases with "
@@ -167,7 +172,8 @@ class Bases:
         from genome.running.stack import linear_sites
 
         shapes = {n: (site.n_out, site.n_in) for n, site in linear_sites(base.model).items()}
-        with locked(self.home / f".{FILE}.lock"):
+        is_home = self.home.is_dir()
+        with locked(self.home / f".{FILE}.lock") if is_home else nullcontext():
             default, known = self._read()
             old = next((b for b in known if b.fingerprint == base.fingerprint), None)
             # a folder whose files changed no longer leads to the base that it held before
@@ -185,7 +191,10 @@ class Bases:
             )
             if entry != old:
                 others.insert(known.index(old) if old else len(others), entry)
-                self._write(default, others)
+                if is_home:
+                    self._write(default, others)
+                else:
+                    self._homeless = tuple(others)
         return entry
 
     def check_free(self, name: str) -> None:

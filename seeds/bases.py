@@ -105,10 +105,12 @@ def add_base(
 
 def known_bases(home: Path) -> Bases:
     """The bases that a home knows; the embedded one always is among them."""
+    from genome.base_model import BaseModel
+
     bases = Bases(home)
     path = str(embedded_base_path())
     if not any(base.path == path and base.is_current for base in bases.all()):
-        load_base(home, EMBEDDED)
+        _remember(bases, BaseModel.load(path))
     return bases
 
 
@@ -125,12 +127,11 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
     """
     from genome.base_model import BaseModel
 
-    bases = Bases(home)
-    found = bases.default() if reference is None else bases.find(str(reference))
-    path = str(reference) if reference is not None and found is None else ""
-    if path == EMBEDDED or (found is None and reference is None):
-        path = str(embedded_base_path())
-    elif found is None and not Path(path).exists() and "/" not in path:
+    bases = known_bases(home)
+    found = bases.default() if reference is None else None
+    path = EMBEDDED if reference is None else str(reference)
+    found = found or bases.find(path)
+    if found is None and not Path(path).exists() and "/" not in path:
         short = path if path in offers() else "SOURCE"
         raise UnknownBaseError(path, list(bases.names().values()), short)
     base = BaseModel.load(found.path if found else path)
@@ -141,17 +142,20 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
             f"{base.fingerprint} now",
             f"put the old ones back, or `continuum base add {found.path} --name NEW`",
         )
-    if home.is_dir():
-        remember_base(home, base)
+    _remember(bases, base)
     return base
 
 
 def remember_base(home: Path, base: BaseModel) -> None:
     """Let a home know a loaded base, as one does that was not there yet when it was loaded."""
+    _remember(Bases(home), base)
+
+
+def _remember(bases: Bases, base: BaseModel) -> None:
     with suppress(OSError):  # a list that cannot be written only has to be asked for again
         ours = Path(base.path) == embedded_base_path()
         licence = offers()[EMBEDDED].licence if ours else ""
-        Bases(home).remember(base, EMBEDDED if ours else "", licence=licence)
+        bases.remember(base, EMBEDDED if ours else "", licence=licence)
 
 
 def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = None) -> BaseModel:
@@ -166,11 +170,8 @@ def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = No
     bases = known_bases(home)
     if bases.find(fingerprint) is not None:
         return load_base(home, fingerprint)
-    base = load_base(home, EMBEDDED)  # there may be no home to remember it
-    if base.fingerprint != fingerprint:
-        short = [name for name, offer in offers().items() if offer.fingerprint == fingerprint]
-        raise UnknownBaseError(fingerprint, list(bases.names().values()), *short)
-    return base
+    short = [name for name, offer in offers().items() if offer.fingerprint == fingerprint]
+    raise UnknownBaseError(fingerprint, list(bases.names().values()), *short)
 
 
 def load_base_for(home: Path, layer: Layer, reference: str | None = None) -> BaseModel:

@@ -27,6 +27,16 @@ def place(tokenizer: Any, tmp_path: Path) -> Path:
     return home
 
 
+def test_the_embedded_base_is_there_before_any_home_is(tmp_path: Path) -> None:
+    """Looking makes no home; what a check found is kept in one."""
+    home = tmp_path / "home"
+    for command in ("list", "default", "show embedded", "fingerprint embedded"):
+        assert continuum("base", *command.split(), "--home", home).code == 0
+    assert not home.exists()
+    assert continuum("base", "check", "embedded", "--home", home).code == 0
+    assert "chat template" in continuum("base", "show", "embedded", "--home", home).out
+
+
 def test_a_base_is_added_listed_chosen_and_removed(place: Path, tmp_path: Path) -> None:
     """A GGUF file's own folder goes with it; somebody's folder stays."""
     gguf = write_gguf(tmp_path / "small.gguf", small_llama())

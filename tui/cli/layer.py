@@ -313,7 +313,7 @@ def reindex(
         c = done.calibration
         say(
             f"advice from {c.n_questions} questions: reuse from {c.reuse:.2f}, mint below "
-            f"{c.mint:.2f}; the nearest layer is the right one for {percent(c.top_1)}"
+            f"{c.mint:z.2f}; the nearest layer is the right one for {percent(c.top_1)}"
         )
 
 
