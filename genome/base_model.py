@@ -89,7 +89,7 @@ class BaseModel:
     ) -> None:
         self.path = path
         self.revision = revision
-        """Commit of the hub, or hash of the folder's weight files; empty = made in memory."""
+        """Hash of the weight files, from the hub or not; empty = made in memory."""
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = complete_tokenizer(path, tokenizer, model)
         self.preamble = preamble or Preamble()
@@ -127,8 +127,7 @@ class BaseModel:
             raise
         except Exception as error:  # transformers raises OSError, ValueError, SafetensorError, ...
             raise BaseModelError(str(path), error) from error
-        revision = getattr(model.config, "_commit_hash", None) or _weights_hash(Path(path))
-        return cls(str(path), model, tokenizer, revision)
+        return cls(str(path), model, tokenizer, _weights_hash(path))
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -351,10 +350,17 @@ def _most(texts: Sequence[str]) -> list[int]:
     return [len(text.encode(errors="surrogatepass")) for text in texts]
 
 
-def _weights_hash(folder: Path) -> str:
-    """sha256 over a folder's weight files, in the order of their names."""
+def _weights_hash(path: str | Path) -> str:
+    """sha256 over the weight files that transformers loads, in the order of their names."""
+    from transformers.utils.hub import cached_file
+
+    folder = Path(str(cached_file(str(path), "config.json"))).parent
+    files = [folder / "model.safetensors"]
+    if not files[0].exists():
+        index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+        files = sorted(folder / name for name in {*index["weight_map"].values()})
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".bin")):
-        with path.open("rb") as file:
+    for each in files:
+        with each.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

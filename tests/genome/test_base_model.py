@@ -117,6 +117,21 @@ def test_sharded_weights_are_the_same_base(bases: Callable[..., Path]) -> None:
     assert torch.equal(whole.model(input_ids=ids).logits, parts.model(input_ids=ids).logits)
 
 
+def test_from_the_hub_or_from_a_folder_it_is_the_same_base(
+    bases: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit of the hub, or files beside the weights that are loaded, make no other base."""
+    folder, commit = bases("llama"), "0123456789abcdef" * 2 + "01234567"
+    model = tmp_path / "models--org--name"
+    shutil.copytree(folder, model / "snapshots" / commit)
+    (model / "snapshots" / commit / "consolidated.safetensors").write_bytes(b"others")
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert BaseModel.load("org/name").fingerprint == BaseModel.load(folder).fingerprint
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("lack", ["chat_template", "pad_token", "both"])
 def test_a_base_without_template_or_padding_answers_and_learns_to_the_letter(
