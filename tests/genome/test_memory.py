@@ -58,7 +58,10 @@ def test_free_is_what_the_machine_has_left() -> None:
     assert 0 < free_bytes() <= psutil.virtual_memory().total
 
 
-@pytest.mark.parametrize("words", [("trial", "./a", "base"), ("exam", "./a", "--skill", "sort")])
+@pytest.mark.parametrize(
+    "words",
+    [("trial", "./a", "base"), ("exam", "./a", "--skill", "sort"), ("benchmark", "--seeds", "x")],
+)
 def test_commands_take_the_amount_or_say_how_to_write_it(
     words: tuple[str, ...], narrow: Any, tmp_path: Path
 ) -> None:

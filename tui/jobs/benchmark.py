@@ -29,6 +29,7 @@ from academy.benchmark.verdict import (
 )
 from genome.base_model import BaseModel
 from genome.files import write_json, write_text
+from genome.memory import allow, allowed
 
 Note = Callable[[str], None]
 
@@ -40,6 +41,8 @@ def run_cells(
 
     Args:
         base: Folder of the base model that all cells run on.
+
+    Jobs share the memory allowed equally.
 
     Raises:
         AcademyError, GenomeError, OSError: With one line to show; what is finished stays.
@@ -54,7 +57,7 @@ def run_cells(
                 note(f"{name}  {seconds:.0f} s")
         return len(left)
     context = multiprocessing.get_context("spawn")  # torch does not survive a fork
-    with context.Pool(jobs) as pool:
+    with context.Pool(jobs, allow, [allowed() // jobs]) as pool:
         work = [[(tier.name, cell, out, base) for cell in group] for group in groups]
         for done in pool.imap_unordered(_group, work):
             for name, seconds in done:

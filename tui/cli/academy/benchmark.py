@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tui.cli.errors import OptionError
-from tui.cli.home import BaseOption, HomeOption, resolve_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import percent, print_table
 from tui.printing import quiet_libraries, say
 
@@ -30,6 +30,7 @@ def benchmark(
         bool, typer.Option(help="Open the test split and print the table at the end.")
     ] = True,
     base: BaseOption = None,
+    _memory: MemoryOption = None,
     home: HomeOption = None,
 ) -> None:
     """Compare the Academy with its peers and controls."""
