@@ -110,7 +110,7 @@ def known_bases(home: Path) -> Bases:
     bases = Bases(home)
     path = str(embedded_base_path())
     if not any(base.path == path and base.is_current for base in bases.all()):
-        _remember(bases, BaseModel.load(path))
+        remember_base(bases, BaseModel.load(path))
     return bases
 
 
@@ -142,16 +142,12 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
             f"{base.fingerprint} now",
             f"put the old ones back, or `continuum base add {found.path} --name NEW`",
         )
-    _remember(bases, base)
+    remember_base(bases, base)
     return base
 
 
-def remember_base(home: Path, base: BaseModel) -> None:
-    """Let a home know a loaded base, as one does that was not there yet when it was loaded."""
-    _remember(Bases(home), base)
-
-
-def _remember(bases: Bases, base: BaseModel) -> None:
+def remember_base(bases: Bases, base: BaseModel) -> None:
+    """Let a home know a loaded base; also one that was not there yet when it was loaded."""
     with suppress(OSError):  # a list that cannot be written only has to be asked for again
         ours = Path(base.path) == embedded_base_path()
         licence = offers()[EMBEDDED].licence if ours else ""

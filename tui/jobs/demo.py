@@ -18,6 +18,7 @@ from academy.evolution.report import write_pages
 from academy.evolution.run import RunResult, evolve
 from academy.run_folder import RunFolder
 from genome.base_model import BaseModel
+from genome.bases import Bases
 from genome.files import write_json
 from seeds.bases import load_base, remember_base
 from tui.jobs.comparison import compare
@@ -41,7 +42,7 @@ def run_demo(settings: DemoSettings, show: Show) -> dict[str, Any]:
         if summary_path.exists():
             show.note(f"{settings.out} holds this run, finished: nothing to do")
             return folder.read(summary_path)
-        remember_base(settings.out, base)
+        remember_base(Bases(settings.out), base)
         torch.set_num_threads(plan.evolution.run.threads)
         show.note(
             f"seed {plan.seed}: {plan.personas} helpers, {plan.interactions} interactions, "

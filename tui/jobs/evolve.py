@@ -39,6 +39,7 @@ from academy.species.species import noun
 from economy.demand import wanted
 from economy.examined import Examined, examine
 from genome.base_model import BaseModel
+from genome.bases import Bases
 from genome.files import write_json
 from genome.genome import Genome
 from genome.layer import Layer
@@ -189,7 +190,7 @@ def _store(
     """
     library = Library.open(home)
     store = PersonaStore(home)
-    remember_base(home, base)
+    remember_base(Bases(home), base)
     names = []
     beneath = {layer.digest for genome in result.genomes for layer in genome.layers[:-1]}
     receipts: dict[str, tuple[Receipt, ...]] = {}
