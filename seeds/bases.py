@@ -96,6 +96,7 @@ def add_base(
         licence = offer.licence if offer else sourced.licence
         say("reading it")
         model = BaseModel.load(sourced.folder)
+        home.mkdir(parents=True, exist_ok=True)
         return bases.remember(model, name, aliases=aliases, licence=licence)
     except BaseException:
         if sourced.folder.parent == home / FOLDER:  # made just now, of no use to anybody

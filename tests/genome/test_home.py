@@ -13,6 +13,7 @@ from genome.errors import HomeVersionError
 from genome.home import FORMAT, STAMP_FILE, check_home, stamp_new
 from genome.library import Library
 from persona.persona import Persona, PersonaStore
+from seeds.bases import add_base
 from seeds.tokenizer import build_tokenizer
 from tests.support.cli import continuum
 from tests.support.genome import tiny_base
@@ -24,7 +25,8 @@ from tests.support.genome import tiny_base
         Library.open,
         lambda home: RunFolder(home).claimed({}).__enter__(),
         lambda home: PersonaStore(home).save(Persona("ada", "0" * 16)),
-        lambda home: Bases(home).remember(tiny_base(build_tokenizer())),
+        lambda home: home.mkdir() or Bases(home).remember(tiny_base(build_tokenizer())),
+        lambda home: add_base(home, "embedded"),
     ],
 )
 def test_a_new_home_is_stamped_once(tmp_path: Path, make: object) -> None:

@@ -42,13 +42,11 @@ def added(home: Path, source: str, name: str | None, dtype: str = "float32") -> 
         CommandError: No such kind of numbers.
     """
     from genome.base_source import DTYPES
-    from genome.home import stamp_new
     from seeds.bases import add_base
 
     if dtype not in DTYPES:
         raise CommandError(f"--dtype is {' or '.join(DTYPES)}, not {dtype!r:.40}: choose one")
     quiet_libraries()
-    stamp_new(home)
     base = add_base(home, source, name or "", dtype=dtype, say=lambda line: say(line, err=True))
     say(f"{base.name} is {base.fingerprint}, {base.licence or 'no licence stated'}")
     return base
