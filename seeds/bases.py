@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from genome.bases import FOLDER, NAME_RULE, Base, Bases, chosen_base, misfit, name_for
 from genome.errors import BaseModelError, UnboundLayerError, UnknownBaseError
-from seeds.load import embedded_base_path
 
 if TYPE_CHECKING:  # looking a base up needs no torch
     from genome.base_model import BaseModel
@@ -40,6 +39,11 @@ class Offer:
     """Where terms stand that one agrees to by using it; empty where the licence is a usual one."""
     fingerprint: str = ""
     """Of what the source gives in float32."""
+
+
+def embedded_base_path() -> Path:
+    """The folder of the base model that ships with Continuum."""
+    return Path(__file__).parent / "base"
 
 
 @cache
@@ -115,12 +119,26 @@ def known_bases(home: Path) -> Bases:
     return bases
 
 
+def default_base(home: Path) -> Base:
+    """What is used where nothing says another: what was chosen, else what all layers here run on.
+
+    The embedded one where nobody chose, and layers of several bases or none are here.
+    """
+    from genome.library import Library
+
+    bases = known_bases(home)
+    layers = Library.open(home).find() if (home / "library").is_dir() else []
+    used = {row.base_model for row in layers if row.base_model}
+    only = bases.find(*used) if len(used) == 1 else None
+    return bases.default() or only or bases.get(EMBEDDED)
+
+
 def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
     """Load a base and remember it.
 
     Args:
         reference: Name, fingerprint or alias of a base the home knows, a folder, or a hub id;
-            None = the home's default, which is the embedded one where none was chosen.
+            None = `default_base`.
 
     Raises:
         BaseModelError: It cannot be loaded.
@@ -129,9 +147,8 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
     from genome.base_model import BaseModel
 
     bases = known_bases(home)
-    found = bases.default() if reference is None else None
-    path = EMBEDDED if reference is None else str(reference)
-    found = found or bases.find(path)
+    path = "" if reference is None else str(reference)
+    found = bases.find(path) if path else default_base(home)
     if found is None and not Path(path).exists() and "/" not in path:
         short = path if path in offers() else "SOURCE"
         raise UnknownBaseError(path, list(bases.names().values()), short)
@@ -181,7 +198,8 @@ def load_base_for(home: Path, layer: Layer, reference: str | None = None) -> Bas
     """
     wanted = load_base(home, reference).fingerprint if reference is not None else ""
     bases = known_bases(home)
-    known = sorted(bases.all(), key=lambda base: base != bases.default())
+    default = default_base(home)
+    known = sorted(bases.all(), key=lambda base: base != default)
     shapes = {name: (len(b), a.shape[1]) for name, (a, b) in layer.factors.items()}
     found = chosen_base(known, shapes, stated=layer.base_model, wanted=wanted)
     if not found and known:

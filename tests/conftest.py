@@ -52,7 +52,7 @@ def tokenizer() -> Any:
 def embedded() -> Any:
     """The embedded base model, loaded once."""
     from genome.base_model import BaseModel
-    from seeds.load import embedded_base_path
+    from seeds.bases import embedded_base_path
 
     return BaseModel.load(embedded_base_path())
 

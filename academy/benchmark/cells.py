@@ -26,8 +26,15 @@ from typing import Any
 import numpy as np
 
 from academy.benchmark.experts import best_by_skill, shared_experts, train_experts
+from academy.benchmark.methods.cycleqd import CycleQD
+from academy.benchmark.methods.eggroll import Eggroll
+from academy.benchmark.methods.genome_plus import GenomePlus
 from academy.benchmark.methods.gradient import JointLora, RoutedExperts
-from academy.benchmark.methods.roster import peers
+from academy.benchmark.methods.knots_ties import KnotsTies
+from academy.benchmark.methods.lorahub import LoraHub
+from academy.benchmark.methods.model_swarms import ModelSwarms
+from academy.benchmark.methods.random_search import RandomSearch
+from academy.benchmark.methods.search import BaseAlone, BestExpert, ExactMean
 from academy.benchmark.ours import FIRST_SHARE, VARIANTS, Ancestors, run_variant
 from academy.benchmark.problem import Answer, Method
 from academy.benchmark.purse import Purse
@@ -58,6 +65,29 @@ class Cell:
     @property
     def name(self) -> str:
         return f"{self.track}-{self.method}-{self.seed}"
+
+
+def peers() -> dict[str, Method]:
+    """Every baseline and peer that takes no gradient step, in the order of the tables."""
+    methods: tuple[Method, ...] = (
+        BaseAlone(),
+        BestExpert(),
+        ExactMean(),
+        KnotsTies(),
+        LoraHub("cma", "factors"),
+        LoraHub("cma", "exact"),
+        LoraHub("cobyla", "factors"),
+        LoraHub("cobyla", "exact"),
+        ModelSwarms("factors"),
+        ModelSwarms("exact"),
+        CycleQD(),
+        CycleQD("router"),
+        GenomePlus(),
+        GenomePlus(succession=False),
+        Eggroll(),
+        RandomSearch(),
+    )
+    return {method.name: method for method in methods}
 
 
 def main_methods() -> list[str]:

@@ -21,7 +21,7 @@ from academy.evolution import engine, generation, run, society
 from academy.evolution.config import load_config
 from academy.run_folder import RunFolder
 from genome.base_model import BaseModel
-from seeds.load import embedded_base_path
+from seeds.bases import embedded_base_path
 from tests.benchmarks.measure import Board
 
 PHASES: dict[str, tuple[Any, str]] = {

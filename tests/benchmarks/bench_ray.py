@@ -32,7 +32,7 @@ from academy.skills.skill import unique_questions
 from academy.training import StudyPlan
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from seeds.load import embedded_base_path
+from seeds.bases import embedded_base_path
 from tests.benchmarks.measure import Board, interleaved
 from tests.support.genome import random_layer
 

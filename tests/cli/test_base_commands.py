@@ -44,9 +44,11 @@ def test_a_base_is_added_listed_chosen_and_removed(place: Path, tmp_path: Path) 
     assert done.code == 0 and "mini is " in done.out and "apache-2.0" in done.out
     assert "MB of disk" in done.err and "%|" not in done.err  # no bar of another program
     listed = continuum("base", "list", "--home", place).out
-    assert "embedded *" in listed and "qwen" in listed and "smollm2-135m-instruct" in listed
-    assert continuum("base", "default", "qwen", "--home", place).code == 0
-    assert continuum("base", "default", "--home", place).out.strip() == "qwen"
+    assert "embedded " in listed and "qwen *" in listed  # all layers here run on it
+    assert "smollm2-135m-instruct" in listed
+    for chosen in ("embedded", "qwen"):
+        assert continuum("base", "default", chosen, "--home", place).code == 0
+        assert continuum("base", "default", "--home", place).out.strip() == chosen
     assert continuum("base", "remove", "mini", "--home", place).code == 0
     assert not (place / "bases" / "mini").exists() and (tmp_path / "Qwen").is_dir()
     refusal = continuum("base", "remove", "qwen", "--home", place).refusal

@@ -44,7 +44,7 @@ from marketplace.listing.similarity import (
     spaces_of,
     update_cosine,
 )
-from seeds.load import embedded_base_path
+from seeds.bases import embedded_base_path
 from tests.support.market import buried
 
 PLAN = StudyPlan(110, 12, 0.005)

@@ -45,7 +45,7 @@ def test_layers_that_change_nothing_at_all_are_found(
 def test_a_template_without_a_system_role_and_marks_of_thinking_are_told(tokenizer: Any) -> None:
     from transformers import AutoTokenizer
 
-    from seeds.load import embedded_base_path
+    from seeds.bases import embedded_base_path
 
     own = AutoTokenizer.from_pretrained(embedded_base_path())
     own.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from persona.persona import PersonaStore
 from tests.support.cli import continuum
 from tests.support.jobs import Silent, killed_until_done
 from tui.data.source import HomeSource
+from tui.jobs import market
 from tui.jobs.demo import run_demo
 from tui.jobs.market import BUYER, market_url
 from tui.jobs.settings import DemoSettings
@@ -153,3 +155,21 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_summary(
     assert without_times(summary) == without_times(finished[1])
     leftovers = [p for p in tmp_path.rglob("*.tmp") if p.name.startswith(".")]
     assert not any(p.suffix == ".json" for p in leftovers)
+
+
+def test_what_the_buyer_asked_in_vain_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The niche of the greatest lift first; none that is known to be good at it is no silence."""
+    monkeypatch.setattr(market, "_first_found", lambda *_: None)
+    species = [
+        SimpleNamespace(name=n, niche=n, lift=lift) for n, lift in (("sort", 0.1), ("max", 0.5))
+    ]
+    sizes = SimpleNamespace(niche_exam=3, buyer_exam=2)
+    asked: Any = (
+        None,
+        None,
+        SimpleNamespace(species=species),
+        SimpleNamespace(sizes=sizes, out=tmp_path),
+    )
+    assert market._purchase(*asked) == {"in_vain": ["max", "sort"]}

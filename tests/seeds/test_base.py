@@ -11,7 +11,7 @@ from academy.exam import general_sheet
 from academy.skills.letters import SKILL_NAMES
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from seeds.load import embedded_base_path
+from seeds.bases import embedded_base_path
 from seeds.tokenizer import build_tokenizer
 
 

@@ -11,16 +11,18 @@ import pytest
 from genome.base_model import BaseModel
 from genome.bases import Bases
 from genome.errors import BaseModelError, LibraryError, UnboundLayerError, UnknownBaseError
+from genome.library import Library, Manifest
 from seeds.bases import (
     EMBEDDED,
     add_base,
+    default_base,
+    embedded_base_path,
     known_bases,
     load_base,
     load_base_for,
     load_base_of,
     offers,
 )
-from seeds.load import embedded_base_path
 from tests.support.genome import random_layer, tiny_model
 from tests.support.gguf import small_llama, write_gguf
 
@@ -53,6 +55,21 @@ def test_the_default_is_the_embedded_base_until_another_is_chosen(
     bases.remove(added)
     assert load_base(place).fingerprint == bases.get(EMBEDDED).fingerprint
     assert folder.is_dir()  # somebody's own
+
+
+def test_where_nobody_chose_the_base_of_all_layers_is_the_default(
+    folder: Path, place: Path
+) -> None:
+    """As in a home that a demo on another base made; layers of two bases leave the embedded one."""
+    qwen = add_base(place, str(folder))
+    ours = load_base(place, EMBEDDED)
+    for model, base, default in (
+        (tiny_model("qwen2"), qwen.fingerprint, "qwen"),
+        (ours.model, ours.fingerprint, EMBEDDED),
+    ):
+        layer = random_layer(model, base)
+        Library.open(place).add(layer, Manifest(name=f"on-{default}", base_model=base))
+        assert default_base(place).name == default
 
 
 def test_every_short_name_says_licence_and_source() -> None:
@@ -134,7 +151,7 @@ def test_a_layer_finds_its_base_by_what_it_says_or_by_its_shapes(folder: Path, p
         assert load_base_for(place, layer, named).fingerprint == qwen.fingerprint
     ours = random_layer(BaseModel.load(embedded_base_path()).model, "")
     assert load_base_for(place, ours).fingerprint == known_bases(place).get(EMBEDDED).fingerprint
-    with pytest.raises(UnboundLayerError, match=r"unbound, it fits no base .*qwen .*embedded"):
+    with pytest.raises(UnboundLayerError, match=r"unbound, it fits no base .*embedded .*qwen"):
         load_base_for(place, random_layer(tiny_model("gpt2"), ""))
     with pytest.raises(UnknownBaseError):
         load_base_for(place, random_layer(tiny_model("gpt2"), "e" * 16))

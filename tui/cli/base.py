@@ -70,17 +70,17 @@ def add(
 @app.command("list")
 def list_bases(home: HomeOption = None) -> None:
     """Base models of this home, and those that can be had by a short name."""
-    from seeds.bases import known_bases, offers
+    from seeds.bases import default_base, known_bases, offers
 
     quiet_libraries()
     folder = resolve_home(home)
     bases = known_bases(folder)
     layers, personas = _uses(folder)
-    default = _default(folder)
+    default = default_base(folder)
     known = bases.all()
     rows = [
         (
-            f"{base.name}{' *' if base.fingerprint == default else ''}",
+            f"{base.name}{' *' if base == default else ''}",
             base.fingerprint,
             base.licence or "-",
             str(layers.count(base.fingerprint)),
@@ -161,14 +161,14 @@ def default(
     home: HomeOption = None,
 ) -> None:
     """Say which base model is used where nothing says another, or choose it."""
-    from seeds.bases import EMBEDDED, known_bases
+    from seeds.bases import default_base, known_bases
 
     quiet_libraries()
     folder = resolve_home(home)
-    bases = known_bases(folder)
     if base is None:
-        say(bases.names().get(_default(folder), EMBEDDED))
+        say(default_base(folder).name)
         return
+    bases = known_bases(folder)
     chosen = bases.get(base)
     bases.change(chosen, default=True)
     say(f"{chosen.name} is used where nothing says another")
@@ -217,15 +217,6 @@ def remove(
         )
     bases.remove(found)
     say(f"{found.name} is removed")
-
-
-def _default(home: Path) -> str:
-    """Fingerprint of the base that is used where nothing says another."""
-    from seeds.bases import EMBEDDED, known_bases
-
-    bases = known_bases(home)
-    found = bases.default() or bases.find(EMBEDDED)
-    return found.fingerprint if found else ""
 
 
 def _uses(home: Path) -> tuple[Sequence[str], Sequence[str]]:

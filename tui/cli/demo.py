@@ -188,7 +188,9 @@ def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
     )
     _print_controls(summary["controls"])
     bought = summary["purchase"]
-    if bought:
+    if in_vain := bought.get("in_vain"):
+        say(f"in vain: nothing here is known to be good at questions of {', '.join(in_vain)}")
+    if "found" in bought:
         say(
             f'{bought["buyer"]} asked "{bought["question"]}", found and bought {bought["found"]}: '
             f"{percent(bought['accuracy_before'])} -> {percent(bought['accuracy_after'])} on "

@@ -27,7 +27,7 @@ from academy.trial import compare_scores
 from economy.demand import wanted
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from seeds.bases import load_base
+from seeds.bases import EMBEDDED, load_base
 from tui.jobs.evolve import saved_config, saved_genomes
 
 SEED = 41_000
@@ -55,7 +55,7 @@ def compare_runs(first: Path, second: Path, n_per_skill: int) -> RunsCompared:
             raise RunMismatchError(
                 f"the runs differ in run.{key} ({ours!r} and {theirs!r}): compare runs on the same"
             )
-    base = load_base(first, configs[0].run.base or None)
+    base = load_base(first, configs[0].run.base or EMBEDDED)
     source = FittingSource(checked(open_source(configs[0].run.source)), base)
     rng = np.random.default_rng(SEED)
     sheets = [source.draw(skill, "select", n_per_skill, rng) for skill in source.skills]

@@ -45,7 +45,7 @@ from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library, Manifest, Receipt
 from persona.persona import Persona, PersonaStore, numbered
-from seeds.bases import load_base, remember_base
+from seeds.bases import EMBEDDED, load_base, remember_base
 from tui.jobs.run_report import SECTIONS, demo_command, is_evolution
 
 NEEDED_BY = ("add", "swap")
@@ -71,7 +71,7 @@ def run_evolution(
         AcademyError, GenomeError, OSError: With one line to show.
     """
     torch.set_num_threads(config.run.threads)
-    base = load_base(home, config.run.base or None)
+    base = load_base(home, config.run.base or EMBEDDED)
     config = asking(config, base)
     source = checked(open_source(config.run.source))
     check_settings(config, base, source)

@@ -89,17 +89,20 @@ def _purchase(
     """The buyer asks a question nobody has seen, buys what search finds, and checks the gain.
 
     Search answers as everybody's does: what is nearer than `Library.clear_match` can do it. A
-    question that nothing here can do is put in other words, the next ones of the same skill.
+    question that nothing here can do is put in other words, the next ones of the same skill; then
+    the buyer asks for what the next best species is for.
     """
-    if not specialists.species:
-        return {}
-    sizes = plan.sizes
-    wanted = max(specialists.species, key=lambda s: (s.lift, s.name)).niche
-    sheet = exam_sheet(wanted, sizes.niche_exam + sizes.buyer_exam)[sizes.niche_exam :]
-    library = Library.open(plan.out)
-    answered = _first_found(library, specialists, base, [challenge.prompt for challenge in sheet])
-    if answered is None:
-        return {}
+    sizes, library = plan.sizes, Library.open(plan.out)
+    by_lift = sorted(specialists.species, key=lambda s: (s.lift, s.name), reverse=True)
+    in_vain = []
+    for wanted in dict.fromkeys(species.niche for species in by_lift):
+        sheet = exam_sheet(wanted, sizes.niche_exam + sizes.buyer_exam)[sizes.niche_exam :]
+        asked = [challenge.prompt for challenge in sheet]
+        if answered := _first_found(library, specialists, base, asked):
+            break
+        in_vain.append(wanted)
+    else:
+        return {"in_vain": in_vain} if in_vain else {}
     question, found = answered
     bought = market.buy(buyer=BUYER, listing=found.manifest.name, key=f"demo-{plan.seed}-purchase")
     persona = Persona(
@@ -116,6 +119,7 @@ def _purchase(
         "fee_nanos": bought.fee_nanos,
         "persona": persona.name,
         "skill": wanted,
+        "in_vain": in_vain,
         "n_questions": len(sheet),
         "accuracy_before": round(before.accuracy, 4),
         "accuracy_after": round(after.accuracy, 4),

@@ -11,7 +11,7 @@ from marketplace.listing.similarity import Pair
 from marketplace.listing.submission import shipped_bases
 from marketplace.market import Market
 from marketplace.receipt import ReceiptFacts
-from seeds.load import embedded_base_path
+from seeds.bases import embedded_base_path
 from seeds.pretrain import linear_maps
 from tests.support.market import example_weights
 

@@ -45,13 +45,14 @@ def run(
     """Evolve a population until its budget is spent; the same command resumes it."""
     from academy.evolution.config import load_config
     from academy.evolution.run import located
-    from genome.bases import Bases
+    from seeds.bases import EMBEDDED, default_base, known_bases
 
     where, settings = resolve_home(home), load_config(config)
     if columns is not None or rule is not None:
         source = with_columns(source or settings.run.source or None, columns, rule)
-    bases, named = Bases(where), base or settings.run.base
-    if known := bases.find(named) if named else bases.default():
+    named = base or settings.run.base
+    known = known_bases(where).find(named) if named else default_base(where)
+    if known and (named or known.name != EMBEDDED):
         base = known.path  # kept with the run, whatever the default is when it is resumed
     changes: dict[str, Any] = {
         key: value

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from academy.benchmark.cells import peers
 from academy.benchmark.methods.cycleqd import CycleQD
 from academy.benchmark.methods.knots_ties import KnotsTies
 from academy.benchmark.methods.lorahub import LoraHub
 from academy.benchmark.methods.model_swarms import ModelSwarms
-from academy.benchmark.methods.roster import peers
 from academy.benchmark.problem import Method
 from genome.genome import Genome
 from tests.support.benchmark import ToyProblem, toy_problem
