@@ -1,37 +1,83 @@
-"""A persona's answer is greedy generation with its genome."""
+"""Answers are greedy generation, each with its own genome, whoever else is being answered."""
 
 from __future__ import annotations
 
 import asyncio
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+import pytest
 import torch
 
 from genome.base_model import BaseModel
+from genome.errors import GenomeError, TooLongError
 from genome.genome import Genome
+from genome.layer import Layer
 from genome.population import PopulationModel
-from persona.engine import Engine
-from tests.support.genome import random_layer
+from persona.engine import Engine, Stream
+from tests.support.genome import ARCHITECTURES, random_layer, tiny_base, tiny_model
 
 QUESTION = "sort: cbda"
 
 
-def test_an_answer_is_what_transformers_generates(embedded: BaseModel) -> None:
-    layer = random_layer(embedded.model, embedded.fingerprint, scale=0.02)
-    genome = Genome.of(layer)
-    ids = torch.tensor(embedded.prompt_ids([QUESTION]))
-    population = PopulationModel(embedded.model)
-    population.load([genome])
-    with population.rows([0]):
-        whole = embedded.model.generate(
+def asked(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
+
+
+def generated(base: BaseModel, genome: Genome, question: str, n: int = 12) -> list[int]:
+    """What `generate` of transformers says with one genome, without the end."""
+    ids = torch.tensor(base.prompt_ids([question]))
+    population = PopulationModel(base.model)
+    with population.rows(population.load([genome])):
+        whole = base.model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            max_new_tokens=12,
+            max_new_tokens=n,
             do_sample=False,
-            pad_token_id=256,
+            eos_token_id=list(base.spelling.ends),
+            pad_token_id=base.tokenizer.pad_token_id,
         )
-    wanted = embedded.tokenizer.decode(whole[0, ids.shape[1] :], skip_special_tokens=True)
-    assert Engine(embedded).answer(genome, QUESTION, max_new_tokens=12) == wanted
+    said = whole[0, ids.shape[1] :].tolist()
+    return said[:-1] if said[-1] in base.spelling.ends else said
+
+
+def quiet(engine: Engine) -> None:
+    """Wait until nobody is answered, those who left included."""
+    for thread in threading.enumerate():
+        if thread.name == "engine":
+            thread.join(60)
+    assert not engine._works
+
+
+def genomes_on(base: BaseModel, n: int) -> list[Genome]:
+    """The base alone, then one random layer each."""
+    layers = [random_layer(base.model, base.fingerprint, scale=0.1, seed=s) for s in range(1, n)]
+    return [Genome(base.fingerprint), *map(Genome.of, layers)]
+
+
+class Heard:
+    """What an engine's thread told of one stream."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.failure: BaseException | None = None
+        self.over = threading.Event()
+
+    def __call__(self, told: Any) -> None:
+        if isinstance(told, int):
+            self.tokens.append(told)
+            return
+        self.failure = told
+        self.over.set()
+
+
+def test_an_answer_is_what_transformers_generates(embedded: BaseModel) -> None:
+    for genome in genomes_on(embedded, 2):
+        wanted = embedded.tokenizer.decode(generated(embedded, genome, QUESTION))
+        assert Engine(embedded).answer(genome, QUESTION, max_new_tokens=12) == wanted
 
 
 def test_streamed_pieces_make_the_whole_answer(embedded: BaseModel) -> None:
@@ -39,9 +85,149 @@ def test_streamed_pieces_make_the_whole_answer(embedded: BaseModel) -> None:
     genome = Genome(embedded.fingerprint)
 
     async def collect() -> list[Any]:
-        messages = [{"role": "user", "content": QUESTION}]
-        return [piece async for piece in engine.generate(genome, messages)]
+        return [piece async for piece in engine.generate(genome, asked(QUESTION))]
 
     pieces = asyncio.run(collect())
     assert len(pieces) > 1
     assert "".join(pieces) == engine.answer(genome, QUESTION)
+
+
+def test_two_personas_at_once_do_not_mix(embedded: BaseModel) -> None:
+    """The fault that this engine is for: one's layers replaced the other's in mid-answer."""
+    one, other = genomes_on(embedded, 3)[1:]
+    engine = Engine(embedded)
+
+    async def both() -> list[str]:
+        async def whole(genome: Genome) -> str:
+            pieces = [piece async for piece in engine.generate(genome, asked("shift: hello"))]
+            return "".join(pieces)
+
+        return list(await asyncio.gather(whole(one), whole(other)))
+
+    alone = [engine.answer(genome, "shift: hello") for genome in (one, other)]
+    assert alone[0] != alone[1]
+    assert asyncio.run(both()) == alone
+
+
+@pytest.mark.parametrize("seed", range(64))
+def test_whoever_joins_and_leaves_nobody_elses_tokens_change(
+    embedded: BaseModel, seed: int
+) -> None:
+    """Random genomes, prompts and lengths, more of them than rows; some leave in the middle."""
+    rng = random.Random(seed)
+    genomes = genomes_on(embedded, 4)
+    engine = Engine(embedded, rows=rng.choice([2, 3, 5]), piece=rng.choice([1, 3, 128]))
+    asks = [
+        (
+            rng.choice(genomes),
+            "".join(rng.choices("abcdef ", k=rng.randint(1, 30))),
+            rng.randint(1, 12),
+        )
+        for _ in range(8)
+    ]
+    leaves = {i: rng.randint(0, 4) for i in rng.sample(range(8), 2)}
+    heard = [Heard() for _ in asks]
+    streams: list[Stream] = []
+
+    def tell(i: int, told: Any) -> None:
+        heard[i](told)
+        if i in leaves and len(heard[i].tokens) >= leaves[i]:
+            streams[i].cancel()
+            heard[i].over.set()
+
+    for i, (genome, question, n) in enumerate(asks):
+        streams.append(
+            engine.submit(genome, asked(question), lambda t, i=i: tell(i, t), max_new_tokens=n)
+        )
+        for _ in range(rng.randint(0, 2)):
+            heard[rng.randrange(i + 1)].over.wait(0.002)
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
+    quiet(engine)
+    for i, (genome, question, n) in enumerate(asks):
+        wanted = generated(embedded, genome, question, n)
+        said = heard[i].tokens
+        assert said == (wanted[: len(said)] if i in leaves else wanted)
+
+
+WINDOWED = {"mistral": {}, "gemma2": {"head_dim": 8}, "gemma3_text": {"head_dim": 8}}
+ODD: dict[str, dict[str, Any]] = {
+    **{kind: {**extra, "sliding_window": 8} for kind, extra in WINDOWED.items()},
+    "bloom": {"n_layer": 2, "n_head": 4},
+}
+
+
+@pytest.mark.parametrize(("kind", "extra"), [*((kind, {}) for kind in ARCHITECTURES), *ODD.items()])
+def test_rows_of_any_architecture_answer_as_alone(
+    tokenizer: Any, kind: str, extra: dict[str, Any]
+) -> None:
+    """Bloom has no positions to be given, which is found out: it runs one row at a time."""
+    base = BaseModel(kind, tiny_model(kind, **extra), tokenizer)
+    assert Engine(base)._in_rows == (kind != "bloom")
+    genomes, questions = genomes_on(base, 3), ("a", "abc def", "hello there, " * 3)
+    engine, heard = Engine(base), [Heard() for _ in range(3)]
+    for genome, question, ear in zip(genomes, questions, heard, strict=True):
+        engine.submit(genome, asked(question), ear, max_new_tokens=12)
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
+    for genome, question, ear in zip(genomes, questions, heard, strict=True):
+        assert ear.tokens == generated(base, genome, question)
+
+
+def test_an_engine_without_rows_answers_the_same(
+    embedded: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "_in_rows", False)
+    engine, genomes = Engine(embedded), genomes_on(embedded, 3)
+    heard = [Heard() for _ in genomes]
+    for genome, ear in zip(genomes, heard, strict=True):
+        engine.submit(genome, asked(QUESTION), ear, max_new_tokens=12)
+    assert all(ear.over.wait(60) for ear in heard)
+    for genome, ear in zip(genomes, heard, strict=True):
+        assert ear.tokens == generated(embedded, genome, QUESTION)
+
+
+def test_what_fails_fails_alone(embedded: BaseModel) -> None:
+    """A genome that does not fit the model, among others that are answered meanwhile."""
+    misfit = Genome.of(Layer(embedded.fingerprint, random_layer(tiny_model("gpt2")).factors))
+    genomes = [*genomes_on(embedded, 3), misfit]
+    engine, heard = Engine(embedded), [Heard() for _ in range(4)]
+    for genome, ear in zip(genomes, heard, strict=True):
+        engine.submit(genome, asked(QUESTION), ear, max_new_tokens=12)
+    assert all(ear.over.wait(60) for ear in heard)
+    for genome, ear in zip(genomes[:3], heard, strict=False):
+        assert ear.failure is None and ear.tokens == generated(embedded, genome, QUESTION)
+    assert isinstance(heard[3].failure, GenomeError)
+    with pytest.raises(GenomeError):
+        engine.answer(misfit, QUESTION)
+    assert engine.answer(genomes[0], QUESTION, max_new_tokens=1)
+
+
+def test_who_leaves_frees_the_row_for_who_waits(embedded: BaseModel) -> None:
+    engine, genome = Engine(embedded, rows=1), Genome(embedded.fingerprint)
+    first = engine.tokens(genome, asked(QUESTION), max_new_tokens=100)
+    next(first)
+    second = Heard()
+    engine.submit(genome, asked(QUESTION), second, max_new_tokens=2)
+    first.close()  # type: ignore[attr-defined]
+    assert second.over.wait(60) and second.tokens == generated(embedded, genome, QUESTION, 2)
+
+
+def test_a_listener_that_fails_harms_nobody(embedded: BaseModel) -> None:
+    def gone(_: Any) -> None:
+        raise RuntimeError("the loop is closed")
+
+    engine, genome, heard = Engine(embedded), Genome(embedded.fingerprint), Heard()
+    engine.submit(genome, asked(QUESTION), gone)
+    engine.submit(genome, asked(QUESTION), heard, max_new_tokens=3)
+    assert heard.over.wait(60) and heard.tokens == generated(embedded, genome, QUESTION, 3)
+
+
+def test_a_prompt_without_room_for_an_answer_is_refused(tokenizer: Any) -> None:
+    """Before it waits; what fits ends where the positions do."""
+    base = tiny_base(tokenizer)
+    engine, genome = Engine(base), Genome(base.fingerprint)
+    with pytest.raises(TooLongError):
+        engine.submit(genome, asked("a" * base.positions), print)
+    long = "a" * (base.positions - len(base.prompt_ids([""])[0]) - 2)
+    with suppress(StopIteration):
+        said: Sequence[int] = list(engine.tokens(genome, asked(long), max_new_tokens=100))
+    assert len(said) <= 2

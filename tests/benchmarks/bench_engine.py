@@ -1,0 +1,158 @@
+"""Many personas answered at once on a real base, against one after the other and against PEFT.
+
+    python -m tests.benchmarks.bench_engine [FOLDER] [--rounds 3] [--threads 2]
+
+FOLDER holds SmolLM2-135M-Instruct or another causal LM; default CONTINUUM_REAL_BASE. Sixteen layers
+of rank 8 on all linear maps, random and small, each asked one question for 24 tokens, float32.
+What is compared is taken in turn in this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from threading import Event
+from typing import Any
+
+import torch
+
+from genome.base_model import BaseModel
+from genome.genome import Genome
+from genome.layer import Layer
+from persona.engine import Engine
+from tests.benchmarks.bases import RANK
+from tests.benchmarks.bench_base import with_adapters
+from tests.benchmarks.measure import Board, interleaved
+from tests.support.genome import dense_updates, random_layer
+
+N, TOKENS = 16, 24
+TOPICS = "rivers bread clocks trains winter gold bees salt maps glass rain ships wool tea stone ink"
+QUESTIONS = [f"Tell me something about {topic}." for topic in TOPICS.split()]
+
+
+def asked(question: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": question}]
+
+
+class Ear:
+    """When each token of a stream came."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.times: list[float] = []
+        self.over = Event()
+
+    def __call__(self, told: Any) -> None:
+        if isinstance(told, int):
+            self.tokens.append(told)
+            self.times.append(time.perf_counter())
+        else:
+            self.over.set()
+
+
+def at_once(engine: Engine, genomes: Sequence[Genome]) -> list[list[int]]:
+    """Everybody's answer to a question each."""
+    ears = [Ear() for _ in genomes]
+    for genome, question, ear in zip(genomes, QUESTIONS, ears, strict=False):
+        engine.submit(genome, asked(question), ear, max_new_tokens=TOKENS)
+    for ear in ears:
+        ear.over.wait()
+    return [ear.tokens for ear in ears]
+
+
+def peft_one_by_one(base: BaseModel, layers: Sequence[Layer]) -> Any:
+    """`set_adapter` and `generate` for one after the other."""
+    peft = with_adapters(base, layers)
+    prompts = [torch.tensor(base.prompt_ids([q])) for q in QUESTIONS[: len(layers)]]
+
+    def run() -> None:
+        for i, ids in enumerate(prompts):
+            peft.set_adapter(f"g{i}")
+            generate(base, peft, ids)
+
+    return run
+
+
+def generate(base: BaseModel, model: Any, ids: torch.Tensor) -> None:
+    """Greedy, as long as ours."""
+    model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=TOKENS,
+        eos_token_id=list(base.spelling.ends),
+        pad_token_id=base.tokenizer.pad_token_id,
+    )
+
+
+def merged(base: BaseModel, genome: Genome) -> Any:
+    """A copy of the model with the layers in its weights, and the kernels its users have."""
+    model = copy.deepcopy(base.model)
+    model.set_attn_implementation("sdpa")
+    for name, update in dense_updates(genome).items():
+        model.get_submodule(name).weight.data += update
+    return model
+
+
+def gaps(engine: Engine, genomes: Sequence[Genome]) -> tuple[float, float]:
+    """Median and longest seconds between two tokens of eight streams, while a long prompt joins."""
+    ears = [Ear() for _ in range(8)]
+    for genome, question, ear in zip(genomes, QUESTIONS, ears, strict=False):
+        engine.submit(genome, asked(question), ear, max_new_tokens=60)
+    while len(ears[0].tokens) < 15:
+        time.sleep(0.001)
+    engine.submit(genomes[8], asked("rain and snow " * 330), late := Ear(), max_new_tokens=2)
+    for ear in (*ears, late):
+        ear.over.wait()
+    between = [b - a for ear in ears for a, b in zip(ear.times, ear.times[1:], strict=False)]
+    return statistics.median(between), max(between)
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?", default=os.environ.get("CONTINUUM_REAL_BASE"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    base = BaseModel.load(options.folder)
+    layers = [
+        random_layer(base.model, base.fingerprint, rank=RANK, scale=0.003, seed=s) for s in range(N)
+    ]
+    genomes = [Genome.of(layer) for layer in layers]
+    engine, single = Engine(base, rows=N), Engine(base, rows=1)
+    board, bare = Board("engine"), [Genome(base.fingerprint)] * N
+    model, ids = merged(base, genomes[0]), torch.tensor(base.prompt_ids([QUESTIONS[0]]))
+    said: dict[str, list[list[int]]] = {}
+    t = interleaved(
+        {
+            "at once": lambda: said.update(many=at_once(engine, genomes)),
+            "one by one": lambda: said.update(alone=at_once(single, genomes)),
+            "bare": lambda: at_once(engine, bare),
+            "peft": peft_one_by_one(base, layers),
+            "one": lambda: at_once(single, genomes[:1]),
+            "merged": lambda: generate(base, model, ids),
+        },
+        options.rounds,
+    )
+    n_tokens = sum(map(len, said["many"]))
+    board.add("16 personas at once", n_tokens / t["at once"], "", "tok/s")
+    board.add("16 personas: one by one / at once", t["one by one"] / t["at once"], ">= 4")
+    board.add("16 personas: PEFT one at a time / at once", t["peft"] / t["at once"], ">= 6")
+    board.add("16 personas / 16 rows of the bare base", t["at once"] / t["bare"], "<= 1.15")
+    differ = sum(a != b for a, b in zip(said["many"], said["alone"], strict=True))
+    board.add("16 personas: answers that differ from alone", differ, "<= 0")
+    board.add("one stream / generate on the merged model", t["one"] / t["merged"], "<= 1.1")
+    median, longest = gaps(engine, genomes)
+    board.add("8 streams: median gap", median * 1e3, "", "ms")
+    board.add("1,000-token prompt joins: longest gap / median", longest / median, "<= 3")
+    board.close(threads=options.threads)
+
+
+if __name__ == "__main__":
+    main()
