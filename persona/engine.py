@@ -21,6 +21,7 @@ import torch
 from transformers import Cache, DynamicCache
 
 from genome.base_model import BaseModel
+from genome.errors import GenomeError
 from genome.genome import Genome
 from genome.population import PopulationModel
 from genome.running.row_cache import RowCache, Rows, rows_attend
@@ -245,14 +246,20 @@ class Engine:
         return Rows([stream.cache for stream in streams], [stream.n_read for stream in streams])
 
     def _slots_of(self, streams: Sequence[Stream]) -> list[int]:
-        """Where the rows' genomes are, once all of them are loaded beside those under way."""
+        """Where the rows' genomes are, once these are loaded beside those under way."""
         wanted = {stream.genome.digest: stream.genome for stream in streams}
         if not wanted.keys() <= self._slots.keys():
-            under_way = (s.genome for s in self._running if s.genome.digest in self._slots)
-            genomes = {genome.digest: genome for genome in under_way} | wanted
-            self._population.load(list(genomes.values()))
-            self._slots = {digest: slot for slot, digest in enumerate(genomes)}
+            seated = {stream.genome.digest: stream.genome for stream in self._running}
+            under_way = {d: genome for d, genome in seated.items() if d in self._slots}
+            try:
+                self._load(seated | wanted)  # at once, for who joins together
+            except GenomeError:  # of one that fits nothing, and that is told when it is read
+                self._load(under_way | wanted)
         return [self._slots[stream.genome.digest] for stream in streams]
+
+    def _load(self, genomes: Mapping[str, Genome]) -> None:
+        self._population.load(list(genomes.values()))
+        self._slots = {digest: slot for slot, digest in enumerate(genomes)}
 
     @cached_property
     def _in_rows(self) -> bool:

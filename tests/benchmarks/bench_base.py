@@ -313,7 +313,7 @@ def many(board: Board, base: BaseModel, timed: Timed) -> None:
         spent = time.perf_counter() - start
         board.add(f"200 layers: examined on {asked} questions, each", spent / n * 1e3, "", "ms")
         start = time.perf_counter()
-        hit = library.search("sort: 4 2 9", encoder=encoder, k=5)[0]
+        hit = library.search("sort: 4 2 9", encoder=encoder, base_model=base.fingerprint, k=5)[0]
         board.add("200 layers: one search", (time.perf_counter() - start) * 1e3, "", "ms")
         start = time.perf_counter()
         genome = Genome.of(library.get(hit.digest))
