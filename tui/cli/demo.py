@@ -189,7 +189,7 @@ def _print_summary(home: Path, summary: Mapping[str, Any]) -> None:
     _print_controls(summary["controls"])
     bought = summary["purchase"]
     if in_vain := bought.get("in_vain"):
-        say(f"in vain: nothing here is known to be good at questions of {', '.join(in_vain)}")
+        say(f"asked in vain, for nothing here is known to be good at it: {', '.join(in_vain)}")
     if "found" in bought:
         say(
             f'{bought["buyer"]} asked "{bought["question"]}", found and bought {bought["found"]}: '
