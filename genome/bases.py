@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,13 +67,14 @@ class Base:
 class Bases:
     """The list of one home; an empty one if there is no file yet.
 
-    Where there is no home yet, none is made: what is remembered is known to this object alone.
+    Where there is no home yet, none is made; there, and where the disk refuses, what is remembered
+    is known to this object alone.
     """
 
     def __init__(self, home: str | Path) -> None:
         self.home = Path(home)
         self.path = self.home / FILE
-        self._homeless: tuple[Base, ...] = ()
+        self._unwritten: dict[str, Base] = {}
 
     def all(self) -> tuple[Base, ...]:
         """Every base, first known first.
@@ -94,9 +94,12 @@ class Bases:
             data = json.loads(self.path.read_text(encoding="utf-8"))
             if data["format"] not in (1, FORMAT):
                 raise ValueError(f"format {data['format']}")
-            return str(data.get("default", "")), tuple(self._entry(e) for e in data["bases"])
+            written = tuple(self._entry(e) for e in data["bases"])
+            there = {base.fingerprint for base in written}
+            more = (base for name, base in self._unwritten.items() if name not in there)
+            return str(data.get("default", "")), (*written, *more)
         except FileNotFoundError:
-            return "", self._homeless
+            return "", tuple(self._unwritten.values())
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise LibraryError(
                 f"{self.path} is no list of base models ({error}): delete it, and name bases with "
@@ -172,29 +175,18 @@ class Bases:
         from genome.running.stack import linear_sites
 
         shapes = {n: (site.n_out, site.n_in) for n, site in linear_sites(base.model).items()}
-        is_home = self.home.is_dir()
-        with locked(self.home / f".{FILE}.lock") if is_home else nullcontext():
-            default, known = self._read()
-            old = next((b for b in known if b.fingerprint == base.fingerprint), None)
-            # a folder whose files changed no longer leads to the base that it held before
-            others = [b for b in known if b is not old and b.path != path]
-            _check_free(name, others)
-            entry = Base(
-                name or (old.name if old else name_for(path, {b.name for b in others})),
-                base.fingerprint,
-                path,
-                shapes,
-                stamp_of(path),
-                tuple(dict.fromkeys((*(old.aliases if old else ()), *aliases))),
-                licence or (old.licence if old else ""),
-                old.found if old else {},
-            )
-            if entry != old:
-                others.insert(known.index(old) if old else len(others), entry)
-                if is_home:
-                    self._write(default, others)
-                else:
-                    self._homeless = tuple(others)
+        new = Base(name, base.fingerprint, path, shapes, stamp_of(path), tuple(aliases), licence)
+        _, known = self._read()
+        entry = _entry_of(new, known)
+        if entry in known and entry.fingerprint not in self._unwritten:
+            return entry
+        self._unwritten[entry.fingerprint] = entry
+        if self.home.is_dir():
+            with locked(self.home / f".{FILE}.lock"):
+                default, known = self._read()
+                entry = _entry_of(new, known)
+                self._write(default, _with(entry, known))
+            del self._unwritten[entry.fingerprint]
         return entry
 
     def check_free(self, name: str) -> None:
@@ -231,6 +223,41 @@ class Bases:
             self._write("" if chosen == base.fingerprint else chosen, left)
         if Path(base.path).parent == self.home.absolute() / FOLDER:
             shutil.rmtree(base.path, ignore_errors=True)
+
+
+def _entry_of(new: Base, known: Sequence[Base]) -> Base:
+    """A base as the list will have it, with what is known of it already.
+
+    Raises:
+        LibraryError: The name is another base's.
+    """
+    old = next((base for base in known if base.fingerprint == new.fingerprint), None)
+    others = [base for base in _with(new, known) if base is not new]
+    _check_free(new.name, others)
+    if old is None:
+        return replace(new, name=new.name or name_for(new.path, {base.name for base in others}))
+    return replace(
+        new,
+        name=new.name or old.name,
+        aliases=tuple(dict.fromkeys((*old.aliases, *new.aliases))),
+        licence=new.licence or old.licence,
+        found=old.found,
+    )
+
+
+def _with(entry: Base, known: Sequence[Base]) -> list[Base]:
+    """The list with an entry in its place.
+
+    A folder whose files changed no longer leads to the base that it held before.
+    """
+    if all(base.fingerprint != entry.fingerprint for base in known):
+        known = [*known, entry]
+    same = [base.fingerprint == entry.fingerprint for base in known]
+    return [
+        entry if is_it else base
+        for is_it, base in zip(same, known, strict=True)
+        if is_it or base.path != entry.path
+    ]
 
 
 def _check_free(name: str, bases: Sequence[Base]) -> None:

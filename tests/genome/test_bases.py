@@ -133,3 +133,21 @@ def test_a_base_that_cannot_run_the_layer_is_refused(
     with pytest.raises(LayerRejected) as refusal:
         chosen_base(ALL, layer, **given)
     assert refusal.value.code == code
+
+
+def test_where_nothing_can_be_written_a_base_is_known_all_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a home of somebody else's, or on a full disk: to who asked, and to nobody later."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    bases, base = Bases(folder.parent), BaseModel.load(folder)
+    with monkeypatch.context() as patched:
+        patched.setattr("genome.bases.write_json", full)
+        with pytest.raises(OSError, match="No space"):
+            bases.remember(base, "mine")
+    assert bases.get("mine").fingerprint == base.fingerprint
+    assert Bases(folder.parent).all() == ()
+    assert bases.remember(base, "mine") and Bases(folder.parent).get("mine") == bases.get("mine")
