@@ -96,8 +96,9 @@ def test_a_layer_for_an_unknown_base_says_so_until_it_is_bound(
     assert "my-gpt" in continuum("layer", "show", "poet", "--home", place).out
     assert "1 layers examined" in continuum("layer", "reindex", "--home", place).out
     search = ("layer", "search", "verse", "--home", place)
-    assert "1 on my-gpt: --base my-gpt" in continuum(*search).err
-    assert "my-gpt" in continuum(*search, "--base", "my-gpt").out
+    assert "1 on my-gpt: --base my-gpt" in continuum(*search, "--base", "embedded").err
+    for base in ((), ("--base", "my-gpt")):  # all layers here run on it
+        assert "my-gpt" in continuum(*search, *base).out
     (answer,) = follow(continuum(*create).out, QUESTION="hello")
     assert answer.code == 0
     exam = ("academy", "exam", "bard", "--skill", "sort", "--items", 2, "--home", place)
