@@ -12,7 +12,7 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
@@ -127,7 +127,7 @@ class Engine:
 
     def tokens(
         self, genome: Genome, messages: Sequence[Mapping[str, str]], *, max_new_tokens: int = 64
-    ) -> Iterator[int]:
+    ) -> Generator[int, None, None]:
         """Token ids of the answer, one by one."""
         said: queue.SimpleQueue[Any] = queue.SimpleQueue()
         stream = self.submit(genome, messages, said.put, max_new_tokens=max_new_tokens)

@@ -207,7 +207,7 @@ def test_who_leaves_frees_the_row_for_who_waits(embedded: BaseModel) -> None:
     next(first)
     second = Heard()
     engine.submit(genome, asked(QUESTION), second, max_new_tokens=2)
-    first.close()  # type: ignore[attr-defined]
+    first.close()
     assert second.over.wait(60) and second.tokens == generated(embedded, genome, QUESTION, 2)
 
 
