@@ -27,6 +27,7 @@ from genome.base_folder import (
 from genome.errors import BaseModelError, NoRoomError, TooLargeError, TooLongError
 from genome.memory import Footprint, allowed
 from genome.preamble import Preamble
+from genome.running.packed import can_pack
 from genome.spelling import Spelling
 
 BATCH_BYTES, WIDE_BATCH_BYTES = 2 << 30, 1 << 29
@@ -219,6 +220,11 @@ class BaseModel:
     def is_wide(self) -> bool:
         """Whether the vocabulary is so large that the head runs on answer positions alone."""
         return self.footprint.vocabulary > WIDE_VOCABULARY
+
+    @functools.cached_property
+    def packs(self) -> bool:
+        """Whether rows of unequal length can be laid end to end (`genome.running.packed`)."""
+        return can_pack(self.model)
 
     def scored_places(self, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Where the head has to run (`logits_to_keep`), and the labels there.

@@ -36,6 +36,8 @@ class PagerLimits:
     """For layers kept in memory besides."""
     rank: int = 8
     """Room of a slot: ranks of a genome's layers together, at any module."""
+    modules: Sequence[str] | None = None
+    """Paths of the maps that genomes may change; None = all but the output head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,14 @@ class Pager:
         self.limits = limits
         self._fetch = fetch
         self._base_model = base_model
-        self.slot_bytes = population.reserve(1, limits.rank)
+        self.slot_bytes = population.reserve(1, limits.rank, limits.modules)
         self.n_slots = limits.hot_bytes // self.slot_bytes
         if self.n_slots < 1:
             raise PagerError(
                 f"a slot of rank {limits.rank} takes {self.slot_bytes} bytes, the hot budget is "
                 f"{limits.hot_bytes}: raise hot_bytes or lower the rank"
             )
-        population.reserve(self.n_slots + 1, limits.rank)
+        population.reserve(self.n_slots + 1, limits.rank, limits.modules)
         self._changed = threading.Condition()
         self._free = list(range(self.n_slots, 0, -1))  # slot 0 is the base's for ever
         self._hot: OrderedDict[GenomeRef, int] = OrderedDict()

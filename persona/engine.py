@@ -1,9 +1,9 @@
 """Answers of many genomes on one base at once: requests join and leave between two tokens.
 
 One thread runs the model while there is anything to answer. Every pass reads one token of each
-answer under way, every row with its own genome and its own cache; a prompt is read in pieces
-between these passes, so that a long one does not hold the others up. A layer never changes under
-a running answer.
+answer under way and a piece of the prompts, rows end to end, every row with its own genome and
+its own cache; a prompt goes in pieces, so that a long one does not hold the others up. A layer
+never changes under a running answer.
 """
 
 from __future__ import annotations
@@ -12,74 +12,107 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import torch
-from transformers import Cache, DynamicCache
+from transformers import DynamicCache
 
 from genome.base_model import BaseModel
-from genome.errors import GenomeError
+from genome.errors import GenomeError, PagerFull
 from genome.genome import Genome
+from genome.layer import Layer
+from genome.memory import allowed
+from genome.pager import GenomeRef, Lease, Pager, PagerLimits
 from genome.population import PopulationModel
-from genome.running.row_cache import RowCache, Rows, rows_attend
+from genome.running.halves import run_head
+from genome.running.packed import PackedRows, RowCache, packed_attention, run_packed
+from genome.running.product import Prepacked, multiplying, prepacked
+from genome.running.stack import check_fit, rank_of
+from persona.sampling import Ended, Said, Sampler, Sampling, Spoken
 
 ROWS = 16
 """Answers under way at once; who comes later waits."""
-PIECE = 128
-"""Prompt tokens read between two passes."""
+PIECE = 48
+"""Prompt tokens that a pass reads beside a token of each answer under way."""
+LEAST_RANK = 8
+"""Room of a slot at first."""
+HOT = 4
+"""Slots for each row: genomes that stay in place for their next question, if memory allows."""
+QUIET = 8
+"""Times as many while nobody is being answered."""
+
+
+GREEDY = Sampling()
+Tell = Callable[[Said | Ended | BaseException], Any]
+"""Hears each token, and at last how it ended: `Ended`, or what went wrong."""
 
 
 class Stream:
-    """One answer as it is made: greedy tokens, without the one that ends it."""
+    """One answer as it is made."""
 
     def __init__(
-        self, genome: Genome, ids: Sequence[int], n_most: int, tell: Callable[[Any], Any]
+        self, genome: Genome, ids: Sequence[int], sampling: Sampling, tell: Tell, base: BaseModel
     ) -> None:
         """
         Args:
             ids: The prompt.
-            n_most: Tokens, at most.
-            tell: Is called by the engine's thread with each token, and at the end with None or
-                with what went wrong.
         """
         self.genome = genome
         self.left = list(ids)
         """Tokens to be read: of the prompt, later the one said last."""
-        self.n_read = 0
         self.cache: Any = None
+        self.lease: Any = None
+        """On the slot of its genome, while it has a row."""
         self.ended = False
-        self._n_most = n_most
+        self.sampler = Sampler(sampling, ids)
+        self._spoken = Spoken(base.tokenizer, sampling.stop)
+        self._ends = sampling.stop_ids.union(base.spelling.ends)
+        self._n_left = min(sampling.max_tokens, base.positions - len(ids))
         self._tell = tell
 
     def cancel(self) -> None:
         """Stop within a token; nothing more is told."""
         self.ended = True
 
-    def say(self, token: int, ends: Collection[int]) -> None:
-        """Tell a token and read it next, unless the answer ends here."""
-        if token in ends:
-            self.end(None)
-            return
-        self._told(token)
-        self.left.append(token)
-        self._n_most -= 1
-        if not self._n_most:
-            self.end(None)
+    def next(self, logits: torch.Tensor) -> list[Said | Ended | BaseException]:
+        """What is to be told after these logits: a token to be read next, the end, or both.
 
-    def end(self, outcome: BaseException | None) -> None:
-        """Tell how it ended, and let its cache go."""
-        self._told(outcome)
-        self.ended, self.cache = True, None
+        Args:
+            logits: (vocabulary,)
+        """
+        try:
+            said = self.sampler.choose(logits)
+            if said.token in self._ends:
+                return [Ended("stop", self._spoken.rest())]
+            said = said._replace(text=self._spoken.add(said.token))
+        except Exception as failure:  # such as logits that are no numbers: its own
+            return [failure]
+        self.left.append(said.token)
+        self._n_left -= 1
+        if self._spoken.stopped:
+            return [said, Ended("stop")]
+        return [said] if self._n_left else [said, Ended("length", self._spoken.rest())]
 
-    def _told(self, what: Any) -> None:
+    def tell(self, what: Said | Ended | BaseException) -> None:
+        """Tell it, unless the answer is over; the end and a failure let its cache go."""
         if not self.ended:
             try:
                 self._tell(what)
             except Exception:  # whoever asked is gone
                 self.ended = True
+        if not isinstance(what, Said):
+            self.ended, self.cache = True, None
+
+
+class Share(NamedTuple):
+    """What a pass reads of one stream: its next n tokens."""
+
+    stream: Stream
+    n: int
 
 
 class Engine:
@@ -93,7 +126,11 @@ class Engine:
         self.rows = rows
         self.piece = piece
         self._population = PopulationModel(base.model)
-        self._slots: dict[str, int] = {}
+        self._pager: Pager | None = None
+        self._modules = {n for n in self._population.sites if not n.endswith("lm_head")}
+        self._coming: dict[str, Layer] = {}
+        self._opened: list[int] = []
+        self._model_is_ours = ExitStack()
         self._changed = threading.Lock()
         self._waiting: deque[Stream] = deque()
         self._running: list[Stream] = []
@@ -103,11 +140,13 @@ class Engine:
         self,
         genome: Genome,
         messages: Sequence[Mapping[str, str]],
-        tell: Callable[[Any], Any],
-        *,
-        max_new_tokens: int = 64,
+        tell: Tell,
+        sampling: Sampling = GREEDY,
     ) -> Stream:
         """Ask for an answer; it begins when there is a row for it, first come, first served.
+
+        Args:
+            tell: Is called by the engine's thread with each token, and at last with how it ended.
 
         Raises:
             TooLongError: The messages leave no position for an answer.
@@ -117,7 +156,7 @@ class Engine:
         )["input_ids"]
         if refused := self.base.refusal(str(messages[-1]["content"]), len(ids) + 1, 1):
             raise refused
-        stream = Stream(genome, ids, min(max_new_tokens, self.base.positions - len(ids)), tell)
+        stream = Stream(genome, ids, sampling, tell, self.base)
         with self._changed:
             self._waiting.append(stream)
             if not self._works:
@@ -125,46 +164,48 @@ class Engine:
                 threading.Thread(target=self._work, name="engine").start()
         return stream
 
-    def tokens(
-        self, genome: Genome, messages: Sequence[Mapping[str, str]], *, max_new_tokens: int = 64
-    ) -> Generator[int, None, None]:
-        """Token ids of the answer, one by one."""
-        said: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        stream = self.submit(genome, messages, said.put, max_new_tokens=max_new_tokens)
+    def stream(
+        self,
+        genome: Genome,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Sampling = GREEDY,
+    ) -> Generator[Said | Ended, None, None]:
+        """The answer as it comes; the end is the last."""
+        told: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        stream = self.submit(genome, messages, told.put, sampling)
         try:
-            while (token := said.get()) is not None:
-                if isinstance(token, BaseException):
-                    raise token
-                yield token
+            while not isinstance(what := told.get(), Ended):
+                if isinstance(what, BaseException):
+                    raise what
+                yield what
+            yield what
         finally:
             stream.cancel()
 
-    def answer(self, genome: Genome, question: str, *, max_new_tokens: int = 64) -> str:
+    def answer(self, genome: Genome, question: str, sampling: Sampling = GREEDY) -> str:
         """The whole answer to one question."""
         messages = [{"role": "user", "content": question}]
-        ids = list(self.tokens(genome, messages, max_new_tokens=max_new_tokens))
-        return str(self.base.tokenizer.decode(ids))
+        return "".join(what.text for what in self.stream(genome, messages, sampling))
 
     async def generate(
-        self, genome: Genome, messages: Sequence[Mapping[str, str]], *, max_new_tokens: int = 64
-    ) -> AsyncIterator[str]:
-        """The answer as it comes, piece by piece."""
-        loop, said = asyncio.get_running_loop(), asyncio.Queue[Any]()
+        self,
+        genome: Genome,
+        messages: Sequence[Mapping[str, str]],
+        sampling: Sampling = GREEDY,
+    ) -> AsyncIterator[Said | Ended]:
+        """The answer as it comes; the end is the last."""
+        loop, told = asyncio.get_running_loop(), asyncio.Queue[Any]()
 
-        def tell(token: Any) -> None:
-            loop.call_soon_threadsafe(said.put_nowait, token)
+        def tell(what: Said | Ended | BaseException) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, what)
 
-        stream = self.submit(genome, messages, tell, max_new_tokens=max_new_tokens)
-        shown, ids = "", []
+        stream = self.submit(genome, messages, tell, sampling)
         try:
-            while (token := await said.get()) is not None:
-                if isinstance(token, BaseException):
-                    raise token
-                ids.append(token)
-                text = str(self.base.tokenizer.decode(ids))
-                if not text.endswith("\N{REPLACEMENT CHARACTER}"):  # a character is incomplete
-                    yield text[len(shown) :]
-                    shown = text
+            while not isinstance(what := await told.get(), Ended):
+                if isinstance(what, BaseException):
+                    raise what
+                yield what
+            yield what
         finally:
             stream.cancel()
 
@@ -174,109 +215,180 @@ class Engine:
         try:
             with torch.no_grad():
                 while self._seated():
-                    reading = next((s for s in self._running if len(s.left) > 1), None)
-                    if reading:
-                        self._pass([reading])
-                    self._pass([s for s in self._running if len(s.left) == 1 and not s.ended])
+                    self._pass(self._shares())
         except BaseException as failure:  # nobody may wait for a thread that is gone
             with self._changed:
+                self._close()
                 left, self._running, self._works = [*self._running, *self._waiting], [], False
                 self._waiting.clear()
             for stream in left:
-                stream.end(failure)
+                stream.tell(failure)
+                if stream.lease:
+                    stream.lease.release()
             raise
 
     def _seated(self) -> bool:
         """Give free rows to who waits; False when nobody is left, and the thread ends."""
+        for stream in self._running:
+            if stream.ended and stream.lease:
+                stream.lease.release()
+        self._running = [s for s in self._running if not s.ended]
+        while len(self._running) < self.rows and (first := self._next()):
+            try:
+                first.lease = self._lease(first.genome)
+            except PagerFull:  # until one of those under way ends
+                with self._changed:
+                    self._waiting.appendleft(first)
+                break
+            except GenomeError as failure:
+                first.tell(failure)
+            else:
+                self._running.append(first)
         with self._changed:
-            self._running = [s for s in self._running if not s.ended]
-            while self._waiting and len(self._running) < self.rows:
-                self._running.append(self._waiting.popleft())
-            self._works = bool(self._running)
+            self._works = bool(self._running or self._waiting)
+            if not self._works:
+                self._close()
             return self._works
 
-    def _pass(self, streams: Sequence[Stream]) -> None:
-        """Read on in these rows; where that fails, in each alone, so that one fails alone."""
-        if len(streams) > 1 and not self._in_rows:
-            for stream in streams:
-                self._pass([stream])
-        elif streams:
-            try:
-                tokens = self._read(streams).argmax(-1).tolist()
-            except Exception as failure:
-                if len(streams) == 1:
-                    streams[0].end(failure)
-                for stream in streams if len(streams) > 1 else ():
-                    self._pass([stream])
-                return
-            for stream, token in zip(streams, tokens, strict=True):
-                if not stream.left:
-                    stream.say(token, self.base.spelling.ends)
+    def _next(self) -> Stream | None:
+        with self._changed:
+            while self._waiting:
+                if not (stream := self._waiting.popleft()).ended:
+                    return stream
+        return None
 
-    def _read(self, streams: Sequence[Stream]) -> torch.Tensor:
-        """Read the next tokens of every row; logits behind them, (n_rows, vocabulary)."""
-        n = min(self.piece, *(len(stream.left) for stream in streams))
-        ids = torch.tensor([stream.left[:n] for stream in streams])
-        at = torch.tensor([[stream.n_read] for stream in streams]) + torch.arange(n)
-        cache = self._cache_of(streams)
-        attending = rows_attend(self.base.model) if self._in_rows else nullcontext()
-        with attending, self._population.rows(self._slots_of(streams)):
+    def _lease(self, genome: Genome) -> Lease:
+        """The genome in a slot, kept there.
+
+        Raises:
+            PagerFull: Others have all slots, or slots have to become larger first.
+            GenomeError: It does not fit the model.
+        """
+        check_fit(genome, self._population.sites)
+        modules = {module for layer in genome.layers for module in layer.factors}
+        rank = max((rank_of(genome, module) for module in modules), default=0)
+        if not self._pager or rank > self._pager.limits.rank or modules - self._modules:
+            if self._running:
+                raise PagerFull(1, len(self._running), len(self._running), 0)
+            self._pager = self._new_pager(rank, modules)
+        self._close()  # what is open has its own idea of the slots
+        ref = GenomeRef(tuple(layer.digest for layer in genome.layers), genome.weights)
+        self._coming = {layer.digest: layer for layer in genome.layers}
+        try:
+            return self._pager.lease([ref])
+        finally:
+            self._coming = {}
+
+    def _new_pager(self, rank: int, modules: set[str]) -> Pager:
+        """Slots with room for such a genome, and for all that there was room for before."""
+        self._close()
+        self._modules |= modules
+        rank = max(rank, self._pager.limits.rank if self._pager else LEAST_RANK)
+        slot_bytes = self._population.reserve(1, rank, sorted(self._modules))
+        hot_bytes = min(HOT * self.rows * slot_bytes, max(slot_bytes, allowed() // 4))
+        return Pager(
+            self._population,
+            lambda digest: self._coming[digest],
+            self.base.fingerprint,
+            PagerLimits(hot_bytes, warm_bytes=0, rank=rank, modules=sorted(self._modules)),
+        )
+
+    def _shares(self) -> list[Share]:
+        """What the next pass reads: of every answer a token, of the prompts a piece together."""
+        shares = [Share(stream, 1) for stream in self._running if len(stream.left) == 1]
+        room = self.piece if shares else QUIET * self.piece
+        for stream in self._running:
+            if len(stream.left) > 1 and room:
+                shares.append(Share(stream, min(room, len(stream.left))))
+                room -= shares[-1].n
+        return shares
+
+    def _pass(self, shares: Sequence[Share]) -> None:
+        """Read on in these rows; where that fails, in each alone, so that one fails alone."""
+        if len(shares) > 1 and not self.base.packs:
+            for share in shares:
+                self._pass([share])
+            return
+        try:
+            answering, logits = self._read(shares)
+        except Exception as failure:
+            self._close()
+            if len(shares) == 1:
+                shares[0].stream.tell(failure)
+            for share in shares if len(shares) > 1 else ():
+                self._pass([share])
+            return
+        told = [stream.next(row) for stream, row in zip(answering, logits, strict=True)]
+        n_over = sum(not isinstance(what[-1], Said) for what in told)
+        if n_over == len(self._running):
+            self._close()  # with its last token the model is what it was
+        for stream, every in zip(answering, told, strict=True):
+            for what in every:
+                stream.tell(what)
+
+    def _read(self, shares: Sequence[Share]) -> tuple[list[Stream], torch.Tensor]:
+        """Read every share; who has read all that is left to it, and logits, (n, vocabulary)."""
+        slots = [share.stream.lease.slots[0] for share in shares]
+        in_order = sorted(zip(shares, slots, strict=True), key=lambda pair: (pair[0].n, pair[1]))
+        shares, slots = [pair[0] for pair in in_order], [pair[1] for pair in in_order]
+        ending = [i for i, (stream, n) in enumerate(shares) if n == len(stream.left)]
+        read = self._packed if self.base.packs else self._alone
+        logits = read(shares, slots, ending)
+        for stream, n in shares:
+            del stream.left[:n]
+        return [shares[i].stream for i in ending], logits
+
+    def _packed(
+        self, shares: Sequence[Share], slots: Sequence[int], ending: Sequence[int]
+    ) -> torch.Tensor:
+        """All shares in one pass; logits behind those at `ending`, (n_ending, vocabulary)."""
+        model, lengths = self.base.model, [share.n for share in shares]
+        for stream, _ in shares:
+            stream.cache = stream.cache or RowCache()
+        caches: list[RowCache] = [stream.cache for stream, _ in shares]
+        ids = torch.tensor([token for stream, n in shares for token in stream.left[:n]])
+        self._open([slot for slot, n in zip(slots, lengths, strict=True) for _ in range(n)])
+        output = run_packed(model, ids, PackedRows(caches, lengths))
+        stops = list(accumulate(lengths))
+        logits: torch.Tensor = output.last_hidden_state[[stops[i] - 1 for i in ending]]
+        if ending:
+            self._open([slots[i] for i in ending])
+            logits = run_head(model, output, logits)
+        for cache, n in zip(caches, lengths, strict=True):  # now that nothing can fail
+            cache.n_read += n
+        return logits[:, -1]
+
+    def _open(self, slots: list[int]) -> None:
+        """Let token i run the genome in `slots[i]`; from one pass to the next where it stays so."""
+        if slots != self._opened:
+            self._close()
+            sites = self._population.sites
+            self._model_is_ours.enter_context(packed_attention(self.base.model))
+            self._model_is_ours.enter_context(multiplying(sites, self._products))
+            self._model_is_ours.enter_context(self._population.rows(slots))
+            self._opened = slots
+
+    @cached_property
+    def _products(self) -> dict[str, Prepacked]:
+        return prepacked(self._population.sites, allowed() // 2)
+
+    def _close(self) -> None:
+        self._opened = []
+        self._model_is_ours.close()
+
+    def _alone(
+        self, shares: Sequence[Share], slots: Sequence[int], ending: Sequence[int]
+    ) -> torch.Tensor:
+        """One share, as any causal LM reads."""
+        (stream, n), *_ = shares
+        if stream.cache is None:
+            stream.cache = DynamicCache(config=self.base.model.config)
+        with self._population.rows(slots):
             output = self.base.model(
-                input_ids=ids,
-                position_ids=at,
-                past_key_values=cache,
+                input_ids=torch.tensor([stream.left[:n]]),
+                past_key_values=stream.cache,
                 use_cache=True,
                 logits_to_keep=1,
             )
-        for stream in streams:
-            stream.n_read += n
-            del stream.left[:n]
         logits: torch.Tensor = output.logits[:, -1]
-        return logits
-
-    def _cache_of(self, streams: Sequence[Stream]) -> Cache:
-        for stream in streams:
-            if stream.cache is None and self._in_rows:
-                stream.cache = RowCache()
-            elif stream.cache is None:
-                stream.cache = DynamicCache(config=self.base.model.config)
-        if not self._in_rows:
-            own: Cache = streams[0].cache
-            return own
-        return Rows([stream.cache for stream in streams], [stream.n_read for stream in streams])
-
-    def _slots_of(self, streams: Sequence[Stream]) -> list[int]:
-        """Where the rows' genomes are, once these are loaded beside those under way."""
-        wanted = {stream.genome.digest: stream.genome for stream in streams}
-        if not wanted.keys() <= self._slots.keys():
-            seated = {stream.genome.digest: stream.genome for stream in self._running}
-            under_way = {d: genome for d, genome in seated.items() if d in self._slots}
-            try:
-                self._load(seated | wanted)  # at once, for who joins together
-            except GenomeError:  # of one that fits nothing, and that is told when it is read
-                self._load(under_way | wanted)
-        return [self._slots[stream.genome.digest] for stream in streams]
-
-    def _load(self, genomes: Mapping[str, Genome]) -> None:
-        self._population.load(list(genomes.values()))
-        self._slots = {digest: slot for slot, digest in enumerate(genomes)}
-
-    @cached_property
-    def _in_rows(self) -> bool:
-        """Whether this base can be run row by row; tried out on a few tokens, not looked up."""
-        model, ids = self.base.model, torch.arange(8)[None] + 2
-        try:
-            wanted = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0]
-            row = RowCache()
-            with rows_attend(model):
-                for start, stop in ((0, 5), (5, 7), (7, 8)):
-                    found = model(
-                        input_ids=ids[:, start:stop],
-                        position_ids=torch.arange(start, stop)[None],
-                        past_key_values=Rows([row], [start]),
-                        use_cache=True,
-                        logits_to_keep=1,
-                    ).logits[0]
-        except Exception:  # of architectures that attend otherwise, each in words of its own
-            return False
-        return bool(torch.allclose(found, wanted, rtol=1e-3, atol=1e-3))
+        return logits[: len(ending)]

@@ -1,4 +1,4 @@
-"""How large the house is and how it hangs together: the measures of docs/architecture.md.
+"""How large the house is and how it hangs together: the measures of docs/experiments/house.md.
 
     python tests/house.py [FOLDER]     # of another checkout, to compare
 

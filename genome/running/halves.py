@@ -15,13 +15,19 @@ import torch
 from genome.errors import GenomeError
 
 
-def run_body(model: Any, input_ids: torch.Tensor, past: Any = None) -> Any:
+def run_body(
+    model: Any, input_ids: torch.Tensor, past: Any = None, positions: torch.Tensor | None = None
+) -> Any:
     """What the model's body gives; `last_hidden_state` is (n_rows, n_positions, width).
 
     Args:
         past: The model's cache of what stands before these positions, by row.
+        positions: Of each token, as `input_ids`, where the cache does not tell them.
     """
-    return _body(model)(input_ids=input_ids, past_key_values=past, use_cache=past is not None)
+    given = {} if positions is None else {"position_ids": positions}
+    return _body(model)(
+        input_ids=input_ids, past_key_values=past, use_cache=past is not None, **given
+    )
 
 
 def run_head(model: Any, output: Any, states: torch.Tensor) -> torch.Tensor:

@@ -19,6 +19,7 @@ from torch import nn
 
 from genome.errors import GenomeError
 from genome.running.arrangement import Arrangement
+from genome.running.product import Prepacked
 from genome.running.stack import LinearSite, Stack
 
 READING, WRITING = 2.9, 1.1
@@ -94,6 +95,8 @@ class Update:
         self.site = site
         self.family = family
         self._weight, self._bias = site.weight, site.bias
+        own = site.module.__dict__.get("forward")
+        self._product = own if isinstance(own, Prepacked) else None
         self._device = site.weight.device.type
         self._place = list(family.stack.columns).index(site.name)
         self._columns = family.stack.columns[site.name]
@@ -124,7 +127,11 @@ class Update:
         return self._factored(x)
 
     def _factored(self, x: torch.Tensor) -> torch.Tensor:
-        y = nn.functional.linear(x, self._weight, self._bias)  # fresh: may be changed in place
+        # fresh either way: may be changed in place
+        if self._product is None:
+            y = nn.functional.linear(x, self._weight, self._bias)
+        else:
+            y = self._product(x)
         down = self.family.down(x)
         rows = self.family.rows
         if self._trains or self._ready_for is not rows or self._ready[0].dtype is not x.dtype:

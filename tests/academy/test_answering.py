@@ -16,6 +16,7 @@ from genome.errors import TooLongError
 from genome.genome import Genome
 from genome.population import PopulationModel
 from persona.engine import Engine
+from persona.sampling import Sampling
 from tests.support.genome import random_layer, tiny_base, tiny_model
 
 
@@ -29,7 +30,9 @@ def test_mixed_genomes_and_lengths_answer_as_each_does_alone(embedded: BaseModel
         embedded, population, [s for s in slots for _ in prompts], prompts * 2, 16
     )
     engine = Engine(embedded)
-    alone = [engine.answer(g, prompt, max_new_tokens=16) for g in genomes for prompt in prompts]
+    alone = [
+        engine.answer(g, prompt, Sampling(max_tokens=16)) for g in genomes for prompt in prompts
+    ]
     assert together == alone
     assert len(set(map(len, prompts))) > 3  # rows were padded
 

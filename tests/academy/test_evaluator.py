@@ -23,6 +23,7 @@ from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.population import PopulationModel
 from persona.engine import Engine
+from persona.sampling import Sampling
 from tests.support.genome import random_layer, subword_tokenizer, tiny_base, tiny_model
 
 
@@ -39,7 +40,7 @@ def test_teacher_forced_argmax_scores_exactly_what_greedy_generation_gives(
     scores = LocalEvaluator(embedded).scores(genomes, sheet)
     engine = Engine(embedded)
     generated = [
-        [engine.answer(genome, c.prompt, max_new_tokens=24) == c.answer for c in sheet]
+        [engine.answer(genome, c.prompt, Sampling(max_tokens=24)) == c.answer for c in sheet]
         for genome in genomes
     ]
     assert 0.2 < scores[0].mean() < 0.8

@@ -1,9 +1,10 @@
 """Many personas answered at once on a real base, against one after the other and against PEFT.
 
-    python -m tests.benchmarks.bench_engine [FOLDER] [--rounds 3] [--threads 2]
+    python -m tests.benchmarks.bench_engine [FOLDER] [--rounds 3] [--threads 2] [--dtype bfloat16]
 
 FOLDER holds SmolLM2-135M-Instruct or another causal LM; default CONTINUUM_REAL_BASE. Sixteen layers
-of rank 8 on all linear maps, random and small, each asked one question for 24 tokens, float32.
+of rank 8 on all linear maps, random and small, each asked one question for 24 tokens; the bars
+are float32's where nothing else is said.
 What is compared is taken in turn in this process.
 """
 
@@ -24,6 +25,7 @@ from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Layer
 from persona.engine import Engine
+from persona.sampling import Said, Sampling
 from tests.benchmarks.bases import RANK
 from tests.benchmarks.bench_base import with_adapters
 from tests.benchmarks.measure import Board, interleaved
@@ -47,8 +49,8 @@ class Ear:
         self.over = Event()
 
     def __call__(self, told: Any) -> None:
-        if isinstance(told, int):
-            self.tokens.append(told)
+        if isinstance(told, Said):
+            self.tokens.append(told.token)
             self.times.append(time.perf_counter())
         else:
             self.over.set()
@@ -58,7 +60,7 @@ def at_once(engine: Engine, genomes: Sequence[Genome]) -> list[list[int]]:
     """Everybody's answer to a question each."""
     ears = [Ear() for _ in genomes]
     for genome, question, ear in zip(genomes, QUESTIONS, ears, strict=False):
-        engine.submit(genome, asked(question), ear, max_new_tokens=TOKENS)
+        engine.submit(genome, asked(question), ear, Sampling(max_tokens=TOKENS))
     for ear in ears:
         ear.over.wait()
     return [ear.tokens for ear in ears]
@@ -99,17 +101,29 @@ def merged(base: BaseModel, genome: Genome) -> Any:
 
 
 def gaps(engine: Engine, genomes: Sequence[Genome]) -> tuple[float, float]:
-    """Median and longest seconds between two tokens of eight streams, while a long prompt joins."""
+    """Median seconds between two tokens of eight streams, and the longest once a prompt joins."""
     ears = [Ear() for _ in range(8)]
     for genome, question, ear in zip(genomes, QUESTIONS, ears, strict=False):
-        engine.submit(genome, asked(question), ear, max_new_tokens=60)
-    while len(ears[0].tokens) < 15:
+        engine.submit(genome, asked(question), ear, Sampling(max_tokens=60))
+    while len(ears[0].tokens) < 30:
         time.sleep(0.001)
-    engine.submit(genomes[8], asked("rain and snow " * 330), late := Ear(), max_new_tokens=2)
+    joined = time.perf_counter()
+    engine.submit(genomes[8], asked("rain and snow " * 330), late := Ear(), Sampling(max_tokens=2))
     for ear in (*ears, late):
         ear.over.wait()
-    between = [b - a for ear in ears for a, b in zip(ear.times, ear.times[1:], strict=False)]
-    return statistics.median(between), max(between)
+    pairs = [(b, b - a) for ear in ears for a, b in zip(ear.times, ear.times[1:], strict=False)]
+    median = statistics.median(gap for at, gap in pairs if at < joined)
+    return median, max(gap for at, gap in pairs if at > joined)
+
+
+def first_token(engine: Engine, genomes: Sequence[Genome]) -> float:
+    """Seconds until the last of so many that ask at once hears its first token."""
+    ears, start = [Ear() for _ in genomes], time.perf_counter()
+    for genome, question, ear in zip(genomes, QUESTIONS, ears, strict=False):
+        engine.submit(genome, asked(question), ear, Sampling(max_tokens=1))
+    for ear in ears:
+        ear.over.wait()
+    return max(ear.times[0] for ear in ears) - start
 
 
 @torch.no_grad()
@@ -118,9 +132,11 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", default=os.environ.get("CONTINUUM_REAL_BASE"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    base = BaseModel.load(options.folder)
+    base = BaseModel.load(options.folder, dtype=getattr(torch, options.dtype))
+    half = options.dtype == "bfloat16"
     layers = [
         random_layer(base.model, base.fingerprint, rank=RANK, scale=0.003, seed=s) for s in range(N)
     ]
@@ -142,16 +158,26 @@ def main() -> None:
     )
     n_tokens = sum(map(len, said["many"]))
     board.add("16 personas at once", n_tokens / t["at once"], "", "tok/s")
-    board.add("16 personas: one by one / at once", t["one by one"] / t["at once"], ">= 4")
+    board.add(
+        "16 personas: one by one / at once",
+        t["one by one"] / t["at once"],
+        ">= 6" if half else ">= 4",
+    )
     board.add("16 personas: PEFT one at a time / at once", t["peft"] / t["at once"], ">= 6")
-    board.add("16 personas / 16 rows of the bare base", t["at once"] / t["bare"], "<= 1.15")
+    board.add(
+        "16 personas / 16 rows of the bare base",
+        t["at once"] / t["bare"],
+        "<= 1.25" if half else "<= 1.15",
+    )
     differ = sum(a != b for a, b in zip(said["many"], said["alone"], strict=True))
-    board.add("16 personas: answers that differ from alone", differ, "<= 0")
+    board.add("16 personas: answers that differ from alone", differ, "" if half else "<= 0")
     board.add("one stream / generate on the merged model", t["one"] / t["merged"], "<= 1.1")
     median, longest = gaps(engine, genomes)
     board.add("8 streams: median gap", median * 1e3, "", "ms")
     board.add("1,000-token prompt joins: longest gap / median", longest / median, "<= 3")
-    board.close(threads=options.threads)
+    alone = statistics.median(first_token(engine, [genome]) for genome in genomes)
+    board.add("first token: the last of 16 / alone", first_token(engine, genomes) / alone, "<= 3")
+    board.close(threads=options.threads, dtype=options.dtype)
 
 
 if __name__ == "__main__":

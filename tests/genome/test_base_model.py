@@ -20,6 +20,7 @@ from genome.base_model import IGNORED, BaseModel
 from genome.errors import BaseModelError, TooLongError
 from genome.genome import Genome
 from persona.engine import Engine
+from persona.sampling import Sampling
 from tests.support.genome import random_layer, tiny_base, tiny_model
 
 KINDS = ("llama", "gpt2", "qwen2")
@@ -151,7 +152,7 @@ def test_a_base_without_template_or_padding_answers_and_learns_to_the_letter(
     genome = Genome.of(random_layer(base.model, base.fingerprint, scale=0.02))
     engine = Engine(base)
     questions = ["a", "bcd", "efghijkl"]
-    said = [engine.answer(genome, q, max_new_tokens=6) for q in questions]
+    said = [engine.answer(genome, q, Sampling(max_tokens=6)) for q in questions]
     asked = [Challenge(q, a or "x", "s", "d") for q, a in zip(questions, said, strict=True)]
     together = evaluator.losses([genome], asked)[0]
     alone = [evaluator.losses([genome], [one])[0, 0] for one in asked]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,9 +13,10 @@ import torch
 from genome.base_model import BaseModel
 from genome.errors import GenomeError, TooLongError
 from genome.genome import Genome
-from genome.layer import Layer
+from genome.layer import Factors, Layer
 from genome.population import PopulationModel
 from persona.engine import Engine, Stream
+from persona.sampling import Ended, Said, Sampling
 from tests.support.genome import ARCHITECTURES, random_layer, tiny_base, tiny_model
 
 QUESTION = "sort: cbda"
@@ -67,17 +66,17 @@ class Heard:
         self.over = threading.Event()
 
     def __call__(self, told: Any) -> None:
-        if isinstance(told, int):
-            self.tokens.append(told)
+        if isinstance(told, Said):
+            self.tokens.append(told.token)
             return
-        self.failure = told
+        self.failure = told if isinstance(told, BaseException) else None
         self.over.set()
 
 
 def test_an_answer_is_what_transformers_generates(embedded: BaseModel) -> None:
     for genome in genomes_on(embedded, 2):
         wanted = embedded.tokenizer.decode(generated(embedded, genome, QUESTION))
-        assert Engine(embedded).answer(genome, QUESTION, max_new_tokens=12) == wanted
+        assert Engine(embedded).answer(genome, QUESTION, Sampling(max_tokens=12)) == wanted
 
 
 def test_streamed_pieces_make_the_whole_answer(embedded: BaseModel) -> None:
@@ -85,7 +84,7 @@ def test_streamed_pieces_make_the_whole_answer(embedded: BaseModel) -> None:
     genome = Genome(embedded.fingerprint)
 
     async def collect() -> list[Any]:
-        return [piece async for piece in engine.generate(genome, asked(QUESTION))]
+        return [what.text async for what in engine.generate(genome, asked(QUESTION))]
 
     pieces = asyncio.run(collect())
     assert len(pieces) > 1
@@ -99,7 +98,7 @@ def test_two_personas_at_once_do_not_mix(embedded: BaseModel) -> None:
 
     async def both() -> list[str]:
         async def whole(genome: Genome) -> str:
-            pieces = [piece async for piece in engine.generate(genome, asked("shift: hello"))]
+            pieces = [what.text async for what in engine.generate(genome, asked("shift: hello"))]
             return "".join(pieces)
 
         return list(await asyncio.gather(whole(one), whole(other)))
@@ -137,7 +136,9 @@ def test_whoever_joins_and_leaves_nobody_elses_tokens_change(
 
     for i, (genome, question, n) in enumerate(asks):
         streams.append(
-            engine.submit(genome, asked(question), lambda t, i=i: tell(i, t), max_new_tokens=n)
+            engine.submit(
+                genome, asked(question), lambda t, i=i: tell(i, t), Sampling(max_tokens=n)
+            )
         )
         for _ in range(rng.randint(0, 2)):
             heard[rng.randrange(i + 1)].over.wait(0.002)
@@ -162,11 +163,11 @@ def test_rows_of_any_architecture_answer_as_alone(
 ) -> None:
     """Bloom has no positions to be given, which is found out: it runs one row at a time."""
     base = BaseModel(kind, tiny_model(kind, **extra), tokenizer)
-    assert Engine(base)._in_rows == (kind != "bloom")
+    assert base.packs == (kind != "bloom")
     genomes, questions = genomes_on(base, 3), ("a", "abc def", "hello there, " * 3)
     engine, heard = Engine(base), [Heard() for _ in range(3)]
     for genome, question, ear in zip(genomes, questions, heard, strict=True):
-        engine.submit(genome, asked(question), ear, max_new_tokens=12)
+        engine.submit(genome, asked(question), ear, Sampling(max_tokens=12))
     assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
     for genome, question, ear in zip(genomes, questions, heard, strict=True):
         assert ear.tokens == generated(base, genome, question)
@@ -175,11 +176,11 @@ def test_rows_of_any_architecture_answer_as_alone(
 def test_an_engine_without_rows_answers_the_same(
     embedded: BaseModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Engine, "_in_rows", False)
+    monkeypatch.setattr(BaseModel, "packs", False)
     engine, genomes = Engine(embedded), genomes_on(embedded, 3)
     heard = [Heard() for _ in genomes]
     for genome, ear in zip(genomes, heard, strict=True):
-        engine.submit(genome, asked(QUESTION), ear, max_new_tokens=12)
+        engine.submit(genome, asked(QUESTION), ear, Sampling(max_tokens=12))
     assert all(ear.over.wait(60) for ear in heard)
     for genome, ear in zip(genomes, heard, strict=True):
         assert ear.tokens == generated(embedded, genome, QUESTION)
@@ -191,24 +192,59 @@ def test_what_fails_fails_alone(embedded: BaseModel) -> None:
     genomes = [*genomes_on(embedded, 3), misfit]
     engine, heard = Engine(embedded), [Heard() for _ in range(4)]
     for genome, ear in zip(genomes, heard, strict=True):
-        engine.submit(genome, asked(QUESTION), ear, max_new_tokens=12)
+        engine.submit(genome, asked(QUESTION), ear, Sampling(max_tokens=12))
     assert all(ear.over.wait(60) for ear in heard)
     for genome, ear in zip(genomes[:3], heard, strict=False):
         assert ear.failure is None and ear.tokens == generated(embedded, genome, QUESTION)
     assert isinstance(heard[3].failure, GenomeError)
     with pytest.raises(GenomeError):
         engine.answer(misfit, QUESTION)
-    assert engine.answer(genomes[0], QUESTION, max_new_tokens=1)
+    assert engine.answer(genomes[0], QUESTION, Sampling(max_tokens=1))
 
 
 def test_who_leaves_frees_the_row_for_who_waits(embedded: BaseModel) -> None:
     engine, genome = Engine(embedded, rows=1), Genome(embedded.fingerprint)
-    first = engine.tokens(genome, asked(QUESTION), max_new_tokens=100)
+    first = engine.stream(genome, asked(QUESTION), Sampling(max_tokens=100))
     next(first)
     second = Heard()
-    engine.submit(genome, asked(QUESTION), second, max_new_tokens=2)
+    engine.submit(genome, asked(QUESTION), second, Sampling(max_tokens=2))
     first.close()
     assert second.over.wait(60) and second.tokens == generated(embedded, genome, QUESTION, 2)
+
+
+def test_who_needs_larger_slots_waits_until_there_are(embedded: BaseModel) -> None:
+    """Ranks that grow, two layers stacked, and a layer on the output head."""
+    model, name = embedded.model, embedded.fingerprint
+    plain, large = (random_layer(model, name, rank=r, scale=0.1, seed=r) for r in (2, 12))
+    head = Factors(
+        torch.randn(2, model.config.hidden_size), torch.randn(model.config.vocab_size, 2)
+    )
+    genomes = [
+        Genome.of(plain),
+        Genome.of(large),
+        Genome(name, (plain, large), (0.5, 0.7)),
+        Genome.of(Layer(name, {**plain.factors, "lm_head": head})),
+    ]
+    engine, heard = Engine(embedded), [Heard() for _ in range(8)]
+    for i, ear in enumerate(heard):
+        engine.submit(genomes[i % 4], asked(QUESTION), ear, Sampling(max_tokens=8))
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
+    for i, ear in enumerate(heard):
+        assert ear.tokens == generated(embedded, genomes[i % 4], QUESTION, 8)
+
+
+def test_more_genomes_than_slots_take_turns(
+    embedded: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One slot for two rows: each waits for the slot, and none is changed while it runs."""
+    monkeypatch.setattr("persona.engine.allowed", lambda: 0)
+    engine, genomes = Engine(embedded, rows=2), genomes_on(embedded, 4)[1:]
+    heard = [Heard() for _ in range(9)]
+    for i, ear in enumerate(heard):
+        engine.submit(genomes[i % 3], asked(QUESTION), ear, Sampling(max_tokens=6))
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
+    for i, ear in enumerate(heard):
+        assert ear.tokens == generated(embedded, genomes[i % 3], QUESTION, 6)
 
 
 def test_a_listener_that_fails_harms_nobody(embedded: BaseModel) -> None:
@@ -217,7 +253,7 @@ def test_a_listener_that_fails_harms_nobody(embedded: BaseModel) -> None:
 
     engine, genome, heard = Engine(embedded), Genome(embedded.fingerprint), Heard()
     engine.submit(genome, asked(QUESTION), gone)
-    engine.submit(genome, asked(QUESTION), heard, max_new_tokens=3)
+    engine.submit(genome, asked(QUESTION), heard, Sampling(max_tokens=3))
     assert heard.over.wait(60) and heard.tokens == generated(embedded, genome, QUESTION, 3)
 
 
@@ -228,6 +264,5 @@ def test_a_prompt_without_room_for_an_answer_is_refused(tokenizer: Any) -> None:
     with pytest.raises(TooLongError):
         engine.submit(genome, asked("a" * base.positions), print)
     long = "a" * (base.positions - len(base.prompt_ids([""])[0]) - 2)
-    with suppress(StopIteration):
-        said: Sequence[int] = list(engine.tokens(genome, asked(long), max_new_tokens=100))
-    assert len(said) <= 2
+    said = list(engine.stream(genome, asked(long), Sampling(max_tokens=100)))
+    assert len(said) <= 3 and isinstance(said[-1], Ended)

@@ -1,5 +1,5 @@
-"""Where a command reads and writes: --home, else CONTINUUM_HOME, else the user data folder; on
-which base model: --base; and in how much memory: --memory."""
+"""Where a command reads and writes: --home, else CONTINUUM_HOME, else the user data folder, and
+--market; on which base model: --base; and in how much memory: --memory."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ HomeOption = Annotated[
         envvar="CONTINUUM_HOME",
         help="Folder with the library, personas and market.",
         show_default="your user data folder",
+    ),
+]
+MarketOption = Annotated[
+    str | None,
+    typer.Option(
+        "--market",
+        "-m",
+        envvar="CONTINUUM_MARKET",
+        help="http(s)://... = a service, sqlite:///... or postgresql://... = a database.",
+        show_default="the home's market.db",
     ),
 ]
 _BASE_HELP = "Base model: its folder, hub id, or name or fingerprint in this home."
@@ -75,9 +85,9 @@ def resolve_home(home: Path | None) -> Path:
 
 def greet_old_homes() -> None:
     """Say once, after a command that worked, that a home is older than stamps; stamp it."""
-    from genome.home import write_stamp
-
     for path in sorted(unstamped_homes):
+        from genome.home import write_stamp
+
         say(
             f"note: {path} is from a version before homes were stamped; this one reads it, see "
             "CHANGELOG.md for what changed",

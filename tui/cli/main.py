@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Collection
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -16,12 +15,12 @@ from tui.cli.errors import fail, fail_usage, known_errors
 from tui.cli.hints import current_spelling, hint
 from tui.cli.home import (
     HomeOption,
+    MarketOption,
     greet_old_homes,
     market_url,
     resolve_home,
     unstamped_homes,
 )
-from tui.cli.market.options import MarketOption
 from tui.printing import say
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
@@ -105,6 +104,8 @@ def tui(
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from importlib.metadata import PackageNotFoundError, version  # a tenth of a start
+
         try:
             say(f"continuum {version('continuum-personas')}")
         except PackageNotFoundError:
@@ -128,13 +129,13 @@ def main() -> None:
     try:
         code = command_tree(sys.argv)(standalone_mode=False) or 0
         greet_old_homes()
-        sys.exit(code)
     except typer.TyperException as error:
         sys.exit(fail_usage(error))
     except typer.Abort:
         sys.exit("continuum: stopped before an answer was given")
     except known_errors() as error:
         sys.exit(fail(error))
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -21,16 +21,6 @@ KeyOption = Annotated[
     str | None,
     typer.Option(help="Idempotency key: repeating a request with its key has no second effect."),
 ]
-MarketOption = Annotated[
-    str | None,
-    typer.Option(
-        "--market",
-        "-m",
-        envvar="CONTINUUM_MARKET",
-        help="http(s)://... = a service, sqlite:///... or postgresql://... = a database.",
-        show_default="the home's market.db",
-    ),
-]
 LayersOption = Annotated[
     Path | None,
     typer.Option(help="Folder of a service's layers.", show_default="HOME/served-layers"),

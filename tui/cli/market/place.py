@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from tui.cli.errors import OptionError
-from tui.cli.home import HomeOption, existing_home, market_url, resolve_home
-from tui.cli.market.options import AccountOption, KeyOption, MarketOption, new_key
+from tui.cli.home import HomeOption, MarketOption, existing_home, market_url, resolve_home
+from tui.cli.market.options import AccountOption, KeyOption, new_key
 
 if TYPE_CHECKING:
     from genome.fit import Shapes
