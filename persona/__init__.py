@@ -8,12 +8,16 @@ if TYPE_CHECKING:
     from persona.engine import Engine
     from persona.errors import PersonaError
     from persona.persona import Persona, PersonaStore
+    from persona.sampling import Ended, Said, Sampling
 
 __all__ = [
+    "Ended",
     "Engine",
     "Persona",
     "PersonaError",
     "PersonaStore",
+    "Said",
+    "Sampling",
 ]
 
 __getattr__ = lazily(
@@ -22,5 +26,6 @@ __getattr__ = lazily(
         "persona.engine": ("Engine",),
         "persona.errors": ("PersonaError",),
         "persona.persona": ("Persona", "PersonaStore"),
+        "persona.sampling": ("Ended", "Said", "Sampling"),
     },
 )

@@ -12,7 +12,7 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import accumulate
@@ -32,6 +32,7 @@ from genome.running.halves import run_head
 from genome.running.packed import PackedRows, RowCache, packed_attention, run_packed
 from genome.running.product import Prepacked, multiplying, prepacked
 from genome.running.stack import check_fit, rank_of
+from persona.errors import NotTextError
 from persona.sampling import Ended, Said, Sampler, Sampling, Spoken
 
 ROWS = 16
@@ -42,7 +43,7 @@ LEAST_RANK = 8
 """Room of a slot at first."""
 HOT = 4
 """Slots for each row: genomes that stay in place for their next question, if memory allows."""
-QUIET = 8
+QUIET = 16
 """Times as many while nobody is being answered."""
 
 
@@ -108,6 +109,29 @@ class Stream:
             self.ended, self.cache = True, None
 
 
+class Answer(Iterator[Said | Ended]):
+    """An answer as it comes; its end is the last. Who stops reading closes it."""
+
+    def __init__(self, stream: Stream, told: queue.SimpleQueue[Any]) -> None:
+        self._stream = stream
+        self._told = told
+        self._over = False
+
+    def __next__(self) -> Said | Ended:
+        if self._over:
+            raise StopIteration
+        what: Said | Ended | BaseException = self._told.get()
+        self._over = not isinstance(what, Said)
+        if isinstance(what, BaseException):
+            raise what
+        return what
+
+    def close(self) -> None:
+        """Stop within a token."""
+        self._over = True
+        self._stream.cancel()
+
+
 class Share(NamedTuple):
     """What a pass reads of one stream: its next n tokens."""
 
@@ -135,6 +159,7 @@ class Engine:
         self._waiting: deque[Stream] = deque()
         self._running: list[Stream] = []
         self._works = False
+        self._thread = threading.Thread()
 
     def submit(
         self,
@@ -150,7 +175,11 @@ class Engine:
 
         Raises:
             TooLongError: The messages leave no position for an answer.
+            NotTextError: A message has half a character in it.
         """
+        for message in messages:
+            if message["content"] != message["content"].encode(errors="replace").decode():
+                raise NotTextError(message["content"])
         ids = self.base.tokenizer.apply_chat_template(
             list(messages), add_generation_prompt=True, return_dict=True
         )["input_ids"]
@@ -161,7 +190,8 @@ class Engine:
             self._waiting.append(stream)
             if not self._works:
                 self._works = True
-                threading.Thread(target=self._work, name="engine").start()
+                self._thread = threading.Thread(target=self._work, name="engine")
+                self._thread.start()
         return stream
 
     def stream(
@@ -169,18 +199,10 @@ class Engine:
         genome: Genome,
         messages: Sequence[Mapping[str, str]],
         sampling: Sampling = GREEDY,
-    ) -> Generator[Said | Ended, None, None]:
-        """The answer as it comes; the end is the last."""
+    ) -> Answer:
+        """Ask for an answer, to be read as it comes."""
         told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        stream = self.submit(genome, messages, told.put, sampling)
-        try:
-            while not isinstance(what := told.get(), Ended):
-                if isinstance(what, BaseException):
-                    raise what
-                yield what
-            yield what
-        finally:
-            stream.cancel()
+        return Answer(self.submit(genome, messages, told.put, sampling), told)
 
     def answer(self, genome: Genome, question: str, sampling: Sampling = GREEDY) -> str:
         """The whole answer to one question."""
@@ -208,6 +230,14 @@ class Engine:
             yield what
         finally:
             stream.cancel()
+
+    def close(self) -> None:
+        """Stop all answers, and come back when the model is what it was."""
+        with self._changed:
+            for stream in (*self._running, *self._waiting):
+                stream.cancel()
+        if self._thread.ident:
+            self._thread.join()
 
     # -- the engine's thread ---------------------------------------------------------------
 

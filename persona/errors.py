@@ -5,7 +5,8 @@ PersonaError
 ├── PersonaWeightError
 ├── PersonaExistsError
 ├── PersonaNotFoundError
-└── PersonaFileError
+├── PersonaFileError
+└── NotTextError
 """
 
 from __future__ import annotations
@@ -58,3 +59,10 @@ class PersonaFileError(PersonaError):
 
     def __init__(self, path: Path, cause: Exception) -> None:
         super().__init__(f"the persona file {path} cannot be read ({cause}): delete or repair it")
+
+
+class NotTextError(PersonaError):
+    """A message that no tokenizer can read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"a message is UTF-8 text, {text!r} has other bytes in it: type it again")

@@ -49,6 +49,11 @@ def say(*lines: object, err: bool = False) -> None:
         print(clean(line), file=stream, flush=True)
 
 
+def say_on(piece: str) -> None:
+    """Print a piece of a text that is still coming; its lines are set in, so that none is ours."""
+    print("\n  ".join(clean(line) for line in piece.expandtabs(4).split("\n")), end="", flush=True)
+
+
 def quiet_libraries() -> None:
     """No progress bars and notices from transformers; errors still come through."""
     from transformers.utils import logging

@@ -34,6 +34,9 @@ Half a megabyte is as good with one thread (1.08 times the base, whole model of 
 with two (1.30 against 1.09), whose share of so small a batch is not worth dividing.
 """
 
+FEW_TOKENS = 8
+"""Tokens a genome up to which an update in less than float32 is computed in float32."""
+
 
 class Family:
     """Sibling maps while a population is running: they share their input and its A product."""
@@ -64,15 +67,25 @@ class Family:
             if not self._waiting:
                 self._input, self._down = None, []
             return down
-        factors = self.select("", self.stack.a, x.dtype)
+        factors = self.select("", self.stack.a, self.precision(x))
+        read = x.to(factors[0].dtype)
         if len(self.ranks) == 1:
-            return [(torch.bmm(p, a),) for p, a in zip(self.rows.tokens(x), factors, strict=True)]
+            parts = self.rows.tokens(read)
+            return [(torch.bmm(p, a),) for p, a in zip(parts, factors, strict=True)]
         down = [
             torch.bmm(part, a).split_with_sizes(self.ranks, -1)
-            for part, a in zip(self.rows.tokens(x), factors, strict=True)
+            for part, a in zip(self.rows.tokens(read), factors, strict=True)
         ]
         self._input, self._down, self._waiting = x, down, len(self.ranks) - 1
         return down
+
+    def precision(self, x: torch.Tensor) -> torch.dtype:
+        """In what an update is computed: the input's, but for few tokens float32.
+
+        Batched products of a token or two take several times as long in bfloat16.
+        """
+        few = x.numel() <= FEW_TOKENS * self.rows.n_groups * x.shape[-1]
+        return torch.float32 if few and not torch.is_grad_enabled() else x.dtype
 
     def select(self, name: str, stacked: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
         """Each block's factors in the input's precision; kept unless they are being trained."""
@@ -134,10 +147,15 @@ class Update:
             y = self._product(x)
         down = self.family.down(x)
         rows = self.family.rows
-        if self._trains or self._ready_for is not rows or self._ready[0].dtype is not x.dtype:
-            self._ready = self.family.select(self.site.name, self._up, x.dtype)
+        dtype = down[0][0].dtype
+        if self._trains or self._ready_for is not rows or self._ready[0].dtype is not dtype:
+            self._ready = self.family.select(self.site.name, self._up, dtype)
             self._ready_for = rows
         place = self._place
+        if dtype is not y.dtype:
+            for part, shares, b in zip(rows.tokens(y), down, self._ready, strict=True):
+                part.add_(torch.bmm(shares[place], b))
+            return y
         if len(down) == 1:
             rows.tokens(y)[0].baddbmm_(down[0][place], self._ready[0])
             return y

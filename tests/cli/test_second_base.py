@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,8 @@ def test_every_command_works_on_a_second_base(
     do("persona create both", "--layer", "one", "--layer", "second", "-w", "0.5", "-w", "1")
     assert "other-qwen" in do("persona list").out and "0.5" in do("persona show both").out
     do("persona ask both", "sort: 3 1 2")
+    monkeypatch.setattr("sys.stdin", io.StringIO("sort: 3 1 2\n/why\n"))
+    assert "sure from" in do("chat both").out
     # the Academy
     do("academy exam both", "--skill", "past", "--items", "4")
     do("academy run smoke", "--tokens", "700000")

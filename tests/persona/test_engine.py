@@ -43,14 +43,6 @@ def generated(base: BaseModel, genome: Genome, question: str, n: int = 12) -> li
     return said[:-1] if said[-1] in base.spelling.ends else said
 
 
-def quiet(engine: Engine) -> None:
-    """Wait until nobody is answered, those who left included."""
-    for thread in threading.enumerate():
-        if thread.name == "engine":
-            thread.join(60)
-    assert not engine._works
-
-
 def genomes_on(base: BaseModel, n: int) -> list[Genome]:
     """The base alone, then one random layer each."""
     layers = [random_layer(base.model, base.fingerprint, scale=0.1, seed=s) for s in range(1, n)]
@@ -143,7 +135,7 @@ def test_whoever_joins_and_leaves_nobody_elses_tokens_change(
         for _ in range(rng.randint(0, 2)):
             heard[rng.randrange(i + 1)].over.wait(0.002)
     assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
-    quiet(engine)
+    engine.close()
     for i, (genome, question, n) in enumerate(asks):
         wanted = generated(embedded, genome, question, n)
         said = heard[i].tokens

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from tui.cli.chat import chat
 from tui.cli.demo import demo
 from tui.cli.errors import fail, fail_usage, known_errors
 from tui.cli.hints import current_spelling, hint
@@ -53,6 +54,7 @@ def command_tree(words: Collection[str] = tuple(GROUPS)) -> typer.Typer:
     app.callback()(_root)
     app.command()(demo)
     app.command()(init)
+    app.command()(chat)
     for name, what in GROUPS.items():
         group = import_module(f"tui.cli.{name}").app if name in words else typer.Typer()
         app.add_typer(group, name=name, help=what)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tui.cli.chat import MaxTokensOption, SeedOption, TemperatureOption
 from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, existing_home
 from tui.cli.tables import print_facts, print_table
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from genome.base_model import BaseModel
     from genome.library import Library
     from persona.persona import Persona
+    from persona.sampling import Said
 
 app = typer.Typer(no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The persona's name.")]
@@ -40,6 +42,15 @@ def list_personas(home: HomeOption = None) -> None:
 def ask(
     name: NameArgument,
     question: Annotated[str, typer.Argument(help='For example "sort: 4 2 9".')],
+    temperature: TemperatureOption = 0.0,
+    max_tokens: MaxTokensOption = 64,
+    seed: SeedOption = None,
+    logprobs: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=20, help="Show each token's log-probability, and that of so many others."
+        ),
+    ] = None,
     base: BaseOption = None,
     home: HomeOption = None,
     _memory: MemoryOption = None,
@@ -49,6 +60,7 @@ def ask(
     from genome.library import Library
     from persona.engine import Engine
     from persona.persona import PersonaStore
+    from persona.sampling import Said, Sampling
     from seeds.bases import load_base_of
 
     folder = existing_home(home, "personas")
@@ -58,8 +70,20 @@ def ask(
     model = load_base_of(folder, persona.base_model, base)
     library = Library.open(folder)
     genome = persona.genome(library).on(model.fingerprint)
-    say(Engine(model).answer(genome, question))
+    sampling = Sampling(
+        temperature=temperature, max_tokens=max_tokens, seed=seed, logprobs=logprobs
+    )
+    answer = list(Engine(model).stream(genome, [{"role": "user", "content": question}], sampling))
+    say("".join(part.text for part in answer))
+    if logprobs is not None:
+        rows = [_token_row(model, part) for part in answer if isinstance(part, Said)]
+        print_table("tokens", ("token", "log-probability", "likeliest"), rows)
     _warn_if_unable(library, persona, question, model)
+
+
+def _token_row(base: BaseModel, part: Said) -> tuple[str, str, str]:
+    others = (f"{base.tokenizer.decode([token])!r} {value:.3f}" for token, value in part.likeliest)
+    return repr(base.tokenizer.decode([part.token])), f"{part.logprob:.3f}", ", ".join(others)
 
 
 def _warn_if_unable(library: Library, persona: Persona, question: str, base: BaseModel) -> None:
