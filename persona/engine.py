@@ -13,7 +13,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ import torch
 from transformers import DynamicCache
 
 from genome.base_model import BaseModel
-from genome.errors import GenomeError, PagerFull
+from genome.errors import PagerFull
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.memory import allowed
@@ -33,20 +33,19 @@ from genome.running.packed import PackedRows, RowCache, packed_attention, run_pa
 from genome.running.product import Prepacked, multiplying, prepacked
 from genome.running.stack import check_fit, rank_of
 from persona.errors import NotTextError
+from persona.prefix import PrefixCache
 from persona.sampling import Ended, Said, Sampler, Sampling, Spoken
 
 ROWS = 16
 """Answers under way at once; who comes later waits."""
 PIECE = 48
 """Prompt tokens that a pass reads beside a token of each answer under way."""
+QUIET = 16
+"""Times as many while nobody is being answered."""
 LEAST_RANK = 8
 """Room of a slot at first."""
 HOT = 4
 """Slots for each row: genomes that stay in place for their next question, if memory allows."""
-QUIET = 16
-"""Times as many while nobody is being answered."""
-
-
 GREEDY = Sampling()
 Tell = Callable[[Said | Ended | BaseException], Any]
 """Hears each token, and at last how it ended: `Ended`, or what went wrong."""
@@ -63,6 +62,7 @@ class Stream:
             ids: The prompt.
         """
         self.genome = genome
+        self.ref = GenomeRef(tuple(layer.digest for layer in genome.layers), genome.weights)
         self.left = list(ids)
         """Tokens to be read: of the prompt, later the one said last."""
         self.cache: Any = None
@@ -99,14 +99,15 @@ class Stream:
         return [said] if self._n_left else [said, Ended("length", self._spoken.rest())]
 
     def tell(self, what: Said | Ended | BaseException) -> None:
-        """Tell it, unless the answer is over; the end and a failure let its cache go."""
+        """Tell it, unless the answer is over."""
         if not self.ended:
             try:
                 self._tell(what)
             except Exception:  # whoever asked is gone
                 self.ended = True
-        if not isinstance(what, Said):
-            self.ended, self.cache = True, None
+        self.ended = self.ended or not isinstance(what, Said)
+        if isinstance(what, BaseException):
+            self.cache = None  # nobody goes on from what failed
 
 
 class Answer(Iterator[Said | Ended]):
@@ -145,7 +146,19 @@ class Engine:
     The model is the engine's alone while it answers; with the last token it is what it was.
     """
 
-    def __init__(self, base: BaseModel, *, rows: int = ROWS, piece: int = PIECE) -> None:
+    def __init__(
+        self,
+        base: BaseModel,
+        *,
+        rows: int = ROWS,
+        piece: int = PIECE,
+        prefix_bytes: int | None = None,
+    ) -> None:
+        """
+        Args:
+            prefix_bytes: For what was read and may be gone on from; None = an eighth of what is
+                allowed.
+        """
         self.base = base
         self.rows = rows
         self.piece = piece
@@ -153,6 +166,7 @@ class Engine:
         self._pager: Pager | None = None
         self._modules = {n for n in self._population.sites if not n.endswith("lm_head")}
         self._coming: dict[str, Layer] = {}
+        self.prefixes = PrefixCache(allowed() // 8 if prefix_bytes is None else prefix_bytes)
         self._opened: list[int] = []
         self._model_is_ours = ExitStack()
         self._changed = threading.Lock()
@@ -207,7 +221,8 @@ class Engine:
     def answer(self, genome: Genome, question: str, sampling: Sampling = GREEDY) -> str:
         """The whole answer to one question."""
         messages = [{"role": "user", "content": question}]
-        return "".join(what.text for what in self.stream(genome, messages, sampling))
+        with closing(self.stream(genome, messages, sampling)) as answer:
+            return "".join(what.text for what in answer)
 
     async def generate(
         self,
@@ -260,20 +275,25 @@ class Engine:
     def _seated(self) -> bool:
         """Give free rows to who waits; False when nobody is left, and the thread ends."""
         for stream in self._running:
-            if stream.ended and stream.lease:
+            if stream.ended:
                 stream.lease.release()
+                if isinstance(stream.cache, RowCache):
+                    self.prefixes.keep(stream.ref, stream.sampler.ids, stream.cache)
         self._running = [s for s in self._running if not s.ended]
         while len(self._running) < self.rows and (first := self._next()):
             try:
-                first.lease = self._lease(first.genome)
+                first.lease = self._lease(first)
             except PagerFull:  # until one of those under way ends
                 with self._changed:
                     self._waiting.appendleft(first)
                 break
-            except GenomeError as failure:
+            except Exception as failure:  # such as a genome that does not fit: its own
                 first.tell(failure)
             else:
                 self._running.append(first)
+                if self.base.packs:
+                    first.cache = self.prefixes.take(first.ref, first.left)
+                    del first.left[: first.cache.n_read]
         with self._changed:
             self._works = bool(self._running or self._waiting)
             if not self._works:
@@ -287,13 +307,14 @@ class Engine:
                     return stream
         return None
 
-    def _lease(self, genome: Genome) -> Lease:
-        """The genome in a slot, kept there.
+    def _lease(self, stream: Stream) -> Lease:
+        """The stream's genome in a slot, kept there.
 
         Raises:
             PagerFull: Others have all slots, or slots have to become larger first.
             GenomeError: It does not fit the model.
         """
+        genome = stream.genome
         check_fit(genome, self._population.sites)
         modules = {module for layer in genome.layers for module in layer.factors}
         rank = max((rank_of(genome, module) for module in modules), default=0)
@@ -302,10 +323,9 @@ class Engine:
                 raise PagerFull(1, len(self._running), len(self._running), 0)
             self._pager = self._new_pager(rank, modules)
         self._close()  # what is open has its own idea of the slots
-        ref = GenomeRef(tuple(layer.digest for layer in genome.layers), genome.weights)
         self._coming = {layer.digest: layer for layer in genome.layers}
         try:
-            return self._pager.lease([ref])
+            return self._pager.lease([stream.ref])
         finally:
             self._coming = {}
 
@@ -314,6 +334,7 @@ class Engine:
         self._close()
         self._modules |= modules
         rank = max(rank, self._pager.limits.rank if self._pager else LEAST_RANK)
+        self._pager = None  # its slots are gone from here on
         slot_bytes = self._population.reserve(1, rank, sorted(self._modules))
         hot_bytes = min(HOT * self.rows * slot_bytes, max(slot_bytes, allowed() // 4))
         return Pager(
@@ -373,8 +394,6 @@ class Engine:
     ) -> torch.Tensor:
         """All shares in one pass; logits behind those at `ending`, (n_ending, vocabulary)."""
         model, lengths = self.base.model, [share.n for share in shares]
-        for stream, _ in shares:
-            stream.cache = stream.cache or RowCache()
         caches: list[RowCache] = [stream.cache for stream, _ in shares]
         ids = torch.tensor([token for stream, n in shares for token in stream.left[:n]])
         self._open([slot for slot, n in zip(slots, lengths, strict=True) for _ in range(n)])

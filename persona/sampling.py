@@ -84,7 +84,8 @@ class Sampler:
 
     def __init__(self, sampling: Sampling, prompt: Sequence[int]) -> None:
         self.sampling = sampling
-        self._ids = list(prompt)
+        self.ids = list(prompt)
+        """Tokens of the prompt, and of the answer so far."""
         self._said: Counter[int] = Counter()
         self._generator = torch.Generator()
         if sampling.seed is None:
@@ -110,7 +111,7 @@ class Sampler:
         """
         logits = logits.float()
         token = self._chosen(self._penalised(logits)[None])
-        self._ids.append(token)
+        self.ids.append(token)
         self._said[token] += 1
         if self.sampling.logprobs is None:
             return Said(token)
@@ -121,7 +122,7 @@ class Sampler:
 
     def _penalised(self, logits: torch.Tensor) -> torch.Tensor:
         if self._repetition:
-            ids = torch.tensor([self._ids])
+            ids = torch.tensor([self.ids])
             logits = self._repetition(ids, logits[None].clone())[0]
         presence, frequency = self.sampling.presence_penalty, self.sampling.frequency_penalty
         if self._said and (presence or frequency):
@@ -134,7 +135,7 @@ class Sampler:
     def _chosen(self, scores: torch.Tensor) -> int:
         if not self.sampling.temperature:
             return int(scores.argmax())
-        ids: Any = torch.tensor([self._ids])
+        ids: Any = torch.tensor([self.ids])
         probabilities = self._warped(ids, scores).softmax(-1)
         return int(torch.multinomial(probabilities, 1, generator=self._generator))
 

@@ -22,6 +22,8 @@ from genome.running.halves import run_body, run_head
 
 ATTENTION = "continuum_packed"
 """What this attention is called in the library's registry."""
+KNOWN = {"full_attention", "sliding_attention"}
+"""Kinds of blocks, as configurations name them, that `attend` is right for at any length."""
 LEAST_ROOM = 64
 """Positions that a row has room for at least; doubled when they are full."""
 
@@ -34,6 +36,20 @@ class RowCache:
         """Positions that count; what a failed pass wrote beyond is written over."""
         self._blocks: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Keys and values of each block, (n_heads, room, width) each."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all blocks, with the room to grow."""
+        return sum(kept.nbytes for block in self._blocks for kept in block)
+
+    def copy(self, n: int) -> RowCache:
+        """One that has read the first n positions, and goes on by itself."""
+        new = RowCache()
+        new.n_read = n
+        new._blocks = [
+            (keys[:, :n].clone(), values[:, :n].clone()) for keys, values in self._blocks
+        ]
+        return new
 
     def then(
         self, block: int, keys: torch.Tensor, values: torch.Tensor
@@ -189,7 +205,12 @@ def run_packed(model: Any, ids: torch.Tensor, packed: PackedRows) -> Any:
 
 @torch.no_grad()
 def can_pack(model: Any) -> bool:
-    """Whether this model gives the same of packed rows; tried out on a few tokens."""
+    """Whether this model gives the same of packed rows; tried out on a few tokens.
+
+    Only what shows on longer texts is looked up: blocks that attend in another way than `attend`.
+    """
+    if not {*(getattr(model.config.get_text_config(), "layer_types", None) or ())} <= KNOWN:
+        return False
     try:
         n_tokens = model.get_input_embeddings().num_embeddings
         whole = torch.arange(8)[None] * 7 % (n_tokens // 3) + n_tokens // 3  # no special ones

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from genome.base_model import BaseModel
-from genome.errors import GenomeError, TooLongError
+from genome.errors import BaseModelMismatchError, GenomeError, TooLongError
 from genome.genome import Genome
 from genome.layer import Factors, Layer
 from genome.population import PopulationModel
@@ -237,6 +237,28 @@ def test_more_genomes_than_slots_take_turns(
     assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
     for i, ear in enumerate(heard):
         assert ear.tokens == generated(embedded, genomes[i % 3], QUESTION, 6)
+
+
+def test_no_room_for_a_genome_is_told_to_who_asked(
+    embedded: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong when a slot is made; who comes next is answered."""
+    genome, engine = genomes_on(embedded, 2)[1], Engine(embedded)
+
+    def full(*_: Any) -> int:
+        raise MemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PopulationModel, "reserve", full)
+        with pytest.raises(MemoryError):
+            engine.answer(genome, QUESTION)
+    assert list(engine.stream(genome, asked(QUESTION), Sampling(max_tokens=2)))
+
+
+def test_a_layer_of_another_base_is_refused(embedded: BaseModel) -> None:
+    layer = random_layer(embedded.model, "another base")
+    with pytest.raises(BaseModelMismatchError):
+        Engine(embedded).answer(Genome.of(layer), QUESTION)
 
 
 def test_a_listener_that_fails_harms_nobody(embedded: BaseModel) -> None:

@@ -224,6 +224,7 @@ class Talk:
         for name, (n_tokens, first, seconds) in self.last.items():
             pace = (n_tokens - 1) / max(seconds - first, 1e-9)
             say(f"{name}: {n_tokens} tokens, first after {first:.2f} s, then {pace:.1f} a second")
+        say(f"{self.engine.prefixes.n_saved} tokens did not have to be read again so far")
 
     def forget(self, _: str) -> None:
         """Begin anew: nothing of what was said is remembered."""

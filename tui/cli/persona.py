@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,7 +74,9 @@ def ask(
     sampling = Sampling(
         temperature=temperature, max_tokens=max_tokens, seed=seed, logprobs=logprobs
     )
-    answer = list(Engine(model).stream(genome, [{"role": "user", "content": question}], sampling))
+    messages = [{"role": "user", "content": question}]
+    with closing(Engine(model).stream(genome, messages, sampling)) as parts:
+        answer = list(parts)
     say("".join(part.text for part in answer))
     if logprobs is not None:
         rows = [_token_row(model, part) for part in answer if isinstance(part, Said)]

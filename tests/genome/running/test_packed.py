@@ -80,3 +80,10 @@ def test_what_cannot_be_packed_is_found_out_and_left_as_it_was() -> None:
     before = bloom.config._attn_implementation
     assert not can_pack(bloom) and can_pack(tiny_model("llama"))
     assert bloom.config._attn_implementation == before
+
+
+def test_a_kind_of_attention_that_shows_on_long_texts_only_is_not_packed() -> None:
+    """Chunks of thousands of tokens are nothing that eight can tell."""
+    model = tiny_model("llama")
+    model.config.layer_types = ["chunked_attention", "full_attention"]
+    assert not can_pack(model)

@@ -1,0 +1,77 @@
+"""What was read once is not read again: keys and values of answers that are over.
+
+Kept by what they depend on: the genome's layers by digest, in order, with their weights, and the
+tokens. Two personas with one prompt never share, nor does a layer of the same name that was trained
+anew. One engine has one base.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from genome.pager import GenomeRef
+from genome.running.packed import RowCache
+
+LEAST = 16
+"""Tokens in common from which it pays."""
+
+
+class PrefixCache:
+    """Caches of rows that may be gone on from, the longest unused let go first."""
+
+    def __init__(self, room: int) -> None:
+        """
+        Args:
+            room: Bytes for all of them.
+        """
+        self.room = room
+        self.n_bytes = 0
+        self.n_saved = 0
+        """Tokens that did not have to be read again, so far."""
+        self._kept: OrderedDict[tuple[GenomeRef, tuple[int, ...]], RowCache] = OrderedDict()
+
+    def keep(self, ref: GenomeRef, ids: Sequence[int], cache: RowCache) -> None:
+        """Keep what a row has read; what it went on from is no longer needed beside it.
+
+        Args:
+            ids: The row's tokens, those that were not read among them.
+        """
+        read = tuple(ids[: cache.n_read])
+        own = [key for key in self._kept if key[0] == ref]
+        if any(key[1][: len(read)] == read for key in own):
+            return
+        for key in own:
+            if read[: len(key[1])] == key[1]:
+                self._drop(key)
+        if cache.n_bytes > self.room or len(read) < LEAST:
+            return
+        self._kept[ref, read] = cache
+        self.n_bytes += cache.n_bytes
+        while self.n_bytes > self.room:
+            self._drop(next(iter(self._kept)))
+
+    def take(self, ref: GenomeRef, ids: Sequence[int]) -> RowCache:
+        """A cache of one's own that has read the beginning of these tokens, or nothing.
+
+        At least one token is left to be read.
+        """
+        best = max(
+            ((_common(read, ids), (of, read)) for of, read in self._kept if of == ref),
+            key=lambda found: found[0],
+            default=None,
+        )
+        if best is None or best[0] < LEAST:
+            return RowCache()
+        n, key = best
+        self.n_saved += n
+        self._kept.move_to_end(key)
+        return self._kept[key].copy(n)
+
+    def _drop(self, key: tuple[GenomeRef, tuple[int, ...]]) -> None:
+        self.n_bytes -= self._kept.pop(key).n_bytes
+
+
+def _common(read: Sequence[int], ids: Sequence[int]) -> int:
+    most = min(len(read), len(ids) - 1)
+    return next((i for i in range(most) if read[i] != ids[i]), most)
