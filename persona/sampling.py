@@ -58,6 +58,9 @@ class Sampling(Checked):
     """Whether each token comes with its log-probability, and with so many others'."""
 
 
+GREEDY = Sampling()
+
+
 class Said(NamedTuple):
     """A token of an answer."""
 

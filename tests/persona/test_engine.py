@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from genome.errors import BaseModelMismatchError, GenomeError, TooLongError
 from genome.genome import Genome
 from genome.layer import Factors, Layer
 from genome.population import PopulationModel
-from persona.engine import Engine, Stream
+from persona.engine import Engine
 from persona.sampling import Ended, Said, Sampling
+from persona.stream import Stream
 from tests.support.genome import ARCHITECTURES, random_layer, tiny_base, tiny_model
 
 QUESTION = "sort: cbda"
@@ -204,6 +206,15 @@ def test_who_leaves_frees_the_row_for_who_waits(embedded: BaseModel) -> None:
     assert second.over.wait(60) and second.tokens == generated(embedded, genome, QUESTION, 2)
 
 
+def all_answer_as_alone(engine: Engine, genomes: Sequence[Genome], n: int = 8) -> None:
+    heard = [Heard() for _ in genomes]
+    for genome, ear in zip(genomes, heard, strict=True):
+        engine.submit(genome, asked(QUESTION), ear, Sampling(max_tokens=n))
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
+    for genome, ear in zip(genomes, heard, strict=True):
+        assert ear.tokens == generated(engine.base, genome, QUESTION, n)
+
+
 def test_who_needs_larger_slots_waits_until_there_are(embedded: BaseModel) -> None:
     """Ranks that grow, two layers stacked, and a layer on the output head."""
     model, name = embedded.model, embedded.fingerprint
@@ -217,12 +228,7 @@ def test_who_needs_larger_slots_waits_until_there_are(embedded: BaseModel) -> No
         Genome(name, (plain, large), (0.5, 0.7)),
         Genome.of(Layer(name, {**plain.factors, "lm_head": head})),
     ]
-    engine, heard = Engine(embedded), [Heard() for _ in range(8)]
-    for i, ear in enumerate(heard):
-        engine.submit(genomes[i % 4], asked(QUESTION), ear, Sampling(max_tokens=8))
-    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
-    for i, ear in enumerate(heard):
-        assert ear.tokens == generated(embedded, genomes[i % 4], QUESTION, 8)
+    all_answer_as_alone(Engine(embedded), genomes * 2)
 
 
 def test_more_genomes_than_slots_take_turns(
@@ -230,13 +236,7 @@ def test_more_genomes_than_slots_take_turns(
 ) -> None:
     """One slot for two rows: each waits for the slot, and none is changed while it runs."""
     monkeypatch.setattr("persona.engine.allowed", lambda: 0)
-    engine, genomes = Engine(embedded, rows=2), genomes_on(embedded, 4)[1:]
-    heard = [Heard() for _ in range(9)]
-    for i, ear in enumerate(heard):
-        engine.submit(genomes[i % 3], asked(QUESTION), ear, Sampling(max_tokens=6))
-    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
-    for i, ear in enumerate(heard):
-        assert ear.tokens == generated(embedded, genomes[i % 3], QUESTION, 6)
+    all_answer_as_alone(Engine(embedded, rows=2), genomes_on(embedded, 4)[1:] * 3)
 
 
 def test_no_room_for_a_genome_is_told_to_who_asked(

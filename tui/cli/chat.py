@@ -20,9 +20,10 @@ from tui.printing import quiet_libraries, say, say_on
 if TYPE_CHECKING:
     from genome.genome import Genome
     from genome.library import Library
-    from persona.engine import Answer, Engine
+    from persona.engine import Engine
     from persona.persona import Persona
     from persona.sampling import Sampling
+    from persona.stream import Answer
 
 TemperatureOption = Annotated[
     float, typer.Option(min=0, max=2, help="0 = always the likeliest token.")
