@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genome.bases import FOLDER, NAME_RULE, Base, Bases, chosen_base, misfit, name_for
-from genome.errors import BaseModelError, UnboundLayerError, UnknownBaseError
+from genome.errors import BaseModelError, LibraryError, UnboundLayerError, UnknownBaseError
 
 if TYPE_CHECKING:  # looking a base up needs no torch
     from genome.base_model import BaseModel
@@ -74,7 +74,7 @@ def add_base(
 
     Raises:
         BaseModelError: It cannot be had, or is no base model.
-        LibraryError: The name is another base's.
+        LibraryError: The name is another base's, or the weights have another name here.
     """
     from genome.base_model import BaseModel
     from genome.base_source import Sourced, fetch
@@ -83,7 +83,7 @@ def add_base(
         raise BaseModelError(
             source, f"a base's name is 1 to 60 of a-z 0-9 . _ -, not {name!r:.80}", "choose another"
         )
-    bases, offer = Bases(home), offers().get(source)
+    bases, offer, named = Bases(home), offers().get(source), name
     name = name or (source if offer else "")
     if offer is not None and (there := bases.find(source)) and there.is_current:
         return there
@@ -100,6 +100,13 @@ def add_base(
         licence = offer.licence if offer else sourced.licence
         say("reading it")
         model = BaseModel.load(sourced.folder)
+        there = bases.find(model.fingerprint)
+        if there and named and named != there.name:
+            raise LibraryError(
+                f"these are the weights of base {there.name!r} in {there.path}: leave --name out, "
+                f"or `continuum base remove {there.name}` first"
+            )
+        name = there.name if there else name
         home.mkdir(parents=True, exist_ok=True)
         return bases.remember(model, name, aliases=aliases, licence=licence)
     except BaseException:

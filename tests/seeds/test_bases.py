@@ -91,6 +91,19 @@ def test_two_bases_of_one_name_are_refused_and_nothing_is_half_added(
     assert Bases(place).all() == (first,) and not (place / "bases").exists()
 
 
+def test_the_same_weights_keep_the_name_that_layers_and_people_know(
+    folder: Path, place: Path, tmp_path: Path
+) -> None:
+    """Added from elsewhere, as after a move, they are the base they were; no other name."""
+    first = add_base(place, str(folder), "mine")
+    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    with pytest.raises(LibraryError, match=r"weights of base 'mine' in .*: leave --name out"):
+        add_base(place, str(moved), "other")
+    assert Bases(place).all() == (first,)
+    again = add_base(place, str(moved))
+    assert (again.name, again.path) == ("mine", str(moved))
+
+
 def test_a_conversion_that_is_no_base_leaves_nothing(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
