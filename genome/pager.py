@@ -209,6 +209,11 @@ class Pager:
             self._changed.notify_all()
             return True
 
+    def refs(self) -> list[GenomeRef]:
+        """All that are hot, the longest unused first."""
+        with self._changed:
+            return list(self._hot)
+
     # -- memory ----------------------------------------------------------------------------
 
     def prefetch(self, refs: Sequence[GenomeRef]) -> Future[None]:

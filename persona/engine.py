@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+from jinja2 import TemplateError
 from transformers import DynamicCache
 
 from genome.base_model import BaseModel
@@ -26,19 +29,25 @@ from genome.errors import PagerFull
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.memory import allowed
-from genome.pager import Lease, Pager, PagerLimits
+from genome.pager import Lease, Pager, PagerLimits, PagerStats
 from genome.population import PopulationModel
 from genome.running.halves import run_head
 from genome.running.packed import PackedRows, RowCache, packed_attention, run_packed
 from genome.running.product import Prepacked, multiplying, prepacked
 from genome.running.stack import check_fit, rank_of
-from persona.errors import NotTextError
+from persona.errors import NotTextError, PromptError, QueueFullError
+from persona.grammar import Grammars
 from persona.prefix import PrefixCache
 from persona.sampling import GREEDY, Ended, Said, Sampling
-from persona.stream import Answer, Stream, Tell
+from persona.stream import Answer, Stream, Tell, Told
 
+T = TypeVar("T")
+Prompt = Sequence[Mapping[str, Any]] | Sequence[int]
+"""Messages, or tokens."""
 ROWS = 16
 """Answers under way at once; who comes later waits."""
+WAITING = 256
+"""Who may wait."""
 PIECE = 48
 """Prompt tokens that a pass reads beside a token of each answer under way."""
 QUIET = 16
@@ -56,6 +65,21 @@ class Share(NamedTuple):
     n: int
 
 
+class EngineStats(NamedTuple):
+    """An engine at one moment; counters run from its start."""
+
+    running: int
+    waiting: int
+    n_read: int
+    """Tokens that went through the model."""
+    n_said: int
+    """Tokens of answers."""
+    n_saved: int
+    """Tokens of prompts that did not have to be read again."""
+    pager: PagerStats | None
+    """None before the first genome."""
+
+
 class Engine:
     """Generates text with any genomes on one loaded base model; may be asked from any thread.
 
@@ -68,16 +92,22 @@ class Engine:
         *,
         rows: int = ROWS,
         piece: int = PIECE,
+        waiting: int = WAITING,
+        cache_bytes: int | None = None,
         prefix_bytes: int | None = None,
     ) -> None:
         """
         Args:
-            prefix_bytes: For what was read and may be gone on from; None = an eighth of what is
-                allowed.
+            waiting: Requests that may wait for a row; more are refused.
+            cache_bytes: For what the answers under way have read, counted as long as they may
+                become; who does not fit in waits. None = half of what is allowed.
+            prefix_bytes: For what was read and may be gone on from; None = an eighth of it.
         """
         self.base = base
         self.rows = rows
         self.piece = piece
+        self.waiting = waiting
+        self.cache_bytes = allowed() // 2 if cache_bytes is None else cache_bytes
         self._population = PopulationModel(base.model)
         self._pager: Pager | None = None
         self._modules = {n for n in self._population.sites if not n.endswith("lm_head")}
@@ -88,51 +118,103 @@ class Engine:
         self._changed = threading.Lock()
         self._waiting: deque[Stream] = deque()
         self._running: list[Stream] = []
+        self._calls: list[Callable[[], object]] = []
         self._works = False
         self._thread = threading.Thread()
+        self._n_seconds = 1.0
+        self.n_read = self.n_said = 0
+        self.grammars = Grammars(base)
+
+    def ids_of(
+        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> list[int]:
+        """Tokens of a conversation as the base's chat template puts it, up to the answer's start.
+
+        Args:
+            tools: As OpenAI describes them; for templates that show them.
+
+        Raises:
+            NotTextError: A message has half a character in it.
+            PromptError: The template does not take such messages.
+        """
+        if not messages:
+            raise PromptError("there are no messages: give at least one")
+        for message in messages:
+            text = str(message.get("content") or "")
+            if text != text.encode(errors="replace").decode():
+                raise NotTextError(text)
+        try:
+            return list(
+                self.base.tokenizer.apply_chat_template(
+                    list(messages),
+                    tools=list(tools) or None,
+                    add_generation_prompt=True,
+                    return_dict=True,
+                )["input_ids"]
+            )
+        except TemplateError as error:
+            raise PromptError(f"the base's chat template refuses this: {error}") from None
 
     def submit(
-        self,
-        genome: Genome,
-        messages: Sequence[Mapping[str, str]],
-        tell: Tell,
-        sampling: Sampling = GREEDY,
+        self, genome: Genome, prompt: Prompt, tell: Tell, sampling: Sampling = GREEDY
     ) -> Stream:
         """Ask for an answer; it begins when there is a row for it, first come, first served.
 
         Args:
+            prompt: Messages, which the chat template puts, or tokens, which are read as they are.
             tell: Is called by the engine's thread with each token, and at last with how it ended.
 
         Raises:
-            TooLongError: The messages leave no position for an answer.
-            NotTextError: A message has half a character in it.
+            TooLongError: The prompt leaves no position for an answer.
+            NotTextError, PromptError: It cannot be read.
+            GrammarError: The sampling's grammar is none.
+            QueueFullError: As many wait as may wait.
         """
-        for message in messages:
-            if message["content"] != message["content"].encode(errors="replace").decode():
-                raise NotTextError(message["content"])
-        ids = self.base.tokenizer.apply_chat_template(
-            list(messages), add_generation_prompt=True, return_dict=True
-        )["input_ids"]
-        if refused := self.base.refusal(str(messages[-1]["content"]), len(ids) + 1, 1):
+        ids = [t for t in prompt if isinstance(t, int)]
+        if len(ids) != len(prompt) or not ids:
+            ids = self.ids_of([m for m in prompt if not isinstance(m, int)])
+        n_tokens = self.base.footprint.vocabulary
+        if wrong := [token for token in ids if not 0 <= token < n_tokens]:
+            raise PromptError(f"token {wrong[0]} is none of the base's 0 to {n_tokens - 1}")
+        scored = len(ids) if sampling.of_prompt else 1
+        if refused := self.base.refusal("the prompt", len(ids) + 1, scored):
             raise refused
-        stream = Stream(genome, ids, sampling, tell, self.base)
+        matcher = self.grammars.matcher(sampling.grammar)
+        stream = Stream(genome, ids, sampling, tell, self.base, matcher)
         with self._changed:
+            if len(self._waiting) >= self.waiting:
+                turns = 1 + len(self._waiting) / self.rows
+                raise QueueFullError(len(self._waiting), turns * self._n_seconds)
             self._waiting.append(stream)
-            if not self._works:
-                self._works = True
-                self._thread = threading.Thread(target=self._work, name="engine")
-                self._thread.start()
+            self._wake()
         return stream
 
-    def stream(
-        self,
-        genome: Genome,
-        messages: Sequence[Mapping[str, str]],
-        sampling: Sampling = GREEDY,
-    ) -> Answer:
+    def between_tokens(self, work: Callable[[], T]) -> Future[T]:
+        """Let the engine's thread do what needs the model, between two tokens of the others."""
+        future: Future[T] = Future()
+
+        def call() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as failure:
+                future.set_exception(failure)
+
+        with self._changed:
+            self._calls.append(call)
+            self._wake()
+        return future
+
+    def _wake(self) -> None:
+        """Have a thread that works; within the lock."""
+        if not self._works:
+            self._works = True
+            self._thread = threading.Thread(target=self._work, name="engine")
+            self._thread.start()
+
+    def stream(self, genome: Genome, prompt: Prompt, sampling: Sampling = GREEDY) -> Answer:
         """Ask for an answer, to be read as it comes."""
         told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        return Answer(self.submit(genome, messages, told.put, sampling), told)
+        return Answer(self.submit(genome, prompt, told.put, sampling), told)
 
     def answer(self, genome: Genome, question: str, sampling: Sampling = GREEDY) -> str:
         """The whole answer to one question."""
@@ -143,24 +225,61 @@ class Engine:
     async def generate(
         self,
         genome: Genome,
-        messages: Sequence[Mapping[str, str]],
+        prompts: Sequence[Prompt],
         sampling: Sampling = GREEDY,
-    ) -> AsyncIterator[Said | Ended]:
-        """The answer as it comes; the end is the last."""
-        loop, told = asyncio.get_running_loop(), asyncio.Queue[Any]()
+        n: int = 1,
+    ) -> AsyncGenerator[tuple[int, Told]]:
+        """n answers to each prompt as they come, each token with the number of its answer.
 
-        def tell(what: Said | Ended | BaseException) -> None:
-            loop.call_soon_threadsafe(told.put_nowait, what)
+        An answer's end is its last. Those to one prompt have a seed each, one after the other.
+        Who stops reading ends them all.
+        """
+        loop, told = asyncio.get_running_loop(), asyncio.Queue[tuple[int, Told | BaseException]]()
 
-        stream = self.submit(genome, messages, tell, sampling)
+        def teller(i: int) -> Tell:
+            return lambda what: loop.call_soon_threadsafe(told.put_nowait, (i, what))
+
+        seeds = [None if sampling.seed is None else sampling.seed + j for j in range(n)]
+        own = [sampling.model_copy(update={"seed": seed}) for seed in seeds]
+        streams: list[Stream] = []
         try:
-            while not isinstance(what := await told.get(), Ended):
+            for prompt in prompts:
+                for each in own:
+                    streams.append(self.submit(genome, prompt, teller(len(streams)), each))
+            left = len(streams)
+            while left:
+                i, what = await told.get()
                 if isinstance(what, BaseException):
                     raise what
-                yield what
-            yield what
+                left -= isinstance(what, Ended)
+                yield i, what
         finally:
-            stream.cancel()
+            for stream in streams:
+                stream.cancel()
+
+    def stats(self) -> EngineStats:
+        """What a screen or a monitor shows."""
+        with self._changed:
+            return EngineStats(
+                running=len(self._running),
+                waiting=len(self._waiting),
+                n_read=self.n_read,
+                n_said=self.n_said,
+                n_saved=self.prefixes.n_saved,
+                pager=self._pager.stats() if self._pager else None,
+            )
+
+    def forget(self, digests: Collection[str]) -> Future[None]:
+        """Let go of all that holds one of these layers, once no answer runs on it."""
+
+        def drop() -> None:
+            self.prefixes.forget(digests)
+            if self._pager:
+                for ref in self._pager.refs():
+                    if {*ref.layers} & {*digests}:
+                        self._pager.evict(ref)
+
+        return self.between_tokens(drop)
 
     def close(self) -> None:
         """Stop all answers, and come back when the model is what it was."""
@@ -195,10 +314,17 @@ class Engine:
                 stream.lease.release()
                 if isinstance(stream.cache, RowCache):
                     self.prefixes.keep(stream.ref, stream.sampler.ids, stream.cache)
+                self._n_seconds += (time.monotonic() - stream.begun - self._n_seconds) / 8
         self._running = [s for s in self._running if not s.ended]
+        with self._changed:
+            calls, self._calls = self._calls, []
+        for call in calls:
+            self._close()
+            call()
         while len(self._running) < self.rows and (first := self._next()):
             try:
                 first.lease = self._lease(first)
+                first.begun = time.monotonic()
             except PagerFull:  # until one of those under way ends
                 with self._changed:
                     self._waiting.appendleft(first)
@@ -208,10 +334,11 @@ class Engine:
             else:
                 self._running.append(first)
                 if self.base.packs:
-                    first.cache = self.prefixes.take(first.ref, first.left)
+                    every = first.sampler.sampling.of_prompt
+                    first.cache = self.prefixes.take(first.ref, () if every else first.left)
                     del first.left[: first.cache.n_read]
         with self._changed:
-            self._works = bool(self._running or self._waiting)
+            self._works = bool(self._running or self._waiting or self._calls)
             if not self._works:
                 self._close()
             return self._works
@@ -227,10 +354,13 @@ class Engine:
         """The stream's genome in a slot, kept there.
 
         Raises:
-            PagerFull: Others have all slots, or slots have to become larger first.
+            PagerFull: Others have all slots or the room for what was read, or slots have to become
+                larger first.
             GenomeError: It does not fit the model.
         """
-        genome = stream.genome
+        genome, n_positions = stream.genome, sum(s.n_most for s in (stream, *self._running))
+        if self._running and n_positions * self._position_bytes > self.cache_bytes:
+            raise PagerFull(1, len(self._running), len(self._running), 0)
         check_fit(genome, self._population.sites)
         modules = {module for layer in genome.layers for module in layer.factors}
         rank = max((rank_of(genome, module) for module in modules), default=0)
@@ -286,6 +416,7 @@ class Engine:
                 self._pass([share])
             return
         told = [stream.next(row) for stream, row in zip(answering, logits, strict=True)]
+        self.n_said += len(answering)
         n_over = sum(not isinstance(what[-1], Said) for what in told)
         if n_over == len(self._running):
             self._close()  # with its last token the model is what it was
@@ -302,6 +433,7 @@ class Engine:
         read = self._packed if self.base.packs else self._alone
         logits = read(shares, slots, ending)
         for stream, n in shares:
+            self.n_read += n
             del stream.left[:n]
         return [shares[i].stream for i in ending], logits
 
@@ -315,10 +447,17 @@ class Engine:
         self._open([slot for slot, n in zip(slots, lengths, strict=True) for _ in range(n)])
         output = run_packed(model, ids, PackedRows(caches, lengths))
         stops = list(accumulate(lengths))
-        logits: torch.Tensor = output.last_hidden_state[[stops[i] - 1 for i in ending]]
-        if ending:
-            self._open([slots[i] for i in ending])
+        asked = [i for i, (stream, _) in enumerate(shares) if stream.reads_all]
+        places = [range(stops[i] - lengths[i], stops[i]) for i in asked]
+        places += [range(stops[i] - 1, stops[i]) for i in ending]
+        logits: torch.Tensor = output.last_hidden_state[[at for part in places for at in part]]
+        if places:
+            owners = zip((*asked, *ending), places, strict=True)
+            self._open([slots[i] for i, part in owners for _ in part])
             logits = run_head(model, output, logits)
+        for i in asked:
+            shares[i].stream.read(logits[: lengths[i], -1])
+            logits = logits[lengths[i] :]
         for cache, n in zip(caches, lengths, strict=True):  # now that nothing can fail
             cache.n_read += n
         return logits[:, -1]
@@ -332,6 +471,12 @@ class Engine:
             self._model_is_ours.enter_context(multiplying(sites, self._products))
             self._model_is_ours.enter_context(self._population.rows(slots))
             self._opened = slots
+
+    @cached_property
+    def _position_bytes(self) -> int:
+        """What a position takes in a row's cache at most: it may have room for twice as many."""
+        shape = self.base.footprint
+        return 2 * shape.blocks * shape.cached * shape.size
 
     @cached_property
     def _products(self) -> dict[str, Prepacked]:
@@ -353,7 +498,9 @@ class Engine:
                 input_ids=torch.tensor([stream.left[:n]]),
                 past_key_values=stream.cache,
                 use_cache=True,
-                logits_to_keep=1,
+                logits_to_keep=n if stream.reads_all else 1,
             )
+        if stream.reads_all:
+            stream.read(output.logits[0])
         logits: torch.Tensor = output.logits[:, -1]
         return logits[: len(ending)]

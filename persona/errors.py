@@ -6,7 +6,10 @@ PersonaError
 ├── PersonaExistsError
 ├── PersonaNotFoundError
 ├── PersonaFileError
-└── NotTextError
+├── NotTextError
+├── PromptError
+├── GrammarError
+└── QueueFullError
 """
 
 from __future__ import annotations
@@ -66,3 +69,24 @@ class NotTextError(PersonaError):
 
     def __init__(self, text: str) -> None:
         super().__init__(f"a message is UTF-8 text, {text!r} has other bytes in it: type it again")
+
+
+class PromptError(PersonaError):
+    """Messages that the base's chat template does not take, or tokens that it does not have."""
+
+
+class GrammarError(PersonaError):
+    """A schema or grammar that cannot be followed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the answer's schema cannot be followed: {why}")
+
+
+class QueueFullError(PersonaError):
+    """As many requests wait as may wait."""
+
+    def __init__(self, n_waiting: int, wait_s: float) -> None:
+        super().__init__(
+            f"{n_waiting} requests wait already, more are not taken: ask again in {wait_s:.0f} s"
+        )
+        self.wait_s = wait_s

@@ -52,6 +52,8 @@ class Persona:
     description: str = ""
     weights: tuple[float, ...] = ()
     """Scale of each layer's update, (n_layers,); empty = all as trained."""
+    listing: str = ""
+    """Of a market: each message of whoever asks over the network is one use of it; empty = free."""
 
     def __post_init__(self) -> None:
         if not NAME_RULE.fullmatch(self.name):

@@ -8,7 +8,7 @@ anew. One engine has one base.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from genome.pager import GenomeRef
 from genome.running.packed import RowCache
@@ -67,6 +67,12 @@ class PrefixCache:
         self.n_saved += n
         self._kept.move_to_end(key)
         return self._kept[key].copy(n)
+
+    def forget(self, digests: Collection[str]) -> None:
+        """Let go of what was read with one of these layers."""
+        for key in list(self._kept):
+            if {*key[0].layers} & {*digests}:
+                self._drop(key)
 
     def _drop(self, key: tuple[GenomeRef, tuple[int, ...]]) -> None:
         self.n_bytes -= self._kept.pop(key).n_bytes

@@ -22,6 +22,8 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from persona.grammar import Matcher
+
 
 class Sampling(Checked):
     """What a request may choose; as it stands, greedy and without penalties.
@@ -56,6 +58,10 @@ class Sampling(Checked):
     """Tokens before which it ends, besides the base's ends of turn."""
     logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
     """Whether each token comes with its log-probability, and with so many others'."""
+    of_prompt: bool = False
+    """Whether those of the prompt's tokens are told, too, before the first of the answer."""
+    grammar: str = ""
+    """What the answer has to match, as `persona.grammar` writes it; empty = anything."""
 
 
 GREEDY = Sampling()
@@ -73,6 +79,15 @@ class Said(NamedTuple):
     """What can be shown with it; what may yet become a character or a stop comes later."""
 
 
+class Read(NamedTuple):
+    """The prompt as the model reads it, where `Sampling.of_prompt` asks."""
+
+    tokens: tuple[Said, ...]
+    """In order; the first has no log-probability, for nothing stands before it."""
+    text: str = ""
+    """None of it belongs to the answer."""
+
+
 class Ended(NamedTuple):
     """That an answer is over."""
 
@@ -85,8 +100,15 @@ class Ended(NamedTuple):
 class Sampler:
     """Chooses one answer's tokens, one after the other."""
 
-    def __init__(self, sampling: Sampling, prompt: Sequence[int]) -> None:
+    def __init__(
+        self, sampling: Sampling, prompt: Sequence[int], matcher: Matcher | None = None
+    ) -> None:
+        """
+        Args:
+            matcher: Of the sampling's grammar, at its beginning.
+        """
         self.sampling = sampling
+        self.matcher = matcher
         self.ids = list(prompt)
         """Tokens of the prompt, and of the answer so far."""
         self._said: Counter[int] = Counter()
@@ -113,15 +135,32 @@ class Sampler:
             logits: (vocabulary,)
         """
         logits = logits.float()
-        token = self._chosen(self._penalised(logits)[None])
+        scores = self._penalised(logits)
+        if self.matcher:
+            scores = scores.masked_fill(~self.matcher.allowed(len(scores)), -torch.inf)
+        token = self._chosen(scores[None])
+        if self.matcher:
+            self.matcher.take(token)
         self.ids.append(token)
         self._said[token] += 1
-        if self.sampling.logprobs is None:
-            return Said(token)
-        all_of_them = logits.log_softmax(-1)
+        return self.read([token], logits[None])[0]
+
+    def read(self, tokens: Sequence[int], logits: torch.Tensor) -> list[Said]:
+        """These tokens with what is asked of their log-probabilities.
+
+        Args:
+            logits: (n_tokens, vocabulary), each row that which its token was chosen from.
+        """
+        if self.sampling.logprobs is None or not tokens:
+            return [Said(token) for token in tokens]
+        all_of_them = logits.float().log_softmax(-1)
         values, ids = all_of_them.topk(self.sampling.logprobs)
-        likeliest = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-        return Said(token, float(all_of_them[token]), likeliest)
+        own = all_of_them[range(len(tokens)), tokens].tolist()
+        likeliest = (
+            tuple(zip(*pair, strict=True))
+            for pair in zip(ids.tolist(), values.tolist(), strict=True)
+        )
+        return [Said(*facts) for facts in zip(tokens, own, likeliest, strict=True)]
 
     def _penalised(self, logits: torch.Tensor) -> torch.Tensor:
         if self._repetition:

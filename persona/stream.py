@@ -11,17 +11,26 @@ import torch
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.pager import GenomeRef
-from persona.sampling import Ended, Said, Sampler, Sampling, Spoken
+from persona.grammar import Matcher
+from persona.sampling import Ended, Read, Said, Sampler, Sampling, Spoken
 
-Tell = Callable[[Said | Ended | BaseException], Any]
-"""Hears each token, and at last how it ended: `Ended`, or what went wrong."""
+Told = Read | Said | Ended
+Tell = Callable[[Told | BaseException], Any]
+"""Hears the prompt if that was asked for, each token, and at last how it ended: `Ended`, or what
+went wrong."""
 
 
 class Stream:
     """One answer as it is made."""
 
     def __init__(
-        self, genome: Genome, ids: Sequence[int], sampling: Sampling, tell: Tell, base: BaseModel
+        self,
+        genome: Genome,
+        ids: Sequence[int],
+        sampling: Sampling,
+        tell: Tell,
+        base: BaseModel,
+        matcher: Matcher | None = None,
     ) -> None:
         """
         Args:
@@ -35,17 +44,40 @@ class Stream:
         self.lease: Any = None
         """On the slot of its genome, while it has a row."""
         self.ended = False
-        self.sampler = Sampler(sampling, ids)
+        self.sampler = Sampler(sampling, ids, matcher)
+        self.prompt: list[Said] = []
+        """What the prompt's tokens are to the model, as far as they are read and it was asked."""
         self._spoken = Spoken(base.tokenizer, sampling.stop)
         self._ends = sampling.stop_ids.union(base.spelling.ends)
+        self._n_said = 0
         self._n_left = min(sampling.max_tokens, base.positions - len(ids))
+        self.begun = 0.0
+        """When it was given a row, in monotonic seconds."""
+        self.n_most = len(ids) + self._n_left
+        """Positions it may come to."""
         self._tell = tell
 
     def cancel(self) -> None:
         """Stop within a token; nothing more is told."""
         self.ended = True
 
-    def next(self, logits: torch.Tensor) -> list[Said | Ended | BaseException]:
+    @property
+    def reads_all(self) -> bool:
+        """Whether all that it reads next is of a prompt whose log-probabilities are wanted."""
+        return self.sampler.sampling.of_prompt and self._n_said == 0
+
+    def read(self, logits: torch.Tensor) -> None:
+        """Note what the prompt's tokens of this pass, those but the first, are to the model.
+
+        Args:
+            logits: (n, vocabulary), behind the next n tokens of what is left.
+        """
+        if not self.prompt:
+            self.prompt.append(Said(self.left[0]))
+        tokens = self.left[1 : len(logits) + 1]
+        self.prompt += self.sampler.read(tokens, logits[: len(tokens)])
+
+    def next(self, logits: torch.Tensor) -> list[Told | BaseException]:
         """What is to be told after these logits: a token to be read next, the end, or both.
 
         Args:
@@ -54,29 +86,38 @@ class Stream:
         try:
             said = self.sampler.choose(logits)
             if said.token in self._ends:
-                return [Ended("stop", self._spoken.rest())]
+                return [*self._prompt(), Ended("stop", self._spoken.rest())]
             said = said._replace(text=self._spoken.add(said.token))
         except Exception as failure:  # such as logits that are no numbers: its own
             return [failure]
         self.left.append(said.token)
+        self._n_said += 1
         self._n_left -= 1
         if self._spoken.stopped:
-            return [said, Ended("stop")]
-        return [said] if self._n_left else [said, Ended("length", self._spoken.rest())]
+            return [*self._prompt(), said, Ended("stop")]
+        told: list[Told | BaseException] = [*self._prompt(), said]
+        if self.sampler.matcher and self.sampler.matcher.is_over:
+            return [*told, Ended("stop", self._spoken.rest())]
+        return told if self._n_left else [*told, Ended("length", self._spoken.rest())]
 
-    def tell(self, what: Said | Ended | BaseException) -> None:
+    def _prompt(self) -> list[Told]:
+        """The prompt, once."""
+        read, self.prompt = self.prompt, []
+        return [Read(tuple(read))] if read else []
+
+    def tell(self, what: Told | BaseException) -> None:
         """Tell it, unless the answer is over."""
         if not self.ended:
             try:
                 self._tell(what)
             except Exception:  # whoever asked is gone
                 self.ended = True
-        self.ended = self.ended or not isinstance(what, Said)
+        self.ended = self.ended or not isinstance(what, Said | Read)
         if isinstance(what, BaseException):
             self.cache = None  # nobody goes on from what failed
 
 
-class Answer(Iterator[Said | Ended]):
+class Answer(Iterator[Told]):
     """An answer as it comes; its end is the last. Who stops reading closes it."""
 
     def __init__(self, stream: Stream, told: queue.SimpleQueue[Any]) -> None:
@@ -84,11 +125,11 @@ class Answer(Iterator[Said | Ended]):
         self._told = told
         self._over = False
 
-    def __next__(self) -> Said | Ended:
+    def __next__(self) -> Told:
         if self._over:
             raise StopIteration
-        what: Said | Ended | BaseException = self._told.get()
-        self._over = not isinstance(what, Said)
+        what: Told | BaseException = self._told.get()
+        self._over = not isinstance(what, Said | Read)
         if isinstance(what, BaseException):
             raise what
         return what

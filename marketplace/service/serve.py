@@ -24,7 +24,7 @@ from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 from fastapi import FastAPI
@@ -39,6 +39,7 @@ from marketplace.service.direct import Direct
 from marketplace.service.frontdoor import FrontDoor, add_handlers
 from marketplace.service.http import BoundedHttp
 from marketplace.service.openapi import PROBLEMS, complete
+from marketplace.service.rates import Connections
 from marketplace.service.routes import ROUTERS, busiest
 from marketplace.service.settings import ConnectionLimits, ServiceSettings
 from marketplace.service.state import Service
@@ -104,14 +105,14 @@ def serve(
     for key in operators:
         check_public_key(key)
     with ExitStack() as opened:
-        listener = opened.enter_context(closing(_bound(host, port)))
+        listener = opened.enter_context(closing(bound(host, port)))
         chosen = replace(
             settings or ServiceSettings(),
             origins=origins or _own_origins(host, listener.getsockname()[1]),
             operators=operators,
             layers=layers,
         )
-        chosen = replace(chosen, connections=_within_descriptors(chosen.connections))
+        chosen = replace(chosen, connections=within_descriptors(chosen.connections))
         app = create_app(opened.enter_context(Market.open(url, bases=bases)), chosen)
         service: Service = app.state.service
         service.market.note_served()
@@ -135,7 +136,7 @@ def serve(
             service.log.info("nobody-vouched-for", reason=NOBODY_VOUCHED_FOR)
         service.log.info("serving", address=here.address)
         with _collecting_little():
-            _Server(config, service, started and (lambda: started(here))).run([listener])
+            GracefulServer(config, service, started and (lambda: started(here))).run([listener])
         service.log.info("stopped")
 
 
@@ -154,11 +155,21 @@ def _collecting_little() -> Iterator[None]:
         gc.unfreeze()
 
 
-class _Server(uvicorn.Server):
+class Served(Protocol):
+    """What a server tells of its connections and of its end."""
+
+    stopping: bool
+
+    @property
+    def connections(self) -> Connections:
+        """The seats of its clients."""
+
+
+class GracefulServer(uvicorn.Server):
     """Tells the service of the start and of the first signal."""
 
     def __init__(
-        self, config: uvicorn.Config, service: Service, started: Callable[[], None] | None
+        self, config: uvicorn.Config, service: Served, started: Callable[[], object] | None
     ) -> None:
         super().__init__(config)
         self._service = service
@@ -194,7 +205,7 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _within_descriptors(limits: ConnectionLimits) -> ConnectionLimits:
+def within_descriptors(limits: ConnectionLimits) -> ConnectionLimits:
     """No more connections than there are descriptors for, besides those for files."""
     try:
         import resource
@@ -209,7 +220,12 @@ def _within_descriptors(limits: ConnectionLimits) -> ConnectionLimits:
     return limits
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        MarketError: The address is taken.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         found = socket.socket(family, socket.SOCK_STREAM)

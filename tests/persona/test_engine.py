@@ -17,7 +17,8 @@ from genome.genome import Genome
 from genome.layer import Factors, Layer
 from genome.population import PopulationModel
 from persona.engine import Engine
-from persona.sampling import Ended, Said, Sampling
+from persona.errors import PersonaError, QueueFullError
+from persona.sampling import Ended, Read, Said, Sampling
 from persona.stream import Stream
 from tests.support.genome import ARCHITECTURES, random_layer, tiny_base, tiny_model
 
@@ -78,7 +79,7 @@ def test_streamed_pieces_make_the_whole_answer(embedded: BaseModel) -> None:
     genome = Genome(embedded.fingerprint)
 
     async def collect() -> list[Any]:
-        return [what.text async for what in engine.generate(genome, asked(QUESTION))]
+        return [what.text async for _, what in engine.generate(genome, [asked(QUESTION)])]
 
     pieces = asyncio.run(collect())
     assert len(pieces) > 1
@@ -92,7 +93,9 @@ def test_two_personas_at_once_do_not_mix(embedded: BaseModel) -> None:
 
     async def both() -> list[str]:
         async def whole(genome: Genome) -> str:
-            pieces = [what.text async for what in engine.generate(genome, asked("shift: hello"))]
+            pieces = [
+                what.text async for _, what in engine.generate(genome, [asked("shift: hello")])
+            ]
             return "".join(pieces)
 
         return list(await asyncio.gather(whole(one), whole(other)))
@@ -280,3 +283,119 @@ def test_a_prompt_without_room_for_an_answer_is_refused(tokenizer: Any) -> None:
     long = "a" * (base.positions - len(base.prompt_ids([""])[0]) - 2)
     said = list(engine.stream(genome, asked(long), Sampling(max_tokens=100)))
     assert len(said) <= 3 and isinstance(said[-1], Ended)
+
+
+def test_what_the_prompt_is_to_the_model_is_told_as_a_plain_pass_has_it(
+    embedded: BaseModel,
+) -> None:
+    """Of every token but the first; read in pieces, beside others, whatever was read before."""
+    genome = genomes_on(embedded, 2)[1]
+    ids = embedded.prompt_ids(["sort: cbda, then some more of it"])[0]
+    population = PopulationModel(embedded.model)
+    with torch.no_grad(), population.rows(population.load([genome])):
+        logits = embedded.model(input_ids=torch.tensor([ids])).logits[0]
+    wanted = logits.log_softmax(-1)
+    engine = Engine(embedded, piece=5)
+    others = [engine.stream(genome, asked("a" * n)) for n in (3, 40)]
+    for _ in range(2):
+        asking = Sampling(max_tokens=1, logprobs=2, of_prompt=True)
+        read, said, *_ = engine.stream(genome, ids, asking)
+        assert isinstance(read, Read) and isinstance(said, Said)
+        assert [one.token for one in read.tokens] == ids and read.tokens[0].logprob is None
+        for i, one in enumerate(read.tokens[1:]):
+            assert one.logprob == pytest.approx(float(wanted[i, one.token]), abs=1e-4)
+            assert one.likeliest[0][1] >= one.logprob and len(one.likeliest) == 2
+        assert said.token == int(wanted[-1].argmax())
+    assert all(isinstance(list(other)[-1], Ended) for other in others)
+
+
+def test_several_answers_to_one_prompt_have_seeds_of_their_own(embedded: BaseModel) -> None:
+    engine, genome = Engine(embedded, rows=2), Genome(embedded.fingerprint)
+    sampling = Sampling(max_tokens=8, temperature=1.5, seed=7)
+
+    async def collect() -> list[str]:
+        texts = [""] * 3
+        async for i, what in engine.generate(genome, [asked(QUESTION)], sampling, n=3):
+            texts[i] += what.text
+        return texts
+
+    alone = [
+        engine.answer(genome, QUESTION, sampling.model_copy(update={"seed": 7 + i}))
+        for i in range(3)
+    ]
+    assert asyncio.run(collect()) == alone and len({*alone}) > 1
+
+
+def test_more_than_may_wait_are_refused_and_told_when_to_come_again(embedded: BaseModel) -> None:
+    engine, genome = Engine(embedded, rows=1, waiting=1), Genome(embedded.fingerprint)
+    first = engine.stream(genome, asked(QUESTION), Sampling(max_tokens=200))
+    next(first)
+    second = engine.stream(genome, asked(QUESTION), Sampling(max_tokens=2))
+    with pytest.raises(QueueFullError, match="1 requests wait already") as refused:
+        engine.stream(genome, asked(QUESTION))
+    assert refused.value.wait_s > 0
+    assert engine.stats()[:2] == (1, 1)
+    first.close()
+    assert isinstance(list(second)[-1], Ended)
+    engine.close()
+    assert engine.stats()[:2] == (0, 0)
+
+
+def test_who_has_no_room_for_its_cache_waits_for_who_ends(embedded: BaseModel) -> None:
+    engine = Engine(embedded, cache_bytes=1)
+    most: list[int] = []
+
+    def tell(_: Any) -> None:
+        most.append(engine.stats().running)
+
+    heard = [Heard() for _ in range(3)]
+    for ear in heard:
+        engine.submit(
+            Genome(embedded.fingerprint),
+            asked(QUESTION),
+            lambda told, ear=ear: (tell(told), ear(told)),
+            Sampling(max_tokens=3),
+        )
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
+    assert {*most} == {1}
+
+
+def test_what_needs_the_model_is_done_between_two_tokens(embedded: BaseModel) -> None:
+    engine, genome = Engine(embedded), genomes_on(embedded, 2)[1]
+    stream = engine.stream(genome, asked(QUESTION), Sampling(max_tokens=12))
+    first = next(stream)
+
+    def alone() -> torch.Tensor:
+        logits: torch.Tensor = embedded.model(input_ids=torch.tensor([[1, 2, 3]])).logits
+        return logits
+
+    found = engine.between_tokens(alone).result(60)
+    rest = [what.token for what in stream if isinstance(what, Said)]
+    assert isinstance(first, Said)
+    assert [first.token, *rest] == generated(embedded, genome, QUESTION)
+    engine.close()
+    assert torch.equal(found, alone())
+    with pytest.raises(ZeroDivisionError):
+        engine.between_tokens(lambda: 1 // 0).result(60)
+
+
+def test_what_was_read_with_a_layer_is_forgotten_with_it(embedded: BaseModel) -> None:
+    engine, (base, one, other) = Engine(embedded), genomes_on(embedded, 3)
+    for genome in (base, one, other):
+        engine.answer(genome, QUESTION, Sampling(max_tokens=20))
+    before = engine.stats()
+    assert before.pager and before.pager.hot == 2
+    engine.forget([one.layers[0].digest]).result(60)
+    after = engine.stats()
+    assert after.pager and after.pager.hot == 1
+    saved = []
+    for genome in (base, one, other):
+        engine.answer(genome, QUESTION, Sampling(max_tokens=1))
+        saved.append(engine.stats().n_saved)
+    assert saved[0] == saved[1] < saved[2] or saved[0] == saved[1] == saved[2] == 0
+
+
+@pytest.mark.parametrize("prompt", [[], [1, 264], [-1], [{"role": "user", "content": "\udcff"}]])
+def test_a_prompt_that_nobody_can_read_is_refused(embedded: BaseModel, prompt: Any) -> None:
+    with pytest.raises(PersonaError):
+        Engine(embedded).stream(Genome(embedded.fingerprint), prompt)

@@ -22,6 +22,7 @@ from tui.cli.home import (
     resolve_home,
     unstamped_homes,
 )
+from tui.cli.serve import serve
 from tui.printing import say
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
@@ -33,6 +34,7 @@ GROUPS = {
     "base": "Add, list, check and choose the models that layers run on.",
     "layer": "List, find, import, export, sign and check layers.",
     "persona": "List personas, make one, ask one, remove one.",
+    "key": "Make, list and remove keys of those who may ask over the network.",
     "market": "Publish, price, try, buy and audit layers.",
 }
 """Folders and files beside this one, each with an `app`."""
@@ -55,6 +57,7 @@ def command_tree(words: Collection[str] = tuple(GROUPS)) -> typer.Typer:
     app.command()(demo)
     app.command()(init)
     app.command()(chat)
+    app.command()(serve)
     for name, what in GROUPS.items():
         group = import_module(f"tui.cli.{name}").app if name in words else typer.Typer()
         app.add_typer(group, name=name, help=what)

@@ -127,6 +127,13 @@ def create(
         ),
     ] = None,
     description: Annotated[str, typer.Option(show_default="its layers")] = "",
+    listing: Annotated[
+        str,
+        typer.Option(
+            help="Listing of the market: a message over the network is one use of it.",
+            show_default="free",
+        ),
+    ] = "",
     home: HomeOption = None,
 ) -> None:
     """Make a persona from layers of the library."""
@@ -142,7 +149,7 @@ def create(
     quiet_libraries()
     bases = [base_needed(folder, library, digest) for digest in digests]
     told = description or "helper with " + ", ".join(layers)
-    persona = Persona(name, bases[0], digests, told, tuple(weights or ()))
+    persona = Persona(name, bases[0], digests, told, tuple(weights or ()), listing)
     persona.genome(library)
     PersonaStore(folder).create(persona)
     hint(f"{name} is ready: `continuum persona ask {name} QUESTION`")
@@ -163,6 +170,7 @@ def show(name: NameArgument, home: HomeOption = None) -> None:
         {
             "description": persona.description,
             "base model": f"{known} ({persona.base_model})",
+            "paid as": persona.listing or "nothing: it is free",
         },
     )
     rows = [

@@ -1,0 +1,123 @@
+"""What an answer has to match: a JSON schema, or a call of one of several tools (llguidance)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+from llguidance.hf import from_tokenizer
+
+from genome.base_model import BaseModel
+from persona.errors import GrammarError
+
+MAX_BYTES = 64 << 10
+"""Of a schema; compiling takes time that grows with it."""
+LIMITS = LLParserLimits(
+    max_items_in_row=2_000,
+    step_lexer_fuel=200_000,
+    max_lexer_states=50_000,
+    max_grammar_size=100_000,
+)
+"""A tenth to a quarter of what llguidance allows: nobody holds up the others with one schema."""
+COMPACT = {
+    "x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+}
+"""One line, as `json.dumps` writes it: where any space is allowed, some models write spaces for
+ever."""
+CALL = ("<tool_call>\n", "\n</tool_call>")
+"""What a call stands between, as templates that know tools have it (Hermes, Qwen)."""
+
+
+def of_schema(schema: Mapping[str, Any]) -> str:
+    """The grammar of JSON texts that a schema allows.
+
+    Raises:
+        GrammarError: It is no schema, or asks for what is not supported; says what.
+    """
+    text = json.dumps({**schema, **COMPACT})
+    if len(text) > MAX_BYTES:
+        raise GrammarError(f"the schema has {len(text)} bytes, {MAX_BYTES} are allowed")
+    try:
+        return LLMatcher.grammar_from_json_schema(text)
+    except Exception as error:
+        raise GrammarError(str(error)) from None
+
+
+def of_call(tools: Mapping[str, Mapping[str, Any]]) -> str:
+    """The grammar of one call of one of these tools, by name the schemas of their arguments."""
+    calls = [
+        {
+            "type": "object",
+            "properties": {"name": {"const": name}, "arguments": arguments or {"type": "object"}},
+            "required": ["name", "arguments"],
+            "additionalProperties": False,
+        }
+        for name, arguments in tools.items()
+    ]
+    before, after = map(json.dumps, CALL)
+    text = json.dumps({"anyOf": calls, **COMPACT})
+    if len(text) > MAX_BYTES:
+        raise GrammarError(f"the tools have {len(text)} bytes, {MAX_BYTES} are allowed")
+    return f"start: {before} call {after}\ncall: %json {text}"
+
+
+class Matcher:
+    """Where one answer is in its grammar."""
+
+    def __init__(self, matcher: LLMatcher) -> None:
+        self._matcher = matcher
+
+    def allowed(self, n_tokens: int) -> torch.Tensor:
+        """Which tokens may come next, (n_tokens,) bool."""
+        bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
+        self._check()
+        found = np.unpackbits(bits, count=min(n_tokens, 8 * len(bits)), bitorder="little")
+        allowed = torch.zeros(n_tokens, dtype=torch.bool)
+        allowed[: len(found)] = torch.from_numpy(found).bool()
+        return allowed
+
+    def take(self, token: int) -> None:
+        """Go on with this token."""
+        self._matcher.consume_token(token)
+        self._check()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can come but the end."""
+        return self._matcher.is_stopped()
+
+    def _check(self) -> None:
+        if error := self._matcher.get_error():
+            raise GrammarError(error)
+
+
+class Grammars:
+    """Makes matchers for one base's tokens."""
+
+    def __init__(self, base: BaseModel) -> None:
+        self._base = base
+
+    @cached_property
+    def _tokens(self) -> LLTokenizer:
+        return from_tokenizer(
+            self._base.tokenizer,
+            n_vocab=self._base.footprint.vocabulary,
+            eos_token=sorted(self._base.spelling.ends),
+        )
+
+    def matcher(self, grammar: str) -> Matcher | None:
+        """One at the beginning of a grammar; None where anything goes.
+
+        Raises:
+            GrammarError: It is no grammar, or too large a one.
+        """
+        if not grammar:
+            return None
+        matcher = Matcher(LLMatcher(self._tokens, grammar, limits=LIMITS))
+        matcher.allowed(1)  # the first step shows whether it is within the limits
+        return matcher

@@ -1,0 +1,72 @@
+"""`continuum serve`: the personas of a home for any client of OpenAI's API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli.home import (
+    BaseOption,
+    HomeOption,
+    MarketOption,
+    MemoryOption,
+    market_url,
+    resolve_home,
+)
+from tui.printing import quiet_libraries, say
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one.")] = 8000,
+    rows: Annotated[int, typer.Option(min=1, max=256, help="Answers at once.")] = 16,
+    key_needed: Annotated[
+        bool, typer.Option("--key-needed", help="Refuse who shows no key, here as elsewhere.")
+    ] = False,
+    base: BaseOption = None,
+    home: HomeOption = None,
+    market: MarketOption = None,
+    _memory: MemoryOption = None,
+) -> None:
+    """Answer over the network as any persona, until Ctrl-C or SIGTERM."""
+    from contextlib import ExitStack
+
+    from economy.serving.keys import ApiKeys
+    from economy.serving.names import Names
+    from economy.serving.serve import is_loopback
+    from economy.serving.serve import serve as run
+    from economy.serving.service import Service
+    from marketplace.market import Market
+    from persona.engine import Engine
+    from seeds.bases import known_bases, load_base
+    from tui.cli.errors import CommandError
+
+    folder = resolve_home(home)
+    keys = ApiKeys(folder)
+    if not is_loopback(host) and not keys.every():
+        raise CommandError(
+            f"on {host} others than this machine could ask, so everybody needs a key: make one "
+            "first, `continuum key create NAME`"
+        )
+    quiet_libraries()
+    model = load_base(folder, base)
+    name = known_bases(folder).names()[model.fingerprint]
+    engine = Engine(model, rows=rows)
+    names = Names(folder, model, name, engine.forget)
+    sold = any(names.personas.load(one).listing for one in names.personas.names())
+
+    def tell(address: str) -> None:
+        say(f"{len(names.every())} models on {name} answer at {address}/v1")
+        say("stop it with Ctrl-C; answers under way are finished first", err=True)
+
+    with ExitStack() as opened:
+        url = market or market_url(folder)
+        service = Service(
+            engine,
+            names,
+            keys,
+            market=opened.enter_context(Market.open(url)) if sold or market else None,
+            must_have_key=key_needed or not is_loopback(host),
+        )
+        run(service, host, port, tell)
