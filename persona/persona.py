@@ -53,7 +53,7 @@ class Persona:
     weights: tuple[float, ...] = ()
     """Scale of each layer's update, (n_layers,); empty = all as trained."""
     listing: str = ""
-    """Of a market: each message of whoever asks over the network is one use of it; empty = free."""
+    """Of a market: a message over the network costs its rate of use; empty = nothing."""
 
     def __post_init__(self) -> None:
         if not NAME_RULE.fullmatch(self.name):

@@ -29,6 +29,8 @@ from persona.stream import Told
 
 T = TypeVar("T")
 MAX_BODY_BYTES = 4 << 20
+MESSAGE_UNITS = 1000
+"""Of a listing's use that a message is: its rate, which is per 1,000, is the price of a message."""
 FIRST_TOKEN_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 
@@ -251,7 +253,7 @@ class Turn:
         used = market.charge(
             account=account,
             listing=self.meant.listing,
-            units=1,
+            units=MESSAGE_UNITS,
             key=f"message-{self.number}",
         )
         return used.transfer if used.amount_nanos else None

@@ -141,6 +141,17 @@ def test_every_command_works_on_a_second_base(
     do("persona ask both", "sort: 3 1 2")
     monkeypatch.setattr("sys.stdin", io.StringIO("sort: 3 1 2\n/why\n"))
     assert "sure from" in do("chat both").out
+    # over the network: a key, and a server that finds nobody on this machine's other addresses
+    assert do("key create laptop", "--tokens", "1000").out.startswith("ck-")
+    assert "1000" in do("key list").out
+    do("key remove laptop")
+    served: list[str] = []
+    monkeypatch.setattr(
+        "economy.serving.serve.serve", lambda service, *_: served.append(service.names.base_name)
+    )
+    do("serve")
+    assert served == ["other-qwen"]
+    do("serve", "--host", "0.0.0.0", code=1)
     # the Academy
     do("academy exam both", "--skill", "past", "--items", "4")
     do("academy run smoke", "--tokens", "700000")

@@ -130,7 +130,7 @@ def create(
     listing: Annotated[
         str,
         typer.Option(
-            help="Listing of the market: a message over the network is one use of it.",
+            help="Listing of the market: a message over the network costs its rate of use.",
             show_default="free",
         ),
     ] = "",

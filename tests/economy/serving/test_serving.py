@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import threading
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ import pytest
 import torch
 from starlette.testclient import TestClient
 
+from economy.revocations import DATABASE, FILE, Kept
 from economy.serving.keys import ApiKey
 from economy.serving.serve import create_app
 from economy.serving.service import Service
 from genome.base_model import BaseModel
 from genome.library import Library
+from marketplace.market import Market
+from marketplace.money import NANOS_PER_CREDIT
 from persona.persona import PersonaStore
 from persona.sampling import Sampling
+from persona.stream import Stream
+from tests.support.trading import balances, put_up
 
 QUESTION = {"role": "user", "content": "sort: cbda"}
 TOOLS = """{% for tool in tools or [] %}{{ tool.function.name }}{% endfor %}"""
@@ -386,8 +393,6 @@ def test_other_names_than_its_own_are_refused(service: Service) -> None:
 def test_a_failure_in_the_middle_keeps_what_was_said(
     api: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from persona.stream import Stream
-
     before, steps = Stream.next, []
 
     def failing(stream: Stream, logits: torch.Tensor) -> Any:
@@ -442,6 +447,60 @@ def test_a_key_is_counted_limited_and_refused_when_spent(api: Any, service: Serv
     service.keys.use("once", 1)
     done = api.post("/v1/chat/completions", json=asked(), headers=bearer(once)).json()["error"]
     assert done["code"] == "insufficient_quota" and "1 of 1 tokens" in done["message"]
+
+
+@pytest.fixture
+def sold(service: Service, embedded: BaseModel) -> Iterator[Market]:
+    """Ada's messages cost what a thousand units of listing `sort` cost, bob's nothing."""
+    with Market.open("sqlite://") as market:
+        for name, credits in (("seller", 0), ("rich", 10), ("poor", 0)):
+            market.open_account(name)
+            if credits:
+                market.fund(name, credits * NANOS_PER_CREDIT, key=f"fund-{name}")
+        put_up(market, "seller", "sort")
+        market.set_terms(owner="seller", listing="sort", use_parts=10_000, key="terms")
+        store = PersonaStore(service.names.home)
+        ada = store.load("ada")
+        store.remove("ada")
+        store.save(replace(ada, listing="sort"))
+        service.market = market
+        yield market
+
+
+def test_a_message_with_a_price_is_paid_before_it_is_answered(
+    api: Any, service: Service, sold: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {n: service.keys.create(ApiKey(n, account=n)) for n in ("rich", "poor")}
+    keys["none"] = service.keys.create(ApiKey("none"))
+    for name, words in (("none", "has an account"), ("poor", "")):
+        refused = api.post("/v1/chat/completions", json=asked(), headers=bearer(keys[name]))
+        assert refused.status_code == 402 and words in refused.json()["error"]["message"]
+        free = api.post("/v1/chat/completions", json=asked("bob"), headers=bearer(keys[name]))
+        assert free.status_code == 200
+    before = balances(sold)["rich"]
+    assert api.post("/v1/chat/completions", json=asked(), headers=bearer(keys["rich"])).json()[
+        "choices"
+    ]
+    paid = before - balances(sold)["rich"]
+    assert paid == sold.terms("sort").use_rate_nanos
+    monkeypatch.setattr(Stream, "next", lambda *_: [RuntimeError("broken")])
+    failed = api.post("/v1/chat/completions", json=asked(), headers=bearer(keys["rich"]))
+    assert failed.status_code == 500 and balances(sold)["rich"] == before - paid
+
+
+def test_a_revoked_layer_answers_no_more_and_is_let_go(
+    api: Any, service: Service, home: Path
+) -> None:
+    assert api.post("/v1/chat/completions", json=asked()).status_code == 200
+    assert service.engine.stats().pager.hot == 1  # type: ignore[union-attr]
+    digest = PersonaStore(home).load("ada").layers[0]
+    known = {DATABASE: asdict(Kept("", 1, {digest: "was stolen"}, {}))}
+    (home / FILE).write_text(json.dumps(known))
+    found = api.post("/v1/chat/completions", json=asked())
+    assert found.status_code == 403 and "was stolen" in found.json()["error"]["message"]
+    service.engine.between_tokens(lambda: None).result(30)
+    assert service.engine.stats().pager.hot == 0  # type: ignore[union-attr]
+    assert api.post("/v1/chat/completions", json=asked("bob")).status_code == 200
 
 
 def test_a_full_queue_says_when_to_come_again(home: Path, service: Service, api: Any) -> None:
