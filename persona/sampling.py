@@ -95,6 +95,8 @@ class Ended(NamedTuple):
     """`stop` = it came to its end, or to a text to stop at; `length` = there was no more room."""
     text: str = ""
     """What had been held back."""
+    token: Said | None = None
+    """The end of turn, where the model said one."""
 
 
 class Sampler:

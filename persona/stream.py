@@ -86,7 +86,7 @@ class Stream:
         try:
             said = self.sampler.choose(logits)
             if said.token in self._ends:
-                return [*self._prompt(), Ended("stop", self._spoken.rest())]
+                return [*self._prompt(), Ended("stop", self._spoken.rest(), said)]
             said = said._replace(text=self._spoken.add(said.token))
         except Exception as failure:  # such as logits that are no numbers: its own
             return [failure]

@@ -30,6 +30,9 @@ class Choice:
     text: str = ""
     said: list[Said] = field(default_factory=list)
     prompt: tuple[Said, ...] = ()
+    end: tuple[Said, ...] = ()
+    """The end of turn, which has no text but a log-probability: lm-eval counts on one token more
+    than the prompt's."""
     reason: str | None = None
 
     def take(self, what: Told) -> str:
@@ -40,6 +43,7 @@ class Choice:
             self.prompt = what.tokens
         elif isinstance(what, Ended):
             self.reason = what.reason
+            self.end = (what.token,) if what.token else ()
         self.text += what.text
         return what.text
 

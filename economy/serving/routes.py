@@ -144,7 +144,7 @@ async def complete(request: Request, asked: Completion, key: Caller) -> Response
     await unless_gone(request, turn.whole())
     written, choices = Written(base.tokenizer), []
     for i, choice in enumerate(turn.choices):
-        said, text = choice.said, choice.text
+        said, text = [*choice.said, *choice.end], choice.text
         if not asked.max_tokens:
             said, text = [], ""
         if asked.echo:

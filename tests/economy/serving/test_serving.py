@@ -20,11 +20,12 @@ from economy.serving.keys import ApiKey
 from economy.serving.serve import create_app
 from economy.serving.service import Service
 from genome.base_model import BaseModel
+from genome.genome import Genome
 from genome.library import Library
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
 from persona.persona import PersonaStore
-from persona.sampling import Sampling
+from persona.sampling import Ended, Said, Sampling
 from persona.stream import Stream
 from tests.support.trading import balances, put_up
 
@@ -191,6 +192,22 @@ def test_echo_tells_what_a_text_is_to_the_model(
     )
     assert none.json()["choices"][0]["text"] == "a"
     assert len(none.json()["choices"][0]["logprobs"]["tokens"]) == 1
+
+
+def test_an_end_of_turn_counts_as_the_token_that_was_asked_for(
+    api: Any, service: Service, embedded: BaseModel
+) -> None:
+    """lm-eval leaves the last value out as that of the token said; else it lost one of its own."""
+    genome = Genome(embedded.fingerprint)
+    told = list(service.engine.stream(genome, [QUESTION], Sampling(max_tokens=90)))
+    assert told[-1] == Ended("stop", token=told[-1].token)  # type: ignore[union-attr]
+    spoken = [one.token for one in told[:-1] if isinstance(one, Said)]
+    ids = [*embedded.prompt_ids([QUESTION["content"]])[0], *spoken]
+    more = {"echo": True, "logprobs": 1, "max_tokens": 1, "temperature": 0}
+    found = api.post("/v1/completions", json={"model": "embedded", "prompt": ids, **more}).json()
+    logprobs = found["choices"][0]["logprobs"]
+    assert len(logprobs["token_logprobs"]) == len(ids) + 1
+    assert logprobs["tokens"][-1] in map(embedded.tokenizer.decode, embedded.spelling.ends)
 
 
 def test_a_completion_streams_too(api: Any) -> None:
