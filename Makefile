@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together, for what they share; a worker has about 1 GB.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo demo-real test check test-slow test-real test-clients bench bench-real docs audit format clean
+.PHONY: setup demo demo-real demo-serve test check test-slow test-real test-clients bench bench-real docs audit format clean
 
 setup: $(READY)
 
@@ -22,6 +22,11 @@ demo: setup
 demo-real: setup
 	$(BIN)/continuum init --base smollm2-135m-instruct --home real
 	$(BIN)/continuum demo --home real
+
+# On the same base and folder: sixteen personas of different layers answer sixteen clients at once. Three minutes.
+demo-serve: setup
+	$(BIN)/continuum init --base smollm2-135m-instruct --home real
+	$(BIN)/continuum demo --serve --home real
 
 test: setup
 	$(BIN)/ruff format --check .

@@ -20,7 +20,12 @@ PACKAGES = ("academy", "economy", "genome", "marketplace", "persona")
 
 ROOT = Path(__file__).parents[1]
 # what a plain `pip install` must not need: these are reached only by commands that say so
-WITH_EXTRAS = ("marketplace.service.", "marketplace.client.")
+WITH_EXTRAS = (
+    "marketplace.service.",
+    "marketplace.client.",
+    *(f"economy.serving.{name}" for name in ("problems", "routes", "serve", "service")),
+    "tui.jobs.serving",
+)
 RUN_BY_ALEMBIC = {"marketplace.store.migrations.env"}
 
 

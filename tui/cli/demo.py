@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui.cli.hints import hint
 from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import credit_text, percent, print_table
 from tui.jobs.show import Pace, span
@@ -47,10 +48,19 @@ def demo(
     tui: Annotated[
         bool | None, typer.Option("--tui/--no-tui", help="Open the screens when done.")
     ] = None,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve", help="Instead: sixteen small layers answer sixteen clients at once."
+        ),
+    ] = False,
     _memory: MemoryOption = None,
 ) -> None:
     """Evolve 100 mediocre helpers into species, and sell what they learned."""
     where = resolve_home(home)
+    if serve:
+        _serve(where, base)
+        return
     try:
         summary = _run(where, seed, personas, interactions, tiny, base or "")
     except KeyboardInterrupt:
@@ -58,6 +68,28 @@ def demo(
         raise typer.Exit(130) from None
     _print_summary(where, summary)
     _offer_tui(where, tui)
+
+
+def _serve(home: Path, base: str | None) -> None:
+    from seeds.bases import known_bases, load_base
+    from tui.jobs.serving import run_serving
+
+    quiet_libraries()
+    model = load_base(home, base)
+    name = known_bases(home).names()[model.fingerprint]
+    found = run_serving(home, model, name, _LinesShow())
+    rows = [
+        (one.persona, one.question, one.answer, f"{one.first_s:.2f}", f"{one.whole_s:.2f}")
+        for one in found.at_once
+    ]
+    columns = ("persona", "asked", "answered", "first token, s", "whole, s")
+    print_table("sixteen clients at once", columns, rows)
+    say(
+        f"at once {found.at_once_s:.1f} s, one by one {found.one_by_one_s:.1f} s; "
+        f"{found.n_same} of {len(rows)} answers the same either way",
+        "they have studied for a minute: this shows the engine, not what they know",
+    )
+    hint("serve them: `continuum serve`; then any OpenAI client, base_url and model, reaches them")
 
 
 def _run(

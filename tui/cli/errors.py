@@ -70,6 +70,25 @@ def explain(error: BaseException) -> str:
     return f"{where}: {error.strerror or error}"
 
 
+EXTRAS = {
+    **dict.fromkeys(("http_message_signatures", "httpx", "keyring"), "remote"),
+    **dict.fromkeys(
+        ("fastapi", "httptools", "prometheus_client", "starlette", "structlog", "uvicorn"), "serve"
+    ),
+}
+"""Packages that only an extra brings."""
+
+
+def extra_missing(error: ModuleNotFoundError) -> CommandError | None:
+    """The refusal, if a package is not here because its extra was not installed."""
+    name = (error.name or "").partition(".")[0]
+    if name not in EXTRAS:
+        return None
+    return CommandError(
+        f"{name} is not installed: `pip install 'continuum-personas[{EXTRAS[name]}]'` brings it"
+    )
+
+
 def fail(error: BaseException) -> int:
     """Print the one line; the exit code to leave with."""
     hint(f"continuum: {explain(error)}", err=True)

@@ -12,7 +12,7 @@ import typer
 
 from tui.cli.chat import chat
 from tui.cli.demo import demo
-from tui.cli.errors import fail, fail_usage, known_errors
+from tui.cli.errors import extra_missing, fail, fail_usage, known_errors
 from tui.cli.hints import current_spelling, hint
 from tui.cli.home import (
     HomeOption,
@@ -138,6 +138,10 @@ def main() -> None:
         sys.exit(fail_usage(error))
     except typer.Abort:
         sys.exit("continuum: stopped before an answer was given")
+    except ModuleNotFoundError as error:
+        if not (missing := extra_missing(error)):
+            raise
+        sys.exit(fail(missing))
     except known_errors() as error:
         sys.exit(fail(error))
     sys.exit(code)

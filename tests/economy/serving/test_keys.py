@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,3 +53,12 @@ def test_keys_by_command(tmp_path: Path) -> None:
     assert "there are none yet" in continuum("key", "remove", "laptop", *home).refusal
     everywhere = continuum("serve", "--host", "0.0.0.0", *home).refusal
     assert "continuum key create NAME" in everywhere
+
+
+def test_a_server_without_its_extra_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    for module in ("routes", "serve", "service"):
+        monkeypatch.delitem(sys.modules, f"economy.serving.{module}", raising=False)
+    assert "continuum-personas[serve]" in continuum("serve", "--home", tmp_path).refusal

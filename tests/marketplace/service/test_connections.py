@@ -53,7 +53,7 @@ def run(tmp_path, monkeypatch):
     """Starts a service with these limits; it is stopped at the end."""
     stop = []
     monkeypatch.setattr(serving, "SWITCH_S", sys.getswitchinterval())
-    startup = serving._Server.startup
+    startup = serving.GracefulServer.startup
 
     def started(*, proxies=(), settings=None, **limits) -> Running:
         ready, servers = threading.Event(), []
@@ -63,7 +63,7 @@ def run(tmp_path, monkeypatch):
             await startup(server, sockets)
             ready.set()
 
-        monkeypatch.setattr(serving._Server, "startup", noted)
+        monkeypatch.setattr(serving.GracefulServer, "startup", noted)
         told = ServiceSettings(
             connections=ConnectionLimits(**(LIMITS | limits)), **(settings or {})
         )
