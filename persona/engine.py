@@ -36,7 +36,7 @@ from genome.running.packed import PackedRows, RowCache, packed_attention, run_pa
 from genome.running.product import Prepacked, multiplying, prepacked
 from genome.running.stack import check_fit, rank_of
 from persona.errors import NotTextError, PromptError, QueueFullError
-from persona.grammar import Grammars
+from persona.grammar import Grammars, Matcher
 from persona.prefix import PrefixCache
 from persona.sampling import GREEDY, Ended, Said, Sampling
 from persona.stream import Answer, Stream, Tell, Told
@@ -156,13 +156,19 @@ class Engine:
             raise PromptError(f"the base's chat template refuses this: {error}") from None
 
     def submit(
-        self, genome: Genome, prompt: Prompt, tell: Tell, sampling: Sampling = GREEDY
+        self,
+        genome: Genome,
+        prompt: Prompt,
+        tell: Tell,
+        sampling: Sampling = GREEDY,
+        matcher: Matcher | None = None,
     ) -> Stream:
         """Ask for an answer; it begins when there is a row for it, first come, first served.
 
         Args:
             prompt: Messages, which the chat template puts, or tokens, which are read as they are.
             tell: Is called by the engine's thread with each token, and at last with how it ended.
+            matcher: Of the sampling's grammar; None makes one, which may take a second.
 
         Raises:
             TooLongError: The prompt leaves no position for an answer.
@@ -179,9 +185,11 @@ class Engine:
         scored = len(ids) if sampling.of_prompt else 1
         if refused := self.base.refusal("the prompt", len(ids) + 1, scored):
             raise refused
-        matcher = self.grammars.matcher(sampling.grammar)
+        matcher = matcher or self.grammars.matcher(sampling.grammar)
         stream = Stream(genome, ids, sampling, tell, self.base, matcher)
         with self._changed:
+            if len(self._waiting) >= self.waiting:  # but nobody waits for those who have left
+                self._waiting = deque(s for s in self._waiting if not s.ended)
             if len(self._waiting) >= self.waiting:
                 turns = 1 + len(self._waiting) / self.rows
                 raise QueueFullError(len(self._waiting), turns * self._n_seconds)
@@ -194,6 +202,8 @@ class Engine:
         future: Future[T] = Future()
 
         def call() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
             try:
                 future.set_result(work())
             except BaseException as failure:
@@ -241,11 +251,15 @@ class Engine:
 
         seeds = [None if sampling.seed is None else sampling.seed + j for j in range(n)]
         own = [sampling.model_copy(update={"seed": seed}) for seed in seeds]
+        matcher = await asyncio.to_thread(self.grammars.matcher, sampling.grammar)
         streams: list[Stream] = []
         try:
             for prompt in prompts:
                 for each in own:
-                    streams.append(self.submit(genome, prompt, teller(len(streams)), each))
+                    at_start = matcher and matcher.copy()
+                    streams.append(
+                        self.submit(genome, prompt, teller(len(streams)), each, at_start)
+                    )
             left = len(streams)
             while left:
                 i, what = await told.get()
@@ -262,7 +276,7 @@ class Engine:
         with self._changed:
             return EngineStats(
                 running=len(self._running),
-                waiting=len(self._waiting),
+                waiting=sum(not stream.ended for stream in self._waiting),
                 n_read=self.n_read,
                 n_said=self.n_said,
                 n_saved=self.prefixes.n_saved,

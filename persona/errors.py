@@ -9,6 +9,7 @@ PersonaError
 ├── NotTextError
 ├── PromptError
 ├── GrammarError
+├── NoNumbersError
 └── QueueFullError
 """
 
@@ -80,6 +81,15 @@ class GrammarError(PersonaError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the answer's schema cannot be followed: {why}")
+
+
+class NoNumbersError(PersonaError):
+    """A genome under which the model computes no numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "with these layers and weights the model computes no numbers: give smaller weights"
+        )
 
 
 class QueueFullError(PersonaError):

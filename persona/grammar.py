@@ -20,7 +20,7 @@ MAX_BYTES = 64 << 10
 LIMITS = LLParserLimits(
     max_items_in_row=2_000,
     step_lexer_fuel=200_000,
-    max_lexer_states=50_000,
+    max_lexer_states=20_000,
     max_grammar_size=100_000,
 )
 """A tenth to a quarter of what llguidance allows: nobody holds up the others with one schema."""
@@ -72,6 +72,10 @@ class Matcher:
     def __init__(self, matcher: LLMatcher) -> None:
         self._matcher = matcher
 
+    def copy(self) -> Matcher:
+        """Another one at the same place."""
+        return Matcher(self._matcher.deep_copy())
+
     def allowed(self, n_tokens: int) -> torch.Tensor:
         """Which tokens may come next, (n_tokens,) bool."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), np.uint8)
@@ -93,7 +97,7 @@ class Matcher:
 
     def _check(self) -> None:
         if error := self._matcher.get_error():
-            raise GrammarError(error)
+            raise GrammarError(" ".join(error.split())[:200])
 
 
 class Grammars:

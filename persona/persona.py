@@ -163,8 +163,18 @@ class PersonaStore:
         try:
             data = json.loads(path.read_text())
             weights = tuple(data.get("weights", ()))
+            if not all(isinstance(layer, str) for layer in data["layers"]):
+                raise ValueError("a layer is no digest")
             return Persona(**{**data, "layers": tuple(data["layers"]), "weights": weights})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+            PersonaNameError,
+        ) as error:
             raise PersonaFileError(path, error) from None
 
     def _check_there(self, name: str) -> None:

@@ -6,6 +6,7 @@ and frequency (OpenAI's: of what the answer has said itself), temperature, top-k
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NamedTuple
@@ -22,6 +23,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from persona.errors import NoNumbersError
 from persona.grammar import Matcher
 
 
@@ -44,7 +46,7 @@ class Sampling(Checked):
     """Only the fewest likeliest that have this much of the probability together."""
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Only those with this share of the likeliest's probability."""
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] = 1.0
     """Divides the logits of tokens that stand in the prompt or the answer."""
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
     """Taken off the logits of tokens that the answer has said."""
@@ -65,6 +67,8 @@ class Sampling(Checked):
 
 
 GREEDY = Sampling()
+COLD = 1e-4
+"""Temperature below which the likeliest is chosen: scores divided by less are no numbers."""
 
 
 class Said(NamedTuple):
@@ -121,7 +125,8 @@ class Sampler:
             self._generator.manual_seed(sampling.seed)
         penalty, self._warped = sampling.repetition_penalty, LogitsProcessorList()
         self._repetition = RepetitionPenaltyLogitsProcessor(penalty) if penalty != 1 else None
-        if sampling.temperature:
+        self._is_greedy = sampling.temperature < COLD
+        if not self._is_greedy:
             self._warped.append(TemperatureLogitsWarper(sampling.temperature))
             if sampling.top_k:
                 self._warped.append(TopKLogitsWarper(sampling.top_k))
@@ -137,6 +142,8 @@ class Sampler:
             logits: (vocabulary,)
         """
         logits = logits.float()
+        if not math.isfinite(float(logits.max())):
+            raise NoNumbersError
         scores = self._penalised(logits)
         if self.matcher:
             scores = scores.masked_fill(~self.matcher.allowed(len(scores)), -torch.inf)
@@ -177,7 +184,7 @@ class Sampler:
         return logits
 
     def _chosen(self, scores: torch.Tensor) -> int:
-        if not self.sampling.temperature:
+        if self._is_greedy:
             return int(scores.argmax())
         ids: Any = torch.tensor([self.ids])
         probabilities = self._warped(ids, scores).softmax(-1)

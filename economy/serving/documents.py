@@ -64,7 +64,7 @@ def calls_in(text: str, number: str) -> tuple[list[dict[str, Any]], str]:
         try:
             call = json.loads(found[1])
             name, arguments = str(call["name"]), json.dumps(call.get("arguments", {}))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return found[0]
         function = {"name": name, "arguments": arguments}
         calls.append(

@@ -44,11 +44,6 @@ class ApiKey:
     """Tokens, of prompts and answers together; None = as many as it likes."""
     used: int = 0
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether the budget is used up."""
-        return self.budget is not None and self.used >= self.budget
-
 
 class ApiKeys:
     """The keys of one home; several processes may use them."""
@@ -97,12 +92,16 @@ class ApiKeys:
             rows = connection.execute(f"{wanted} {condition} ORDER BY name", values).fetchall()
         return [ApiKey(*row) for row in rows]
 
-    def use(self, name: str, n_tokens: int) -> None:
-        """Count tokens of a key."""
+    def use(self, name: str, n_tokens: int) -> bool:
+        """Count tokens of a key, or give some back; False, and nothing is counted, where a budget
+        has no room for them."""
         with self._open() as connection:
-            connection.execute(
-                "UPDATE api_key SET used = used + ? WHERE name = ?", (n_tokens, name)
+            counted = connection.execute(
+                "UPDATE api_key SET used = used + ? WHERE name = ?"
+                " AND (budget IS NULL OR ? <= 0 OR used + ? <= budget)",
+                (n_tokens, name, n_tokens, n_tokens),
             )
+            return counted.rowcount > 0
 
     def remove(self, name: str) -> None:
         """Refuse a key from now on.

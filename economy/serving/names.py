@@ -9,23 +9,29 @@ auto                              the layer that knows most of this message; the
 from __future__ import annotations
 
 import difflib
-import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from economy.revocations import refuse_revoked
 from genome.base_model import BaseModel
 from genome.errors import GenomeError, LibraryError
 from genome.genome import Genome
 from genome.library import Library
+from genome.search.index_filter import Filter
 from marketplace.errors import ProvenanceError
 from persona.errors import PersonaError, PersonaNotFoundError
-from persona.persona import PersonaStore
+from persona.persona import Persona, PersonaStore
 
 AUTO = "auto"
+MOST_LAYERS = 8
+MOST_WEIGHT = 100
+"""Of a layer that a request names."""
 
 
 class ModelNotFoundError(PersonaError):
@@ -38,7 +44,7 @@ class Meant:
 
     name: str
     genome: Genome
-    listing: str = ""
+    listings: tuple[str, ...] = ()
     """Of a market: what a message is charged by."""
     why: dict[str, Any] | None = None
     """Of `auto`: which layer was chosen, and by what."""
@@ -64,8 +70,7 @@ class Names:
     def every(self) -> list[dict[str, Any]]:
         """Facts of each, the base first; personas on other bases are left out."""
         facts = [self._facts(self.base_name, "the base alone", (), ())]
-        for name in self.personas.names():
-            persona = self.personas.load(name)
+        for name, persona in self._readable():
             if persona.base_model == self.base.fingerprint:
                 facts.append(
                     self._facts(name, persona.description, persona.layers, persona.weights)
@@ -73,6 +78,17 @@ class Names:
         if self.library.encoder_id(self.base.fingerprint):
             facts.append(self._facts(AUTO, "whoever knows most of the message", (), ()))
         return facts
+
+    def _readable(self) -> Iterator[tuple[str, Persona]]:
+        """Every persona but those whose file is spoilt: whoever asks for one is told."""
+        for name in self.personas.names():
+            with suppress(PersonaError):
+                yield name, self.personas.load(name)
+
+    def _sold(self, digests: Sequence[str]) -> tuple[str, ...]:
+        """What a message is charged by where layers are named: a price is not asked around."""
+        found = {p.listing for _, p in self._readable() if p.listing and {*p.layers} & {*digests}}
+        return tuple(sorted(found))
 
     def _facts(
         self, name: str, description: str, layers: Sequence[str], weights: Sequence[float]
@@ -93,26 +109,26 @@ class Names:
             "max_model_len": self.base.positions,
         }
 
-    def meant(self, model: str, message: str) -> Meant:
-        """Who is meant.
-
-        Args:
-            message: What is asked, for `auto`.
+    def meant(self, model: str) -> Meant:
+        """Who is meant by any name but `auto`.
 
         Raises:
             ModelNotFoundError: Nobody; the nearest names are told.
             ProvenanceError: A market revoked one of the layers.
             GenomeError: A layer is not here, or is of another base.
         """
-        if model == AUTO:
-            return self._found(message)
         base, *parts = model.split("+")
         if parts:
             if base not in (self.base_name, self.base.fingerprint):
                 raise ModelNotFoundError(f"the base here is {self.base_name}, not {base!r}")
             weights, names = zip(*map(_weighed, parts), strict=True)
             digests = tuple(self.library.resolve(name) for name in names)
-            return Meant(model, self._genome(digests, weights))
+            if len({*digests}) < len(digests) or len(digests) > MOST_LAYERS:
+                raise ModelNotFoundError(
+                    f"a model is {MOST_LAYERS} different layers at most, {len(digests)} are named:"
+                    " give each once, with its weight"
+                )
+            return Meant(model, self._genome(digests, weights), self._sold(digests))
         if model in (self.base_name, self.base.fingerprint):
             return Meant(model, Genome(self.base.fingerprint))
         try:
@@ -123,8 +139,10 @@ class Names:
             raise ModelNotFoundError(
                 f"there is no model {model!r:.100}: did you mean {', '.join(close or known[:3])}?"
             ) from None
+        if persona.base_model != self.base.fingerprint:
+            raise self._elsewhere(f"persona {model}", persona.base_model)
         genome = self._genome(persona.layers, persona.weights)
-        return Meant(model, genome.on(self.base.fingerprint), persona.listing)
+        return Meant(model, genome, (persona.listing,) if persona.listing else ())
 
     def _genome(self, digests: Sequence[str], weights: Sequence[float]) -> Genome:
         try:
@@ -135,12 +153,15 @@ class Names:
         layers = tuple(self.library.get(digest) for digest in digests)
         for digest in digests:
             if (own := self.library.base_of(digest)) not in ("", self.base.fingerprint):
-                known = self.library.bases.names().get(own, own)
-                raise GenomeError(
-                    f"layer {digest[:12]} is for base {known}, this server runs {self.base_name}:"
-                    f" `continuum serve --base {known}` runs that one"
-                )
+                raise self._elsewhere(f"layer {digest[:12]}", own)
         return Genome(self.base.fingerprint, layers, tuple(weights) or (1.0,) * len(layers))
+
+    def _elsewhere(self, what: str, fingerprint: str) -> GenomeError:
+        known = self.library.bases.names().get(fingerprint, fingerprint)
+        return GenomeError(
+            f"{what} is for base {known}, this server runs {self.base_name}:"
+            f" `continuum serve --base {known}` runs that one"
+        )
 
     def encoder(self) -> Any:
         """What encodes questions; loaded once, and again when another is chosen.
@@ -154,10 +175,15 @@ class Names:
                 self._encoder = chosen, self.library.encoder(self.base)
             return self._encoder[1]
 
-    def _found(self, message: str) -> Meant:
-        """The layer that knows most, if it is known to be good at such questions."""
+    def found(self, vectors: np.ndarray) -> Meant:
+        """Who is meant by `auto`: the layer that knows most, if it is sure to be good at this.
+
+        Args:
+            vectors: (1, width), of the message.
+        """
         fingerprint = self.base.fingerprint
-        found = self.library.search(message, encoder=self.encoder(), base_model=fingerprint, k=8)
+        where, own = Filter(base_model=fingerprint), self.library.encoder_id(fingerprint)
+        (found,) = self.library.search_vectors(vectors, own, where=where, k=8)
         sure = self.library.clear_match(fingerprint)
         why: dict[str, Any] = {"layer": None, "similarity": None, "sure_from": round(sure, 4)}
         for one in found:
@@ -169,7 +195,7 @@ class Names:
                 continue
             name = f"{one.manifest.name}@{one.manifest.version}"
             why |= {"layer": name, "digest": one.digest, "similarity": round(one.similarity, 4)}
-            return Meant(f"{self.base_name}+{name}", genome, why=why)
+            return Meant(f"{self.base_name}+{name}", genome, self._sold([one.digest]), why)
         if found:
             why |= {"similarity": round(found[0].similarity, 4)}
         return Meant(self.base_name, Genome(fingerprint), why=why)
@@ -181,7 +207,10 @@ def _weighed(part: str) -> tuple[float, str]:
     try:
         found = float(weight) if times else 1.0
     except ValueError:
-        found = math.nan
-    if not name or not math.isfinite(found):
-        raise ModelNotFoundError(f"{part!r:.100} is no layer: write NAME@VERSION or 0.5*NAME")
+        found = float("nan")
+    if not name or not abs(found) <= MOST_WEIGHT:
+        raise ModelNotFoundError(
+            f"{part!r:.100} is no layer: write NAME@VERSION or 0.5*NAME, with a weight of at most"
+            f" {MOST_WEIGHT}"
+        )
     return found, name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,12 +64,18 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
 
-def known(error: BaseException) -> ApiError | None:
-    """The refusal that an error is; None if nobody foresaw it."""
+def known(error: BaseException, home: str = "") -> ApiError | None:
+    """The refusal that an error is; None if nobody foresaw it.
+
+    Args:
+        home: The server's folder, which is nobody's business.
+    """
     if isinstance(error, ApiError):
         return error
     if isinstance(error, ValidationError):
         return invalid(error.errors())
+    if isinstance(error, sqlite3.Error):
+        return ApiError(503, "keys_unusable", "the keys of this server cannot be read: ask again")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return ApiError(503, "storage_full", "the server's disk is full: tell who runs it")
     for kind, status, code in STATUS:
@@ -77,6 +84,7 @@ def known(error: BaseException) -> ApiError | None:
             headers = {"Retry-After": str(math.ceil(wait_s))} if status in (429, 503) else {}
             param = "model" if code == "model_not_found" else None
             text = " ".join(str(error).split())
+            text = text.replace(home, "HOME") if home else text
             return ApiError(status, code, text, param=param, headers=headers)
     return None
 

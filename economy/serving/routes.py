@@ -16,7 +16,7 @@ from economy.serving.documents import DONE, ResponseEvents, Written, event, head
 from economy.serving.keys import ApiKey
 from economy.serving.names import Meant
 from economy.serving.problems import ApiError, document, known
-from economy.serving.service import Service, Turn, unless_gone
+from economy.serving.service import Service, Turn, no_tokens_left, unless_gone
 from economy.serving.wire import (
     Chat,
     Completion,
@@ -52,14 +52,14 @@ async def chat(request: Request, asked: Chat, key: Caller) -> Response:
     """An answer to a conversation."""
     service = service_of(request)
     turns, tools = turns_of(asked.messages), asked.offered
-    meant = await service.meant(asked.model, str(turns[-1]["content"]))
+    meant = await unless_gone(request, service.meant(asked.model, str(turns[-1]["content"])))
     prompt = await asyncio.to_thread(
         lambda: service.prompt(turns, tools, trim=asked.truncation == "auto")
     )
     sampling = asked.sampling(
         max_tokens=asked.max_completion_tokens or asked.max_tokens or 1024,
         logprobs=asked.top_logprobs if asked.logprobs or asked.top_logprobs else None,
-        grammar=asked.grammar(),
+        grammar=await asyncio.to_thread(asked.grammar),
     )
     turn = Turn(service, request, key, meant, [prompt], sampling, asked.n)
     if asked.stream:
@@ -125,12 +125,14 @@ async def complete(request: Request, asked: Completion, key: Caller) -> Response
     """What follows a text; with `echo`, also what the text itself is to the model."""
     service = service_of(request)
     base = service.engine.base
-    meant = await service.meant(asked.model, str(asked.prompts[0]))
+    if not asked.prompts or not all(asked.prompts):
+        raise ApiError(400, "invalid_value", "a prompt is empty: give some text", param="prompt")
+    first = asked.prompts[0]
+    message = first if isinstance(first, str) else base.tokenizer.decode(first)
+    meant = await unless_gone(request, service.meant(asked.model, message))
     prompts = await asyncio.to_thread(
         lambda: [base.tokenizer(p)["input_ids"] if isinstance(p, str) else p for p in asked.prompts]
     )
-    if not prompts or not all(prompts):
-        raise ApiError(400, "invalid_value", "a prompt is empty: give some text", param="prompt")
     sampling = asked.sampling(
         max_tokens=max(1, asked.max_tokens),
         logprobs=asked.logprobs,
@@ -189,7 +191,7 @@ async def respond(request: Request, asked: ResponseAsked, key: Caller) -> Respon
     """An answer to a conversation that comes whole with each request; nothing is kept."""
     service = service_of(request)
     turns = asked.turns
-    meant = await service.meant(asked.model, str(turns[-1]["content"]))
+    meant = await unless_gone(request, service.meant(asked.model, str(turns[-1]["content"])))
     prompt = await asyncio.to_thread(
         lambda: service.prompt(turns, (), trim=asked.truncation == "auto")
     )
@@ -197,7 +199,7 @@ async def respond(request: Request, asked: ResponseAsked, key: Caller) -> Respon
         temperature=asked.temperature,
         top_p=asked.top_p,
         max_tokens=asked.max_output_tokens,
-        grammar=asked.grammar(),
+        grammar=await asyncio.to_thread(asked.grammar),
     )
     turn = Turn(service, request, key, meant, [prompt], sampling)
     own = {
@@ -253,6 +255,7 @@ async def _streamed(
     Args:
         failed: The event, from what went wrong and the text so far; default the API's usual one.
     """
+    turn.is_streamed = True
     await unless_gone(request, turn.begin())
 
     async def safely() -> AsyncIterator[str]:
@@ -260,16 +263,29 @@ async def _streamed(
             async for one in events:
                 yield one
         except Exception as error:
-            refusal = known(error) or ApiError(
+            refusal = known(error, str(service_of(request).names.home)) or ApiError(
                 500, "internal_error", f"the server failed on request {turn.number}: ask again"
             )
             service_of(request).log(event="failure", request=turn.number, error=type(error))
             text = turn.choices[0].text
             yield failed(str(refusal), text) if failed else event(document(refusal))
-        finally:
-            await turn.end()
 
-    return StreamingResponse(safely(), media_type="text/event-stream", headers=_headers(turn.meant))
+    return _Stream(turn, safely())
+
+
+class _Stream(StreamingResponse):
+    """A stream that ends its turn, also where nobody is there to begin it for."""
+
+    def __init__(self, turn: Turn, events: AsyncIterator[str]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=_headers(turn.meant))
+        self._turn = turn
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._turn.end()
 
 
 def _answer(whole: dict[str, Any], meant: Meant) -> JSONResponse:
@@ -308,7 +324,7 @@ def model(request: Request, name: str, _key: Caller) -> dict[str, Any]:
     for one in known_here:
         if one["id"] == name:
             return one
-    meant = names.meant(name, "")
+    meant = names.meant(name)
     layers = [layer.digest for layer in meant.genome.layers]
     return {**known_here[0], "id": name, "description": "layers", "layers": layers} | {
         "weights": list(meant.genome.weights)
@@ -320,7 +336,11 @@ async def embed(request: Request, asked: Embedding, key: Caller) -> dict[str, An
     """Vectors of texts, by which the library searches."""
     service = service_of(request)
     texts = [asked.input] if isinstance(asked.input, str) else asked.input
-    vectors: np.ndarray = await service.encoding(lambda encoder: encoder.encode(texts))
+    ids = await asyncio.to_thread(lambda: service.engine.base.tokenizer(texts)["input_ids"])
+    n_tokens = sum(map(len, ids))
+    if key is not None and not await asyncio.to_thread(service.keys.use, key.name, n_tokens):
+        raise no_tokens_left(key, n_tokens)
+    vectors = await unless_gone(request, service.encoded(texts))
     rows = np.asarray(vectors, dtype="<f4")
     shown = [
         base64.b64encode(row.tobytes()).decode()
@@ -328,10 +348,6 @@ async def embed(request: Request, asked: Embedding, key: Caller) -> dict[str, An
         else row.tolist()
         for row in rows
     ]
-    ids = await asyncio.to_thread(lambda: service.engine.base.tokenizer(texts)["input_ids"])
-    n_tokens = sum(map(len, ids))
-    if key is not None:
-        await asyncio.to_thread(lambda: service.keys.use(key.name, n_tokens))
     return {
         "object": "list",
         "model": asked.model,

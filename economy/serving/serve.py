@@ -44,12 +44,12 @@ _WORDS = {
 
 
 def create_app(service: Service) -> FastAPI:
-    """The application; whoever made the service closes its engine."""
+    """The application; the service ends with it."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.engine.close()
+        service.close()
 
     app = FastAPI(
         title="Continuum personas", version="1", docs_url=None, redoc_url=None, lifespan=lifespan
@@ -106,7 +106,7 @@ class Front:
             else:
                 await self._app(scope, receive, send_noted)
         except Exception as error:
-            refusal = known(error)
+            refusal = known(error, str(self._service.names.home))
             if refusal is None:
                 self._service.log(event="failure", request=state["request"], error=_where(error))
                 refusal = ApiError(
@@ -122,6 +122,7 @@ class Front:
 
     def _refusal(self, scope: MutableMapping[str, Any]) -> ApiError | None:
         headers, service = dict(scope["headers"]), self._service
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
         path = scope["path"]
         if service.stopping and path not in PATHS_WITHOUT_LOG:
             return ApiError(
@@ -137,7 +138,7 @@ class Front:
                 f"{MOST_IN_FLIGHT} requests are under way: ask again",
                 headers={"Retry-After": "2"},
             )
-        host = headers.get(b"host", b"").decode("latin-1")
+        host = b" ".join(hosts).decode("latin-1").lower()
         if service.hosts and _name(host) not in service.hosts:
             return ApiError(
                 403,

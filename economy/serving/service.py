@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TextIO, TypeVar
 
+import numpy as np
 from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -18,17 +22,20 @@ from economy.serving.documents import Choice
 from economy.serving.keys import ApiKey, ApiKeys
 from economy.serving.names import AUTO, Meant, Names
 from economy.serving.problems import ApiError
+from genome.errors import GenomeError
 from genome.search.question_encoder import QuestionEncoder
 from marketplace.front import MarketLike
 from marketplace.service.rates import Allowance, Connections, Rates
 from marketplace.service.settings import ConnectionLimits, RateLimit
 from persona.engine import Engine, Prompt
-from persona.errors import PromptError
+from persona.errors import PersonaError, PromptError
 from persona.sampling import Sampling
 from persona.stream import Told
 
 T = TypeVar("T")
-MAX_BODY_BYTES = 4 << 20
+MAX_BODY_BYTES = 1 << 20
+ENCODED_AT_ONCE = 8
+"""Texts whose vectors are made between two tokens."""
 MESSAGE_UNITS = 1000
 """Of a listing's use that a message is: its rate, which is per 1,000, is the price of a message."""
 FIRST_TOKEN_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -76,6 +83,12 @@ class Service:
     def __post_init__(self) -> None:
         self.metrics = Metrics(self.engine)
         self._rates: dict[int, Rates] = {}
+        self.books = ThreadPoolExecutor(max_workers=1, thread_name_prefix="books")
+
+    def close(self) -> None:
+        """End what is being answered, and the books."""
+        self.engine.close()
+        self.books.shutdown(wait=True)
 
     def log(self, **facts: Any) -> None:
         """Write a line; a full disk must not fail the request that it is about."""
@@ -111,53 +124,67 @@ class Service:
                 f"{found.per_minute} requests a minute are allowed to key {found.name}: ask again"
                 f" in {allowance.wait_s:.1f} s",
             )
-        if found.is_spent:
-            raise ApiError(
-                429,
-                "insufficient_quota",
-                f"key {found.name} has used {found.used} of {found.budget} tokens: ask for another",
-            )
         return found
 
-    async def encoding(self, work: Callable[[Any], T]) -> T:
-        """Something done with the library's encoder; the engine's thread does what needs its base.
+    async def encoded(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors by which the library searches, (n, width); of a long text, of its beginning.
+
+        A few at a time where the encoder needs the base: answers go on in between.
 
         Raises:
             LibraryError: Nothing was indexed yet.
         """
         encoder = await asyncio.to_thread(self.names.encoder)
-        if isinstance(encoder, QuestionEncoder):
-            return await asyncio.wrap_future(self.engine.between_tokens(lambda: work(encoder)))
-        return await asyncio.to_thread(work, encoder)
+        base = self.engine.base
+        room = base.positions - base.frame
+        cut = [text.encode()[:room].decode(errors="ignore") for text in texts]
+        rows = []
+        for start in range(0, len(cut), ENCODED_AT_ONCE):
+            work = partial(encoder.encode, cut[start : start + ENCODED_AT_ONCE])
+            needs_base = isinstance(encoder, QuestionEncoder)
+            rows.append(
+                await asyncio.wrap_future(self.engine.between_tokens(work))
+                if needs_base
+                else await asyncio.to_thread(work)
+            )
+        return np.concatenate(rows)
 
     async def meant(self, model: str, message: str) -> Meant:
-        """Who is to answer (see `Names.meant`)."""
+        """Who is to answer (see `Names.meant`); of `auto`, who knows most of the message."""
         if model == AUTO:
-            return await self.encoding(lambda _: self.names.meant(model, message))
-        return await asyncio.to_thread(self.names.meant, model, message)
+            vectors = await self.encoded([message])
+            return await asyncio.to_thread(self.names.found, vectors)
+        return await asyncio.to_thread(self.names.meant, model)
 
     def prompt(
         self, turns: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]], *, trim: bool
     ) -> list[int]:
         """Tokens of a conversation; of one that is too long, without the oldest turns if allowed.
 
+        What is left begins with a user's turn.
+
         Raises:
             PromptError: The template has no tools, or does not take such turns.
         """
-        base, left = self.engine.base, list(turns)
+        base = self.engine.base
         if tools and "tools" not in str(base.tokenizer.chat_template):
             raise PromptError(
                 f"tools: the chat template of base {self.names.base_name} has none, so they would"
                 " never be seen: leave them out, or serve a base whose template has them"
             )
-        while True:
-            ids = self.engine.ids_of(left, tools)
-            first = int(left[0]["role"] == "system")
-            if len(ids) < base.positions or not trim or len(left) <= first + 1:
-                return ids
-            del left[first]
-            while len(left) > first + 1 and left[first]["role"] != "user":
-                del left[first]
+        ids = self.engine.ids_of(turns, tools)
+        if len(ids) < base.positions or not trim:
+            return ids
+        before = [*turns[: int(turns[0]["role"] == "system")]]
+        starts = [i for i in range(len(before), len(turns)) if turns[i]["role"] == "user"]
+
+        def from_here(start: int) -> list[int]:
+            return self.engine.ids_of([*before, *turns[start:]], tools)
+
+        place = bisect.bisect_left(
+            starts[:-1], True, key=lambda start: len(from_here(start)) < base.positions
+        )
+        return from_here(starts[place]) if starts else ids
 
 
 class Turn:
@@ -177,11 +204,16 @@ class Turn:
         self.number: str = request.state.request
         self.choices = [Choice() for _ in range(n * len(prompts))]
         self.n_prompt = sum(map(len, prompts))
+        self.is_streamed = False
+        self._n_most = self.n_prompt + len(self.choices) * sampling.max_tokens
         self._begun = time.perf_counter()
-        self._paid: int | None = None
         self._told = service.engine.generate(meant.genome, prompts, sampling, n)
         self._iterator = self._pieces()
         self._first: tuple[int, Told, str] | None = None
+        self._booked: Future[bool] | None = None
+        self._paid: list[Future[int | None]] = []
+        self._failure: Exception | None = None
+        self._is_whole = self._is_over = False
 
     @property
     def n_said(self) -> int:
@@ -192,13 +224,13 @@ class Turn:
         """Pay, and wait for the first token: until then a refusal has a status of its own.
 
         Raises:
-            ApiError: The message has a price, and the key has no account.
+            ApiError: The message has a price, and the key has no account; or too few tokens are
+                left to it.
             MarketError: The account cannot pay.
             PersonaError, GenomeError: As `Engine.submit`.
         """
         try:
-            if self.meant.listing:
-                self._paid = await asyncio.to_thread(self._pay)
+            await self._book()
             self._first = await anext(self._iterator)
         except BaseException:
             await self.end()
@@ -225,42 +257,90 @@ class Turn:
         try:
             async for i, what in self._told:
                 yield i, what, self.choices[i].take(what)
-        except Exception:
-            if self._paid is not None:
-                await asyncio.to_thread(self._pay_back, self._paid)
+            self._is_whole = True
+        except Exception as failure:
+            self._failure = failure
             raise
 
     async def end(self) -> None:
-        """Stop what is still being answered, and count."""
-        await self._told.aclose()
-        n_said = self.n_said
-        metrics = self.service.metrics
-        metrics.tokens.labels("prompt").inc(self.n_prompt)
-        metrics.tokens.labels("answer").inc(n_said)
-        if self.key is not None:
-            keys, name = self.service.keys, self.key.name
-            await asyncio.to_thread(keys.use, name, self.n_prompt + n_said)
+        """Stop what is still being answered, and settle; again, nothing happens."""
+        if not self._is_over:
+            self._is_over = True
+            await self._told.aclose()
+            self.service.metrics.tokens.labels("prompt").inc(self.n_prompt)
+            self.service.metrics.tokens.labels("answer").inc(self.n_said)
+            self.service.books.submit(self._settle)
 
-    def _pay(self) -> int | None:
+    # -- books: kept by one thread, in order, whether anybody still waits for them or not ---------
+
+    async def _book(self) -> None:
+        """Reserve what it may take of the key's tokens, and pay what a message costs."""
+        keys, key, books = self.service.keys, self.key, self.service.books
+        if key is not None:
+            self._booked = books.submit(keys.use, key.name, self._n_most)
+            if not await asyncio.shield(asyncio.wrap_future(self._booked)):
+                raise no_tokens_left(key, self._n_most)
+        for listing in self.meant.listings:
+            self._paid.append(books.submit(self._pay, listing))
+        for paid in self._paid:
+            await asyncio.shield(asyncio.wrap_future(paid))
+
+    def _pay(self, listing: str) -> int | None:
         market, account = self.service.market, self.key.account if self.key else ""
-        if market is None or not account:
+        if market is None:
+            raise ApiError(
+                503,
+                "no_market",
+                f"a message to {self.meant.name} is a use of listing {listing}, and this server has"
+                " no market: tell who runs it",
+            )
+        if not account:
             raise ApiError(
                 402,
                 "insufficient_quota",
-                f"a message to {self.meant.name} is a use of listing {self.meant.listing}: send a"
-                " key that has an account, `continuum key create NAME --account ACCOUNT`",
+                f"a message to {self.meant.name} is a use of listing {listing}: send a key that has"
+                " an account, `continuum key create NAME --account ACCOUNT`",
             )
-        used = market.charge(
-            account=account,
-            listing=self.meant.listing,
-            units=MESSAGE_UNITS,
-            key=f"message-{self.number}",
-        )
+        units, key = MESSAGE_UNITS * len(self.choices), f"message-{self.number}-{listing}"
+        used = market.charge(account=account, listing=listing, units=units, key=key)
         return used.transfer if used.amount_nanos else None
 
-    def _pay_back(self, transfer: int) -> None:
-        assert self.service.market is not None
-        self.service.market.refund(transfer, key=f"failed-{self.number}")
+    @property
+    def _gets_back(self) -> bool:
+        """Whether nothing was given for what was paid, by no doing of the client's own."""
+        if self._is_whole or (self._failure is None and self._first is not None):
+            return False  # who leaves in the middle has paid
+        own = isinstance(self._failure, PersonaError | GenomeError)
+        return self._first is None or not (own and self.is_streamed)
+
+    def _settle(self) -> None:
+        try:
+            if self.key is not None and _outcome(self._booked):
+                spent = 0 if self._gets_back else self.n_prompt + self.n_said
+                self.service.keys.use(self.key.name, spent - self._n_most)
+            for i, paid in enumerate(self._paid if self._gets_back else ()):
+                transfer, market = _outcome(paid), self.service.market
+                if transfer is not None and market is not None:
+                    market.refund(transfer, key=f"failed-{self.number}-{i}")
+        except Exception as failure:  # the answer stands, whatever becomes of the books
+            self.service.log(event="unsettled", request=self.number, error=type(failure).__name__)
+
+
+def _outcome(booked: Future[T] | None) -> T | None:
+    """What came of an entry; None where nothing did. Whoever asks comes after it in the books."""
+    done = booked is not None and booked.done() and booked.exception() is None
+    return booked.result() if booked is not None and done else None
+
+
+def no_tokens_left(key: ApiKey, n_most: int) -> ApiError:
+    """The refusal of a request that may take more tokens than are left to its key."""
+    left = (key.budget or 0) - key.used
+    return ApiError(
+        429,
+        "insufficient_quota",
+        f"key {key.name} has {max(0, left)} of {key.budget} tokens left and this may take {n_most}:"
+        " ask for fewer with max_tokens and n, or with another key",
+    )
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

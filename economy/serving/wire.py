@@ -23,6 +23,10 @@ HARMLESS = {
 """Fields that change no answer."""
 MOST_ANSWERS = 128
 """Of one request, to all of its prompts."""
+MOST_TEXTS = 256
+"""Of which vectors are asked at once."""
+MOST_TURNS = 2048
+"""Of one conversation."""
 TEMPERATURE = 0.7
 """Where a request says none; as `continuum chat`."""
 
@@ -43,6 +47,10 @@ class Asked(Checked):
         """Without what says nothing: null, and fields that change no answer."""
         if not isinstance(said, dict):
             return said
+        try:
+            json.dumps(said, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("there is half a character in it: send UTF-8 text") from None
         return {
             name: value
             for name, value in said.items()
@@ -62,7 +70,7 @@ class Choosing(Asked):
     n: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = 1
     top_k: Annotated[int, Field(ge=0)] = 0
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] = 1.0
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0
     seed: Annotated[int | None, Field(ge=0, lt=1 << 62)] = None
@@ -108,7 +116,7 @@ class Completion(Choosing):
     def prompts(self) -> list[str | list[int]]:
         """Each prompt."""
         prompt: Any = self.prompt
-        one = isinstance(prompt, str) or (prompt and isinstance(prompt[0], int))
+        one = isinstance(prompt, str) or not prompt or isinstance(prompt[0], int)
         return [prompt] if one else prompt
 
 
@@ -198,7 +206,7 @@ def _called(called: Called) -> dict[str, Any]:
     """A call with its arguments as the object that templates print."""
     try:
         arguments = json.loads(called.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise PromptError(f"arguments of a call of {called.name} are no JSON") from None
     return {"name": called.name, "arguments": arguments}
 
@@ -217,10 +225,12 @@ def turns_of(messages: list[Message]) -> list[dict[str, Any]]:
             f"the last message is of role {roles[-1]}: nobody waits for an answer to it, end with"
             " one of role user or tool"
         )
+    called = False
     for i, role in enumerate(roles):
+        called = called or bool(messages[i].tool_calls)
         if role in ("system", "developer") and i:
             raise PromptError(f"message {i} is of role {role}: only the first may be")
-        if role == "tool" and not any(m.tool_calls for m in messages[:i]):
+        if role == "tool" and not called:
             raise PromptError(f"message {i} is of role tool, but no assistant's called one before")
     return [message.turn() for message in messages]
 
@@ -235,7 +245,7 @@ class ToolChoice(Checked):
 class Chat(Choosing):
     """`/v1/chat/completions`: a conversation."""
 
-    messages: list[Message]
+    messages: Annotated[list[Message], Field(max_length=MOST_TURNS)]
     max_tokens: Annotated[int | None, Field(ge=1)] = None
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
     logprobs: bool = False
@@ -279,7 +289,7 @@ class TextFormat(Checked):
     model_config = ConfigDict(populate_by_name=True)
 
     type: Literal["text", "json_object", "json_schema"]
-    the_schema: Annotated[dict[str, Any], Field(alias="schema")] = {}
+    the_schema: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
 
 
 class Text(Checked):
@@ -299,7 +309,7 @@ class Item(Message):
 class Response(Asked):
     """`/v1/responses`, stateless: the whole conversation comes with each request."""
 
-    input: str | list[Item]
+    input: str | Annotated[list[Item], Field(max_length=MOST_TURNS)]
     instructions: str = ""
     max_output_tokens: Annotated[int, Field(ge=1)] = 1024
     text: Text = Text()
@@ -320,6 +330,8 @@ class Response(Asked):
         """What the answer has to match."""
         form = self.text.format
         if form.type == "json_schema":
+            if form.the_schema is None:
+                raise PromptError("text.format has no schema: give it")
             return of_schema(form.the_schema)
         return "" if form.type == "text" else of_schema({"type": "object"})
 
@@ -327,7 +339,7 @@ class Response(Asked):
 class Embedding(Asked):
     """`/v1/embeddings`."""
 
-    input: str | Annotated[list[str], Field(min_length=1, max_length=2048)]
+    input: str | Annotated[list[str], Field(min_length=1, max_length=MOST_TEXTS)]
     encoding_format: Literal["float", "base64"] = "float"
 
 

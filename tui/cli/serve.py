@@ -54,7 +54,6 @@ def serve(
     name = known_bases(folder).names()[model.fingerprint]
     engine = Engine(model, rows=rows)
     names = Names(folder, model, name, engine.forget)
-    sold = any(names.personas.load(one).listing for one in names.personas.names())
 
     def tell(address: str) -> None:
         say(f"{len(names.every())} models on {name} answer at {address}/v1")
@@ -62,11 +61,12 @@ def serve(
 
     with ExitStack() as opened:
         url = market or market_url(folder)
+        has_market = bool(market) or (folder / "market.db").exists()
         service = Service(
             engine,
             names,
             keys,
-            market=opened.enter_context(Market.open(url)) if sold or market else None,
+            market=opened.enter_context(Market.open(url)) if has_market else None,
             must_have_key=key_needed or not is_loopback(host),
         )
         run(service, host, port, tell)

@@ -59,8 +59,9 @@ def service(home: Path, embedded: BaseModel) -> Iterator[Service]:
     """What the API shares."""
     engine = Engine(embedded)
     names = Names(home, embedded, "embedded", engine.forget)
-    yield Service(engine, names, ApiKeys(home), log_to=io.StringIO())
-    engine.close()
+    service = Service(engine, names, ApiKeys(home), log_to=io.StringIO())
+    yield service
+    service.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from genome.genome import Genome
 from genome.library import Library
 from marketplace.market import Market
 from marketplace.money import NANOS_PER_CREDIT
-from persona.persona import PersonaStore
+from persona.errors import GrammarError
+from persona.persona import Persona, PersonaStore
 from persona.sampling import Ended, Said, Sampling
 from persona.stream import Stream
 from tests.support.trading import balances, put_up
@@ -318,6 +320,28 @@ def test_tokens_can_be_asked_for_and_turned_back(api: Any, embedded: BaseModel) 
         ({"model": "embedded+nobody"}, 404, "nobody"),
         ({"model": "embedded+x*ada"}, 404, "is no layer"),
         ({"model": "embedded+ada@nope"}, 404, "has no version"),
+        ({"model": "embedded+ada+ada"}, 404, "different layers"),
+        ({"model": "embedded+1e38*ada"}, 404, "weight of at most 100"),
+        ({"model": "embedded+nan*ada"}, 404, "weight of at most 100"),
+        ({"model": "elsewhere"}, 400, "is for base ffffffffffffffff"),
+        ({"repetition_penalty": 1e-300}, 400, "repetition_penalty: "),
+        ({"messages": [QUESTION] * 3000}, 400, "messages: "),
+        (
+            {
+                "messages": [
+                    QUESTION,
+                    {
+                        "role": "assistant",
+                        "tool_calls": [
+                            {"id": "1", "function": {"name": "f", "arguments": "[" * 5000}}
+                        ],
+                    },
+                    {"role": "tool", "content": "a"},
+                ]
+            },
+            400,
+            "are no JSON",
+        ),
         ({"messages": []}, 400, "messages is empty"),
         ({"messages": [QUESTION, {"role": "assistant", "content": "b"}]}, 400, "nobody waits"),
         ({"messages": [QUESTION, {"role": "system", "content": "b"}, QUESTION]}, 400, "only the"),
@@ -354,15 +378,83 @@ def test_tokens_can_be_asked_for_and_turned_back(api: Any, embedded: BaseModel) 
     ],
 )
 def test_what_cannot_be_done_is_one_line_that_says_why(
-    api: Any, change: dict[str, Any], status: int, words: str
+    api: Any, home: Path, change: dict[str, Any], status: int, words: str
 ) -> None:
+    PersonaStore(home).save(Persona("elsewhere", "f" * 16))
     body = json.dumps(asked(**change))
     headers = {"Content-Type": "application/json"}
     found = api.post("/v1/chat/completions", content=body, headers=headers)
     error = found.json()["error"]
     assert (found.status_code, words in error["message"]) == (status, True), found.text
-    assert "\n" not in error["message"] and error["code"] and error["type"]
+    assert (
+        str(home) not in found.text
+        and "\n" not in error["message"]
+        and error["code"]
+        and error["type"]
+    )
     assert found.headers["x-request-id"]
+
+
+def test_a_spoilt_persona_is_in_nobodys_way(api: Any, home: Path) -> None:
+    (home / "personas/broken.json").write_text('{"name": "bro')
+    (home / "personas/deep.json").write_text("[" * 100_000)
+    (home / "personas/odd.json").write_text('{"name": "odd", "base_model": "a", "layers": [5]}')
+    assert [one["id"] for one in api.get("/v1/models").json()["data"]] == ["embedded", "ada", "bob"]
+    for name in ("broken", "deep", "odd"):
+        found = api.post("/v1/chat/completions", json=asked(name))
+        assert found.status_code == 400 and "HOME" in found.json()["error"]["message"]
+
+
+def test_layers_without_numbers_say_so(api: Any, service: Service, home: Path) -> None:
+    (digest,) = PersonaStore(home).load("ada").layers
+    PersonaStore(home).save(
+        Persona("loud", service.engine.base.fingerprint, (digest,), weights=(1e38,))
+    )
+    for more in ({}, {"stream": True}, {"temperature": 1, "logprobs": True}):
+        found = api.post("/v1/chat/completions", json=asked("loud", **more))
+        assert found.status_code == 400 and "no numbers" in found.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        ("/v1/completions", {"model": "ada", "prompt": []}),
+        ("/v1/completions", {"model": "ada", "prompt": "\udcff"}),
+        ("/v1/embeddings", {"model": "ada", "input": "\udcff"}),
+        ("/tokenize", {"prompt": "\udcff"}),
+        ("/tokenize", {}),
+        ("/detokenize", {"tokens": [10**30]}),
+        (
+            "/v1/responses",
+            {"model": "ada", "input": "a", "text": {"format": {"type": "json_schema"}}},
+        ),
+    ],
+)
+def test_what_other_addresses_cannot_read(api: Any, address: str, body: dict[str, Any]) -> None:
+    headers = {"Content-Type": "application/json"}
+    found = api.post(address, content=json.dumps(body), headers=headers)
+    assert found.status_code == 400 and found.json()["error"]["message"]
+
+
+def test_what_is_nearly_cold_is_cold(api: Any, service: Service) -> None:
+    found = api.post("/v1/chat/completions", json=asked(temperature=1e-40)).json()
+    assert found["choices"][0]["message"]["content"] == said(service, "ada")
+
+
+def test_a_grammar_is_made_once_for_all_answers(
+    api: Any, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    before = service.engine.grammars.matcher
+    monkeypatch.setattr(
+        service.engine.grammars, "matcher", lambda grammar: made.append(grammar) or before(grammar)
+    )
+    schema = {"enum": ["ab", "ac"]}
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    more = asked(n=8, temperature=1.5, seed=1, response_format=form)
+    choices = api.post("/v1/chat/completions", json=more).json()["choices"]
+    assert {json.loads(one["message"]["content"]) for one in choices} == {"ab", "ac"}
+    assert len(made) == 1
 
 
 def test_what_says_nothing_is_left_out_unread(api: Any) -> None:
@@ -437,6 +529,18 @@ def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
+def settled(service: Service) -> None:
+    """Wait until the books are up to date."""
+    service.books.submit(lambda: None).result(30)
+
+
+def used(service: Service, secret: str) -> int:
+    settled(service)
+    key = service.keys.of(secret)
+    assert key
+    return key.used
+
+
 def test_a_key_is_counted_limited_and_refused_when_spent(api: Any, service: Service) -> None:
     service.must_have_key = True
     refused = api.post("/v1/chat/completions", json=asked())
@@ -444,26 +548,35 @@ def test_a_key_is_counted_limited_and_refused_when_spent(api: Any, service: Serv
         refused.status_code == 401 and "continuum key create" in refused.json()["error"]["message"]
     )
     assert api.get("/v1/models", headers=bearer("ck-guessed")).status_code == 401
-    secret = service.keys.create(ApiKey("laptop", per_minute=3, budget=60))
-    spent = []
-    for _ in range(4):
-        found = api.post("/v1/chat/completions", json=asked(), headers=bearer(secret))
-        spent.append((found.status_code, service.keys.of(secret).used))  # type: ignore[union-attr]
-    codes = [status for status, _ in spent]
+    secret = service.keys.create(ApiKey("laptop", per_minute=3))
+    total = 0
+    for more in ({}, {"stream": True}, {"n": 2}):
+        found = api.post("/v1/chat/completions", json=asked(**more), headers=bearer(secret))
+        total += found.json()["usage"]["total_tokens"] if not more else 0
+        before, total = total, used(service, secret)
+        assert total >= before
+    often = api.post("/v1/chat/completions", json=asked(), headers=bearer(secret))
+    assert often.status_code == 429 and int(often.headers["retry-after"]) >= 1
+    once = service.keys.create(ApiKey("once", budget=40))
+    first = api.post("/v1/chat/completions", json=asked(), headers=bearer(once)).json()["usage"]
+    assert used(service, once) == first["total_tokens"]
+    done = api.post("/v1/chat/completions", json=asked(max_tokens=30), headers=bearer(once))
+    error = done.json()["error"]
+    assert done.status_code == 429 and error["code"] == "insufficient_quota"
+    assert f"has {40 - first['total_tokens']} of 40 tokens left" in error["message"]
+
+
+def test_a_budget_is_not_overrun_by_many_at_once(api: Any, service: Service) -> None:
+    """What a request may take is reserved before it is answered, and given back after."""
+    secret = service.keys.create(ApiKey("racer", budget=100))
+    with ThreadPoolExecutor(8) as pool:
+        posts = [
+            pool.submit(api.post, "/v1/chat/completions", json=asked(n=3), headers=bearer(secret))
+            for _ in range(8)
+        ]
+        codes = sorted(post.result().status_code for post in posts)
     assert codes[0] == 200 and codes[-1] == 429
-    assert (
-        spent[0][1]
-        == api.post(
-            "/v1/chat/completions", json=asked(), headers=bearer(service.keys.create(ApiKey("b")))
-        ).json()["usage"]["total_tokens"]
-    )
-    over = api.post("/v1/chat/completions", json=asked(), headers=bearer(secret))
-    assert over.headers.get("retry-after") or "tokens" in over.json()["error"]["message"]
-    service.keys.use("b", 10)
-    once = service.keys.create(ApiKey("once", budget=1))
-    service.keys.use("once", 1)
-    done = api.post("/v1/chat/completions", json=asked(), headers=bearer(once)).json()["error"]
-    assert done["code"] == "insufficient_quota" and "1 of 1 tokens" in done["message"]
+    assert 0 < used(service, secret) <= 100
 
 
 @pytest.fixture
@@ -502,7 +615,47 @@ def test_a_message_with_a_price_is_paid_before_it_is_answered(
     assert paid == sold.terms("sort").use_rate_nanos
     monkeypatch.setattr(Stream, "next", lambda *_: [RuntimeError("broken")])
     failed = api.post("/v1/chat/completions", json=asked(), headers=bearer(keys["rich"]))
+    settled(service)
     assert failed.status_code == 500 and balances(sold)["rich"] == before - paid
+
+
+def test_a_price_cannot_be_asked_around(
+    found_by_search: Service, sold: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the layer's name, by search, or by many prompts in one request."""
+    with TestClient(create_app(found_by_search)) as api:
+        poor = bearer(found_by_search.keys.create(ApiKey("poor", account="poor")))
+        rich = bearer(found_by_search.keys.create(ApiKey("rich", account="rich")))
+        for model in ("ada", "embedded+ada", "embedded+0.5*bob+ada", "auto"):
+            assert (
+                api.post("/v1/chat/completions", json=asked(model), headers=poor).status_code == 402
+            )
+        before = balances(sold)["rich"]
+        many = {"model": "ada", "prompt": ["a", "b", "c"], "max_tokens": 2, "n": 2}
+        assert api.post("/v1/completions", json=many, headers=rich).status_code == 200
+        rate = sold.terms("sort").use_rate_nanos or 0
+        assert before - balances(sold)["rich"] == pytest.approx(6 * rate, abs=10)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_what_was_said_before_it_failed_is_paid_if_the_request_made_it_fail(
+    api: Any, service: Service, sold: Market, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """Else a schema that breaks at its end would be an answer for nothing."""
+    before, steps = Stream.next, []
+    why = GrammarError("at its end") if own else RuntimeError("broken")
+
+    def failing(stream: Stream, logits: torch.Tensor) -> Any:
+        steps.append(1)
+        return [why] if len(steps) > 2 else before(stream, logits)
+
+    monkeypatch.setattr(Stream, "next", failing)
+    rich = bearer(service.keys.create(ApiKey("rich", account="rich")))
+    balance = balances(sold)["rich"]
+    found = api.post("/v1/chat/completions", json=asked(stream=True), headers=rich)
+    assert "error" in events(found.text)[-1]
+    settled(service)
+    assert (balances(sold)["rich"] < balance) == own
 
 
 def test_a_revoked_layer_answers_no_more_and_is_let_go(

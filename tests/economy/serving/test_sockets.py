@@ -13,6 +13,7 @@ import httpx
 import pytest
 import torch
 
+from economy.serving.keys import ApiKey
 from economy.serving.service import Service
 from persona.stream import Stream
 
@@ -33,12 +34,21 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def ask(port: int, **more: Any) -> socket.socket:
+def counted(service: Service, secret: str) -> int:
+    """Tokens of a key when the books are up to date."""
+    service.books.submit(lambda: None).result(30)
+    key = service.keys.of(secret)
+    assert key
+    return key.used
+
+
+def ask(port: int, secret: str = "", **more: Any) -> socket.socket:
     """A request by hand, of which nothing is read yet."""
     body = json.dumps({**BODY, **more}).encode()
     client = socket.create_connection(("127.0.0.1", port))
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {secret}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     client.sendall(head.encode() + body)
@@ -64,12 +74,32 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_who_leaves_is_not_answered_any_further(
     port: int, service: Service, slow: list[int], stream: bool
 ) -> None:
-    client = ask(port, stream=stream, n=2)
+    secret = service.keys.create(ApiKey("leaver"))
+    client = ask(port, secret, stream=stream, n=2)
     until(lambda: slow[0] > 4)
     client.close()
     until(lambda: service.engine.stats().running == 0)
     assert slow[0] < 120  # of 180: the two would have gone on for a second
+    until(lambda: 0 < counted(service, secret) < 200)  # what was made is counted, no more
+    assert counted(service, secret) > 4
     assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+
+
+def test_who_leaves_before_the_first_token_leaves_the_queue_and_pays_nothing(
+    port: int, service: Service
+) -> None:
+    go_on = threading.Event()
+    held = service.engine.between_tokens(lambda: go_on.wait(60))
+    service.engine.waiting = 4
+    secret = service.keys.create(ApiKey("early"))
+    for _ in range(3):
+        client = ask(port, secret, n=2)
+        until(lambda: service.engine.stats().waiting == 2)
+        client.close()
+        until(lambda: service.engine.stats().waiting == 0)
+    go_on.set()
+    assert held.result(30)
+    assert counted(service, secret) == 0
 
 
 def test_who_does_not_read_holds_nobody_up(port: int, service: Service, slow: list[int]) -> None:
