@@ -7,12 +7,13 @@ anew. One engine has one base.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Collection, Sequence
 
 from genome.pager import GenomeRef
 from genome.running.packed import RowCache
 
+Key = tuple[GenomeRef, tuple[int, ...]]
 LEAST = 16
 """Tokens in common from which it pays."""
 
@@ -29,7 +30,9 @@ class PrefixCache:
         self.n_bytes = 0
         self.n_saved = 0
         """Tokens that did not have to be read again, so far."""
-        self._kept: OrderedDict[tuple[GenomeRef, tuple[int, ...]], RowCache] = OrderedDict()
+        self._kept: OrderedDict[Key, RowCache] = OrderedDict()
+        self._own: defaultdict[GenomeRef, set[tuple[int, ...]]] = defaultdict(set)
+        """What of it is a genome's, so that nobody looks through all the others'."""
 
     def keep(self, ref: GenomeRef, ids: Sequence[int], cache: RowCache) -> None:
         """Keep what a row has read; what it went on from is no longer needed beside it.
@@ -38,15 +41,16 @@ class PrefixCache:
             ids: The row's tokens, those that were not read among them.
         """
         read = tuple(ids[: cache.n_read])
-        own = [key for key in self._kept if key[0] == ref]
-        if any(key[1][: len(read)] == read for key in own):
+        own = list(self._own.get(ref, ()))
+        if any(before[: len(read)] == read for before in own):
             return
-        for key in own:
-            if read[: len(key[1])] == key[1]:
-                self._drop(key)
+        for before in own:
+            if read[: len(before)] == before:
+                self._drop((ref, before))
         if cache.n_bytes > self.room or len(read) < LEAST:
             return
         self._kept[ref, read] = cache
+        self._own[ref].add(read)
         self.n_bytes += cache.n_bytes
         while self.n_bytes > self.room:
             self._drop(next(iter(self._kept)))
@@ -57,7 +61,7 @@ class PrefixCache:
         At least one token is left to be read.
         """
         best = max(
-            ((_common(read, ids), (of, read)) for of, read in self._kept if of == ref),
+            ((_common(read, ids), (ref, read)) for read in self._own.get(ref, ())),
             key=lambda found: found[0],
             default=None,
         )
@@ -74,8 +78,11 @@ class PrefixCache:
             if {*key[0].layers} & {*digests}:
                 self._drop(key)
 
-    def _drop(self, key: tuple[GenomeRef, tuple[int, ...]]) -> None:
+    def _drop(self, key: Key) -> None:
         self.n_bytes -= self._kept.pop(key).n_bytes
+        self._own[key[0]].discard(key[1])
+        if not self._own[key[0]]:
+            del self._own[key[0]]
 
 
 def _common(read: Sequence[int], ids: Sequence[int]) -> int:

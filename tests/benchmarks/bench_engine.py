@@ -1,11 +1,13 @@
 """Many personas answered at once on a real base, against one after the other and against PEFT.
 
     python -m tests.benchmarks.bench_engine [FOLDER] [--rounds 3] [--threads 2] [--dtype bfloat16]
+    python -m tests.benchmarks.bench_engine FOLDER --many
 
 FOLDER holds SmolLM2-135M-Instruct or another causal LM; default CONTINUUM_REAL_BASE. Sixteen layers
 of rank 8 on all linear maps, random and small, each asked one question for 24 tokens; the bars
 are float32's where nothing else is said.
-What is compared is taken in turn in this process.
+What is compared is taken in turn in this process. `--many`: ten thousand requests for a thousand
+personas, whose popularity is Zipf's, with sixteen slots; layers come from a library on disk.
 """
 
 from __future__ import annotations
@@ -14,16 +16,21 @@ import argparse
 import copy
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Sequence
 from threading import Event
 from typing import Any
 
+import numpy as np
+import psutil
 import torch
 
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Layer
+from genome.library import Library, Manifest
+from persona import engine as engine_module
 from persona.engine import Engine
 from persona.sampling import Said, Sampling
 from tests.benchmarks.bases import RANK
@@ -149,6 +156,49 @@ def first_token(engine: Engine, genomes: Sequence[Genome]) -> float:
     return max(ear.times[0] for ear in ears) - start
 
 
+def many(base: BaseModel, n_personas: int = 1000, n_requests: int = 10_000) -> None:
+    """Memory, and how often a request had to wait for its layer."""
+    board, rng, process = Board("engine many"), np.random.default_rng(0), psutil.Process()
+    engine_module.HOT = 1  # as many slots as rows
+    engine = Engine(base, rows=N, prefix_bytes=16 << 20)  # full long before the first thousand
+    waits: list[float] = []
+    sizes: list[int] = []
+    with tempfile.TemporaryDirectory() as home:
+        library = Library.open(home)
+        digests = []
+        for seed in range(n_personas):
+            layer = random_layer(base.model, base.fingerprint, rank=RANK, scale=0.003, seed=seed)
+            digests.append(library.add(layer, Manifest(f"layer-{seed}", base.fingerprint)))
+        ranks = np.arange(1, n_personas + 1)
+        chosen = rng.choice(n_personas, n_requests, p=(1 / ranks) / (1 / ranks).sum())
+        start = time.perf_counter()
+        for batch in range(0, n_requests, 16):
+            ears = []
+            for i in chosen[batch : batch + 16]:
+                began = time.perf_counter()
+                genome = Genome.of(library.get(digests[i]))
+                waits.append(time.perf_counter() - began)
+                ears.append(Ear())
+                question = asked(QUESTIONS[i % N])
+                engine.submit(genome, question, ears[-1], Sampling(max_tokens=4))
+            for ear in ears:
+                ear.over.wait()
+            sizes.append(process.memory_info().rss)
+        taken = time.perf_counter() - start
+        engine.close()
+    pager = engine.stats().pager
+    assert pager and pager.slots == N
+    first = sizes[len(sizes) // 10]
+    board.add("requests a second", n_requests / taken, "", "/s")
+    board.add("memory after 10,000 / after 1,000", sizes[-1] / first, "<= 1.02")
+    board.add(
+        "1,000 personas, 16 slots: requests that waited for a layer", pager.loads / n_requests
+    )
+    board.add("reading a layer from the library, median", statistics.median(waits) * 1e3, "", "ms")
+    board.add("a layer into its slot, p99", pager.times["cold"].p99_ms, "", "ms")
+    board.close()
+
+
 @torch.no_grad()
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -156,9 +206,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--many", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     base = BaseModel.load(options.folder, dtype=getattr(torch, options.dtype))
+    if options.many:
+        many(base)
+        return
     half = options.dtype == "bfloat16"
     layers = [
         random_layer(base.model, base.fingerprint, rank=RANK, scale=0.003, seed=s) for s in range(N)
