@@ -8,6 +8,7 @@ PersonaError
 ├── PersonaFileError
 ├── NotTextError
 ├── PromptError
+├── ExportError
 ├── GrammarError
 ├── NoNumbersError
 └── QueueFullError
@@ -74,6 +75,10 @@ class NotTextError(PersonaError):
 
 class PromptError(PersonaError):
     """Messages that the base's chat template does not take, or tokens that it does not have."""
+
+
+class ExportError(PersonaError):
+    """A persona that cannot be written for other programs, or not there."""
 
 
 class GrammarError(PersonaError):

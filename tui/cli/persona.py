@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -186,6 +187,37 @@ def show(name: NameArgument, home: HomeOption = None) -> None:
     ]
     if rows:
         print_table("layers, first applied first", ("name", "version", "weight", "digest"), rows)
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    path: Annotated[Path, typer.Argument(help="New folder.")],
+    modelfile: Annotated[
+        bool, typer.Option("--modelfile", help="For Ollama: weights with the layers in them.")
+    ] = False,
+    home: HomeOption = None,
+    _memory: MemoryOption = None,
+) -> None:
+    """Write a persona for other programs."""
+    from economy.revocations import refuse_revoked
+    from genome.library import Library
+    from persona.modelfile import export_modelfile
+    from persona.persona import PersonaStore
+    from seeds.bases import known_bases, load_base_of
+    from tui.cli.errors import OptionError
+
+    if not modelfile:
+        raise OptionError(f"say for what: `continuum persona export {name} {path} --modelfile`")
+    folder = existing_home(home, "personas")
+    persona = PersonaStore(folder).load(name)
+    refuse_revoked(folder, persona.layers)
+    quiet_libraries()
+    base = load_base_of(folder, persona.base_model)
+    genome = persona.genome(Library.open(folder)).on(base.fingerprint)
+    known = known_bases(folder).get(base.fingerprint)
+    export_modelfile(path, persona, genome, base, known.name, known.licence)
+    say(f"{path} has a Modelfile and the weights: ollama create {name} -f {path / 'Modelfile'}")
 
 
 @app.command()
