@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,24 @@ from persona.errors import GrammarError
 
 MAX_BYTES = 64 << 10
 """Of a schema; compiling takes time that grows with it."""
-LIMITS = LLParserLimits(
-    max_items_in_row=2_000,
-    step_lexer_fuel=200_000,
-    max_lexer_states=20_000,
-    max_grammar_size=100_000,
-)
+LIMITS: dict[str, Any] = {
+    "max_items_in_row": 2_000,
+    "step_lexer_fuel": 200_000,
+    "max_lexer_states": 20_000,
+    "max_grammar_size": 100_000,
+}
 """A tenth to a quarter of what llguidance allows: nobody holds up the others with one schema."""
+TRIAL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+from llguidance import LLMatcher, LLParserLimits, LLTokenizer
+matcher = LLMatcher(LLTokenizer("byte"), sys.stdin.read(), limits=LLParserLimits(**%s))
+matcher.compute_bitmask()
+print(matcher.get_error())
+"""
+"""Compiling has no limit of its own: a hundred patterns at once take minutes and gigabytes, and
+hold the interpreter. So a grammar is first tried by a process with one second and one gigabyte."""
 COMPACT = {
     "x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 }
@@ -64,6 +77,21 @@ def of_call(tools: Mapping[str, Mapping[str, Any]]) -> str:
     if len(text) > MAX_BYTES:
         raise GrammarError(f"the tools have {len(text)} bytes, {MAX_BYTES} are allowed")
     return f"start: {before} call {after}\ncall: %json {text}"
+
+
+@lru_cache(maxsize=256)
+def check(grammar: str) -> None:
+    """Refuse a grammar that takes too much to be made; one that was tried is remembered.
+
+    Raises:
+        GrammarError: It is none, or takes more than a second or a gigabyte.
+    """
+    trial = [sys.executable, "-c", TRIAL % LIMITS]
+    done = subprocess.run(trial, input=grammar, capture_output=True, text=True)
+    if done.returncode:
+        raise GrammarError("it takes more than a second or a gigabyte to be made: ask for less")
+    if done.stdout.strip():
+        raise GrammarError(" ".join(done.stdout.split())[:200])
 
 
 class Matcher:
@@ -122,6 +150,7 @@ class Grammars:
         """
         if not grammar:
             return None
-        matcher = Matcher(LLMatcher(self._tokens, grammar, limits=LIMITS))
+        check(grammar)
+        matcher = Matcher(LLMatcher(self._tokens, grammar, limits=LLParserLimits(**LIMITS)))
         matcher.allowed(1)  # the first step shows whether it is within the limits
         return matcher

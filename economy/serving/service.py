@@ -99,7 +99,7 @@ class Service:
         """Whose key a request shows; None where none is needed.
 
         Raises:
-            ApiError: It needs one, asks too often, or has used up its tokens.
+            ApiError: It needs one, or asks too often.
         """
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
         found = self.keys.of(secret.strip()) if scheme.lower() == "bearer" else None
