@@ -23,7 +23,7 @@ demo-real: setup
 	$(BIN)/continuum init --base smollm2-135m-instruct --home real
 	$(BIN)/continuum demo --home real
 
-# On the same base and folder: sixteen personas of different layers answer sixteen clients at once. Three minutes.
+# On the same base and folder: sixteen personas of different layers answer sixteen clients at once; trains them for some minutes first.
 demo-serve: setup
 	$(BIN)/continuum init --base smollm2-135m-instruct --home real
 	$(BIN)/continuum demo --serve --home real

@@ -20,12 +20,10 @@ from persona.errors import GrammarError
 MAX_BYTES = 64 << 10
 """Of a schema; compiling takes time that grows with it."""
 LIMITS: dict[str, Any] = {
-    "max_items_in_row": 2_000,
-    "step_lexer_fuel": 200_000,
     "max_lexer_states": 20_000,
     "max_grammar_size": 100_000,
 }
-"""A tenth to a quarter of what llguidance allows: nobody holds up the others with one schema."""
+"""A twelfth and a fifth of what llguidance allows: nobody holds up the others with one schema."""
 TRIAL = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_CPU, (1, 1))

@@ -11,24 +11,21 @@ import pytest
 
 from economy.revocations import DATABASE, FILE, Kept
 from genome.base_model import BaseModel
-from genome.library import Library, Manifest
+from genome.library import Library
 from persona.engine import Engine
 from persona.persona import Persona, PersonaStore
 from persona.sampling import Sampling
 from tests.support.cli import Done, continuum
-from tests.support.genome import random_layer
+from tests.support.genome import put_ada_and_bob
 
 
 @pytest.fixture
 def home(tmp_path: Path, embedded: BaseModel) -> Path:
     """Two personas that answer differently, and one of two layers."""
-    library, store = Library.open(tmp_path), PersonaStore(tmp_path)
-    digests = []
-    for seed, name in enumerate(("ada", "bob")):
-        layer = random_layer(embedded.model, embedded.fingerprint, scale=0.1, seed=seed)
-        digests.append(library.add(layer, Manifest(name, layer.base_model)))
-        store.save(Persona(name, layer.base_model, (digests[-1],)))
-    store.save(Persona("both", embedded.fingerprint, tuple(digests), weights=(0.5, 0.7)))
+    digests = put_ada_and_bob(tmp_path, embedded)
+    PersonaStore(tmp_path).save(
+        Persona("both", embedded.fingerprint, tuple(digests), weights=(0.5, 0.7))
+    )
     return tmp_path
 
 

@@ -21,12 +21,12 @@ import pytest
 from academy.evaluator import LocalEvaluator
 from academy.exam import exam_sheet
 from genome.base_model import BaseModel
-from genome.library import Library, Manifest
+from genome.library import Library
 from persona.engine import Engine
-from persona.persona import Persona, PersonaStore
+from persona.persona import PersonaStore
 from persona.sampling import Sampling
 from seeds.bases import embedded_base_path
-from tests.support.genome import random_layer
+from tests.support.genome import put_ada_and_bob
 
 HERE = Path(__file__).parent
 TOOLS = "{% for tool in tools or [] %}{{ tool.function.name }}{% endfor %}"
@@ -59,11 +59,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseModel:
 def home(tmp_path_factory: pytest.TempPathFactory, base: BaseModel) -> Path:
     """Two personas."""
     home = tmp_path_factory.mktemp("served") / "home"
-    library, store = Library.open(home), PersonaStore(home)
-    for seed, name in enumerate(("ada", "bob")):
-        layer = random_layer(base.model, base.fingerprint, scale=0.1, seed=seed)
-        digest = library.add(layer, Manifest(name, base.fingerprint))
-        store.save(Persona(name, base.fingerprint, (digest,)))
+    put_ada_and_bob(home, base)
     return home
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ import torch
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.layer import Factors, Layer
+from genome.library import Library, Manifest
 from genome.running.stack import linear_sites
+from persona.persona import Persona, PersonaStore
 
 _SIZES: Mapping[str, Any] = {
     "vocab_size": 264,
@@ -74,6 +77,16 @@ def random_layer(
             b = torch.randn(site.n_out, rank, generator=generator) * scale
             factors[name] = Factors(a, b)
     return Layer(base_model, factors)
+
+
+def put_ada_and_bob(home: Path, base: BaseModel) -> list[str]:
+    """Two personas that answer differently, of layers named like them; the layers' digests."""
+    library, store, digests = Library.open(home), PersonaStore(home), []
+    for seed, name in enumerate(("ada", "bob")):
+        layer = random_layer(base.model, base.fingerprint, scale=0.1, seed=seed)
+        digests.append(library.add(layer, Manifest(name, base.fingerprint)))
+        store.save(Persona(name, base.fingerprint, (digests[-1],)))
+    return digests
 
 
 def dense_updates(genome: Genome) -> dict[str, torch.Tensor]:

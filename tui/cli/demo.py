@@ -87,7 +87,7 @@ def _serve(home: Path, base: str | None) -> None:
     say(
         f"at once {found.at_once_s:.1f} s, one by one {found.one_by_one_s:.1f} s; "
         f"{found.n_same} of {len(rows)} answers the same either way",
-        "they have studied for a minute: this shows the engine, not what they know",
+        "they have studied 32 questions each: this shows the engine, not what they know",
     )
     hint("serve them: `continuum serve`; then any OpenAI client, base_url and model, reaches them")
 

@@ -36,7 +36,7 @@ from tui.jobs.show import Show
 N_PERSONAS = 16
 RANK = 8
 PLAN = StudyPlan(steps=8, rows_per_step=4, learning_rate=3e-3)
-"""A minute or two on SmolLM2: enough to answer in another way than the base, not to be good."""
+"""Some minutes on SmolLM2: enough to answer in another way than the base, not to be good."""
 MAX_TOKENS = 32
 
 

@@ -18,22 +18,17 @@ from economy.serving.names import Names
 from economy.serving.serve import create_app, server_of
 from economy.serving.service import Service
 from genome.base_model import BaseModel
-from genome.library import Library, Manifest
+from genome.library import Library
 from genome.search.question_encoder import QuestionEncoder
 from marketplace.service.serve import bound
 from persona.engine import Engine
-from persona.persona import Persona, PersonaStore
-from tests.support.genome import random_layer
+from tests.support.genome import put_ada_and_bob
 
 
 @pytest.fixture
 def home(tmp_path: Path, embedded: BaseModel) -> Path:
     """Two personas that answer differently, of layers `ada` and `bob`."""
-    library, store = Library.open(tmp_path), PersonaStore(tmp_path)
-    for seed, name in enumerate(("ada", "bob")):
-        layer = random_layer(embedded.model, embedded.fingerprint, scale=0.1, seed=seed)
-        digest = library.add(layer, Manifest(name, layer.base_model))
-        store.save(Persona(name, layer.base_model, (digest,)))
+    put_ada_and_bob(tmp_path, embedded)
     return tmp_path
 
 
