@@ -8,14 +8,12 @@ never changes under a running answer.
 
 from __future__ import annotations
 
-import asyncio
-import queue
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
@@ -35,15 +33,14 @@ from genome.running.halves import run_head
 from genome.running.packed import PackedRows, RowCache, packed_attention, run_packed
 from genome.running.product import Prepacked, multiplying, prepacked
 from genome.running.stack import check_fit, rank_of
+from persona.backend import Backend, Prompt
 from persona.errors import NotTextError, PromptError, QueueFullError
-from persona.grammar import Grammars, Matcher
+from persona.grammar import Grammars
 from persona.prefix import PrefixCache
-from persona.sampling import GREEDY, Ended, Said, Sampling
-from persona.stream import Answer, Stream, Tell, Told
+from persona.sampling import GREEDY, Said, Sampling
+from persona.stream import Stream, Tell
 
 T = TypeVar("T")
-Prompt = Sequence[Mapping[str, Any]] | Sequence[int]
-"""Messages, or tokens."""
 ROWS = 16
 """Answers under way at once; who comes later waits."""
 WAITING = 256
@@ -80,7 +77,7 @@ class EngineStats(NamedTuple):
     """None before the first genome."""
 
 
-class Engine:
+class Engine(Backend):
     """Generates text with any genomes on one loaded base model; may be asked from any thread.
 
     The model is the engine's alone while it answers; with the last token it is what it was.
@@ -161,14 +158,12 @@ class Engine:
         prompt: Prompt,
         tell: Tell,
         sampling: Sampling = GREEDY,
-        matcher: Matcher | None = None,
     ) -> Stream:
         """Ask for an answer; it begins when there is a row for it, first come, first served.
 
         Args:
             prompt: Messages, which the chat template puts, or tokens, which are read as they are.
             tell: Is called by the engine's thread with each token, and at last with how it ended.
-            matcher: Of the sampling's grammar; None makes one, which may take a second.
 
         Raises:
             TooLongError: The prompt leaves no position for an answer.
@@ -185,7 +180,7 @@ class Engine:
         scored = len(ids) if sampling.of_prompt else 1
         if refused := self.base.refusal("the prompt", len(ids) + 1, scored):
             raise refused
-        matcher = matcher or self.grammars.matcher(sampling.grammar)
+        matcher = self.grammars.matcher(sampling.grammar)
         stream = Stream(genome, ids, sampling, tell, self.base, matcher)
         with self._changed:
             if len(self._waiting) >= self.waiting:  # but nobody waits for those who have left
@@ -221,55 +216,14 @@ class Engine:
             self._thread = threading.Thread(target=self._work, name="engine")
             self._thread.start()
 
-    def stream(self, genome: Genome, prompt: Prompt, sampling: Sampling = GREEDY) -> Answer:
-        """Ask for an answer, to be read as it comes."""
-        told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        return Answer(self.submit(genome, prompt, told.put, sampling), told)
+    def prepare(self, sampling: Sampling) -> Sampling:
+        """Compile the sampling's grammar, which may take a second.
 
-    def answer(self, genome: Genome, question: str, sampling: Sampling = GREEDY) -> str:
-        """The whole answer to one question."""
-        messages = [{"role": "user", "content": question}]
-        with closing(self.stream(genome, messages, sampling)) as answer:
-            return "".join(what.text for what in answer)
-
-    async def generate(
-        self,
-        genome: Genome,
-        prompts: Sequence[Prompt],
-        sampling: Sampling = GREEDY,
-        n: int = 1,
-    ) -> AsyncGenerator[tuple[int, Told]]:
-        """n answers to each prompt as they come, each token with the number of its answer.
-
-        An answer's end is its last. Those to one prompt have a seed each, one after the other.
-        Who stops reading ends them all.
+        Raises:
+            GrammarError: It is none.
         """
-        loop, told = asyncio.get_running_loop(), asyncio.Queue[tuple[int, Told | BaseException]]()
-
-        def teller(i: int) -> Tell:
-            return lambda what: loop.call_soon_threadsafe(told.put_nowait, (i, what))
-
-        seeds = [None if sampling.seed is None else sampling.seed + j for j in range(n)]
-        own = [sampling.model_copy(update={"seed": seed}) for seed in seeds]
-        matcher = await asyncio.to_thread(self.grammars.matcher, sampling.grammar)
-        streams: list[Stream] = []
-        try:
-            for prompt in prompts:
-                for each in own:
-                    at_start = matcher and matcher.copy()
-                    streams.append(
-                        self.submit(genome, prompt, teller(len(streams)), each, at_start)
-                    )
-            left = len(streams)
-            while left:
-                i, what = await told.get()
-                if isinstance(what, BaseException):
-                    raise what
-                left -= isinstance(what, Ended)
-                yield i, what
-        finally:
-            for stream in streams:
-                stream.cancel()
+        self.grammars.matcher(sampling.grammar)
+        return sampling
 
     def stats(self) -> EngineStats:
         """What a screen or a monitor shows."""

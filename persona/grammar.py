@@ -131,6 +131,7 @@ class Grammars:
 
     def __init__(self, base: BaseModel) -> None:
         self._base = base
+        self._at_start = lru_cache(maxsize=16)(self._compiled)
 
     @cached_property
     def _tokens(self) -> LLTokenizer:
@@ -146,8 +147,9 @@ class Grammars:
         Raises:
             GrammarError: It is no grammar, or too large a one.
         """
-        if not grammar:
-            return None
+        return self._at_start(grammar).copy() if grammar else None
+
+    def _compiled(self, grammar: str) -> Matcher:
         check(grammar)
         matcher = Matcher(LLMatcher(self._tokens, grammar, limits=LLParserLimits(**LIMITS)))
         matcher.allowed(1)  # the first step shows whether it is within the limits

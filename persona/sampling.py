@@ -75,6 +75,7 @@ class Said(NamedTuple):
     """A token of an answer."""
 
     token: int
+    """-1 where another program tells texts alone."""
     logprob: float | None = None
     """In nats, as the model has it: before penalties, temperature and truncation."""
     likeliest: tuple[tuple[int, float], ...] = ()
@@ -101,6 +102,10 @@ class Ended(NamedTuple):
     """What had been held back."""
     token: Said | None = None
     """The end of turn, where the model said one."""
+    n_prompt: int = 0
+    """Tokens of the prompt, where another program read and counted them."""
+    n_said: int = 0
+    """Tokens of the answer, where another program counted them."""
 
 
 class Sampler:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -18,6 +18,13 @@ Told = Read | Said | Ended
 Tell = Callable[[Told | BaseException], Any]
 """Hears the prompt if that was asked for, each token, and at last how it ended: `Ended`, or what
 went wrong."""
+
+
+class Cancels(Protocol):
+    """What has begun, and can be stopped."""
+
+    def cancel(self) -> object:
+        """Stop within a token; nothing more is told."""
 
 
 class Stream:
@@ -120,7 +127,7 @@ class Stream:
 class Answer(Iterator[Told]):
     """An answer as it comes; its end is the last. Who stops reading closes it."""
 
-    def __init__(self, stream: Stream, told: queue.SimpleQueue[Any]) -> None:
+    def __init__(self, stream: Cancels, told: queue.SimpleQueue[Any]) -> None:
         self._stream = stream
         self._told = told
         self._over = False

@@ -27,7 +27,8 @@ from genome.search.question_encoder import QuestionEncoder
 from marketplace.front import MarketLike
 from marketplace.service.rates import Allowance, Connections, Rates
 from marketplace.service.settings import ConnectionLimits, RateLimit
-from persona.engine import Engine, Prompt
+from persona.backend import Prompt
+from persona.engine import Engine
 from persona.errors import PersonaError, PromptError
 from persona.sampling import Sampling
 from persona.stream import Told

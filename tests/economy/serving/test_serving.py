@@ -441,14 +441,9 @@ def test_what_is_nearly_cold_is_cold(api: Any, service: Service) -> None:
     assert found["choices"][0]["message"]["content"] == said(service, "ada")
 
 
-def test_a_grammar_is_made_once_for_all_answers(
-    api: Any, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_grammar_is_made_once_for_all_answers(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    before = service.engine.grammars.matcher
-    monkeypatch.setattr(
-        service.engine.grammars, "matcher", lambda grammar: made.append(grammar) or before(grammar)
-    )
+    monkeypatch.setattr("persona.grammar.check", made.append)
     schema = {"enum": ["ab", "ac"]}
     form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     more = asked(n=8, temperature=1.5, seed=1, response_format=form)
