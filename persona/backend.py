@@ -56,6 +56,10 @@ class Backend(ABC):
         done.set_result(None)
         return done
 
+    def report(self) -> str:
+        """What came of its answers so far, in a line for people; empty = nothing to say."""
+        return ""
+
     def stream(self, genome: Genome, prompt: Prompt, sampling: Sampling = GREEDY) -> Answer:
         """Ask for an answer, to be read as it comes."""
         told: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -237,6 +237,10 @@ class Engine(Backend):
                 pager=self._pager.stats() if self._pager else None,
             )
 
+    def report(self) -> str:
+        """How much did not have to be read again."""
+        return f"{self.prefixes.n_saved} tokens did not have to be read again so far"
+
     def forget(self, digests: Collection[str]) -> Future[None]:
         """Let go of all that holds one of these layers, once no answer runs on it."""
 

@@ -6,6 +6,10 @@ PersonaError
 ├── PersonaExistsError
 ├── PersonaNotFoundError
 ├── PersonaFileError
+├── BackendNameError
+├── BackendNotFoundError
+├── BackendFileError
+├── BackendError
 ├── NotTextError
 ├── PromptError
 ├── ExportError
@@ -64,6 +68,33 @@ class PersonaFileError(PersonaError):
 
     def __init__(self, path: Path, cause: Exception) -> None:
         super().__init__(f"the persona file {path} cannot be read ({cause}): delete or repair it")
+
+
+class BackendNameError(PersonaError):
+    """A name that a backend has, or that none can have."""
+
+
+class BackendNotFoundError(PersonaError):
+    """There is no backend of that name."""
+
+    def __init__(self, name: str, suggestions: Sequence[str]) -> None:
+        hint = (
+            f"did you mean {', '.join(suggestions)}?"
+            if suggestions
+            else "make one known with `continuum backend add NAME SOURCE`"
+        )
+        super().__init__(f"there is no backend {name!r:.80}: {hint}")
+
+
+class BackendFileError(PersonaError):
+    """The list of backends cannot be read."""
+
+    def __init__(self, path: Path, cause: Exception) -> None:
+        super().__init__(f"{path} cannot be read ({cause}): correct it")
+
+
+class BackendError(PersonaError):
+    """A backend that did not answer, or not to the end."""
 
 
 class NotTextError(PersonaError):

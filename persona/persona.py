@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genome.errors import WeightCountError
 from genome.files import write_json
@@ -46,7 +46,7 @@ class Persona:
 
     name: str
     base_model: str
-    """Fingerprint of the base model."""
+    """Fingerprint of the base model; empty = another program's, which is not known here."""
     layers: tuple[str, ...] = ()
     """Digests, first applied first."""
     description: str = ""
@@ -54,6 +54,8 @@ class Persona:
     """Scale of each layer's update, (n_layers,); empty = all as trained."""
     listing: str = ""
     """Of a market: a message over the network costs its rate of use; empty = nothing."""
+    backend: str = ""
+    """What computes its answers (`persona.backends`); empty = the engine here."""
 
     def __post_init__(self) -> None:
         if not NAME_RULE.fullmatch(self.name):
@@ -67,8 +69,9 @@ class Persona:
         """Whether both answer alike: the same layers on the same base, weighted alike."""
         return self._parts() == other._parts()
 
-    def _parts(self) -> tuple[str, tuple[str, ...], tuple[float, ...]]:
-        return self.base_model, self.layers, self.weights or (1.0,) * len(self.layers)
+    def _parts(self) -> tuple[Any, ...]:
+        weights = self.weights or (1.0,) * len(self.layers)
+        return self.base_model, self.backend, self.layers, weights
 
     def genome(self, library: Library) -> Genome:
         """The persona's genome, its layers loaded from the library."""

@@ -34,15 +34,21 @@ class Choice:
     """The end of turn, which has no text but a log-probability: lm-eval counts on one token more
     than the prompt's."""
     reason: str | None = None
+    n_said: int = 0
+    """Tokens."""
+    n_prompt: int = 0
+    """Tokens of the prompt, where another program counted them."""
 
     def take(self, what: Told) -> str:
         """Take what was told; the text that came with it."""
         if isinstance(what, Said):
             self.said.append(what)
+            self.n_said += 1
         elif isinstance(what, Read):
             self.prompt = what.tokens
         elif isinstance(what, Ended):
             self.reason = what.reason
+            self.n_said, self.n_prompt = what.n_said or self.n_said, what.n_prompt
             self.end = (what.token,) if what.token else ()
         self.text += what.text
         return what.text

@@ -48,6 +48,8 @@ class Meant:
     """Of a market: what a message is charged by."""
     why: dict[str, Any] | None = None
     """Of `auto`: which layer was chosen, and by what."""
+    backend: str = ""
+    """What computes it; empty = the engine."""
 
 
 class Names:
@@ -71,10 +73,9 @@ class Names:
         """Facts of each, the base first; personas on other bases are left out."""
         facts = [self._facts(self.base_name, "the base alone", (), ())]
         for name, persona in self._readable():
-            if persona.base_model == self.base.fingerprint:
-                facts.append(
-                    self._facts(name, persona.description, persona.layers, persona.weights)
-                )
+            if persona.backend or persona.base_model == self.base.fingerprint:
+                own = self._facts(name, persona.description, persona.layers, persona.weights)
+                facts.append(own | self._elsewhere_facts(persona))
         if self.library.encoder_id(self.base.fingerprint):
             facts.append(self._facts(AUTO, "whoever knows most of the message", (), ()))
         return facts
@@ -109,6 +110,22 @@ class Names:
             "max_model_len": self.base.positions,
         }
 
+    def _elsewhere_facts(self, persona: Persona) -> dict[str, Any]:
+        """What is otherwise of a persona that stands on a backend."""
+        if not persona.backend:
+            return {}
+        base = self.library.bases.names().get(persona.base_model, persona.base_model) or None
+        facts = {
+            "backend": persona.backend,
+            "base": base,
+            "fingerprint": persona.base_model or None,
+        }
+        return (
+            facts
+            if persona.base_model == self.base.fingerprint
+            else facts | {"max_model_len": None}
+        )
+
     def meant(self, model: str) -> Meant:
         """Who is meant by any name but `auto`.
 
@@ -139,12 +156,18 @@ class Names:
             raise ModelNotFoundError(
                 f"there is no model {model!r:.100}: did you mean {', '.join(close or known[:3])}?"
             ) from None
-        if persona.base_model != self.base.fingerprint:
-            raise self._elsewhere(f"persona {model}", persona.base_model)
-        genome = self._genome(persona.layers, persona.weights)
-        return Meant(model, genome, (persona.listing,) if persona.listing else ())
+        if not persona.backend and persona.base_model != self.base.fingerprint:
+            raise self.elsewhere(f"persona {model}", persona.base_model)
+        genome = self._genome(persona.layers, persona.weights, persona.base_model)
+        listings = (persona.listing,) if persona.listing else ()
+        return Meant(model, genome, listings, backend=persona.backend)
 
-    def _genome(self, digests: Sequence[str], weights: Sequence[float]) -> Genome:
+    def _genome(self, digests: Sequence[str], weights: Sequence[float], base: str = "") -> Genome:
+        """
+        Args:
+            base: Fingerprint; empty = the one that the server runs.
+        """
+        base = base or self.base.fingerprint
         try:
             refuse_revoked(self.home, digests)
         except ProvenanceError:
@@ -152,11 +175,12 @@ class Names:
             raise
         layers = tuple(self.library.get(digest) for digest in digests)
         for digest in digests:
-            if (own := self.library.base_of(digest)) not in ("", self.base.fingerprint):
-                raise self._elsewhere(f"layer {digest[:12]}", own)
-        return Genome(self.base.fingerprint, layers, tuple(weights) or (1.0,) * len(layers))
+            if (own := self.library.base_of(digest)) not in ("", base):
+                raise self.elsewhere(f"layer {digest[:12]}", own)
+        return Genome(base, layers, tuple(weights) or (1.0,) * len(layers))
 
-    def _elsewhere(self, what: str, fingerprint: str) -> GenomeError:
+    def elsewhere(self, what: str, fingerprint: str) -> GenomeError:
+        """What is said of things for a base that this server does not run."""
         known = self.library.bases.names().get(fingerprint, fingerprint)
         return GenomeError(
             f"{what} is for base {known}, this server runs {self.base_name}:"

@@ -19,7 +19,7 @@ from marketplace.errors import (
     MarketError,
     ProvenanceError,
 )
-from persona.errors import PersonaError, QueueFullError
+from persona.errors import BackendError, PersonaError, QueueFullError
 
 KINDS = {
     400: "invalid_request_error",
@@ -34,6 +34,7 @@ STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (ModelNotFoundError, 404, "model_not_found"),
     (LayerNotFoundError, 404, "model_not_found"),
     (QueueFullError, 429, "queue_full"),
+    (BackendError, 502, "backend_failed"),
     (TooLongError, 400, "context_length_exceeded"),
     (InsufficientCreditsError, 402, "insufficient_quota"),
     (MarketBusyError, 503, "market_busy"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -54,7 +55,9 @@ async def chat(request: Request, asked: Chat, key: Caller) -> Response:
     turns, tools = turns_of(asked.messages), asked.offered
     meant = await unless_gone(request, service.meant(asked.model, str(turns[-1]["content"])))
     prompt = await asyncio.to_thread(
-        lambda: service.prompt(turns, tools, trim=asked.truncation == "auto")
+        partial(
+            service.prompt, turns, tools, trim=asked.truncation == "auto", backend=meant.backend
+        )
     )
     sampling = asked.sampling(
         max_tokens=asked.max_completion_tokens or asked.max_tokens or 1024,
@@ -193,7 +196,7 @@ async def respond(request: Request, asked: ResponseAsked, key: Caller) -> Respon
     turns = asked.turns
     meant = await unless_gone(request, service.meant(asked.model, str(turns[-1]["content"])))
     prompt = await asyncio.to_thread(
-        lambda: service.prompt(turns, (), trim=asked.truncation == "auto")
+        partial(service.prompt, turns, (), trim=asked.truncation == "auto", backend=meant.backend)
     )
     sampling = Sampling(
         temperature=asked.temperature,
@@ -366,7 +369,7 @@ def tokenize(request: Request, asked: Tokenize, _key: Caller) -> dict[str, Any]:
     if (asked.prompt is None) == (asked.messages is None):
         raise ApiError(400, "invalid_value", "give either prompt or messages")
     if asked.messages is not None:
-        ids = service.prompt(turns_of(asked.messages), (), trim=False)
+        ids = service.engine.ids_of(turns_of(asked.messages))
     else:
         special = asked.add_special_tokens
         ids = base.tokenizer(asked.prompt, add_special_tokens=special)["input_ids"]

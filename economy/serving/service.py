@@ -6,8 +6,9 @@ import asyncio
 import bisect
 import json
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,12 +23,14 @@ from economy.serving.documents import Choice
 from economy.serving.keys import ApiKey, ApiKeys
 from economy.serving.names import AUTO, Meant, Names
 from economy.serving.problems import ApiError
+from genome.base_model import BaseModel
 from genome.errors import GenomeError
 from genome.search.question_encoder import QuestionEncoder
 from marketplace.front import MarketLike
 from marketplace.service.rates import Allowance, Connections, Rates
 from marketplace.service.settings import ConnectionLimits, RateLimit
-from persona.backend import Prompt
+from persona.backend import Backend, Prompt
+from persona.backends import Backends
 from persona.engine import Engine
 from persona.errors import PersonaError, PromptError
 from persona.sampling import Sampling
@@ -82,14 +85,44 @@ class Service:
     connections: Connections = field(default_factory=lambda: Connections(ConnectionLimits()))
 
     def __post_init__(self) -> None:
+        self._opened: dict[str, Backend] = {}
+        self._opening = threading.Lock()
         self.metrics = Metrics(self.engine)
         self._rates: dict[int, Rates] = {}
         self.books = ThreadPoolExecutor(max_workers=1, thread_name_prefix="books")
 
     def close(self) -> None:
         """End what is being answered, and the books."""
-        self.engine.close()
+        for backend in (self.engine, *self._opened.values()):
+            backend.close()
         self.books.shutdown(wait=True)
+
+    def forget(self, digests: Collection[str]) -> None:
+        """Let go of all that holds one of these layers, as soon as no answer runs on it."""
+        for backend in (self.engine, *self._opened.values()):
+            backend.forget(digests)
+
+    def backend(self, name: str) -> Backend:
+        """What computes answers of personas that stand on this; opened once.
+
+        Raises:
+            PersonaError, GenomeError: It cannot be had.
+        """
+        if not name:
+            return self.engine
+        with self._opening:
+            if name not in self._opened:
+                others, base = Backends(self.names.home), self.engine.base
+
+                def load(fingerprint: str) -> BaseModel:
+                    if fingerprint != base.fingerprint:
+                        raise self.names.elsewhere(f"backend {name}", fingerprint)
+                    return base
+
+                # the base is whole only between two tokens
+                opening = self.engine.between_tokens(partial(others.open, name, load))
+                self._opened[name] = opening.result()
+            return self._opened[name]
 
     def log(self, **facts: Any) -> None:
         """Write a line; a full disk must not fail the request that it is about."""
@@ -155,18 +188,30 @@ class Service:
         if model == AUTO:
             vectors = await self.encoded([message])
             return await asyncio.to_thread(self.names.found, vectors)
-        return await asyncio.to_thread(self.names.meant, model)
+        meant = await asyncio.to_thread(self.names.meant, model)
+        await asyncio.to_thread(self.backend, meant.backend)
+        return meant
 
     def prompt(
-        self, turns: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]], *, trim: bool
-    ) -> list[int]:
-        """Tokens of a conversation; of one that is too long, without the oldest turns if allowed.
+        self,
+        turns: Sequence[dict[str, Any]],
+        tools: Sequence[dict[str, Any]],
+        *,
+        trim: bool,
+        backend: str = "",
+    ) -> Prompt:
+        """A conversation as what answers takes it: another program the turns, the engine tokens.
 
-        What is left begins with a user's turn.
+        Of one that is too long for the base, without the oldest turns if allowed; what is left
+        begins with a user's turn.
 
         Raises:
             PromptError: The template has no tools, or does not take such turns.
         """
+        if not isinstance(self.backend(backend), Engine):
+            if tools:
+                raise PromptError(f"tools: backend {backend} is not given any: leave them out")
+            return turns
         base = self.engine.base
         if tools and "tools" not in str(base.tokenizer.chat_template):
             raise PromptError(
@@ -204,11 +249,12 @@ class Turn:
         self.service, self.key, self.meant = service, key, meant
         self.number: str = request.state.request
         self.choices = [Choice() for _ in range(n * len(prompts))]
-        self.n_prompt = sum(map(len, prompts))
+        self._n_prompt = sum(map(_most_tokens, prompts))
         self.is_streamed = False
-        self._n_most = self.n_prompt + len(self.choices) * sampling.max_tokens
+        self._n_most = self._n_prompt + len(self.choices) * sampling.max_tokens
         self._begun = time.perf_counter()
-        self._told = service.engine.generate(meant.genome, prompts, sampling, n)
+        backend = service.backend(meant.backend)
+        self._told = backend.generate(meant.genome, prompts, sampling, n)
         self._iterator = self._pieces()
         self._first: tuple[int, Told, str] | None = None
         self._booked: Future[bool] | None = None
@@ -217,9 +263,14 @@ class Turn:
         self._is_whole = self._is_over = False
 
     @property
+    def n_prompt(self) -> int:
+        """Tokens of all prompts; of another program's, once it has counted them, else at most."""
+        return sum(choice.n_prompt for choice in self.choices) or self._n_prompt
+
+    @property
     def n_said(self) -> int:
         """Tokens of all answers so far."""
-        return sum(len(choice.said) for choice in self.choices)
+        return sum(choice.n_said for choice in self.choices)
 
     async def begin(self) -> None:
         """Pay, and wait for the first token: until then a refusal has a status of its own.
@@ -325,6 +376,13 @@ class Turn:
                     market.refund(transfer, key=f"failed-{self.number}-{i}")
         except Exception as failure:  # the answer stands, whatever becomes of the books
             self.service.log(event="unsettled", request=self.number, error=type(failure).__name__)
+
+
+def _most_tokens(prompt: Prompt) -> int:
+    """Tokens of a prompt; of turns that another program will read, at most: a byte has one."""
+    if all(isinstance(token, int) for token in prompt):
+        return len(prompt)
+    return sum(len(json.dumps(turn, ensure_ascii=False).encode()) for turn in prompt)
 
 
 def _outcome(booked: Future[T] | None) -> T | None:

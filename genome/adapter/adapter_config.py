@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from genome.adapter.lora_pairs import unwrapped
+from genome.adapter.lora_pairs import OR_ALONE, unwrapped
 from genome.adapter.module_names import (
     MAX_NAMES,
     NameMatcher,
@@ -209,20 +209,14 @@ def parse_config(data: bytes) -> AdapterConfig:
         LayerRejected: config_unreadable, config_key, config_value, remote_code, peft_type,
             unsupported, rank, alpha, pattern.
     """
-    config = strict_json(data, code="config_unreadable", what=CONFIG_FILE)
-    if not isinstance(config, dict):
-        raise refused(
-            "config_unreadable",
-            f"{CONFIG_FILE} must hold one JSON object, not {shown(config)}: "
-            "write it with PEFT's save_pretrained",
-        )
-    _refuse_what_runs_code(config)
+    config = read_config(data)
     kind = config.get("peft_type")
     if kind != "LORA":
         mlx = ", as mlx-lm writes it" if "fine_tune_type" in config else ""
         raise refused(
             "peft_type",
-            f"peft_type must be 'LORA', not {shown(kind)}{mlx}: train plain LoRA with PEFT",
+            f"peft_type must be 'LORA', not {shown(kind)}{mlx}: train plain LoRA with PEFT"
+            f"{'' if mlx else OR_ALONE}",
         )
     unknown = _refuse_what_is_not_supported(config)
     parsed = AdapterConfig(
@@ -243,6 +237,23 @@ def parse_config(data: bytes) -> AdapterConfig:
     check_patterns([*parsed.rank_pattern, *parsed.alpha_pattern])
     check_patterns([p for p in expressions if p.lower() != ALL_LINEAR])
     return parsed
+
+
+def read_config(data: bytes) -> dict[str, Any]:
+    """The object in an adapter_config.json of any kind, if it would run no code.
+
+    Raises:
+        LayerRejected: config_unreadable, remote_code.
+    """
+    config = strict_json(data, code="config_unreadable", what=CONFIG_FILE)
+    if not isinstance(config, dict):
+        raise refused(
+            "config_unreadable",
+            f"{CONFIG_FILE} must hold one JSON object, not {shown(config)}: "
+            "write it with PEFT's save_pretrained",
+        )
+    _refuse_what_runs_code(config)
+    return config
 
 
 def _refuse_what_runs_code(config: dict[str, Any]) -> None:
@@ -286,7 +297,8 @@ def _refuse_what_is_not_supported(config: dict[str, Any]) -> tuple[str, ...]:
         value = config.get(key)
         if value or (key in _SWITCHED_ON_BY_AN_OBJECT and value == {}):
             raise refused(
-                "unsupported", f"{key} is {shown(value)}, which is not supported: train plain LoRA"
+                "unsupported",
+                f"{key} is {shown(value)}, which is not supported: train plain LoRA{OR_ALONE}",
             )
     for key, types in _RECORDED.items():
         value = _typed(config, key, types)
@@ -300,8 +312,18 @@ def _refuse_changed_base(config: dict[str, Any]) -> None:
     bias = config.get("bias")
     if bias != "none" and not _is_off(bias):
         raise refused(
-            "unsupported", f"bias is {shown(bias)}, only 'none' is supported: train plain LoRA"
+            "unsupported",
+            f"bias is {shown(bias)}, only 'none' is supported: train plain LoRA{OR_ALONE}",
         )
+    refuse_changed_weights(config)
+
+
+def refuse_changed_weights(config: Mapping[str, Any]) -> None:
+    """Refuse an initialisation after which the base would no longer be the base.
+
+    Raises:
+        LayerRejected: unsupported.
+    """
     init = config.get("init_lora_weights")
     if not any(init is known or (isinstance(init, str) and init == known) for known in INITS):
         raise refused(

@@ -17,6 +17,8 @@ from genome.adapter.header_scanner import TensorEntry
 from genome.refusals import refused, shown
 
 PEFT_PREFIX = "base_model.model."
+OR_ALONE = ", or let PEFT run it alone: `continuum backend add NAME FOLDER`"
+"""What else can be done with an adapter of a kind that cannot be composed."""
 MAX_SHOWN = 150
 """Letters of a tensor's name in a message: wrappers make them long, and the end tells most."""
 _FACTOR = re.compile(r"(.+)\.lora_([AB])(?:\.([A-Za-z0-9_\-]+))?\.weight")
@@ -123,7 +125,7 @@ def _read_name(name: str) -> tuple[str, str, str]:
             raise refused(
                 "unsupported_tensor",
                 f"tensor {shown(name, MAX_SHOWN)} belongs to a variant "
-                f"that is not supported ({variant.strip('._')}): train plain LoRA",
+                f"that is not supported ({variant.strip('._')}): train plain LoRA{OR_ALONE}",
             )
         raise refused(
             "unknown_tensor",

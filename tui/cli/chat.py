@@ -6,9 +6,10 @@ import difflib
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -20,10 +21,11 @@ from tui.printing import quiet_libraries, say, say_on
 if TYPE_CHECKING:
     from genome.genome import Genome
     from genome.library import Library
-    from persona.engine import Engine
+    from persona.backend import Backend
     from persona.persona import Persona
     from persona.sampling import Sampling
     from persona.stream import Answer
+    from tui.cli.backend import Answering
 
 TemperatureOption = Annotated[
     float, typer.Option(min=0, max=2, help="0 = always the likeliest token.")
@@ -49,33 +51,43 @@ def chat(
 ) -> None:
     """Talk with personas: a line is a message, /help lists what else there is."""
     from genome.library import Library
-    from persona.engine import Engine
     from persona.persona import Persona, PersonaStore
     from persona.sampling import Sampling
-    from seeds.bases import load_base, load_base_of
+    from seeds.bases import default_base, fingerprint_of
+    from tui.cli.backend import Answering
 
     folder = resolve_home(home)
     personas = [PersonaStore(folder).load(name) for name in dict.fromkeys(names or ())]
     quiet_libraries()
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")  # bytes that are no text reach a message
-    model = (
-        load_base_of(folder, personas[0].base_model, base) if personas else load_base(folder, base)
-    )
-    personas = personas or [Persona("base", model.fingerprint)]
+    if not personas:
+        own = default_base(folder).fingerprint if base is None else fingerprint_of(folder, base)
+        personas = [Persona("base", own)]
     sampling = Sampling(temperature=temperature, max_tokens=max_tokens, top_p=0.95, seed=seed)
-    talk = Talk(folder, Library.open(folder), Engine(model), sampling)
-    for persona in personas:
-        talk.join(persona)
-    talk.run()
+    with closing(Answering(folder, base)) as answering:
+        talk = Talk(folder, Library.open(folder), answering, sampling)
+        for persona in personas:
+            talk.join(persona)
+        talk.run()
+
+
+class Speaker(NamedTuple):
+    """Who takes part in a conversation."""
+
+    persona: Persona
+    backend: Backend
+    genome: Genome
 
 
 class Talk:
     """A conversation; every persona remembers what was said to it and what it said."""
 
-    def __init__(self, home: Path, library: Library, engine: Engine, sampling: Sampling) -> None:
-        self.home, self.library, self.engine, self.sampling = home, library, engine, sampling
-        self.speakers: list[tuple[Persona, Genome]] = []
+    def __init__(
+        self, home: Path, library: Library, answering: Answering, sampling: Sampling
+    ) -> None:
+        self.home, self.library, self.answering, self.sampling = home, library, answering, sampling
+        self.speakers: list[Speaker] = []
         self.histories: dict[str, list[dict[str, str]]] = {}
         self.last: dict[str, tuple[int, float, float]] = {}
         """By persona, of its last answer: tokens, seconds to the first, seconds in all."""
@@ -93,8 +105,7 @@ class Talk:
         from economy.revocations import refuse_revoked
 
         refuse_revoked(self.home, persona.layers)
-        genome = persona.genome(self.library).on(self.engine.base.fingerprint)
-        self.speakers.append((persona, genome))
+        self.speakers.append(Speaker(persona, *self.answering.of(persona, self.library)))
 
     def run(self) -> None:
         """Until the input ends, or /quit."""
@@ -122,8 +133,8 @@ class Talk:
         said: dict[str, str] = {}
         begun = time.perf_counter()
         try:
-            for persona, genome in self.speakers:
-                answers[persona.name] = self._asked(persona, genome, message)
+            for speaker in self.speakers:
+                answers[speaker.persona.name] = self._asked(speaker, message)
             for name, answer in answers.items():
                 self._show(name, answer, said, begun)
         except KeyboardInterrupt:
@@ -134,11 +145,12 @@ class Talk:
                 if name in said:
                     self.histories[name] += [_turn("user", message), _turn("assistant", said[name])]
 
-    def _asked(self, persona: Persona, genome: Genome, message: str) -> Answer:
+    def _asked(self, speaker: Speaker, message: str) -> Answer:
         """The answer, begun; what was said first is left out where there is no room for it."""
         from economy.revocations import refuse_revoked
         from genome.errors import TooLongError
 
+        persona, backend, genome = speaker
         refuse_revoked(self.home, persona.layers)
         history, sampling = self.histories.setdefault(persona.name, []), self.sampling
         if sampling.seed is not None:  # one for each turn, else the same words come again
@@ -146,7 +158,7 @@ class Talk:
         while True:
             try:
                 messages = [*history, _turn("user", message)]
-                return self.engine.stream(genome, messages, sampling)
+                return backend.stream(genome, messages, sampling)
             except TooLongError:
                 if not history:
                     raise
@@ -178,7 +190,7 @@ class Talk:
         """/swap NEW [OLD]: NEW goes on from what was said to OLD, or to the only one here."""
         from persona.persona import PersonaStore
 
-        names = [persona.name for persona, _ in self.speakers]
+        names = [speaker.persona.name for speaker in self.speakers]
         new, _, old = words.partition(" ")
         old = old.strip() or names[0]
         if not new or old not in names or (new != old and new in names):
@@ -194,12 +206,13 @@ class Talk:
     def layers(self, _: str) -> None:
         """What each persona is made of."""
         names = {row.digest: row.name for row in self.library.find()}
-        for persona, genome in self.speakers:
+        for persona, _backend, genome in self.speakers:
             parts = [
                 f"{weight:g} x {names.get(digest, digest[:12])}"
                 for digest, weight in zip(persona.layers, genome.weights, strict=True)
             ]
-            say(f"{persona.name}: {', then '.join(parts) or 'the base alone'}")
+            base = f"on backend {persona.backend}" if persona.backend else "the base"
+            say(f"{persona.name}: {', then '.join(parts) or f'{base} alone'}")
 
     def why(self, _: str) -> None:
         """Which layers of the library know most of the last message, and who has them."""
@@ -207,7 +220,7 @@ class Talk:
         if history is None:
             say("nothing was said yet")
             return
-        base = self.engine.base
+        base = self.answering.base(self.speakers[0].persona.base_model)
         found = self.library.search(
             history[-2]["content"],
             encoder=self.library.encoder(base),
@@ -216,7 +229,7 @@ class Talk:
             k=3,
         )
         for one in found:
-            having = [p.name for p, _ in self.speakers if one.digest in p.layers]
+            having = [s.persona.name for s in self.speakers if one.digest in s.persona.layers]
             say(f"{one.similarity:.2f} {one.manifest.name}: {', '.join(having) or 'nobody here'}")
         say(f"sure from {self.library.clear_match(base.fingerprint):.2f}")
 
@@ -225,7 +238,8 @@ class Talk:
         for name, (n_tokens, first, seconds) in self.last.items():
             pace = (n_tokens - 1) / max(seconds - first, 1e-9)
             say(f"{name}: {n_tokens} tokens, first after {first:.2f} s, then {pace:.1f} a second")
-        say(f"{self.engine.prefixes.n_saved} tokens did not have to be read again so far")
+        for report in {speaker.backend.report() for speaker in self.speakers} - {""}:
+            say(report)
 
     def forget(self, _: str) -> None:
         """Begin anew: nothing of what was said is remembered."""

@@ -32,6 +32,7 @@ is already set stays (docs/experiments/demo.md)."""
 GROUPS = {
     "academy": "Evolve populations, compare personas, run the benchmark.",
     "base": "Add, list, check and choose the models that layers run on.",
+    "backend": "Add, list, check and remove what else answers: PEFT, llama.cpp, vLLM, an API.",
     "layer": "List, find, import, export, sign and check layers.",
     "persona": "List personas, make one, ask one, remove one.",
     "key": "Make, list and remove keys of those who may ask over the network.",

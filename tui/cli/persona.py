@@ -10,7 +10,7 @@ import typer
 
 from tui.cli.chat import MaxTokensOption, SeedOption, TemperatureOption
 from tui.cli.hints import hint
-from tui.cli.home import BaseOption, HomeOption, MemoryOption, existing_home
+from tui.cli.home import BaseOption, HomeOption, MemoryOption, existing_home, resolve_home
 from tui.cli.tables import print_facts, print_table
 from tui.printing import quiet_libraries, say
 
@@ -34,10 +34,17 @@ def list_personas(home: HomeOption = None) -> None:
     personas = [store.load(name) for name in store.names()]
     names = Bases(store.folder.parent).names()
     rows = [
-        (p.name, names.get(p.base_model, p.base_model), str(len(p.layers)), p.description)
+        (
+            p.name,
+            names.get(p.base_model, p.base_model) or "-",
+            p.backend or "-",
+            str(len(p.layers)),
+            p.description,
+        )
         for p in personas
     ]
-    print_table("personas", ("name", "for base", "layers", "description"), rows)
+    columns = ("name", "for base", "backend", "layers", "description")
+    print_table("personas", columns, rows)
 
 
 @app.command()
@@ -60,29 +67,32 @@ def ask(
     """Ask a persona one question."""
     from economy.revocations import refuse_revoked
     from genome.library import Library
-    from persona.engine import Engine
     from persona.persona import PersonaStore
     from persona.sampling import Said, Sampling
-    from seeds.bases import load_base_of
+    from tui.cli.backend import Answering
 
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)
     refuse_revoked(folder, persona.layers)
     quiet_libraries()
-    model = load_base_of(folder, persona.base_model, base)
     library = Library.open(folder)
-    genome = persona.genome(library).on(model.fingerprint)
     sampling = Sampling(
         temperature=temperature, max_tokens=max_tokens, seed=seed, logprobs=logprobs
     )
     messages = [{"role": "user", "content": question}]
-    with closing(Engine(model).stream(genome, messages, sampling)) as parts:
-        answer = list(parts)
-    say("".join(part.text for part in answer))
-    if logprobs is not None:
-        rows = [_token_row(model, part) for part in answer if isinstance(part, Said)]
-        print_table("tokens", ("token", "log-probability", "likeliest"), rows)
-    _warn_if_unable(library, persona, question, model)
+    with closing(Answering(folder, base)) as answering:
+        backend, genome = answering.of(persona, library)
+        with closing(backend.stream(genome, messages, backend.prepare(sampling))) as parts:
+            answer = list(parts)
+        say("".join(part.text for part in answer))
+        if persona.backend and (report := backend.report()):
+            hint(report, err=True)
+        if logprobs is not None:
+            model = answering.base(persona.base_model)
+            rows = [_token_row(model, part) for part in answer if isinstance(part, Said)]
+            print_table("tokens", ("token", "log-probability", "likeliest"), rows)
+        if persona.layers:
+            _warn_if_unable(library, persona, question, answering.base(persona.base_model))
 
 
 def _token_row(base: BaseModel, part: Said) -> tuple[str, str, str]:
@@ -116,11 +126,11 @@ def _warn_if_unable(library: Library, persona: Persona, question: str, base: Bas
 def create(
     name: NameArgument,
     layers: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             "--layer", "-l", help="Name, NAME@VERSION or digest of a layer; first applied first."
         ),
-    ],
+    ] = None,
     weights: Annotated[
         list[float] | None,
         typer.Option(
@@ -135,22 +145,38 @@ def create(
             show_default="free",
         ),
     ] = "",
+    backend: Annotated[
+        str,
+        typer.Option(
+            help="What computes its answers; `continuum backend list` shows those known.",
+            show_default="the engine here",
+        ),
+    ] = "",
     home: HomeOption = None,
 ) -> None:
-    """Make a persona from layers of the library."""
+    """Make a persona from layers of the library, on a backend, or both."""
     from economy.revocations import refuse_revoked
     from genome.library import Library
+    from persona.backends import Backends
     from persona.persona import Persona, PersonaStore
+    from tui.cli.errors import OptionError
     from tui.jobs.importing import base_needed
 
-    folder = existing_home(home, "library")
+    if not (layers or backend):
+        raise OptionError("a persona is made of layers or stands on a backend: give --layer LAYER")
+    folder = resolve_home(home) if backend else existing_home(home, "library")
     library = Library.open(folder)
-    digests = tuple(library.resolve(layer) for layer in layers)
+    digests = tuple(library.resolve(layer) for layer in layers or ())
     refuse_revoked(folder, digests)
     quiet_libraries()
     bases = [base_needed(folder, library, digest) for digest in digests]
-    told = description or "helper with " + ", ".join(layers)
-    persona = Persona(name, bases[0], digests, told, tuple(weights or ()), listing)
+    if backend:
+        foundation = Backends(folder).get(backend)
+        bases = [foundation.base, *bases]
+        if layers and foundation.kind == "peft":
+            raise OptionError(f"PEFT runs {backend} alone: leave --layer out")
+    told = description or ("helper with " + ", ".join(layers) if layers else f"what {backend} says")
+    persona = Persona(name, bases[0], digests, told, tuple(weights or ()), listing, backend)
     persona.genome(library)
     PersonaStore(folder).create(persona)
     hint(f"{name} is ready: `continuum persona ask {name} QUESTION`")
@@ -171,6 +197,7 @@ def show(name: NameArgument, home: HomeOption = None) -> None:
         {
             "description": persona.description,
             "base model": f"{known} ({persona.base_model})",
+            "backend": persona.backend,
             "paid as": persona.listing or "nothing: it is free",
         },
     )

@@ -53,7 +53,7 @@ def serve(
     model = load_base(folder, base)
     name = known_bases(folder).names()[model.fingerprint]
     engine = Engine(model, rows=rows)
-    names = Names(folder, model, name, engine.forget)
+    names = Names(folder, model, name, lambda digests: service.forget(digests))
 
     def tell(address: str) -> None:
         say(f"{len(names.every())} models on {name} answer at {address}/v1")
