@@ -28,6 +28,7 @@ from genome.errors import BaseModelError, NoRoomError, TooLargeError, TooLongErr
 from genome.memory import Footprint, allowed
 from genome.preamble import Preamble
 from genome.running.packed import can_pack
+from genome.running.quantised import quantise
 from genome.spelling import Spelling
 
 BATCH_BYTES, WIDE_BATCH_BYTES = 2 << 30, 1 << 29
@@ -41,6 +42,8 @@ WIDE_VOCABULARY = 4096
 
 Below, picking them costs more than it saves, and the head runs on the columns of any row's answer.
 """
+PRECISIONS = ("float32", "bfloat16", "int8")
+"""In which a base may be held."""
 IGNORED = -100
 """Label of a position that is not scored (PyTorch's cross-entropy convention)."""
 
@@ -97,12 +100,13 @@ class BaseModel:
         self._rendered = functools.lru_cache(maxsize=65536)(self._render)
 
     @classmethod
-    def load(cls, path: str | Path, *, dtype: torch.dtype = torch.float32) -> BaseModel:
+    def load(cls, path: str | Path, *, dtype: str = "float32") -> BaseModel:
         """Load a model folder (or hub id) with the ordinary transformers loaders.
 
         Args:
-            dtype: Of the base's weights and activations. Layers and their training stay float32,
-                but in bfloat16 an answer may depend on the batch it is written in.
+            dtype: One of `PRECISIONS`: of the base's weights, and but for int8 of what is computed
+                with them. Layers and their training stay float32; but in bfloat16 and int8 an
+                answer may depend on the batch it is written in, and int8 is for answering only.
 
         Raises:
             BaseModelError: A file is missing, unreadable or not a causal LM, or an adapter is
@@ -114,7 +118,7 @@ class BaseModel:
             check_base_folder(path)
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 path,
-                dtype=dtype,
+                dtype=torch.bfloat16 if dtype == "bfloat16" else torch.float32,
                 attn_implementation="eager",
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
@@ -128,6 +132,8 @@ class BaseModel:
             raise
         except Exception as error:  # transformers raises OSError, ValueError, SafetensorError, ...
             raise BaseModelError(str(path), error) from error
+        if dtype == "int8":
+            quantise(model)
         return cls(str(path), model, tokenizer, _weights_hash(path))
 
     @functools.cached_property

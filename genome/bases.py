@@ -52,6 +52,8 @@ class Base:
     """As its source states it."""
     found: Mapping[str, str] = field(default_factory=dict)
     """What `base check` found out, in its own words, by what was looked at."""
+    dtype: str = ""
+    """What personas answer in, of `base_model.PRECISIONS`; empty = float32."""
 
     @property
     def is_current(self) -> bool:
@@ -118,12 +120,14 @@ class Bases:
 
     def _write(self, default: str, known: Sequence[Base]) -> None:
         inside = str(self.home.absolute() / FOLDER)
-        entries = [
-            asdict(replace(b, path=f"{FOLDER}/{Path(b.path).name}"))
-            if os.path.dirname(b.path) == inside
-            else asdict(b)
-            for b in known
-        ]
+        entries = []
+        for base in known:
+            facts = asdict(base)
+            if os.path.dirname(base.path) == inside:
+                facts["path"] = f"{FOLDER}/{Path(base.path).name}"
+            if not base.dtype:  # a later field: older versions read the file of who never chose
+                del facts["dtype"]
+            entries.append(facts)
         stamp_new(self.home)
         write_json(self.path, {"format": FORMAT, "default": default, "bases": entries})
 
@@ -242,6 +246,7 @@ def _entry_of(new: Base, known: Sequence[Base]) -> Base:
         aliases=tuple(dict.fromkeys((*old.aliases, *new.aliases))),
         licence=new.licence or old.licence,
         found=old.found,
+        dtype=old.dtype,
     )
 
 

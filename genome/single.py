@@ -38,6 +38,7 @@ from genome.adapter.layer_files import (
 from genome.adapter.module_names import NameMatcher, check_patterns
 from genome.adapter.tensor_values import check_values
 from genome.base_model import BaseModel
+from genome.errors import GenomeError
 from genome.fit import check_base
 from genome.refusals import refused, shown
 from genome.validate import BASE_KEY, read_header
@@ -119,6 +120,11 @@ def with_single(base: BaseModel, path: str | Path) -> BaseModel:
 
     folder = Path(path)
     check_single(folder)
+    if any(not p.is_floating_point() for p in base.model.parameters()):
+        raise GenomeError(
+            f"base {base.fingerprint} is held in int8, where PEFT cannot work: "
+            "`continuum base dtype BASE float32`"
+        )
     entries = _entries(folder, base.fingerprint)
     weights = {id(p): nn.Parameter(p.detach(), False) for p in base.model.parameters()}
     shared: dict[int, Any] = {**weights, **{id(b): b for b in base.model.buffers()}}

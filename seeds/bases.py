@@ -140,10 +140,13 @@ def default_base(home: Path) -> Base:
     return bases.default() or only or bases.get(EMBEDDED)
 
 
-def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
+def load_base(
+    home: Path, reference: str | Path | None = None, *, to_answer: bool = False
+) -> BaseModel:
     """Load a base and remember it.
 
     Args:
+        to_answer: In the precision that was chosen for answers, not in float32.
         reference: Name, fingerprint or alias of a base the home knows, a folder, or a hub id;
             None = `default_base`.
 
@@ -159,7 +162,8 @@ def load_base(home: Path, reference: str | Path | None = None) -> BaseModel:
     if found is None and not Path(path).exists() and "/" not in path:
         short = path if path in offers() else "SOURCE"
         raise UnknownBaseError(path, list(bases.names().values()), short)
-    base = BaseModel.load(found.path if found else path)
+    dtype = found.dtype if found and to_answer and found.dtype else "float32"
+    base = BaseModel.load(found.path if found else path, dtype=dtype)
     if found and base.fingerprint != found.fingerprint and str(reference) != found.path:
         raise BaseModelError(
             found.name,
@@ -179,7 +183,13 @@ def remember_base(bases: Bases, base: BaseModel) -> None:
         bases.remember(base, EMBEDDED if ours else "", licence=licence)
 
 
-def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = None) -> BaseModel:
+def load_base_of(
+    home: Path,
+    fingerprint: str,
+    reference: str | Path | None = None,
+    *,
+    to_answer: bool = False,
+) -> BaseModel:
     """Load the base that something belongs to, unless a person names another.
 
     Raises:
@@ -187,10 +197,10 @@ def load_base_of(home: Path, fingerprint: str, reference: str | Path | None = No
         BaseModelError: It cannot be loaded.
     """
     if reference is not None:
-        return load_base(home, reference)
+        return load_base(home, reference, to_answer=to_answer)
     bases = known_bases(home)
     if bases.find(fingerprint) is not None:
-        return load_base(home, fingerprint)
+        return load_base(home, fingerprint, to_answer=to_answer)
     short = [name for name, offer in offers().items() if offer.fingerprint == fingerprint]
     raise UnknownBaseError(fingerprint, list(bases.names().values()), *short)
 

@@ -227,5 +227,7 @@ def can_pack(model: Any) -> bool:
             found = run_head(model, output, output.last_hidden_state[-1:])[0, -1]
     except Exception:  # of architectures that attend otherwise, each in words of its own
         return False
-    rounding = 4 * torch.finfo(wanted.dtype).eps ** 0.5  # in bfloat16 .35, in float32 .001
+    in_bytes = any(p.dtype is torch.int8 for p in model.parameters())  # read in bfloat16
+    computed = torch.bfloat16 if in_bytes else wanted.dtype
+    rounding = 4 * torch.finfo(computed).eps ** 0.5  # in bfloat16 .35, in float32 .001
     return bool((found - wanted).norm() <= rounding * wanted.norm())

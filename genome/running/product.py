@@ -47,7 +47,8 @@ def prepacked(sites: Mapping[str, LinearSite], room: int) -> dict[str, Prepacked
         torch.ops.mkldnn, "_reorder_linear_weight"
     )
     on_cpu = all(site.weight.device.type == "cpu" for site in sites.values())
-    if not (known and on_cpu) or n_bytes > room:
+    floating = all(site.weight.is_floating_point() for site in sites.values())
+    if not (known and on_cpu and floating) or n_bytes > room:
         return {}
     try:
         for site in list(sites.values())[:1]:

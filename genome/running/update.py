@@ -12,7 +12,7 @@ alone: 128 x 128 factored 1.53, merged 1.09; 320 x 128 1.42 and 1.04.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -20,6 +20,7 @@ from torch import nn
 from genome.errors import GenomeError
 from genome.running.arrangement import Arrangement
 from genome.running.product import Prepacked
+from genome.running.quantised import Int8Linear
 from genome.running.stack import LinearSite, Stack
 
 READING, WRITING = 2.9, 1.1
@@ -109,7 +110,10 @@ class Update:
         self.family = family
         self._weight, self._bias = site.weight, site.bias
         own = site.module.__dict__.get("forward")
+        self._product: Callable[[torch.Tensor], torch.Tensor] | None
         self._product = own if isinstance(own, Prepacked) else None
+        if isinstance(site.module, Int8Linear):
+            self._product = site.module.multiply
         self._device = site.weight.device.type
         self._place = list(family.stack.columns).index(site.name)
         self._columns = family.stack.columns[site.name]
@@ -135,7 +139,7 @@ class Update:
             return self._tracked(x)
         # A rule of shapes alone, so that equal batches are always computed alike.
         worth_merging = x.numel() * self._factored_cost >= rows.n_groups * self._merge_cost
-        if worth_merging and x.dtype == torch.float32:
+        if worth_merging and x.dtype is self._weight.dtype is torch.float32:
             return self._merged(x)
         return self._factored(x)
 

@@ -110,7 +110,7 @@ def test_a_base_in_half_precision_trains_and_scores_layers_in_full(tmp_path: Pat
     base = _wide("llama")
     base.model.save_pretrained(tmp_path)
     base.tokenizer.save_pretrained(tmp_path)
-    half = BaseModel.load(tmp_path, dtype=torch.bfloat16)
+    half = BaseModel.load(tmp_path, dtype="bfloat16")
     assert half.model.dtype == torch.bfloat16
     plan = StudyPlan(steps=30, rows_per_step=2, learning_rate=0.05)
     study = half.rows(["a", "b"] * 30, ["one", "two"] * 30)

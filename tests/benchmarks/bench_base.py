@@ -250,8 +250,8 @@ def scoring(board: Board, base: BaseModel, timed: Timed) -> None:
 def forward(board: Board, base: BaseModel, timed: Timed) -> None:
     """16 genomes x 4 rows x 64 tokens, over the base alone, both with all logits of few places."""
     ids = torch.randint(5, 40_000, (64, 64), generator=torch.Generator().manual_seed(0))
-    for dtype, bar in ((torch.float32, "<= 1.12"), (torch.bfloat16, "<= 1.25")):
-        held = base if dtype == torch.float32 else BaseModel.load(base.path, dtype=dtype)
+    for dtype, bar in (("float32", "<= 1.12"), ("bfloat16", "<= 1.25")):
+        held = base if dtype == "float32" else BaseModel.load(base.path, dtype=dtype)
         population = PopulationModel(held.model)
         population.load(
             [
@@ -263,9 +263,8 @@ def forward(board: Board, base: BaseModel, timed: Timed) -> None:
         run = lambda held=held: held.model(input_ids=ids, use_cache=False, logits_to_keep=8)  # noqa: E731
 
         t = timed({"base": run, "ours": _under(population, slots, run)})
-        name = str(dtype).removeprefix("torch.")
-        board.add(f"forward 16 x 4 x 64, {name}: base alone", t["base"] * 1e3, "", "ms")
-        board.add(f"forward 16 x 4 x 64, {name}: ours / base", t["ours"] / t["base"], bar)
+        board.add(f"forward 16 x 4 x 64, {dtype}: base alone", t["base"] * 1e3, "", "ms")
+        board.add(f"forward 16 x 4 x 64, {dtype}: ours / base", t["ours"] / t["base"], bar)
 
 
 def _under(population: PopulationModel, slots: list[int], run: Callable[[], Any]) -> Any:

@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 import torch
 
-from genome.base_model import BaseModel
+from genome.base_model import PRECISIONS, BaseModel
 from genome.genome import Genome
 from genome.layer import Layer
 from genome.library import Library, Manifest
@@ -205,11 +205,11 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", default=os.environ.get("CONTINUUM_REAL_BASE"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--dtype", choices=PRECISIONS, default="float32")
     parser.add_argument("--many", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    base = BaseModel.load(options.folder, dtype=getattr(torch, options.dtype))
+    base = BaseModel.load(options.folder, dtype=options.dtype)
     if options.many:
         many(base)
         return

@@ -11,7 +11,7 @@ import torch
 
 from genome.base_model import BaseModel
 
-QUERY = {"target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
+QUERY: dict[str, Any] = {"target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
 
 
 def save_single(base: BaseModel, folder: Path, config: Any = None) -> Any:

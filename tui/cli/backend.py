@@ -174,7 +174,7 @@ class Answering:
     def _base(self, fingerprint: str) -> BaseModel:
         from seeds.bases import load_base_of
 
-        return load_base_of(self.home, fingerprint, self.reference)
+        return load_base_of(self.home, fingerprint, self.reference, to_answer=True)
 
     def of(self, persona: Persona, library: Library) -> tuple[Backend, Genome]:
         """What answers for a persona, and with what."""

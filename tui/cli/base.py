@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +12,7 @@ import typer
 
 from tui.cli.errors import CommandError
 from tui.cli.hints import hint
-from tui.cli.home import HomeOption, resolve_home
+from tui.cli.home import HomeOption, MemoryOption, resolve_home
 from tui.cli.tables import megabytes, print_facts, print_table
 from tui.printing import quiet_libraries, say
 
@@ -117,6 +118,7 @@ def show(base: NameArgument, home: HomeOption = None) -> None:
             "weights": megabytes(sum(f.stat().st_size for f in weights)),
             "changed": "" if found.is_current else "its files are not those that were read",
             "also called": ", ".join(found.aliases),
+            "personas answer in": found.dtype or "float32",
             "linear maps": str(len(found.shapes)),
             "layers here": str(layers.count(found.fingerprint)),
             "personas here": str(personas.count(found.fingerprint)),
@@ -172,6 +174,47 @@ def default(
     chosen = bases.get(base)
     bases.change(chosen, default=True)
     say(f"{chosen.name} is used where nothing says another")
+
+
+@app.command()
+def dtype(
+    base: NameArgument,
+    chosen: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DTYPE]", help="float32, bfloat16 or int8; none = say which it is."
+        ),
+    ] = None,
+    home: HomeOption = None,
+    _memory: MemoryOption = None,
+) -> None:
+    """Say or choose in which precision personas of a base answer, and see what it changes."""
+    from genome.base_model import PRECISIONS
+    from seeds.bases import known_bases, load_base
+
+    folder = resolve_home(home)
+    quiet_libraries()
+    bases = known_bases(folder)
+    found = bases.get(base)
+    if chosen is None:
+        say(found.dtype or PRECISIONS[0])
+        return
+    if chosen not in PRECISIONS:
+        raise CommandError(
+            f"DTYPE is one of {', '.join(PRECISIONS)}, not {chosen!r:.40}: choose one"
+        )
+    bases.change(replace(found, dtype="" if chosen == PRECISIONS[0] else chosen))
+    say(f"personas on {found.name} answer in {chosen}; exams and training stay in float32")
+    if chosen != PRECISIONS[0]:
+        from genome.genome import Genome
+        from persona.agreement import agreement
+        from persona.engine import Engine
+
+        say("comparing its answers with those in float32", err=True)
+        exact = Engine(load_base(folder, found.name))
+        other = Engine(load_base(folder, found.name, to_answer=True))
+        with closing(exact), closing(other):
+            say(str(agreement(exact, other, [Genome(found.fingerprint)])))
 
 
 @app.command()

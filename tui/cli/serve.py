@@ -50,7 +50,7 @@ def serve(
             "first, `continuum key create NAME`"
         )
     quiet_libraries()
-    model = load_base(folder, base)
+    model = load_base(folder, base, to_answer=True)
     name = known_bases(folder).names()[model.fingerprint]
     engine = Engine(model, rows=rows)
     names = Names(folder, model, name, lambda digests: service.forget(digests))
