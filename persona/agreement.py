@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from typing import NamedTuple
 
 from genome.genome import Genome
@@ -59,7 +58,7 @@ def agreement(
     *,
     max_tokens: int = 32,
 ) -> Agreement:
-    """Ask both the same, each of the genomes in turn.
+    """Ask both the same, all questions at once, each of the genomes in turn.
 
     Args:
         exact: Tells log-probabilities.
@@ -71,10 +70,8 @@ def agreement(
     greedy = Sampling(max_tokens=max_tokens)
     n_same, gap = 0, 0.0
     wanted = [exact.stream(*one, greedy.model_copy(update={"logprobs": 2})) for one in asked]
-    for one, stream in zip(asked, wanted, strict=True):
-        steps = list(stream)
-        with closing(other.stream(*one, greedy)) as answer:
-            found = "".join(what.text for what in answer)
+    for stream, answer in zip(wanted, [other.stream(*one, greedy) for one in asked], strict=True):
+        steps, found = list(stream), "".join(what.text for what in answer)
         parted = _parted(steps, found)
         n_same += parted is None
         if parted is not None:

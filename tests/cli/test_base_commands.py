@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from genome.bases import Bases
 from genome.library import Library
-from tests.support.cli import continuum
+from seeds.bases import load_base
+from tests.support.cli import Done, continuum
 from tests.support.genome import random_layer, tiny_model
 from tests.support.gguf import small_llama, write_gguf
 
@@ -108,3 +110,20 @@ def test_what_a_layer_is_called_does_not_move_those_who_know_its_digest(place: P
     assert continuum("persona", "create", "p", "--layer", "one", "--home", place).code == 0
     assert continuum("layer", "rename", "one", "other", "--home", place).code == 0
     assert "other" in continuum("persona", "show", "p", "--home", place).out
+
+
+def test_the_precision_of_answers_is_chosen_for_a_base(tmp_path: Path) -> None:
+    def dtype(*words: str) -> Done:
+        return continuum("base", "dtype", "embedded", *words, "--home", tmp_path)
+
+    assert dtype().out.strip() == "float32"
+    chosen = dtype("int8")
+    assert chosen.code == 0 and "answer in int8" in chosen.out and "of 16 answers" in chosen.out
+    assert dtype().out.strip() == "int8"
+    assert load_base(tmp_path, "embedded", to_answer=True).model.lm_head.weight.dtype == torch.int8
+    assert load_base(tmp_path, "embedded").model.lm_head.weight.dtype == torch.float32
+    assert "int8" in continuum("base", "show", "embedded", "--home", tmp_path).out
+    refused = dtype("int4")
+    assert refused.code == 1 and "float32, bfloat16, int8, not 'int4'" in refused.err
+    assert dtype("float32").code == 0 and dtype().out.strip() == "float32"
+    assert '"dtype"' not in (tmp_path / "bases.json").read_text()

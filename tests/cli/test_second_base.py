@@ -15,6 +15,7 @@ from genome.layer import Layer
 from persona.persona import PersonaStore
 from tests.support.cli import Done, continuum
 from tests.support.genome import random_layer, subword_tokenizer, tiny_model
+from tests.support.single import save_single
 from tui.cli.main import command_tree
 
 ELSEWHERE = {
@@ -114,6 +115,7 @@ def test_every_command_works_on_a_second_base(
     assert "other-qwen *" in do("base list").out and fingerprint in do("base show other-qwen").out
     do("base check other-qwen")
     do("base add", base)
+    assert "of 16 answers" in do("base dtype other-qwen", "bfloat16").out
     # layers
     folders = [trained("one", 1), trained("two", 2)]
     assert "other-qwen" in do("layer import", folders[0]).out
@@ -143,6 +145,15 @@ def test_every_command_works_on_a_second_base(
     assert "sure from" in do("chat both").out
     do("persona export both", tmp_path / "both", "--modelfile")
     assert "FROM ./model" in (tmp_path / "both/Modelfile").read_text()
+    # adapters that only PEFT runs
+    save_single(BaseModel.load(base), tmp_path / "dora")
+    do("backend add dora", tmp_path / "dora")
+    do("backend check dora")
+    do("persona create dori", "--backend", "dora")
+    assert "other-qwen" in do("backend list").out
+    do("persona ask dori", "sort: 3 1 2")
+    do("persona remove dori")
+    do("backend remove dora")
     # over the network: a key, and a server that finds nobody on this machine's other addresses
     assert do("key create laptop", "--tokens", "1000").out.startswith("ck-")
     assert "1000" in do("key list").out
