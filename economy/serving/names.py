@@ -114,17 +114,11 @@ class Names:
         """What is otherwise of a persona that stands on a backend."""
         if not persona.backend:
             return {}
-        base = self.library.bases.names().get(persona.base_model, persona.base_model) or None
-        facts = {
-            "backend": persona.backend,
-            "base": base,
-            "fingerprint": persona.base_model or None,
-        }
-        return (
-            facts
-            if persona.base_model == self.base.fingerprint
-            else facts | {"max_model_len": None}
-        )
+        if persona.base_model == self.base.fingerprint:
+            return {"backend": persona.backend}
+        known = self.library.bases.names().get(persona.base_model, persona.base_model)
+        unknown = {"base": known or None, "fingerprint": persona.base_model or None}
+        return {"backend": persona.backend, "max_model_len": None, **unknown}
 
     def meant(self, model: str) -> Meant:
         """Who is meant by any name but `auto`.

@@ -115,7 +115,7 @@ def test_every_command_works_on_a_second_base(
     assert "other-qwen *" in do("base list").out and fingerprint in do("base show other-qwen").out
     do("base check other-qwen")
     do("base add", base)
-    assert "of 16 answers" in do("base dtype other-qwen", "bfloat16").out
+    assert "16 answers" in do("base dtype other-qwen", "bfloat16").out
     # layers
     folders = [trained("one", 1), trained("two", 2)]
     assert "other-qwen" in do("layer import", folders[0]).out
