@@ -409,15 +409,12 @@ class Endpoint(Backend):
                             asked.tell(Said(-1, text=text))
                     if asked.is_over:
                         return
-        except BackendError as failure:
-            if failure.status is not None:
-                raise  # it refused, and may be asked again
+        except BackendError:
             if not reason:
-                self._count(asked, usage)
                 raise
-        if asked.is_over:
+        finally:
             self._count(asked, usage)
-        else:
+        if not asked.is_over:
             self._end(asked, reason, usage)
 
     def _chunk(self, data: str, connection: Connection, body: Mapping[str, Any]) -> Chunk:
@@ -455,9 +452,10 @@ class Endpoint(Backend):
         asked.tell(Ended(how, n_prompt=usage.prompt_tokens, n_said=n_said))
 
     def _count(self, asked: _Asked, usage: Usage) -> None:
-        """Once for each answer, however it ended."""
+        """Once for each answer, however it ended; one that was refused may yet come."""
+        n_said = usage.completion_tokens or asked.n_pieces
         with self._changed:
-            if not asked.is_counted:
+            if not asked.is_counted and (n_said or usage.prompt_tokens):
                 asked.is_counted = True
                 self._n_prompt += usage.prompt_tokens
-                self._n_said += usage.completion_tokens or asked.n_pieces
+                self._n_said += n_said
