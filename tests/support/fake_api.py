@@ -124,7 +124,10 @@ class FakeApi(ThreadingHTTPServer):
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         self.shutdown()
         self._thread.join()
@@ -150,7 +153,9 @@ class FakeApi(ThreadingHTTPServer):
         name, is_load = body["lora_name"], path == "/v1/load_lora_adapter"
         if is_load == (name in self.folders):
             said = f"The lora adapter '{name}' has already been loaded."
-            return refuse(400 if is_load else 404, json.dumps({"error": {"message": said}}).encode())
+            return refuse(
+                400 if is_load else 404, json.dumps({"error": {"message": said}}).encode()
+            )
         if is_load and len(self.folders) >= self.room:
             return refuse(400, b'{"error": {"message": "no free slot: max_loras is reached"}}')
         self.moves.append(("load" if is_load else "unload", name))
