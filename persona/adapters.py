@@ -68,6 +68,8 @@ class Adapters:
         self._folder = self._settings.layers_folder
         self._is_folder_ours = False
         self._forgetting: set[threading.Thread] = set()
+        self._unsure: dict[str, Genome] = {}
+        """What the server may have although we hold it for absent: it did not answer to that."""
 
     @contextmanager
     def lease(
@@ -124,6 +126,8 @@ class Adapters:
             leaving = [a for a in self._adapters.values() if _holds(a.genome, digests)]
             for adapter in leaving:
                 adapter.is_leaving = True
+            unsure = {n: g for n, g in self._unsure.items() if n not in self._adapters}
+            leaving += [Adapter(g, "loaded") for g in unsure.values() if _holds(g, digests)]
         self._delete_left(digests)
         done: Future[None] = Future()
         thread = threading.Thread(target=self._forget, args=(leaving, done), daemon=True)
@@ -153,14 +157,8 @@ class Adapters:
         failure: BackendError | None = None
         with self._connections.take() as connection:
             for adapter in leaving:
-                with self._changed:
-                    self._changed.wait_for(
-                        lambda a=adapter: not a.n_leases and a.state != "moving"  # type: ignore[misc]
-                    )
-                    is_there = adapter.state == "loaded"
-                    adapter.state = "moving" if is_there else adapter.state
                 try:
-                    if is_there:
+                    if self._is_there(adapter):
                         self._unload(adapter, connection)
                 except BackendError as error:
                     failure = error
@@ -170,6 +168,14 @@ class Adapters:
             done.set_exception(failure)
         else:
             done.set_result(None)
+
+    def _is_there(self, adapter: Adapter) -> bool:
+        """Wait until nobody has a lease; whether it is to be unloaded, which is ours then."""
+        with self._changed:
+            self._changed.wait_for(lambda: not adapter.n_leases and adapter.state != "moving")
+            is_there = adapter.state == "loaded" or adapter.name in self._unsure
+            adapter.state = "moving" if is_there else adapter.state
+            return is_there
 
     def _have(self, adapter: Adapter, connection: Connection, is_over: Callable[[], bool]) -> None:
         """Come back when the adapter is loaded; make room first where there is none."""
@@ -215,12 +221,16 @@ class Adapters:
             loaded = True
         except BackendError as refusal:
             loaded = LOADED_ALREADY.search(refusal.what) is not None
+            if refusal.status is None:
+                self._unsure[adapter.name] = adapter.genome
             if not loaded and not self._shrink(refusal):
                 raise self._explained(refusal) from None
         finally:
             with self._changed:
                 adapter.state = "loaded" if loaded else "absent"
                 adapter.n_loads += loaded
+                if loaded:
+                    self._unsure.pop(adapter.name, None)
                 self._changed.notify_all()
 
     def _shrink(self, refusal: BackendError) -> bool:
@@ -245,11 +255,14 @@ class Adapters:
 
     def _unload(self, adapter: Adapter, connection: Connection) -> None:
         """Have it unloaded; whatever comes of it, it counts as absent."""
+        self._unsure[adapter.name] = adapter.genome
         try:
             connection.post("/unload_lora_adapter", {"lora_name": adapter.name})
+            del self._unsure[adapter.name]
         except BackendError as refusal:
             if refusal.status != 404:
                 raise
+            del self._unsure[adapter.name]
         finally:
             with self._changed:
                 adapter.state = "absent"

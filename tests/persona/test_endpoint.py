@@ -1,4 +1,4 @@
-"""Another program's answers: told as they come, and every way in which that can fail is one line."""
+"""Another program's answers: told as they come; every way in which that can fail is one line."""
 
 from __future__ import annotations
 
@@ -635,11 +635,37 @@ def test_a_layer_is_forgotten_once_no_answer_runs_on_it(
 def test_a_layer_that_the_server_may_still_have_is_not_said_to_be_forgotten(
     api: FakeApi, make: Make, layers: list[Layer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is tried again when it is asked for again."""
     backend, genome = make(loads_layers=True, retries=0), Genome.of(layers[0])
     heard(backend, genome)
-    monkeypatch.setattr(api, "_move", lambda *_: refuse(500))
-    error = backend.forget([layers[0].digest]).exception(30)
-    assert isinstance(error, BackendError) and "answered 500" in str(error)
+    with monkeypatch.context() as broken:
+        broken.setattr(api, "_move", lambda *_: refuse(500))
+        error = backend.forget([layers[0].digest]).exception(30)
+        assert isinstance(error, BackendError) and "answered 500" in str(error)
+    assert backend.forget([layers[0].digest]).exception(30) is None
+    assert api.moves[-1] == ("unload", genome.digest)
+
+
+def test_a_layer_whose_loading_was_cut_is_unloaded_when_it_is_forgotten(
+    api: FakeApi, make: Make, layers: list[Layer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server goes on loading what nobody waits for."""
+    backend, genome, told = make(loads_layers=True), Genome.of(layers[0]), Heard()
+    gate, arrived = threading.Event(), threading.Semaphore(0)
+    move = api._move
+
+    def slowly(path: str, body: dict[str, Any]) -> Plan:
+        move(path, body)
+        return gated(gate, arrived)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(api, "_move", slowly)
+        asked = backend.submit(genome, ASKED, told)
+        assert arrived.acquire(timeout=30)
+        asked.cancel()
+        gate.set()
+    backend.forget([layers[0].digest]).result(30)
+    assert not api.folders and not told.all
 
 
 @pytest.mark.parametrize(

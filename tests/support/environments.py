@@ -21,7 +21,7 @@ def environment(pins: Path, variable: str, tmp_path_factory: pytest.TempPathFact
     ready = folder / "ready.txt"
     if not ready.exists() or ready.read_text() != pins.read_text():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        install = [folder / "bin/python", "-m", "pip", "install", "-q", "--no-deps", "-r", pins]
-        subprocess.run(install, check=True)
+        install = ["-m", "pip", "install", "-q", "--no-deps", "-r"]
+        subprocess.run([folder / "bin/python", *install, pins], check=True)
         ready.write_text(pins.read_text())
     return folder / "bin"

@@ -68,8 +68,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        plan = self.server.plan(self.path, body, self.headers)
-        plan(self, body)
+        key = self.headers.get("Authorization")
+        self.server.plan(self.path, body, key)(self, body)
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Status and headers."""
@@ -136,10 +136,10 @@ class FakeApi(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients leave; that is what is tested."""
 
-    def plan(self, path: str, body: dict[str, Any], headers: Mapping[str, str]) -> Plan:
+    def plan(self, path: str, body: dict[str, Any], key: str | None) -> Plan:
         """What becomes of a request."""
         with self._lock:
-            self.keys.append(headers.get("Authorization"))
+            self.keys.append(key)
             if path.endswith("_lora_adapter"):
                 return self._move(path, body)
             self.asked.append({"path": path, **body})
