@@ -347,7 +347,6 @@ class Endpoint(Backend):
                 asked.connection = connection
             try:
                 self._speak(asked, connection)
-                self.breaker.worked()
             except BackendError as failure:
                 if failure.status is not None and failure.status < 500:
                     self.breaker.worked()  # a refusal is an answer
@@ -447,6 +446,7 @@ class Endpoint(Backend):
                 "ask something else, or look at its rules",
             )
         self._count(asked, usage)
+        self.breaker.worked()  # before it is told, for the next may be asked at once
         n_said = usage.completion_tokens or asked.n_pieces
         how: Literal["stop", "length"] = "stop" if reason == "stop" else "length"
         asked.tell(Ended(how, n_prompt=usage.prompt_tokens, n_said=n_said))
