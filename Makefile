@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # A file's tests stay together, for what they share; a worker has about 1 GB.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: setup demo demo-real demo-serve test check test-slow test-real test-clients bench bench-real docs audit format clean
+.PHONY: setup demo demo-real demo-serve test check test-slow test-real test-clients test-vllm bench bench-real docs audit format clean
 
 setup: $(READY)
 
@@ -49,6 +49,11 @@ test-real: setup
 # Clients that others wrote against `continuum serve`, each in an environment of its own; CONTINUUM_CLIENTS=FOLDER keeps them.
 test-clients: setup
 	$(BIN)/pytest -m clients
+
+# A persona's answers by vLLM's server on SmolLM2, beside the engine's; its CPU wheels come from the index that README names.
+# CONTINUUM_VLLM=FOLDER keeps the environment, CONTINUUM_REAL_HOME=FOLDER the model.
+test-vllm: setup
+	$(BIN)/pytest -m vllm -s
 
 # Some minutes on two cores with nothing else running; the extra brings a peer and a cluster to compare with.
 bench: setup

@@ -15,7 +15,10 @@ PersonaError
 ├── ExportError
 ├── GrammarError
 ├── NoNumbersError
-└── QueueFullError
+├── QueueFullError
+├── NotOfferedError
+├── BackendSettingsError
+└── BackendError
 """
 
 from __future__ import annotations
@@ -136,3 +139,39 @@ class QueueFullError(PersonaError):
             f"{n_waiting} requests wait already, more are not taken: ask again in {wait_s:.0f} s"
         )
         self.wait_s = wait_s
+
+
+class NotOfferedError(PersonaError):
+    """What a backend does not do."""
+
+    def __init__(self, what: str, name: str, why: str, remedy: str) -> None:
+        super().__init__(f"{what}: backend {name} {why}: {remedy}")
+
+
+class BackendSettingsError(PersonaError):
+    """Settings of a backend that are out of their bounds."""
+
+
+class BackendError(PersonaError):
+    """Another program that computes answers failed or refused; neither key nor prompt is in it."""
+
+    def __init__(
+        self,
+        name: str,
+        what: str,
+        remedy: str,
+        *,
+        status: int | None = None,
+        may_pass: bool = False,
+        wait_s: float | None = None,
+    ) -> None:
+        """
+        Args:
+            status: Of its HTTP answer, if there was one.
+            may_pass: Whether the same request may succeed a moment later.
+            wait_s: The pause that it asks for.
+        """
+        super().__init__(f"backend {name} {what}: {remedy}")
+        self.status, self.what, self.may_pass = status, what, may_pass
+        if wait_s is not None:
+            self.wait_s = wait_s

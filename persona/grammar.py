@@ -59,6 +59,18 @@ def of_schema(schema: Mapping[str, Any]) -> str:
         raise GrammarError(str(error)) from None
 
 
+def schema_of(grammar: str) -> dict[str, Any] | None:
+    """The schema that `of_schema` wrote as this grammar; None if it is of another kind."""
+    try:
+        found = json.loads(grammar)
+    except ValueError:
+        return None
+    match found:
+        case {"grammars": [{"json_schema": dict(schema)}]}:
+            return {name: value for name, value in schema.items() if name not in COMPACT}
+    return None
+
+
 def of_call(tools: Mapping[str, Mapping[str, Any]]) -> str:
     """The grammar of one call of one of these tools, by name the schemas of their arguments."""
     calls = [

@@ -24,6 +24,7 @@ WITH_EXTRAS = (
     "marketplace.service.",
     "marketplace.client.",
     *(f"economy.serving.{name}" for name in ("problems", "routes", "serve", "service")),
+    "persona.connection",
     "tui.jobs.serving",
 )
 RUN_BY_ALEMBIC = {"marketplace.store.migrations.env"}

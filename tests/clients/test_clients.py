@@ -6,7 +6,6 @@ Needs a package index; CONTINUUM_CLIENTS keeps the environments between runs.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -26,6 +25,7 @@ from persona.engine import Engine
 from persona.persona import PersonaStore
 from persona.sampling import Sampling
 from seeds.bases import embedded_base_path
+from tests.support.environments import environment
 from tests.support.genome import put_ada_and_bob
 
 HERE = Path(__file__).parent
@@ -76,18 +76,9 @@ def url(home: Path, base: BaseModel) -> Iterator[str]:
         assert server.wait(40) == 0
 
 
-def environment(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Programs of an environment with exactly the packages that NAME.txt pins."""
-    kept = os.environ.get("CONTINUUM_CLIENTS")
-    folder = (Path(kept) if kept else tmp_path_factory.getbasetemp() / "clients") / name
-    pins = HERE / f"{name}.txt"
-    ready = folder / "ready.txt"
-    if not ready.exists() or ready.read_text() != pins.read_text():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        install = [folder / "bin/python", "-m", "pip", "install", "-q", "--no-deps", "-r", pins]
-        subprocess.run(install, check=True)
-        ready.write_text(pins.read_text())
-    return folder / "bin"
+def programs(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those of an environment with exactly the packages that NAME.txt pins."""
+    return environment(HERE / f"{name}.txt", "CONTINUUM_CLIENTS", tmp_path_factory)
 
 
 def answer(home: Path, base: BaseModel) -> str:
@@ -110,7 +101,7 @@ def used(program: Path, *words: str) -> dict[str, Any]:
 def test_openai(
     url: str, home: Path, base: BaseModel, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    python = environment("openai", tmp_path_factory) / "python"
+    python = programs("openai", tmp_path_factory) / "python"
     found, said = used(python, str(HERE / "use_openai.py"), url), answer(home, base)
     assert found["models"] == ["embedded", "ada", "bob"]
     for way in ("chat", "streamed", "accumulated", "response", "response_streamed"):
@@ -129,7 +120,7 @@ def test_openai(
 def test_litellm(
     url: str, home: Path, base: BaseModel, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    python = environment("litellm", tmp_path_factory) / "python"
+    python = programs("litellm", tmp_path_factory) / "python"
     found, said = used(python, str(HERE / "use_litellm.py"), url), answer(home, base)
     assert found == {"chat": said, "streamed": said, "refused": True}
 
@@ -154,7 +145,7 @@ def test_lm_eval_finds_what_our_own_exam_finds(
     ]
     (tmp_path / "q.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "ours.yaml").write_text(TASK % (tmp_path / "q.jsonl"))
-    program = environment("lm-eval", tmp_path_factory) / "lm_eval"
+    program = programs("lm-eval", tmp_path_factory) / "lm_eval"
     served = f"model={name},base_url={url}/completions,num_concurrent=4,max_retries=1"
     words = [program, "run", "--model", "local-completions", "--model_args", served]
     words += ["--tasks", "ours", "--include_path", tmp_path, "--output_path", tmp_path / "out"]

@@ -71,7 +71,7 @@ def explain(error: BaseException) -> str:
 
 
 EXTRAS = {
-    **dict.fromkeys(("http_message_signatures", "httpx", "keyring"), "remote"),
+    **dict.fromkeys(("http_message_signatures", "httpx", "keyring", "tenacity"), "remote"),
     **dict.fromkeys(
         ("fastapi", "httptools", "prometheus_client", "starlette", "structlog", "uvicorn"), "serve"
     ),
