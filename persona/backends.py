@@ -30,7 +30,12 @@ from pydantic import ConfigDict, ValidationError
 
 from genome.files import locked, write_folder_once, write_text
 from genome.home import stamp_new
-from persona.errors import BackendFileError, BackendNameError, BackendNotFoundError
+from persona.errors import (
+    BackendFileError,
+    BackendNameError,
+    BackendNotFoundError,
+    BackendSettingsError,
+)
 from persona.persona import NAME_RULE
 
 if TYPE_CHECKING:  # listing them needs no torch
@@ -79,18 +84,30 @@ class Foundation:
         """From a table of the file.
 
         Raises:
-            ValueError: It is none; says what is wrong.
+            BackendSettingsError: What is wrong with the first wrong one, in one line.
         """
         kind, base = facts.get("kind"), facts.get("base", "")
         if kind not in KINDS or not isinstance(base, str):
-            raise ValueError(f"[{name}] has kind {kind!r:.40}: it is one of {', '.join(KINDS)}")
+            raise BackendSettingsError(
+                f"backend {name}: kind is one of {', '.join(KINDS)}, not {kind!r:.40}: correct it"
+            )
         given = {key: value for key, value in facts.items() if key not in ("kind", "base")}
+        own = _settings(kind)
         try:
-            return cls(name, kind, _settings(kind)(**given), base)
+            return cls(name, kind, own(**given), base)
         except ValidationError as error:
-            first = error.errors()[0]
-            at = ".".join(map(str, first["loc"])) or "settings"
-            raise ValueError(f"[{name}] {at}: {first['msg']}, not {first['input']!r:.80}") from None
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            said = {
+                "extra_forbidden": f"is no setting, there are {', '.join(own.model_fields)}",
+                "missing": "is needed",
+            }.get(first["type"], first["msg"].removeprefix("Value error, "))
+            said = said.replace("Input should be", "is").replace("String should", "should")
+            hidden = first["type"] in ("extra_forbidden", "missing") or field in ("key_env", "url")
+            shown = "" if hidden else f", not {str(first['input'])[:60]!r}"  # those may be secrets
+            raise BackendSettingsError(
+                f"backend {name}: {field}: {said}{shown}: change it in the settings"
+            ) from None
 
     def facts(self) -> dict[str, Any]:
         """The table; what is as it stands anyway is left out."""
@@ -113,10 +130,13 @@ class Backends:
         """
         try:
             tables = tomllib.loads(self.path.read_text(encoding="utf-8"))
+            wrong = next((name for name, facts in tables.items() if type(facts) is not dict), None)
+            if wrong is not None:
+                raise ValueError(f"{wrong} is no table")
             return {name: Foundation.of(name, facts) for name, facts in tables.items()}
         except FileNotFoundError:
             return {}
-        except (ValueError, AttributeError) as error:
+        except (ValueError, BackendSettingsError) as error:
             raise BackendFileError(self.path, error) from None
 
     def get(self, name: str) -> Foundation:

@@ -26,7 +26,6 @@ from persona.breaker import Breaker
 from persona.completion import Chunk, Usage, request
 from persona.errors import (
     BackendError,
-    BackendSettingsError,
     GrammarError,
     NotOfferedError,
     PromptError,
@@ -107,38 +106,6 @@ class EndpointSettings(Checked):
         """What the paths of the API follow."""
         url = self.url.rstrip("/")
         return url if urlsplit(url).path else f"{url}/v1"
-
-    @classmethod
-    def read(cls, name: str, values: Mapping[str, Any]) -> EndpointSettings:
-        """Settings as a file has them.
-
-        Raises:
-            BackendSettingsError: What is wrong with the first wrong one, in one line.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise BackendSettingsError(
-                f"backend {name}: {field}: {_rule(first['type'], first['msg'])}"
-                f"{_shown(first['input'], first['type'], field)}: change it in the settings"
-            ) from None
-
-
-def _rule(kind: str, message: str) -> str:
-    said = message.removeprefix("Value error, ")
-    said = said.replace("Input should be", "is").replace("String should", "should")
-    return {
-        "extra_forbidden": f"is no setting, there are {', '.join(EndpointSettings.model_fields)}",
-        "missing": "is needed",
-    }.get(kind, f"{said[0].lower()}{said[1:]}")
-
-
-def _shown(value: Any, kind: str, field: str) -> str:
-    """The value, unless it may be a secret written in the wrong place."""
-    secret = kind in ("extra_forbidden", "missing") or field in ("key_env", "url")
-    return "" if secret else f", not {str(value)[:60]!r}"
 
 
 class EndpointStats(NamedTuple):

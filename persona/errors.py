@@ -9,7 +9,6 @@ PersonaError
 ├── BackendNameError
 ├── BackendNotFoundError
 ├── BackendFileError
-├── BackendError
 ├── NotTextError
 ├── PromptError
 ├── ExportError
@@ -94,10 +93,6 @@ class BackendFileError(PersonaError):
 
     def __init__(self, path: Path, cause: Exception) -> None:
         super().__init__(f"{path} cannot be read ({cause}): correct it")
-
-
-class BackendError(PersonaError):
-    """A backend that did not answer, or not to the end."""
 
 
 class NotTextError(PersonaError):

@@ -89,7 +89,7 @@ def test_bad_input(home: Path, dora: Path, tmp_path: Path) -> None:
         "persona", "create", "dori", "--backend", "dora", "--layer", "ada"
     )
     assert here(home, "persona", "create", "dori", "--backend", "dora").code == 0
-    assert "`continuum persona remove dori` first" in refusal("backend", "remove", "dora")
+    assert "`continuum persona remove dori" in refusal("backend", "remove", "dora")
     assert here(home, "persona", "remove", "dori").code == 0
     assert here(home, "backend", "remove", "dora").code == 0
     assert "no backend" in refusal("backend", "remove", "dora")

@@ -30,6 +30,7 @@ from genome.genome import Genome
 from genome.layer import Layer
 from marketplace.service.serve import bound
 from persona import connection, endpoint
+from persona.backends import Foundation
 from persona.breaker import BREAK_AFTER, BREAK_S, Breaker
 from persona.endpoint import Endpoint, EndpointSettings
 from persona.engine import Engine
@@ -84,7 +85,7 @@ def make(api: FakeApi) -> Iterator[Make]:
 
     def make(**more: Any) -> Endpoint:
         values = {"url": api.url, "model": "base", "timeout_s": 20, **more}
-        made.append(Endpoint(EndpointSettings.read("far", values), name="far"))
+        made.append(Endpoint(EndpointSettings(**values), name="far"))
         return made[-1]
 
     yield make
@@ -720,7 +721,7 @@ def test_a_layer_that_is_not_loaded_is_one_line(
 def test_settings_out_of_bounds_are_one_line(values: dict[str, Any], said: str) -> None:
     """Which holds nothing that may be a key in the wrong place."""
     with pytest.raises(BackendSettingsError, match=f"^backend far: {said}") as caught:
-        EndpointSettings.read("far", {"url": "http://x", "model": "base", **values})
+        Foundation.of("far", {"kind": "openai", "url": "http://x", "model": "base", **values})
     assert KEY not in str(caught.value) and "\n" not in str(caught.value)
     assert str(caught.value).endswith(": change it in the settings")
 

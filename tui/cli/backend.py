@@ -49,7 +49,6 @@ def add(
     """Make known what personas may stand on; --base says which base of this home it runs."""
     from persona.backends import Backends, Foundation
     from seeds.bases import fingerprint_of, load_base
-    from tui.cli.errors import OptionError
 
     folder = resolve_home(home)
     quiet_libraries()
@@ -67,10 +66,7 @@ def add(
         facts |= {"kind": "peft", "base": model.fingerprint}
     if adapter is None and base is not None:
         facts["base"] = fingerprint_of(folder, base)
-    try:
-        found = Foundation.of(name, facts)
-    except ValueError as error:
-        raise OptionError(f"{error}: give it as --set KEY=VALUE") from None
+    found = Foundation.of(name, facts)
     Backends(folder).add(found, adapter)
     say(f"{name} is a {found.kind} backend")
     if adapter:
