@@ -2,8 +2,9 @@
 
 One thread runs the model while there is anything to answer. Every pass reads one token of each
 answer under way and a piece of the prompts, rows end to end, every row with its own genome and
-its own cache; a prompt goes in pieces, so that a long one does not hold the others up. A layer
-never changes under a running answer.
+its own cache; a prompt goes in pieces, so that a long one does not hold the others up, and a
+beginning that several have in common is read by one of them. A layer never changes under a
+running answer.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from genome.running.stack import check_fit, rank_of
 from persona.backend import Backend, Prompt
 from persona.errors import NotTextError, PromptError, QueueFullError
 from persona.grammar import Grammars
-from persona.prefix import PrefixCache
+from persona.prefix import LEAST, PrefixCache, common
 from persona.sampling import GREEDY, Said, Sampling
 from persona.stream import Stream, Tell
 
@@ -304,11 +305,12 @@ class Engine(Backend):
             except Exception as failure:  # such as a genome that does not fit: its own
                 first.tell(failure)
             else:
-                self._running.append(first)
                 if self.base.packs:
                     every = first.sampler.sampling.of_prompt
                     first.cache = self.prefixes.take(first.ref, () if every else first.left)
                     del first.left[: first.cache.n_read]
+                    first.ahead = None if every else self._ahead(first, self._running)
+                self._running.append(first)
         with self._changed:
             self._works = bool(self._running or self._waiting or self._calls)
             if not self._works:
@@ -362,12 +364,37 @@ class Engine(Backend):
             PagerLimits(hot_bytes, warm_bytes=0, rank=rank, modules=sorted(self._modules)),
         )
 
+    @staticmethod
+    def _ahead(stream: Stream, earlier: Sequence[Stream]) -> tuple[Stream, int] | None:
+        """Who of them reads most of what a stream begins with, if that saves it enough."""
+        ids, n_read = stream.sampler.ids, stream.cache.n_read
+        found = [(common(s.sampler.ids, ids), s) for s in earlier if s.ref == stream.ref]
+        n, other = max(found, key=lambda one: one[0], default=(0, stream))
+        return (other, n) if n - n_read >= LEAST else None
+
+    def _catch_up(self) -> None:
+        """Who waited goes on from a copy, once as much is read as was waited for, or never will be.
+
+        Nobody waits for who came later, so the first of them always reads.
+        """
+        for i, stream in enumerate(self._running):
+            other, n = stream.ahead or (stream, 0)
+            if other is stream or not (other.ended or other.cache.n_read >= n):
+                continue
+            n = min(n, other.cache.n_read) if other.cache else 0  # no cache is left of a failure
+            if (n_saved := n - stream.cache.n_read) > 0:
+                stream.cache = other.cache.copy(n)
+                del stream.left[:n_saved]
+                self.prefixes.n_saved += n_saved
+            stream.ahead = self._ahead(stream, self._running[:i]) if other.ended else None
+
     def _shares(self) -> list[Share]:
         """What the next pass reads: of every answer a token, of the prompts a piece together."""
+        self._catch_up()
         shares = [Share(stream, 1) for stream in self._running if len(stream.left) == 1]
         room = self.piece if shares else QUIET * self.piece
         for stream in self._running:
-            if len(stream.left) > 1 and room:
+            if len(stream.left) > 1 and room and not stream.ahead:
                 shares.append(Share(stream, min(room, len(stream.left))))
                 room -= shares[-1].n
         return shares

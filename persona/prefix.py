@@ -61,7 +61,7 @@ class PrefixCache:
         At least one token is left to be read.
         """
         best = max(
-            ((_common(read, ids), (ref, read)) for read in self._own.get(ref, ())),
+            ((common(read, ids), (ref, read)) for read in self._own.get(ref, ())),
             key=lambda found: found[0],
             default=None,
         )
@@ -85,6 +85,7 @@ class PrefixCache:
             del self._own[key[0]]
 
 
-def _common(read: Sequence[int], ids: Sequence[int]) -> int:
+def common(read: Sequence[int], ids: Sequence[int]) -> int:
+    """With how many of these tokens the others begin, too; the last is left to be read."""
     most = min(len(read), len(ids) - 1)
     return next((i for i in range(most) if read[i] != ids[i]), most)

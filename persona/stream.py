@@ -50,6 +50,8 @@ class Stream:
         self.cache: Any = None
         self.lease: Any = None
         """On the slot of its genome, while it has a row."""
+        self.ahead: tuple[Stream, int] | None = None
+        """Who reads the same beginning first, and how many tokens of it: those are waited for."""
         self.ended = False
         self.sampler = Sampler(sampling, ids, matcher)
         self.prompt: list[Said] = []

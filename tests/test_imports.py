@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 WITH_EXTRAS = (
     "marketplace.service.",
     "marketplace.client.",
-    *(f"economy.serving.{name}" for name in ("problems", "routes", "serve", "service")),
+    *(f"economy.serving.{name}" for name in ("mcp", "problems", "routes", "serve", "service")),
     "persona.connection",
     "tui.jobs.serving",
 )

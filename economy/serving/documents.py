@@ -53,13 +53,17 @@ class Choice:
         self.text += what.text
         return what.text
 
-    def message(self, number: str, *, tools: bool) -> tuple[dict[str, Any], str | None]:
-        """The turn that it is, with the calls in it, and why it ended."""
-        calls, text = calls_in(self.text, number) if tools else ([], self.text)
+    def message(self, number: str, most_calls: int) -> tuple[dict[str, Any], str | None]:
+        """The turn that it is, with the calls in it, and why it ended.
+
+        Args:
+            most_calls: Those after it are left out; 0 where no tools were offered.
+        """
+        calls, text = calls_in(self.text, number) if most_calls else ([], self.text)
         message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
         if not calls:
             return {**message, "content": text}, self.reason
-        return {**message, "tool_calls": calls}, "tool_calls"
+        return {**message, "tool_calls": calls[:most_calls]}, "tool_calls"
 
 
 def calls_in(text: str, number: str) -> tuple[list[dict[str, Any]], str]:
@@ -153,7 +157,7 @@ class ResponseEvents:
     """The events of a `/v1/responses` stream, numbered in order."""
 
     def __init__(self, number: str, model: str, facts: dict[str, Any]) -> None:
-        self._number, self._n = number, 0
+        self._number, self._n, self._is_open = number, 0, False
         self._item = f"msg-{number}"
         self._document = {
             "id": f"resp-{number}",
@@ -164,18 +168,29 @@ class ResponseEvents:
             "incomplete_details": None,
             "instructions": None,
             "metadata": {},
-            "parallel_tool_calls": False,
-            "tool_choice": "auto",
-            "tools": [],
             "previous_response_id": None,
             "store": False,
             **facts,
         }
 
-    def document(self, status: str, text: str | None = None, **facts: Any) -> dict[str, Any]:
-        """The response at this moment."""
-        output = [] if text is None else [self._message(status, text)]
+    def document(
+        self, status: str, message: dict[str, Any] | None = None, **facts: Any
+    ) -> dict[str, Any]:
+        """The response at this moment.
+
+        Args:
+            message: As `Choice.message` has it: an item of its text, and one of each call.
+        """
+        output: list[dict[str, Any]] = []
+        if message is not None:
+            text, calls = message["content"], message.get("tool_calls", [])
+            output = [self._message(status, text or "")] if text or not calls else []
+            output += [self._call(i, call) for i, call in enumerate(calls)]
         return {**self._document, "status": status, "output": output, "usage": None, **facts}
+
+    def _call(self, i: int, call: dict[str, Any]) -> dict[str, Any]:
+        facts = {"id": f"fc-{self._number}-{i}", "type": "function_call", "call_id": call["id"]}
+        return {**facts, **call["function"], "status": "completed"}
 
     def _message(self, status: str, text: str) -> dict[str, Any]:
         content = [] if status == "in_progress" else [_part(text)]
@@ -191,29 +206,46 @@ class ResponseEvents:
         document = self.document("in_progress")
         yield self._event("response.created", response=document)
         yield self._event("response.in_progress", response=document)
-        yield self._event(
-            "response.output_item.added", output_index=0, item=self._message("in_progress", "")
-        )
-        yield self._event("response.content_part.added", **self._place, part=_part(""))
 
-    def piece(self, text: str) -> str:
-        """Some text."""
-        return self._event("response.output_text.delta", **self._place, delta=text, logprobs=[])
+    def piece(self, text: str) -> Iterator[str]:
+        """Some text; with the first, the item that it is of."""
+        yield from self._opened()
+        yield self._event("response.output_text.delta", **self._place, delta=text, logprobs=[])
 
-    def ended(self, text: str, status: str, **facts: Any) -> Iterator[str]:
-        """After the last."""
-        yield self._event("response.output_text.done", **self._place, text=text, logprobs=[])
-        yield self._event("response.content_part.done", **self._place, part=_part(text))
-        item = self._message(status, text)
-        yield self._event("response.output_item.done", output_index=0, item=item)
-        yield self._event(f"response.{status}", response=self.document(status, text, **facts))
+    def _opened(self) -> Iterator[str]:
+        if not self._is_open:
+            self._is_open, item = True, self._message("in_progress", "")
+            yield self._event("response.output_item.added", output_index=0, item=item)
+            yield self._event("response.content_part.added", **self._place, part=_part(""))
+
+    def ended(self, message: dict[str, Any], status: str, **facts: Any) -> Iterator[str]:
+        """After the last: what is still to be told of the text, then each call."""
+        document = self.document(status, message, **facts)
+        for i, item in enumerate(document["output"]):
+            yield from self._told(item) if item["type"] == "message" else self._called(i, item)
+            yield self._event("response.output_item.done", output_index=i, item=item)
+        yield self._event(f"response.{status}", response=document)
+
+    def _told(self, item: dict[str, Any]) -> Iterator[str]:
+        (part,) = item["content"]
+        yield from self._opened()
+        done = {**self._place, "text": part["text"], "logprobs": []}
+        yield self._event("response.output_text.done", **done)
+        yield self._event("response.content_part.done", **self._place, part=part)
+
+    def _called(self, i: int, item: dict[str, Any]) -> Iterator[str]:
+        place, arguments = {"item_id": item["id"], "output_index": i}, item["arguments"]
+        begun = {**item, "status": "in_progress", "arguments": ""}
+        yield self._event("response.output_item.added", output_index=i, item=begun)
+        kind = "response.function_call_arguments"
+        yield self._event(f"{kind}.delta", **place, delta=arguments)
+        yield self._event(f"{kind}.done", **place, name=item["name"], arguments=arguments)
 
     def failed(self, message: str, text: str) -> str:
         """Instead, when something went wrong; the text so far is in it."""
         error = {"code": "server_error", "message": message}
-        return self._event(
-            "response.failed", response=self.document("failed", text or None, error=error)
-        )
+        so_far = {"content": text} if text else None
+        return self._event("response.failed", response=self.document("failed", so_far, error=error))
 
     @property
     def _place(self) -> dict[str, Any]:

@@ -67,12 +67,12 @@ async def chat(request: Request, asked: Chat, key: Caller) -> Response:
     turn = Turn(service, request, key, meant, [prompt], sampling, asked.n)
     if asked.stream:
         facts = head("chat.completion.chunk", turn.number, meant.name, _fingerprint(service))
-        shown = _chat_events(turn, facts, asked.stream_options.include_usage, bool(tools))
+        shown = _chat_events(turn, facts, asked.stream_options.include_usage, asked.most_calls)
         return await _streamed(request, turn, shown)
     await unless_gone(request, turn.whole())
     written, choices = Written(service.engine.base.tokenizer), []
     for i, choice in enumerate(turn.choices):
-        message, reason = choice.message(f"{turn.number}-{i}", tools=bool(tools))
+        message, reason = choice.message(f"{turn.number}-{i}", asked.most_calls)
         choices.append(
             {
                 "index": i,
@@ -87,7 +87,7 @@ async def chat(request: Request, asked: Chat, key: Caller) -> Response:
 
 
 async def _chat_events(
-    turn: Turn, facts: dict[str, Any], with_usage: bool, with_tools: bool
+    turn: Turn, facts: dict[str, Any], with_usage: bool, most_calls: int
 ) -> AsyncIterator[str]:
     """Chunks; where tools may be called an answer's text comes whole, for it may be a call."""
     written = Written(turn.service.engine.base.tokenizer)
@@ -101,14 +101,14 @@ async def _chat_events(
     for i in range(len(turn.choices)):
         yield chunk(i, {"role": "assistant", "content": ""})
     async for i, what, text in turn:
-        if isinstance(what, Said) and not with_tools:
+        if isinstance(what, Said) and not most_calls:
             logprobs = written.chat([what])
             if text or logprobs:
                 yield chunk(i, {"content": text}, logprobs=logprobs)
         elif isinstance(what, Ended):
             reason = turn.choices[i].reason
-            if with_tools:
-                message, reason = turn.choices[i].message(f"{turn.number}-{i}", tools=True)
+            if most_calls:
+                message, reason = turn.choices[i].message(f"{turn.number}-{i}", most_calls)
                 calls = message.get("tool_calls", [])
                 delta = {"content": message["content"]} if message["content"] else {}
                 if calls:
@@ -193,10 +193,12 @@ async def _completion_events(
 async def respond(request: Request, asked: ResponseAsked, key: Caller) -> Response:
     """An answer to a conversation that comes whole with each request; nothing is kept."""
     service = service_of(request)
-    turns = asked.turns
+    turns, tools = asked.turns, asked.offered
     meant = await unless_gone(request, service.meant(asked.model, str(turns[-1]["content"])))
     prompt = await asyncio.to_thread(
-        partial(service.prompt, turns, (), trim=asked.truncation == "auto", backend=meant.backend)
+        partial(
+            service.prompt, turns, tools, trim=asked.truncation == "auto", backend=meant.backend
+        )
     )
     sampling = Sampling(
         temperature=asked.temperature,
@@ -212,23 +214,32 @@ async def respond(request: Request, asked: ResponseAsked, key: Caller) -> Respon
         "max_output_tokens": asked.max_output_tokens,
         "truncation": asked.truncation,
         "text": {"format": {"type": asked.text.format.type}},
+        **asked.echoed,
     }
     events = ResponseEvents(turn.number, meant.name, own)
     if asked.stream:
-        return await _streamed(request, turn, _response_events(turn, events), events.failed)
+        shown = _response_events(turn, events, asked.most_calls)
+        return await _streamed(request, turn, shown, events.failed)
     await unless_gone(request, turn.whole())
     status, facts = _outcome(turn)
-    return _answer(events.document(status, turn.choices[0].text, **facts), meant)
+    message, _ = turn.choices[0].message(turn.number, asked.most_calls)
+    return _answer(events.document(status, message, **facts), meant)
 
 
-async def _response_events(turn: Turn, events: ResponseEvents) -> AsyncIterator[str]:
+async def _response_events(
+    turn: Turn, events: ResponseEvents, most_calls: int
+) -> AsyncIterator[str]:
+    """Typed events; where tools may be called an answer's text comes whole, as in a chat."""
     for one in events.begun():
         yield one
     async for _, _, text in turn:
-        if text:
-            yield events.piece(text)
+        for one in events.piece(text) if text and not most_calls else ():
+            yield one
     status, facts = _outcome(turn)
-    for one in events.ended(turn.choices[0].text, status, **facts):
+    message, _ = turn.choices[0].message(turn.number, most_calls)
+    for one in events.piece(message["content"]) if most_calls and message["content"] else ():
+        yield one
+    for one in events.ended(message, status, **facts):
         yield one
 
 

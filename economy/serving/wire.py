@@ -10,7 +10,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel as Checked
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from persona.errors import PromptError
 from persona.grammar import of_call, of_schema
@@ -18,7 +18,7 @@ from persona.sampling import Sampling
 
 HARMLESS = {
     *("user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key"),
-    *("parallel_tool_calls", "include"),
+    "include",
 }
 """Fields that change no answer."""
 MOST_ANSWERS = 128
@@ -27,6 +27,8 @@ MOST_TEXTS = 256
 """Of which vectors are asked at once."""
 MOST_TURNS = 2048
 """Of one conversation."""
+MOST_TOOLS = 128
+"""Of one request."""
 TEMPERATURE = 0.7
 """Where a request says none; as `continuum chat`."""
 
@@ -126,6 +128,13 @@ class Function(Checked):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
     description: str = ""
     parameters: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, said: Any) -> Any:
+        """Without null, which says nothing."""
+        is_dict = isinstance(said, dict)
+        return {name: v for name, v in said.items() if v is not None} if is_dict else said
 
 
 class Tool(Checked):
@@ -242,19 +251,23 @@ class ToolChoice(Checked):
     function: dict[Literal["name"], str]
 
 
-class Chat(Choosing):
-    """`/v1/chat/completions`: a conversation."""
+class Calling(Asked):
+    """What requests that offer tools have in common."""
 
-    messages: Annotated[list[Message], Field(max_length=MOST_TURNS)]
-    max_tokens: Annotated[int | None, Field(ge=1)] = None
-    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
-    logprobs: bool = False
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
-    response_format: Format = Format(type="text")
-    tools: Annotated[list[Tool], Field(max_length=128)] = []
+    tools: Annotated[list[Tool], Field(max_length=MOST_TOOLS)] = []
     tool_choice: Literal["none", "auto", "required"] | ToolChoice = "auto"
-    truncation: Literal["auto", "disabled"] = "disabled"
-    """auto = the oldest turns go where there is no room for all."""
+    parallel_tool_calls: bool = True
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _only_functions(cls, tools: Any) -> Any:
+        """Refuse those that other servers have built in, by name."""
+        kinds = [t.get("type") for t in tools if isinstance(t, dict)] if tools else []
+        if others := [f"{kind!s:.40}" for kind in kinds if kind != "function"]:
+            raise ValueError(
+                f"of type {', '.join(others)} there are none here: send tools of type function"
+            )
+        return tools
 
     @property
     def offered(self) -> list[dict[str, Any]]:
@@ -263,8 +276,15 @@ class Chat(Choosing):
             return []
         return [tool.model_dump() for tool in self.tools]
 
-    def grammar(self) -> str:
-        """What the answer has to match.
+    @property
+    def most_calls(self) -> int:
+        """Of tools, in one answer; 0 where none is offered."""
+        if not self.offered:
+            return 0
+        return MOST_TOOLS if self.parallel_tool_calls else 1
+
+    def call_grammar(self) -> str:
+        """What the answer has to match where it has to be a call; empty elsewhere.
 
         Raises:
             GrammarError: A schema cannot be followed.
@@ -276,11 +296,33 @@ class Chat(Choosing):
             if name not in schemas:
                 raise PromptError(f"tool_choice names {name!r}, which is none of tools")
             return of_call({name: schemas[name]})
-        if self.tool_choice == "required":
-            if not schemas:
-                raise PromptError("tool_choice is required, but there are no tools: give some")
-            return of_call(schemas)
-        return self.response_format.grammar
+        if self.tool_choice != "required":
+            return ""
+        if not schemas:
+            raise PromptError("tool_choice is required, but there are no tools: give some")
+        return of_call(schemas)
+
+
+class Chat(Calling, Choosing):
+    """`/v1/chat/completions`: a conversation."""
+
+    messages: Annotated[list[Message], Field(max_length=MOST_TURNS)]
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] = 0
+    response_format: Format = Format(type="text")
+    truncation: Literal["auto", "disabled"] = "disabled"
+    """auto = the oldest turns go where there is no room for all."""
+
+    def grammar(self) -> str:
+        """What the answer has to match.
+
+        Raises:
+            GrammarError: A schema cannot be followed.
+            PromptError: The tool that is to be called is none of those offered.
+        """
+        return self.call_grammar() or self.response_format.grammar
 
 
 class TextFormat(Checked):
@@ -300,13 +342,30 @@ class Text(Checked):
     format: TextFormat = TextFormat(type="text")
 
 
-class Item(Message):
-    """One turn, in the words of the newer API."""
-
-    type: Literal["message"] = "message"
+class ItemCall(Called):
+    """A call that a model made, which is a turn's part in the older API."""
 
 
-class Response(Asked):
+class ItemOutput(Checked):
+    """What a tool gave back."""
+
+    output: str | list[Part]
+
+
+def _kind(item: Any) -> str:
+    return str(item.get("type") or "message") if isinstance(item, dict) else "message"
+
+
+Item = Annotated[
+    Annotated[Message, Tag("message")]
+    | Annotated[ItemCall, Tag("function_call")]
+    | Annotated[ItemOutput, Tag("function_call_output")],
+    Discriminator(_kind),
+]
+"""One turn or a part of one, in the words of the newer API."""
+
+
+class Response(Calling):
     """`/v1/responses`, stateless: the whole conversation comes with each request."""
 
     input: str | Annotated[list[Item], Field(max_length=MOST_TURNS)]
@@ -314,26 +373,71 @@ class Response(Asked):
     max_output_tokens: Annotated[int, Field(ge=1)] = 1024
     text: Text = Text()
     truncation: Literal["auto", "disabled"] = "disabled"
-    tool_choice: Literal["auto", "none"] = "auto"
-    tools: Annotated[list[Any], Field(max_length=0)] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nested(cls, said: Any) -> Any:
+        """Tools as the older API has them, where their facts lie one level deeper."""
+        if not isinstance(said, dict):
+            return said
+        tools, choice = said.get("tools"), said.get("tool_choice")
+        if isinstance(tools, list):
+            said = {**said, "tools": [_deeper(tool) for tool in tools]}
+        return said if choice is None else {**said, "tool_choice": _deeper(choice)}
 
     @property
     def turns(self) -> list[dict[str, Any]]:
-        """The conversation as chat templates take it."""
-        said = (
-            [Item(role="user", content=self.input)] if isinstance(self.input, str) else self.input
-        )
-        before = [Message(role="system", content=self.instructions)] if self.instructions else []
-        return turns_of([*before, *said])
+        """The conversation as chat templates take it.
+
+        Raises:
+            PromptError: As `turns_of`.
+        """
+        said = [Message(role="user", content=self.input)] if isinstance(self.input, str) else []
+        turns = [Message(role="system", content=self.instructions)] if self.instructions else []
+        for item in said or self.input:
+            if isinstance(item, ItemOutput):
+                turns.append(Message(role="tool", content=item.output))
+            elif isinstance(item, ItemCall):  # those in a row are one turn's, with its text
+                if not turns or turns[-1].role != "assistant":
+                    turns.append(Message(role="assistant"))
+                calls = [*(turns[-1].tool_calls or ()), Call(function=item)]
+                turns[-1] = turns[-1].model_copy(update={"tool_calls": calls})
+            elif isinstance(item, Message):
+                turns.append(item)
+        return turns_of(turns)
+
+    @property
+    def echoed(self) -> dict[str, Any]:
+        """What the answer's document repeats of the tools."""
+        tools = [
+            {"type": "function", "strict": False, **t.function.model_dump()} for t in self.tools
+        ]
+        choice: Any = self.tool_choice
+        if isinstance(choice, ToolChoice):
+            choice = {"type": "function", **choice.function}
+        calls = {"tool_choice": choice, "parallel_tool_calls": self.parallel_tool_calls}
+        return {"tools": tools, **calls}
 
     def grammar(self) -> str:
-        """What the answer has to match."""
+        """What the answer has to match.
+
+        Raises:
+            GrammarError, PromptError: As `Chat.grammar`.
+        """
+        if call := self.call_grammar():
+            return call
         form = self.text.format
         if form.type == "json_schema":
             if form.the_schema is None:
                 raise PromptError("text.format has no schema: give it")
             return of_schema(form.the_schema)
         return "" if form.type == "text" else of_schema({"type": "object"})
+
+
+def _deeper(said: Any) -> Any:
+    if not isinstance(said, dict) or said.get("type") != "function":
+        return said
+    return {"type": "function", "function": {k: v for k, v in said.items() if k != "type"}}
 
 
 class Embedding(Asked):

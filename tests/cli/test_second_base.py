@@ -165,6 +165,11 @@ def test_every_command_works_on_a_second_base(
     do("serve")
     assert served == ["other-qwen"]
     do("serve", "--host", "0.0.0.0", code=1)
+    monkeypatch.setattr(
+        "economy.serving.mcp.ToolServer.run", lambda server: served.append(server.name)
+    )
+    do("mcp")
+    assert served == ["other-qwen", "continuum"]
     # the Academy
     do("academy exam both", "--skill", "past", "--items", "4")
     do("academy run smoke", "--tokens", "700000")

@@ -107,8 +107,9 @@ def test_openai(
     for way in ("chat", "streamed", "accumulated", "response", "response_streamed"):
         assert found[way] == said, way
     assert found["usage"] and found["reason"] and found["echo"]
-    for way in ("call", "streamed_call", "shaped"):
+    for way in ("call", "streamed_call", "shaped", "response_call", "response_streamed_call"):
         assert found[way]["to"] in ("left", "right"), way
+    assert found["arguments_told"] and found["after_call"] == "message"
     assert "response.output_text.delta" in found["kinds"]
     assert found["errors"] == {
         "unknown model": ["model_not_found", "model"],
@@ -123,6 +124,21 @@ def test_litellm(
     python = programs("litellm", tmp_path_factory) / "python"
     found, said = used(python, str(HERE / "use_litellm.py"), url), answer(home, base)
     assert found == {"chat": said, "streamed": said, "refused": True}
+
+
+def test_openai_agents(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An agent calls its function, is told what it gave back, and answers; it refuses answers
+    that were cut, so the base is asked, which comes to an end."""
+    python = environment("openai-agents", tmp_path_factory) / "python"
+    found = used(python, str(HERE / "use_openai_agents.py"), url)
+    for way in ("run", "streamed"):
+        assert found[way]["moved"] in (["left"], ["right"]), way
+        assert found[way]["items"] == [
+            "tool_call_item",
+            "tool_call_output_item",
+            "message_output_item",
+        ]
+        assert isinstance(found[way]["said"], str), way
 
 
 @pytest.mark.parametrize("name", ["embedded", "ada"])

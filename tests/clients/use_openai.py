@@ -73,6 +73,25 @@ with client.responses.stream(
     found["response_streamed"] = stream.get_final_response().output_text
 found["kinds"] = sorted({*kinds})
 
+FLAT = {"type": "function", "strict": True, **TOOL["function"]}
+asked = {"model": "ada", "tools": [FLAT], "temperature": 0, "max_output_tokens": 90}
+first = client.responses.create(input="go", tool_choice="required", **asked)
+called = first.output[0]
+found["response_call"] = json.loads(called.arguments)
+with client.responses.stream(
+    input="go", tool_choice={"type": "function", "name": "move"}, **asked
+) as stream:
+    told = list(stream)
+    done = [e.arguments for e in told if e.type == "response.function_call_arguments.done"]
+    (last,) = stream.get_final_response().output
+found["response_streamed_call"] = json.loads(last.arguments)
+found["arguments_told"] = done == [last.arguments]
+output = {"type": "function_call_output", "call_id": called.call_id, "output": "done"}
+second = client.responses.create(
+    input=[{"role": "user", "content": "go"}, called.to_dict(), output], **asked
+)
+found["after_call"] = second.output[0].type
+
 completion = client.completions.create(
     model="embedded", prompt="sort: cbda", echo=True, logprobs=1, max_tokens=1, temperature=0
 )

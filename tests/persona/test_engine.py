@@ -109,14 +109,16 @@ def test_two_personas_at_once_do_not_mix(embedded: BaseModel) -> None:
 def test_whoever_joins_and_leaves_nobody_elses_tokens_change(
     embedded: BaseModel, seed: int
 ) -> None:
-    """Random genomes, prompts and lengths, more of them than rows; some leave in the middle."""
+    """Random genomes, prompts (some with a beginning in common) and lengths, more of them than
+    rows; some leave in the middle."""
     rng = random.Random(seed)
     genomes = genomes_on(embedded, 4)
     engine = Engine(embedded, rows=rng.choice([2, 3, 5]), piece=rng.choice([1, 3, 128]))
     asks = [
         (
             rng.choice(genomes),
-            "".join(rng.choices("abcdef ", k=rng.randint(1, 30))),
+            rng.choice(["", "some of them begin alike: "])
+            + "".join(rng.choices("abcdef ", k=rng.randint(1, 30))),
             rng.randint(1, 12),
         )
         for _ in range(8)
@@ -145,6 +147,60 @@ def test_whoever_joins_and_leaves_nobody_elses_tokens_change(
         wanted = generated(embedded, genome, question, n)
         said = heard[i].tokens
         assert said == (wanted[: len(said)] if i in leaves else wanted)
+
+
+def test_a_prompt_is_read_once_for_all_who_ask_it_at_once(embedded: BaseModel) -> None:
+    """One token each is left to the others; who wants the prompt's own numbers reads it all."""
+    engine, genome = Engine(embedded, piece=5), genomes_on(embedded, 2)[1]
+    n_prompt = len(embedded.prompt_ids([QUESTION * 4])[0])
+    heard = [Heard() for _ in range(5)]
+    start = threading.Event()
+    engine.between_tokens(lambda: start.wait(60))
+    scored = engine.stream(genome, asked(QUESTION * 4), Sampling(max_tokens=1, of_prompt=True))
+    for ear in heard:
+        engine.submit(genome, asked(QUESTION * 4), ear, Sampling(max_tokens=6))
+    scored_too = engine.stream(genome, asked(QUESTION * 4), Sampling(max_tokens=1, of_prompt=True))
+    start.set()
+    for told in (list(scored), list(scored_too)):
+        assert isinstance(told[0], Read) and len(told[0].tokens) == n_prompt
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard)
+    engine.close()
+    wanted = generated(embedded, genome, QUESTION * 4, 6)
+    assert all(ear.tokens == wanted for ear in heard)
+    stats = engine.stats()
+    assert stats.n_saved == len(heard) * (n_prompt - 1)
+    n_answers = sum(max(len(ear.tokens) - 1, 0) for ear in heard)
+    assert 0 <= stats.n_read - (2 * n_prompt + len(heard) + n_answers) <= len(heard)  # ends
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_whoever_is_waited_for_may_fail_or_leave(
+    embedded: BaseModel, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """In the middle of a prompt: the next one reads on, and the others wait for that one."""
+    engine, genome = Engine(embedded, piece=1), genomes_on(embedded, 2)[1]
+    monkeypatch.setattr("persona.engine.QUIET", 4)
+    read, streams, heard = Engine._read, list[Stream](), [Heard() for _ in range(4)]
+
+    def failing(self: Engine, shares: Any) -> Any:
+        if any(share.stream is streams[0] for share in shares) and self.n_read >= 12:
+            if fails:
+                raise RuntimeError
+            streams[0].cancel()
+        return read(self, shares)
+
+    monkeypatch.setattr(Engine, "_read", failing)
+    start = threading.Event()
+    engine.between_tokens(lambda: start.wait(60))
+    for ear in heard:
+        streams.append(engine.submit(genome, asked(QUESTION * 4), ear, Sampling(max_tokens=6)))
+    start.set()
+    assert all(ear.over.wait(60) and ear.failure is None for ear in heard[1:])
+    engine.close()
+    wanted = generated(embedded, genome, QUESTION * 4, 6)
+    assert all(ear.tokens == wanted for ear in heard[1:])
+    assert isinstance(heard[0].failure, RuntimeError) == fails and not heard[0].tokens
+    assert engine.stats().n_saved >= 2 * (len(embedded.prompt_ids([QUESTION * 4])[0]) - 1)
 
 
 WINDOWED = {"mistral": {}, "gemma2": {"head_dim": 8}, "gemma3_text": {"head_dim": 8}}

@@ -22,6 +22,7 @@ from tui.cli.home import (
     resolve_home,
     unstamped_homes,
 )
+from tui.cli.mcp import mcp
 from tui.cli.serve import serve
 from tui.printing import say
 
@@ -59,6 +60,7 @@ def command_tree(words: Collection[str] = tuple(GROUPS)) -> typer.Typer:
     app.command()(init)
     app.command()(chat)
     app.command()(serve)
+    app.command()(mcp)
     for name, what in GROUPS.items():
         group = import_module(f"tui.cli.{name}").app if name in words else typer.Typer()
         app.add_typer(group, name=name, help=what)

@@ -17,9 +17,11 @@ import torch
 from starlette.testclient import TestClient
 
 from economy.revocations import DATABASE, FILE, Kept
+from economy.serving.documents import Choice
 from economy.serving.keys import ApiKey
 from economy.serving.serve import create_app
 from economy.serving.service import Service
+from economy.serving.wire import Response
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from genome.library import Library
@@ -242,6 +244,88 @@ def test_a_response_is_told_in_numbered_events(api: Any, service: Service) -> No
     ]
 
 
+def test_a_response_calls_tools_as_a_chat_does(
+    api: Any, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flat where a chat's are nested; the call comes back as an item, and its output goes in."""
+    flat: dict[str, Any] = {"type": "function", "strict": True, **MOVE["function"]}  # type: ignore[dict-item]
+    more = {"model": "ada", "input": "go", "temperature": 0, "max_output_tokens": 120}
+    more |= {"tools": [flat], "tool_choice": {"type": "function", "name": "move"}}
+    refused = api.post("/v1/responses", json=more)
+    assert refused.status_code == 400 and "has none" in refused.json()["error"]["message"]
+    tokenizer = service.engine.base.tokenizer
+    monkeypatch.setattr(tokenizer, "chat_template", TOOLS + tokenizer.chat_template)
+    whole = api.post("/v1/responses", json=more).json()
+    (call,) = whole["output"]
+    assert (call["type"], call["name"], call["status"]) == ("function_call", "move", "completed")
+    assert json.loads(call["arguments"])["to"] in ("left", "right")
+    assert whole["tools"][0]["name"] == "move" and whole["tool_choice"] == more["tool_choice"]
+    told = events(api.post("/v1/responses", json={**more, "stream": True}).text)
+    assert [one["sequence_number"] for one in told] == list(range(len(told)))
+    assert [one["type"].removeprefix("response.") for one in told] == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "function_call_arguments.delta",
+        "function_call_arguments.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert told[2]["item"]["arguments"] == "" and told[4]["arguments"] == call["arguments"]
+    assert told[5]["item"] == told[-1]["response"]["output"][0]
+    assert told[5]["item"]["arguments"] == told[3]["delta"] == call["arguments"]
+    turns = [
+        {"role": "user", "content": "go"},
+        call,
+        {"type": "function_call_output", "call_id": call["call_id"], "output": "done"},
+    ]
+    after = api.post("/v1/responses", json={**more, "input": turns, "tool_choice": "auto"})
+    assert after.json()["output"][0]["type"] == "message"
+    none = api.post("/v1/responses", json={**more, "input": turns[2:]})
+    assert none.status_code == 400 and "no assistant" in none.json()["error"]["message"]
+
+
+def test_calls_in_a_row_are_one_turns() -> None:
+    call = {"type": "function_call", "call_id": "1", "name": "f", "arguments": '{"a": 1}'}
+    turns = [
+        {"role": "user", "content": "go"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "b"}]},
+        call,
+        call,
+        {"type": "function_call_output", "call_id": "1", "output": "c"},
+    ]
+    asked_for = Response.model_validate({"model": "ada", "input": turns, "instructions": "d"})
+    called = {"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    assert asked_for.turns == [
+        {"role": "system", "content": "d"},
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": "b", "tool_calls": [called, called]},
+        {"role": "tool", "content": "c"},
+    ]
+
+
+@pytest.mark.parametrize("parallel", [True, False])
+def test_of_several_calls_one_is_kept_where_they_must_not_be_parallel(
+    api: Any, service: Service, monkeypatch: pytest.MonkeyPatch, parallel: bool
+) -> None:
+    tokenizer = service.engine.base.tokenizer
+    monkeypatch.setattr(tokenizer, "chat_template", TOOLS + tokenizer.chat_template)
+    text = '<tool_call>\n{"name": "move", "arguments": {}}\n</tool_call>'
+    monkeypatch.setattr(Choice, "take", lambda choice, _: setattr(choice, "text", "a" + text * 2))
+    more = {"tools": [MOVE], "parallel_tool_calls": parallel}
+    chat = api.post("/v1/chat/completions", json=asked(**more)).json()["choices"][0]["message"]
+    assert chat["content"] == "a" and len(chat["tool_calls"]) == 1 + parallel
+    flat = {"type": "function", "name": "move"}
+    more = {"model": "ada", "input": "a", **more, "tools": [flat]}
+    kinds = [one["type"] for one in api.post("/v1/responses", json=more).json()["output"]]
+    assert kinds == ["message", *["function_call"] * (1 + parallel)]
+    told = events(api.post("/v1/responses", json={**more, "stream": True}).text)
+    places = [one["output_index"] for one in told if one["type"] == "response.output_item.done"]
+    assert places == list(range(2 + parallel))
+    pieces = [one["delta"] for one in told if one["type"] == "response.output_text.delta"]
+    assert pieces == ["a"] and told[-1]["response"]["parallel_tool_calls"] == parallel
+
+
 # -- who is here -------------------------------------------------------------------------------
 
 
@@ -428,12 +512,24 @@ def test_layers_without_numbers_say_so(api: Any, service: Service, home: Path) -
             "/v1/responses",
             {"model": "ada", "input": "a", "text": {"format": {"type": "json_schema"}}},
         ),
+        ("/v1/responses", {"model": "ada", "input": [{"type": "reasoning", "summary": []}]}),
+        ("/v1/responses", {"model": "ada", "input": [["a"]], "tools": "a"}),
+        ("/v1/responses", {"model": "ada", "input": "a", "tool_choice": "required"}),
     ],
 )
 def test_what_other_addresses_cannot_read(api: Any, address: str, body: dict[str, Any]) -> None:
     headers = {"Content-Type": "application/json"}
     found = api.post(address, content=json.dumps(body), headers=headers)
     assert found.status_code == 400 and found.json()["error"]["message"]
+
+
+def test_tools_that_other_servers_have_built_in_are_refused_by_name(api: Any) -> None:
+    for kind in ("web_search", "file_search", "mcp"):
+        more = {"model": "ada", "input": "a", "tools": [{"type": kind}]}
+        error = api.post("/v1/responses", json=more).json()["error"]
+        assert error["param"] == "tools" and kind in error["message"]
+    chat = api.post("/v1/chat/completions", json=asked(tools=[{"type": "custom"}])).json()
+    assert "custom" in chat["error"]["message"]
 
 
 def test_what_is_nearly_cold_is_cold(api: Any, service: Service) -> None:
