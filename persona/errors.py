@@ -10,6 +10,7 @@ PersonaError
 ├── PromptError
 ├── ExportError
 ├── GrammarError
+├── LlamaCppError
 ├── NoNumbersError
 └── QueueFullError
 """
@@ -86,6 +87,10 @@ class GrammarError(PersonaError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the answer's schema cannot be followed: {why}")
+
+
+class LlamaCppError(PersonaError):
+    """What llama.cpp does not do, or did not do this time."""
 
 
 class NoNumbersError(PersonaError):

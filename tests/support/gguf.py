@@ -20,6 +20,8 @@ NAMES = {
     "mlp.down_proj": "ffn_down",
     "input_layernorm": "attn_norm",
     "post_attention_layernorm": "ffn_norm",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
 }
 """A Llama block's parts in Hugging Face's words and in GGUF's."""
 
@@ -33,23 +35,30 @@ def vocabulary() -> list[str]:
 
 def small_llama(seed: int = 0) -> Any:
     """A two-block Llama with that vocabulary and random weights."""
-    from transformers import LlamaConfig, LlamaForCausalLM
+    return small_model("llama", seed)
+
+
+def small_model(model_type: str, seed: int = 0) -> Any:
+    """The same of another of transformers' model types."""
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        model_type,
         vocab_size=len(vocabulary()),
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=8,
         max_position_embeddings=128,
         tie_word_embeddings=True,
         bos_token_id=1,
         eos_token_id=2,
         pad_token_id=2,
     )
-    return LlamaForCausalLM(config).eval()
+    return AutoModelForCausalLM.from_config(config).eval()
 
 
 def write_gguf(path: Path, model: Any, architecture: str = "llama") -> Path:
@@ -64,7 +73,9 @@ def write_gguf(path: Path, model: Any, architecture: str = "llama") -> Path:
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
@@ -79,7 +90,7 @@ def write_gguf(path: Path, model: Any, architecture: str = "llama") -> Path:
     writer.add_unk_token_id(0)
     for name, tensor in model.state_dict().items():
         if name != "lm_head.weight":
-            writer.add_tensor(_named(name), _laid_out(name, tensor, config).numpy())
+            writer.add_tensor(_named(name), _laid_out(name, tensor, architecture, config).numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -93,11 +104,14 @@ def _named(name: str) -> str:
     if name == "model.norm.weight":
         return "output_norm.weight"
     _, _, number, part = name.split(".", 3)
-    return f"blk.{number}.{NAMES[part.removesuffix('.weight')]}.weight"
+    module, _, kind = part.rpartition(".")
+    return f"blk.{number}.{NAMES[module]}.{kind}"
 
 
-def _laid_out(name: str, tensor: torch.Tensor, config: Any) -> torch.Tensor:
+def _laid_out(name: str, tensor: torch.Tensor, architecture: str, config: Any) -> torch.Tensor:
     """Llama's queries and keys are kept with the halves of each head interleaved."""
+    if architecture != "llama":
+        return tensor.contiguous()
     for part, heads in (
         ("q_proj", config.num_attention_heads),
         ("k_proj", config.num_key_value_heads),

@@ -75,6 +75,7 @@ EXTRAS = {
     **dict.fromkeys(
         ("fastapi", "httptools", "prometheus_client", "starlette", "structlog", "uvicorn"), "serve"
     ),
+    "xllamacpp": "llama",
 }
 """Packages that only an extra brings."""
 
