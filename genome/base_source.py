@@ -25,14 +25,11 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genome.bases import FOLDER
 from genome.errors import BaseModelError
 from genome.files import write_folder_once, write_json
-
-if TYPE_CHECKING:
-    from gguf import GGUFReader
 
 DTYPES = {"float32": 4, "bfloat16": 2}
 """What weights are kept in, and bytes of a number."""
@@ -229,43 +226,11 @@ def _dequantised(
     return Sourced(folder, (f"sha256:{_sha256(file)}",), licence)
 
 
-def open_gguf(file: Path, source: str) -> GGUFReader:
-    """A GGUF file's reader.
-
-    Args:
-        source: What to call it.
-
-    Raises:
-        BaseModelError: It is none, holds no tensors, or not all of them.
-    """
-    from gguf import GGUFReader
-
-    try:
-        reader = GGUFReader(file)
-        end = max((t.data_offset + t.n_bytes for t in reader.tensors), default=0)
-        text_of(reader, "general.architecture")
-    except Exception as error:  # numpy's, mmap's, KeyError, UnicodeDecodeError ...
-        raise BaseModelError(
-            source, f"it is no whole GGUF file: {error}", "fetch it again"
-        ) from error
-    if end > file.stat().st_size or not end:
-        raise BaseModelError(
-            source,
-            f"its tensors need {end} bytes, the file has {file.stat().st_size}",
-            "fetch it again",
-        )
-    return reader
-
-
-def text_of(reader: GGUFReader, key: str) -> str:
-    """What the file says under a key; empty where it says nothing."""
-    field = reader.fields.get(key)
-    return str(field.contents()) if field else ""
-
-
 def _described(file: Path, source: str) -> tuple[int, str]:
     """Parameters and stated licence of a GGUF file, if transformers can read its architecture."""
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
+
+    from genome.gguf_file import open_gguf, text_of
 
     reader = open_gguf(file, source)
     kind, licence = (text_of(reader, f"general.{key}") for key in ("architecture", "license"))

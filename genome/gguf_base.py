@@ -9,8 +9,8 @@ import torch
 
 from genome.adapter.gguf_lora import KINDS, tensor_names
 from genome.base_model import BaseModel
-from genome.base_source import open_gguf, text_of
 from genome.errors import GgufError
+from genome.gguf_file import open_gguf, text_of
 
 
 def check_gguf_base(path: Path, base: BaseModel) -> None:

@@ -8,8 +8,8 @@ the base's own template and tokenizer here, so the same tokens read the same way
 Each genome is composed exactly into one adapter (`genome.adapter.gguf_lora`), and a request names
 its own. llama.cpp takes adapters when it starts and not later: for a new one it is started again
 once the answers under way are over, with all that wait for one and those used last. It does not
-compute answers with different adapters together (`Engine` does), and goes on from nothing that
-another genome has read: its cache of prompts does not tell adapters apart (llama.cpp #26207).
+compute answers with different adapters together (`Engine` does). What was read for the same adapter
+is gone on from; that it is not for another (llama.cpp #26207) is tested.
 """
 
 from __future__ import annotations
@@ -57,6 +57,9 @@ params = xllamacpp.CommonParams()
 params.model.path = told["model"]
 params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in told["adapters"]]
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = told["threads"]
+if told["exact"]:
+    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
 for name, value in told["params"].items():
     setattr(params, name, value)
 server = xllamacpp.Server(params)
@@ -84,6 +87,8 @@ class LlamaSettings(Checked):
     threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
     max_adapters: Annotated[int, Field(ge=1)] = 16
     """Genomes loaded at once."""
+    exact: bool = False
+    """Keys and values in float32, no flash attention: of a float32 file, the engine's numbers."""
 
 
 class LlamaCpp(Backend):
@@ -302,7 +307,7 @@ def _body(ids: list[int], sampling: Sampling, n_most: int) -> dict[str, Any]:
         "n_predict": n_most,
         "stream": True,
         "return_tokens": True,
-        "cache_prompt": False,
+        "cache_prompt": True,
         "samplers": ["penalties", "temperature", "top_k", "top_p", "min_p"],
         "temperature": 0.0 if sampling.temperature < COLD else sampling.temperature,
         "top_k": sampling.top_k,
@@ -368,7 +373,8 @@ class _Request:
             LlamaCppError: It refuses.
             OSError, http.client.HTTPException, ValueError: It broke off.
         """
-        lora = [] if number is None else [{"id": number, "scale": 1.0}]
+        # all by name: with an empty list those of the answer before are kept
+        lora = [{"id": i, "scale": float(i == number)} for i in range(len(server.adapters))]
         with closing(_Line(server.socket)) as self._line:
             if self.ended:
                 return
@@ -462,6 +468,7 @@ class _Server:
             "model": str(settings.path),
             "adapters": [str(path) for path in adapters],
             "threads": settings.threads,
+            "exact": settings.exact,
             "params": {
                 "hostnames": [str(self.socket)],
                 "n_ctx": settings.n_ctx * settings.n_parallel,

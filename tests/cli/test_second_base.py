@@ -143,6 +143,8 @@ def test_every_command_works_on_a_second_base(
     assert "sure from" in do("chat both").out
     do("persona export both", tmp_path / "both", "--modelfile")
     assert "FROM ./model" in (tmp_path / "both/Modelfile").read_text()
+    said = do("persona export both", tmp_path / "both.gguf").out
+    assert "--lora" in said and (tmp_path / "both.gguf").is_file()
     # over the network: a key, and a server that finds nobody on this machine's other addresses
     assert do("key create laptop", "--tokens", "1000").out.startswith("ck-")
     assert "1000" in do("key list").out

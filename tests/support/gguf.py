@@ -9,6 +9,8 @@ from typing import Any
 import gguf
 import torch
 
+from genome.base_model import BaseModel
+
 SPECIAL = ("<unk>", "<s>", "</s>")
 NAMES = {
     "self_attn.q_proj": "attn_q",
@@ -59,6 +61,31 @@ def small_model(model_type: str, seed: int = 0) -> Any:
         pad_token_id=2,
     )
     return AutoModelForCausalLM.from_config(config).eval()
+
+
+def small_base(model_type: str = "llama", seed: int = 0) -> BaseModel:
+    """Such a model as a base that says ASCII alone and never ends, sure of each token."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    model, words = small_model(model_type, seed), vocabulary()
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if name.endswith("bias"):
+                weights.normal_(std=0.3)
+            elif "norm" not in name:
+                weights.mul_(8)
+        unsaid = [i for i, word in enumerate(words) if word in SPECIAL or not word.isascii()]
+        model.get_input_embeddings().weight[unsaid] = 0
+    ids = {word: i for i, word in enumerate(words)}
+    made = Tokenizer(models.BPE(ids, [("h", "e"), ("l", "l")]))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=made, eos_token="</s>", pad_token="</s>", bos_token="<s>"
+    )
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    return BaseModel("small", model, tokenizer)
 
 
 def write_gguf(path: Path, model: Any, architecture: str = "llama") -> Path:
