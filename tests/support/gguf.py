@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,15 @@ def small_base(model_type: str = "llama", seed: int = 0) -> BaseModel:
     return BaseModel("small", model, tokenizer)
 
 
-def write_gguf(path: Path, model: Any, architecture: str = "llama") -> Path:
-    """The model as llama.cpp's converter writes it, float32."""
-    config = model.config
+def write_gguf(
+    path: Path, model: Any, architecture: str = "llama", words: Sequence[str] = ()
+) -> Path:
+    """The model as llama.cpp's converter writes it, float32.
+
+    Args:
+        words: Its tokens, if not `vocabulary`, with the same ends; to be asked in tokens.
+    """
+    config, words = model.config, words or vocabulary()
     writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("small")
     writer.add_license("apache-2.0")
@@ -100,16 +107,17 @@ def write_gguf(path: Path, model: Any, architecture: str = "llama") -> Path:
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_rope_dimension_count(config.head_dim)
-    writer.add_key_length(config.head_dim)
-    writer.add_value_length(config.head_dim)
+    head = model.model.layers[0].self_attn.head_dim
+    writer.add_rope_dimension_count(head)
+    writer.add_key_length(head)
+    writer.add_value_length(head)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_tokenizer_model("gpt2")
-    writer.add_token_list(vocabulary())
+    writer.add_token_list(words)
     control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
-    kinds = [control if token in SPECIAL else normal for token in vocabulary()]
+    kinds = [control if i < len(SPECIAL) else normal for i in range(len(words))]
     writer.add_token_types(kinds)
     writer.add_token_merges(["h e", "l l"])
     writer.add_bos_token_id(1)
