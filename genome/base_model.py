@@ -7,6 +7,7 @@ byte-level toy and a real instruction model.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -135,6 +136,28 @@ class BaseModel:
         if dtype == "int8":
             quantise(model)
         return cls(str(path), model, tokenizer, _weights_hash(path))
+
+    @classmethod
+    def outline(cls, path: str | Path) -> BaseModel:
+        """The same without numbers (PyTorch's meta device), for what another program computes.
+
+        Raises:
+            BaseModelError: A file is missing, unreadable or not a causal LM.
+        """
+        from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
+
+        try:
+            check_base_folder(path)
+            config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+            with torch.device("meta"):
+                model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+            with contextlib.suppress(OSError):  # then it is the configuration's
+                model.generation_config = GenerationConfig.from_pretrained(path)
+            return cls(str(path), model, load_tokenizer(path), _weights_hash(path))
+        except BaseModelError:
+            raise
+        except Exception as error:  # transformers raises OSError, ValueError, ...
+            raise BaseModelError(str(path), error) from error
 
     @functools.cached_property
     def fingerprint(self) -> str:

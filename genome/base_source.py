@@ -228,27 +228,13 @@ def _dequantised(
 
 def _described(file: Path, source: str) -> tuple[int, str]:
     """Parameters and stated licence of a GGUF file, if transformers can read its architecture."""
-    from gguf import GGUFReader
     from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
 
-    try:
-        reader = GGUFReader(file)
-        kind, licence = (
-            str(field.contents()) if (field := reader.fields.get(key)) else ""
-            for key in ("general.architecture", "general.license")
-        )
-        sizes = [int(tensor.n_elements) for tensor in reader.tensors]
-        end = max((t.data_offset + t.n_bytes for t in reader.tensors), default=0)
-    except Exception as error:  # numpy's, mmap's, KeyError, UnicodeDecodeError ...
-        raise BaseModelError(
-            source, f"it is no whole GGUF file: {error}", "fetch it again"
-        ) from error
-    if end > file.stat().st_size or not sizes:
-        raise BaseModelError(
-            source,
-            f"its tensors need {end} bytes, the file has {file.stat().st_size}",
-            "fetch it again",
-        )
+    from genome.gguf_file import open_gguf, text_of
+
+    reader = open_gguf(file, source)
+    kind, licence = (text_of(reader, f"general.{key}") for key in ("architecture", "license"))
+    sizes = [int(tensor.n_elements) for tensor in reader.tensors]
     if kind not in GGUF_SUPPORTED_ARCHITECTURES:
         raise BaseModelError(
             source,

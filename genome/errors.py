@@ -3,6 +3,7 @@
 GenomeError
 ├── BaseModelError
 ├── BaseModelMismatchError
+├── GgufError
 ├── NoRoomError
 │   ├── TooLongError
 │   └── TooLargeError
@@ -47,6 +48,10 @@ class BaseModelError(GenomeError):
     ) -> None:
         said = " ".join(str(cause).split())[:200] or type(cause).__name__
         super().__init__(f"base model {path!r} cannot be loaded ({said}): {remedy}")
+
+
+class GgufError(GenomeError):
+    """A base or layer that llama.cpp cannot have."""
 
 
 class NoRoomError(GenomeError):

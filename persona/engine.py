@@ -20,7 +20,6 @@ from itertools import accumulate
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from jinja2 import TemplateError
 from transformers import DynamicCache
 
 from genome.base_model import BaseModel
@@ -35,9 +34,10 @@ from genome.running.packed import PackedRows, RowCache, packed_attention, run_pa
 from genome.running.product import Prepacked, multiplying, prepacked
 from genome.running.stack import check_fit, rank_of
 from persona.backend import Backend, Prompt
-from persona.errors import NotTextError, PromptError, QueueFullError
+from persona.errors import QueueFullError
 from persona.grammar import Grammars
 from persona.prefix import LEAST, PrefixCache, common
+from persona.prompt import message_ids, prompt_ids
 from persona.sampling import GREEDY, Said, Sampling
 from persona.stream import Stream, Tell
 
@@ -135,23 +135,7 @@ class Engine(Backend):
             NotTextError: A message has half a character in it.
             PromptError: The template does not take such messages.
         """
-        if not messages:
-            raise PromptError("there are no messages: give at least one")
-        for message in messages:
-            text = str(message.get("content") or "")
-            if text != text.encode(errors="replace").decode():
-                raise NotTextError(text)
-        try:
-            return list(
-                self.base.tokenizer.apply_chat_template(
-                    list(messages),
-                    tools=list(tools) or None,
-                    add_generation_prompt=True,
-                    return_dict=True,
-                )["input_ids"]
-            )
-        except TemplateError as error:
-            raise PromptError(f"the base's chat template refuses this: {error}") from None
+        return message_ids(self.base, messages, tools)
 
     def submit(
         self,
@@ -172,12 +156,7 @@ class Engine(Backend):
             GrammarError: The sampling's grammar is none.
             QueueFullError: As many wait as may wait.
         """
-        ids = [t for t in prompt if isinstance(t, int)]
-        if len(ids) != len(prompt) or not ids:
-            ids = self.ids_of([m for m in prompt if not isinstance(m, int)])
-        n_tokens = self.base.footprint.vocabulary
-        if wrong := [token for token in ids if not 0 <= token < n_tokens]:
-            raise PromptError(f"token {wrong[0]} is none of the base's 0 to {n_tokens - 1}")
+        ids = prompt_ids(self.base, prompt)
         scored = len(ids) if sampling.of_prompt else 1
         if refused := self.base.refusal("the prompt", len(ids) + 1, scored):
             raise refused

@@ -13,6 +13,7 @@ PersonaError
 ├── PromptError
 ├── ExportError
 ├── GrammarError
+├── LlamaCppError
 ├── NoNumbersError
 ├── QueueFullError
 ├── NotOfferedError
@@ -115,6 +116,10 @@ class GrammarError(PersonaError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the answer's schema cannot be followed: {why}")
+
+
+class LlamaCppError(PersonaError):
+    """What llama.cpp does not do, or did not do this time."""
 
 
 class NoNumbersError(PersonaError):

@@ -1,4 +1,5 @@
-"""A persona for Ollama and llama.cpp's converters: its layers in the base's weights, a Modelfile.
+"""A persona for Ollama and llama.cpp's converters: its layers in the base's weights, a Modelfile;
+for llama.cpp itself its layers alone.
 
 Newer Ollama refuses ADAPTER, so the layers are added to a copy of the weights: exact in float32,
 as large as the base, and from then on one model like any other.
@@ -12,7 +13,9 @@ from typing import Any
 
 import torch
 
+from genome.adapter.gguf_lora import write_gguf_lora
 from genome.base_model import BaseModel
+from genome.compose import stack
 from genome.files import write_folder_once
 from genome.genome import Genome
 from genome.running.stack import check_fit, linear_sites
@@ -51,6 +54,22 @@ def export_modelfile(
 
     if not write_folder_once(folder, fill):
         raise ExportError(f"{folder} is there already: choose another path")
+
+
+def export_adapter(path: Path, genome: Genome, base: BaseModel) -> None:
+    """Write all layers of a genome, with their weights, as one GGUF adapter for llama.cpp.
+
+    Raises:
+        ExportError: The file is there already, or there are no layers.
+        GenomeError: A layer does not fit the base, or llama.cpp cannot have it.
+        OSError: The disk is full or refuses.
+    """
+    if path.exists():
+        raise ExportError(f"{path} is there already: choose another path")
+    if not genome.layers:
+        raise ExportError("an adapter is of layers, the persona has none: use the base alone")
+    check_fit(genome, linear_sites(base.model))
+    write_gguf_lora(path, stack(genome.layers, genome.weights).factors, base.model.config)
 
 
 @torch.no_grad()

@@ -145,6 +145,8 @@ def test_every_command_works_on_a_second_base(
     assert "sure from" in do("chat both").out
     do("persona export both", tmp_path / "both", "--modelfile")
     assert "FROM ./model" in (tmp_path / "both/Modelfile").read_text()
+    said = do("persona export both", tmp_path / "both.gguf").out
+    assert "--lora" in said and (tmp_path / "both.gguf").is_file()
     # adapters that only PEFT runs
     save_single(BaseModel.load(base), tmp_path / "dora")
     do("backend add dora", tmp_path / "dora")

@@ -13,7 +13,7 @@ from genome.genome import Genome
 from genome.layer import Factors, Layer
 from genome.population import PopulationModel
 from persona.errors import ExportError
-from persona.modelfile import export_modelfile
+from persona.modelfile import export_adapter, export_modelfile
 from persona.persona import Persona
 from tests.support.genome import random_layer, tiny_model
 
@@ -63,3 +63,14 @@ def test_a_head_that_shares_its_weights_is_refused(tokenizer: Any, tmp_path: Pat
             tmp_path / "o", Persona("a", base.fingerprint), Genome.of(head), base, "b", ""
         )
     assert not (tmp_path / "o").exists()
+
+
+def test_an_adapter_is_of_layers_and_overwrites_nothing(tokenizer: Any, tmp_path: Path) -> None:
+    base = BaseModel("llama", tiny_model("llama"), tokenizer)
+    genome = Genome.of(random_layer(base.model, base.fingerprint))
+    export_adapter(tmp_path / "a.gguf", genome, base)
+    assert (tmp_path / "a.gguf").read_bytes()[:4] == b"GGUF"
+    with pytest.raises(ExportError, match="is there already"):
+        export_adapter(tmp_path / "a.gguf", genome, base)
+    with pytest.raises(ExportError, match="the persona has none"):
+        export_adapter(tmp_path / "b.gguf", Genome(base.fingerprint), base)

@@ -76,6 +76,7 @@ EXTRAS = {
         ("fastapi", "httptools", "prometheus_client", "starlette", "structlog", "uvicorn"), "serve"
     ),
     "mcp": "mcp",
+    "xllamacpp": "llama",
 }
 """Packages that only an extra brings."""
 

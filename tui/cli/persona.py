@@ -219,7 +219,7 @@ def show(name: NameArgument, home: HomeOption = None) -> None:
 @app.command()
 def export(
     name: NameArgument,
-    path: Annotated[Path, typer.Argument(help="New folder.")],
+    path: Annotated[Path, typer.Argument(help="New folder, or file.gguf for llama.cpp.")],
     modelfile: Annotated[
         bool, typer.Option("--modelfile", help="For Ollama: weights with the layers in them.")
     ] = False,
@@ -229,13 +229,17 @@ def export(
     """Write a persona for other programs."""
     from economy.revocations import refuse_revoked
     from genome.library import Library
-    from persona.modelfile import export_modelfile
+    from persona.modelfile import export_adapter, export_modelfile
     from persona.persona import PersonaStore
     from seeds.bases import known_bases, load_base_of
     from tui.cli.errors import OptionError
 
-    if not modelfile:
-        raise OptionError(f"say for what: `continuum persona export {name} {path} --modelfile`")
+    adapter = path.suffix == ".gguf"
+    if modelfile == adapter:
+        raise OptionError(
+            f"say for what: `continuum persona export {name} FOLDER --modelfile` is for Ollama, "
+            f"`continuum persona export {name} FILE.gguf` for llama.cpp"
+        )
     folder = existing_home(home, "personas")
     persona = PersonaStore(folder).load(name)
     refuse_revoked(folder, persona.layers)
@@ -243,6 +247,10 @@ def export(
     base = load_base_of(folder, persona.base_model)
     genome = persona.genome(Library.open(folder)).on(base.fingerprint)
     known = known_bases(folder).get(base.fingerprint)
+    if adapter:
+        export_adapter(path, genome, base)
+        say(f"{path} has its layers: llama-server -m GGUF-OF-{known.name} --lora {path}")
+        return
     export_modelfile(path, persona, genome, base, known.name, known.licence)
     say(f"{path} has a Modelfile and the weights: ollama create {name} -f {path / 'Modelfile'}")
 
