@@ -137,7 +137,6 @@ def with_single(base: BaseModel, path: str | Path) -> BaseModel:
             matcher = NameMatcher()
             named = [name for name, _ in model.named_modules() if matcher.whole(target, name)]
             config.target_modules = set(named)
-        config.inference_mode = True
         try:
             adapted = PeftModel.from_pretrained(
                 model, folder, config=config, low_cpu_mem_usage=True

@@ -28,6 +28,7 @@ import tomli_w
 from pydantic import BaseModel as Checked
 from pydantic import ConfigDict, ValidationError
 
+from genome.bases import Bases
 from genome.files import locked, write_folder_once, write_text
 from genome.home import stamp_new
 from persona.errors import (
@@ -54,7 +55,7 @@ class PeftSettings(Checked):
 
 def _settings(kind: str) -> type[Checked]:
     if kind == "openai":
-        from persona.endpoint import EndpointSettings
+        from persona.remote.endpoint import EndpointSettings
 
         return EndpointSettings
     if kind == "llama.cpp":
@@ -211,21 +212,24 @@ class Backends:
         """What computes answers; whoever opens it closes it.
 
         Args:
-            load: Gives the base of a fingerprint; asked where the backend needs one here.
+            load: Gives the base of a fingerprint; asked where the backend computes with it here.
 
         Raises:
             PersonaError, GenomeError: There is none of this name, or it cannot be had.
         """
         found = self.get(name)
-        if found.kind == "peft":
-            from genome.single import with_single
-            from persona.engine import Engine
-
-            return Engine(with_single(load(found.base), self.folder(name)))
         if found.kind == "openai":
-            from persona.endpoint import Endpoint
+            from persona.remote.endpoint import Endpoint
 
             return Endpoint(found.settings, name=name, base=found.base)
-        from persona.llama import LlamaCpp
+        if found.kind == "llama.cpp":
+            from genome.base_model import BaseModel
+            from persona.llama import LlamaCpp
 
-        return LlamaCpp(found.settings, name=name, base=found.base)
+            return LlamaCpp(
+                found.settings, BaseModel.outline(Bases(self.home).get(found.base).path)
+            )
+        from genome.single import with_single
+        from persona.engine import Engine
+
+        return Engine(with_single(load(found.base), self.folder(name)))

@@ -24,7 +24,7 @@ WITH_EXTRAS = (
     "marketplace.service.",
     "marketplace.client.",
     *(f"economy.serving.{name}" for name in ("mcp", "problems", "routes", "serve", "service")),
-    "persona.connection",
+    "persona.remote.connection",
     "tui.jobs.serving",
 )
 RUN_BY_ALEMBIC = {"marketplace.store.migrations.env"}

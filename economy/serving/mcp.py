@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-import numpy as np
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import Field, ValidationError
@@ -17,13 +16,13 @@ from pydantic import Field, ValidationError
 from academy.errors import AcademyError
 from academy.evaluator import LocalEvaluator
 from academy.exam import ExamResult, exam_sheet, sit_exam
-from economy.serving.names import AUTO, Meant, ModelNotFoundError, Names
+from economy.serving.names import Meant, ModelNotFoundError, Names
+from economy.serving.service import Service
 from economy.serving.wire import TEMPERATURE
 from genome.errors import GenomeError
 from genome.genome import Genome
 from genome.search.index_filter import Filter
 from marketplace.errors import MarketError
-from persona.engine import Engine
 from persona.errors import PersonaError
 from persona.sampling import Sampling
 
@@ -58,15 +57,11 @@ class ToolServer(MCPServer[Any]):
             raise ToolError(" ".join(text.split())) from cause
 
 
-def create_server(engine: Engine, names: Names) -> ToolServer:
+def create_server(service: Service) -> ToolServer:
     """The server, with its three tools; `run()` serves it on stdin and stdout until they close."""
     server = ToolServer("continuum", instructions=INSTRUCTIONS, log_level="ERROR")
+    engine, names = service.engine, service.names
     base = engine.base
-
-    async def encoded(question: str) -> np.ndarray:
-        encoder = await asyncio.to_thread(names.encoder)
-        work = engine.between_tokens(lambda: np.asarray(encoder.encode([question])))
-        return await asyncio.wrap_future(work)
 
     @server.tool()
     async def ask(
@@ -75,16 +70,11 @@ def create_server(engine: Engine, names: Names) -> ToolServer:
         max_tokens: Annotated[int, Field(ge=1, description="Longest answer.")] = 256,
     ) -> str:
         """Ask a persona one question; its answer. Nothing is remembered between two calls."""
-        if persona == AUTO:
-            vectors = await encoded(question)
-            meant = await asyncio.to_thread(names.found, vectors)
-        else:
-            meant = await asyncio.to_thread(names.meant, persona)
+        meant = await service.meant(persona, question)
         sampling = Sampling(temperature=TEMPERATURE, max_tokens=max_tokens)
         prompt = [{"role": "user", "content": question}]
-        return "".join(
-            [what.text async for _, what in engine.generate(meant.genome, [prompt], sampling)]
-        )
+        told = service.backend(meant.backend).generate(meant.genome, [prompt], sampling)
+        return "".join([what.text async for _, what in told])
 
     @server.tool()
     async def search_layers(
@@ -94,7 +84,7 @@ def create_server(engine: Engine, names: Names) -> ToolServer:
 
         One is sure to be from a similarity of `sure_from` on; below, the nearest are told.
         """
-        vectors, own = await encoded(question), base.fingerprint
+        vectors, own = await service.encoded([question]), base.fingerprint
 
         def search() -> dict[str, Any]:
             library = names.library
@@ -127,6 +117,11 @@ def create_server(engine: Engine, names: Names) -> ToolServer:
         The questions are the same every time; intervals are Wilson's of 95 %.
         """
         meant = await asyncio.to_thread(_persona_or_layer, names, name)
+        if meant.backend:
+            raise PersonaError(
+                f"exams are sat in the engine here, {name} stands on backend {meant.backend}: "
+                "name a persona of layers"
+            )
 
         def sit() -> list[ExamResult]:
             alone = Genome(base.fingerprint)

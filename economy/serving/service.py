@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import numpy as np
@@ -31,7 +32,7 @@ from marketplace.service.rates import Allowance, Connections, Rates
 from marketplace.service.settings import ConnectionLimits, RateLimit
 from persona.backend import Backend, Prompt
 from persona.backends import Backends
-from persona.engine import Engine
+from persona.engine import ROWS, Engine
 from persona.errors import PersonaError, PromptError
 from persona.sampling import Sampling
 from persona.stream import Told
@@ -90,6 +91,21 @@ class Service:
         self.metrics = Metrics(self.engine)
         self._rates: dict[int, Rates] = {}
         self.books = ThreadPoolExecutor(max_workers=1, thread_name_prefix="books")
+
+    @classmethod
+    def of(
+        cls, home: Path, base: BaseModel, base_name: str, *, rows: int = ROWS, **more: Any
+    ) -> Service:
+        """The one over a home, with an engine of its own.
+
+        Args:
+            base_name: What the base is called here.
+            rows: Answers at once.
+            more: Further fields.
+        """
+        names = Names(home, base, base_name, lambda digests: service.forget(digests))
+        service = cls(Engine(base, rows=rows), names, ApiKeys(home), **more)
+        return service
 
     def close(self) -> None:
         """End what is being answered, and the books."""

@@ -23,8 +23,8 @@ import pytest
 from genome.base_model import BaseModel
 from genome.bases import Bases
 from genome.genome import Genome
-from persona.endpoint import Endpoint, EndpointSettings
 from persona.engine import Engine
+from persona.remote.endpoint import Endpoint, EndpointSettings
 from persona.sampling import Ended, Said, Sampling
 from tests.support.cli import continuum
 from tests.support.environments import environment

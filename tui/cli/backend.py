@@ -47,6 +47,8 @@ def add(
     _memory: MemoryOption = None,
 ) -> None:
     """Make known what personas may stand on; --base says which base of this home it runs."""
+    from genome.gguf_base import check_gguf_base
+    from genome.single import with_single
     from persona.backends import Backends, Foundation
     from seeds.bases import fingerprint_of, load_base
 
@@ -56,16 +58,17 @@ def add(
     adapter = None
     if source.startswith(("http://", "https://")):
         facts |= {"kind": "openai", "url": source}
-    elif source.endswith(".gguf"):
-        facts |= {"kind": "llama.cpp", "path": str(Path(source).expanduser().absolute())}
+        if base is not None:
+            facts["base"] = fingerprint_of(folder, base)
     else:
-        from genome.single import with_single
-
-        adapter, model = Path(source).expanduser(), load_base(folder, base)
-        with_single(model, adapter)
-        facts |= {"kind": "peft", "base": model.fingerprint}
-    if adapter is None and base is not None:
-        facts["base"] = fingerprint_of(folder, base)
+        model = load_base(folder, base)
+        facts["base"] = model.fingerprint
+        if source.endswith(".gguf"):
+            facts |= {"kind": "llama.cpp", "path": str(Path(source).expanduser().absolute())}
+            check_gguf_base(Path(facts["path"]), model)
+        else:
+            facts["kind"], adapter = "peft", Path(source).expanduser()
+            with_single(model, adapter)
     found = Foundation.of(name, facts)
     Backends(folder).add(found, adapter)
     say(f"{name} is a {found.kind} backend")

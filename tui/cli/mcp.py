@@ -15,13 +15,12 @@ def mcp(
     from contextlib import closing, suppress
 
     from economy.serving.mcp import create_server
-    from economy.serving.names import Names
-    from persona.engine import Engine
+    from economy.serving.service import Service
     from seeds.bases import known_bases, load_base
 
     folder = resolve_home(home)
     quiet_libraries()
     model = load_base(folder, base)
     name = known_bases(folder).names()[model.fingerprint]
-    with closing(Engine(model)) as engine, suppress(KeyboardInterrupt):
-        create_server(engine, Names(folder, model, name, engine.forget)).run()
+    with closing(Service.of(folder, model, name)) as service, suppress(KeyboardInterrupt):
+        create_server(service).run()

@@ -33,18 +33,15 @@ def serve(
     from contextlib import ExitStack
 
     from economy.serving.keys import ApiKeys
-    from economy.serving.names import Names
     from economy.serving.serve import is_loopback
     from economy.serving.serve import serve as run
     from economy.serving.service import Service
     from marketplace.market import Market
-    from persona.engine import Engine
     from seeds.bases import known_bases, load_base
     from tui.cli.errors import CommandError
 
     folder = resolve_home(home)
-    keys = ApiKeys(folder)
-    if not is_loopback(host) and not keys.every():
+    if not is_loopback(host) and not ApiKeys(folder).every():
         raise CommandError(
             f"on {host} others than this machine could ask, so everybody needs a key: make one "
             "first, `continuum key create NAME`"
@@ -52,20 +49,19 @@ def serve(
     quiet_libraries()
     model = load_base(folder, base, to_answer=True)
     name = known_bases(folder).names()[model.fingerprint]
-    engine = Engine(model, rows=rows)
-    names = Names(folder, model, name, lambda digests: service.forget(digests))
 
     def tell(address: str) -> None:
-        say(f"{len(names.every())} models on {name} answer at {address}/v1")
+        say(f"{len(service.names.every())} models on {name} answer at {address}/v1")
         say("stop it with Ctrl-C; answers under way are finished first", err=True)
 
     with ExitStack() as opened:
         url = market or market_url(folder)
         has_market = bool(market) or (folder / "market.db").exists()
-        service = Service(
-            engine,
-            names,
-            keys,
+        service = Service.of(
+            folder,
+            model,
+            name,
+            rows=rows,
             market=opened.enter_context(Market.open(url)) if has_market else None,
             must_have_key=key_needed or not is_loopback(host),
         )

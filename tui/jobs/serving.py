@@ -22,14 +22,11 @@ from academy.operators.noise import random_layer
 from academy.skills.curriculum import curriculum, skill_named
 from academy.skills.skill import unique_questions
 from academy.training import StudyPlan, TokenMeter, train_litter
-from economy.serving.keys import ApiKeys
-from economy.serving.names import Names
 from economy.serving.serve import server_of
 from economy.serving.service import Service
 from genome.base_model import BaseModel
 from genome.library import Library, Manifest
 from marketplace.service.serve import bound
-from persona.engine import Engine
 from persona.persona import Persona, PersonaStore
 from tui.jobs.show import Show
 
@@ -71,12 +68,11 @@ class Served:
 def run_serving(home: Path, base: BaseModel, base_name: str, show: Show) -> Served:
     """Train sixteen layers side by side if they are not there yet, serve them, ask all of them."""
     personas = _personas(home, base, show)
-    engine = Engine(base)
-    names = Names(home, base, base_name, engine.forget)
+    service = Service.of(home, base, base_name, log_to=io.StringIO())
     asks = [
         (name, exam_sheet(skill, N_PERSONAS)[i].prompt) for i, (name, skill) in enumerate(personas)
     ]
-    with _serving(Service(engine, names, ApiKeys(home), log_to=io.StringIO())) as url:
+    with _serving(service) as url:
         for turn, name in enumerate(["warm", "at once", "one by one"]):
             show.phase("serving", turn, 3)
             began = time.perf_counter()
@@ -87,7 +83,8 @@ def run_serving(home: Path, base: BaseModel, base_name: str, show: Show) -> Serv
             with ThreadPoolExecutor(N_PERSONAS) as clients:
                 at_once = list(clients.map(lambda ask: _asked(url, *ask), asks))
             at_once_s = time.perf_counter() - began
-            engine.prefixes.forget([digest for one in names.every() for digest in one["layers"]])
+            every = [digest for one in service.names.every() for digest in one["layers"]]
+            service.engine.prefixes.forget(every)
         show.phase("serving", 3, 3)
     return Served(at_once, at_once_s, one_by_one, one_by_one_s)
 

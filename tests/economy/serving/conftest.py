@@ -13,15 +13,12 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from economy.serving.keys import ApiKeys
-from economy.serving.names import Names
 from economy.serving.serve import create_app, server_of
 from economy.serving.service import Service
 from genome.base_model import BaseModel
 from genome.library import Library
 from genome.search.question_encoder import QuestionEncoder
 from marketplace.service.serve import bound
-from persona.engine import Engine
 from tests.support.genome import put_ada_and_bob
 
 
@@ -52,9 +49,7 @@ def searchable(home: Path, embedded: BaseModel) -> Path:
 @pytest.fixture
 def service(home: Path, embedded: BaseModel) -> Iterator[Service]:
     """What the API shares."""
-    engine = Engine(embedded)
-    names = Names(home, embedded, "embedded", engine.forget)
-    service = Service(engine, names, ApiKeys(home), log_to=io.StringIO())
+    service = Service.of(home, embedded, "embedded", log_to=io.StringIO())
     yield service
     service.close()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,11 @@ from mcp import Client, StdioServerParameters
 from academy.evaluator import LocalEvaluator
 from academy.exam import exam_sheet, sit_exam
 from economy.serving.mcp import create_server
-from economy.serving.names import Names
+from economy.serving.service import Service
 from genome.base_model import BaseModel
 from genome.genome import Genome
-from persona.engine import Engine
 from persona.persona import PersonaStore
 from persona.sampling import Sampling
-
-
-@pytest.fixture
-def names(searchable: Path, embedded: BaseModel) -> Names:
-    return Names(searchable, embedded, "embedded", lambda _: None)
-
-
-@pytest.fixture
-def engine(embedded: BaseModel) -> Iterator[Engine]:
-    engine = Engine(embedded)
-    yield engine
-    engine.close()
 
 
 def called(where: Any, *calls: tuple[str, dict[str, Any]]) -> list[tuple[bool, str]]:
@@ -52,12 +38,13 @@ def called(where: Any, *calls: tuple[str, dict[str, Any]]) -> list[tuple[bool, s
 
 
 def test_the_three_tools_do_what_the_engine_the_library_and_the_academy_do(
-    names: Names, engine: Engine, embedded: BaseModel, monkeypatch: pytest.MonkeyPatch
+    searchable: Path, service: Service, embedded: BaseModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    names, engine = service.names, service.engine
     monkeypatch.setattr("economy.serving.mcp.TEMPERATURE", 0)
     more = {"question": "sort: cbda", "max_tokens": 12}
     said, chosen, search, *exams = called(
-        create_server(engine, names),
+        create_server(service),
         ("ask", {"persona": "ada", **more}),
         ("ask", {"persona": "auto", **more}),
         ("search_layers", {"question": "sort: cbda", "k": 1}),
@@ -98,14 +85,14 @@ def test_the_three_tools_do_what_the_engine_the_library_and_the_academy_do(
     ],
 )
 def test_what_cannot_be_done_is_one_line_that_says_why(
-    names: Names, engine: Engine, tool: str, change: dict[str, Any], words: str
+    searchable: Path, service: Service, tool: str, change: dict[str, Any], words: str
 ) -> None:
     right: dict[str, dict[str, Any]] = {
         "ask": {"persona": "ada", "question": "a"},
         "search_layers": {"question": "a"},
         "exam": {"name": "ada", "skill": "max"},
     }
-    server = create_server(engine, names)
+    server = create_server(service)
     ((refused, text),) = called(server, (tool, {**right.get(tool, {}), **change}))
     assert refused and words in text and "\n" not in text and "Traceback" not in text
 

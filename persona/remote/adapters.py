@@ -26,7 +26,7 @@ from genome.genome import Genome
 from persona.errors import BackendError
 
 if TYPE_CHECKING:
-    from persona.connection import Connection, Connections
+    from persona.remote.connection import Connection, Connections
 
 LOADED_ALREADY = re.compile(r"\balready\b.*\bloaded\b", re.I)
 FULL = re.compile(r"\bfull\b|\btoo many\b|\bno (more|free|room)\b|max[_-](cpu[_-])?loras\b", re.I)

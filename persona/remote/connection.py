@@ -24,7 +24,7 @@ from tenacity.wait import wait_random_exponential
 from persona.errors import BackendError
 
 if TYPE_CHECKING:
-    from persona.endpoint import EndpointSettings
+    from persona.remote.endpoint import EndpointSettings
 
 MAX_LINE = 1 << 20
 MAX_REFUSAL = 64 << 10

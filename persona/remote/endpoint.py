@@ -22,8 +22,6 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from genome.genome import Genome
 from persona.backend import Backend, Prompt
-from persona.breaker import Breaker
-from persona.completion import Chunk, Usage, request
 from persona.errors import (
     BackendError,
     GrammarError,
@@ -32,12 +30,14 @@ from persona.errors import (
     QueueFullError,
 )
 from persona.grammar import schema_of
+from persona.remote.breaker import Breaker
+from persona.remote.completion import Chunk, Usage, request
 from persona.sampling import GREEDY, Ended, Said, Sampling
 from persona.stream import Tell, Told
 
 if TYPE_CHECKING:
-    from persona.adapters import Adapter
-    from persona.connection import Connection
+    from persona.remote.adapters import Adapter
+    from persona.remote.connection import Connection
 
 AT_ONCE = 32
 """Answers under way at once; who comes later waits."""
@@ -167,8 +167,10 @@ class Endpoint(Backend):
             name: For messages.
             base: Fingerprint of the base that stands there; empty = whatever is asked of it.
         """
-        from persona.adapters import Adapters
-        from persona.connection import Connections  # here, because an extra brings what it needs
+        from persona.remote.adapters import Adapters
+        from persona.remote.connection import (
+            Connections,  # here, because an extra brings what it needs
+        )
 
         self.settings, self.name, self.base = settings, name, base
         self.breaker = Breaker(name)
@@ -264,6 +266,12 @@ class Endpoint(Backend):
                 cost=(n_prompt * prices[0] + n_said * prices[1]) / 1_000_000,
             )
 
+    def report(self) -> str:
+        """What was read and said, and what it cost."""
+        now, currency = self.stats(), self.settings.currency
+        cost = f", {now.cost:.6f} {currency}" if now.cost else ""
+        return f"{now.requests} requests, {now.n_prompt} tokens read and {now.n_said} said{cost}"
+
     def cut(self, asked: _Asked) -> None:
         """End one answer."""
         with self._changed:
@@ -357,7 +365,7 @@ class Endpoint(Backend):
         self, asked: _Asked, connection: Connection, path: str, body: Mapping[str, Any]
     ) -> None:
         """Tell an answer as it comes."""
-        from persona.connection import END
+        from persona.remote.connection import END
 
         reason, usage = "", Usage()
         try:
@@ -384,7 +392,7 @@ class Endpoint(Backend):
             self._end(asked, reason, usage)
 
     def _chunk(self, data: str, connection: Connection, body: Mapping[str, Any]) -> Chunk:
-        from persona.connection import reason_in
+        from persona.remote.connection import reason_in
 
         try:
             chunk = Chunk.model_validate_json(data)

@@ -19,8 +19,6 @@ from typing import Any
 
 import pytest
 
-from economy.serving.keys import ApiKeys
-from economy.serving.names import Names
 from economy.serving.serve import server_of
 from economy.serving.service import Service
 from genome.base_model import BaseModel
@@ -29,11 +27,7 @@ from genome.errors import BaseModelMismatchError
 from genome.genome import Genome
 from genome.layer import Layer
 from marketplace.service.serve import bound
-from persona import connection, endpoint
 from persona.backends import Foundation
-from persona.breaker import BREAK_AFTER, BREAK_S, Breaker
-from persona.endpoint import Endpoint, EndpointSettings
-from persona.engine import Engine
 from persona.errors import (
     BackendError,
     BackendSettingsError,
@@ -43,6 +37,9 @@ from persona.errors import (
     QueueFullError,
 )
 from persona.grammar import of_call, of_schema
+from persona.remote import connection, endpoint
+from persona.remote.breaker import BREAK_AFTER, BREAK_S, Breaker
+from persona.remote.endpoint import Endpoint, EndpointSettings
 from persona.sampling import Ended, Said, Sampling
 from tests.support.fake_api import (
     END,
@@ -745,9 +742,8 @@ def test_an_address_without_a_path_gets_one(url: str, called: str) -> None:
 def test_continuum_serve_answers_as_its_engine_does(tmp_path: Path, embedded: BaseModel) -> None:
     """Greedy, in messages and in tokens; a persona there is a model here."""
     put_ada_and_bob(tmp_path, embedded)
-    engine = Engine(embedded)
-    names = Names(tmp_path, embedded, "embedded", engine.forget)
-    service = Service(engine, names, ApiKeys(tmp_path), log_to=io.StringIO())
+    service = Service.of(tmp_path, embedded, "embedded", log_to=io.StringIO())
+    engine = service.engine
     started, listener = threading.Event(), bound("127.0.0.1", 0)
     server = server_of(service, started.set)
     thread = threading.Thread(target=server.run, args=([listener],))
@@ -758,7 +754,7 @@ def test_continuum_serve_answers_as_its_engine_does(tmp_path: Path, embedded: Ba
         bare, sampling = Genome(embedded.fingerprint), Sampling(max_tokens=12)
         for model in ("embedded", "ada"):
             settings = EndpointSettings(url=url, model=model)
-            genome = names.meant(model).genome
+            genome = service.names.meant(model).genome
             with closing(Endpoint(settings, name="far", base=embedded.fingerprint)) as backend:
                 assert backend.answer(bare, "sort: cbda", sampling) == engine.answer(
                     genome, "sort: cbda", sampling

@@ -1,0 +1,1 @@
+"""Other programs that compute answers, asked over HTTP."""
