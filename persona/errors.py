@@ -6,6 +6,7 @@ PersonaError
 ├── PersonaExistsError
 ├── PersonaNotFoundError
 ├── PersonaFileError
+├── NoLayersError
 ├── BackendNameError
 ├── BackendNotFoundError
 ├── BackendFileError
@@ -71,6 +72,15 @@ class PersonaFileError(PersonaError):
 
     def __init__(self, path: Path, cause: Exception) -> None:
         super().__init__(f"the persona file {path} cannot be read ({cause}): delete or repair it")
+
+
+class NoLayersError(PersonaError):
+    """A persona of which there is nothing to examine, export or sell."""
+
+    def __init__(self, name: str, backend: str) -> None:
+        super().__init__(
+            f"persona {name} is what backend {backend} says and has no layers: name one that has"
+        )
 
 
 class BackendNameError(PersonaError):

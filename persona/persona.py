@@ -20,6 +20,7 @@ from genome.errors import WeightCountError
 from genome.files import write_json
 from genome.home import stamp_new
 from persona.errors import (
+    NoLayersError,
     PersonaExistsError,
     PersonaFileError,
     PersonaNameError,
@@ -74,9 +75,15 @@ class Persona:
         return self.base_model, self.backend, self.layers, weights
 
     def genome(self, library: Library) -> Genome:
-        """The persona's genome, its layers loaded from the library."""
+        """The persona's genome, its layers loaded from the library.
+
+        Raises:
+            NoLayersError: It is nothing but what a backend says.
+        """
         from genome.genome import Genome
 
+        if self.backend and not self.layers:
+            raise NoLayersError(self.name, self.backend)
         layers = tuple(library.get(digest) for digest in self.layers)
         return Genome(self.base_model, layers, self.weights or (1.0,) * len(layers))
 

@@ -89,6 +89,12 @@ def test_bad_input(home: Path, dora: Path, tmp_path: Path) -> None:
         "persona", "create", "dori", "--backend", "dora", "--layer", "ada"
     )
     assert here(home, "persona", "create", "dori", "--backend", "dora").code == 0
+    for words in (
+        ("academy", "exam", "dori", "--skill", "max"),
+        ("persona", "export", "dori", tmp_path / "out", "--modelfile"),
+        ("persona", "export", "dori", tmp_path / "out.gguf"),
+    ):
+        assert "what backend dora says and has no layers" in refusal(*words)
     assert "`continuum persona remove dori" in refusal("backend", "remove", "dora")
     assert here(home, "persona", "remove", "dori").code == 0
     assert here(home, "backend", "remove", "dora").code == 0

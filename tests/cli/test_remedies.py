@@ -80,7 +80,14 @@ def test_commands_stand_in_backticks_or_name_their_home() -> None:
 
 def test_options_that_a_message_names_are_options_of_a_command() -> None:
     known = {option for command in _commands() for option in options_of(command)} | {"--help"}
-    foreign = ("sandbox", "tar_reader", "cp -rL", "python -m seeds.pretrain")
+    foreign = (
+        "sandbox",
+        "tar_reader",
+        "cp -rL",
+        "python -m seeds.pretrain",
+        "start vLLM",
+        "llama-server",
+    )
     wrong = [
         f"{where}: {option}"
         for where, text in texts()

@@ -177,7 +177,12 @@ class Answering:
 
     def of(self, persona: Persona, library: Library) -> tuple[Backend, Genome]:
         """What answers for a persona, and with what."""
-        genome = persona.genome(library)
+        from genome.genome import Genome
+
+        if persona.layers or not persona.backend:
+            genome = persona.genome(library)
+        else:
+            genome = Genome(persona.base_model)
         if not persona.backend:
             genome = genome.on(self.base(persona.base_model).fingerprint)
         return self.backend(persona.backend, persona.base_model), genome

@@ -177,7 +177,8 @@ def create(
             raise OptionError(f"PEFT runs {backend} alone: leave --layer out")
     told = description or ("helper with " + ", ".join(layers) if layers else f"what {backend} says")
     persona = Persona(name, bases[0], digests, told, tuple(weights or ()), listing, backend)
-    persona.genome(library)
+    if persona.layers:
+        persona.genome(library)
     PersonaStore(folder).create(persona)
     hint(f"{name} is ready: `continuum persona ask {name} QUESTION`")
 
