@@ -17,22 +17,15 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Collection, Iterator
 from concurrent.futures import Future
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel as Checked
-from pydantic import ConfigDict, Field
+from typing import Any
 
 from genome.adapter.gguf_lora import write_gguf_lora
 from genome.base_model import BaseModel
@@ -43,52 +36,14 @@ from genome.gguf_base import check_gguf_base
 from genome.running.stack import check_fit, linear_sites
 from persona.backend import Backend, Prompt
 from persona.errors import LlamaCppError, QueueFullError
+from persona.llama_server import Line, LlamaSettings, Server
 from persona.prompt import prompt_ids
 from persona.sampling import COLD, GREEDY, Ended, Said, Sampling, Spoken
 from persona.stream import Tell, Told
 
+__all__ = ["LlamaCpp", "LlamaSettings"]
 WAITING = 256
 """Who may wait."""
-SERVER = """
-import json, sys
-import xllamacpp
-told = json.loads(sys.argv[1])
-params = xllamacpp.CommonParams()
-params.model.path = told["model"]
-params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in told["adapters"]]
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = told["threads"]
-if told["exact"]:
-    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-    params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
-for name, value in told["params"].items():
-    setattr(params, name, value)
-server = xllamacpp.Server(params)
-print("ready", flush=True)
-sys.stdin.read()
-"""
-"""Ends when the process that started it does, for then its input ends."""
-
-
-class LlamaSettings(Checked):
-    """How llama.cpp is run.
-
-    Raises:
-        pydantic.ValidationError: A value is out of its bounds; it names which.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    path: Path
-    """GGUF file of the base, of any quantisation."""
-    n_parallel: Annotated[int, Field(ge=1, le=256)] = 4
-    """Answers under way at once; who comes later waits."""
-    n_ctx: Annotated[int, Field(ge=16)] = 2048
-    """Positions of a prompt with its answer, for each of them."""
-    threads: Annotated[int, Field(ge=1)] = os.cpu_count() or 1
-    max_adapters: Annotated[int, Field(ge=1)] = 16
-    """Genomes loaded at once."""
-    exact: bool = False
-    """Keys and values in float32, no flash attention: of a float32 file, the engine's numbers."""
 
 
 class LlamaCpp(Backend):
@@ -125,7 +80,7 @@ class LlamaCpp(Backend):
         self._thread = threading.Thread()
         self._works = False
         try:
-            self._server: _Server | None = _Server(settings, self._folder, [])
+            self._server: Server | None = Server(settings, self._folder, [])
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -230,7 +185,7 @@ class LlamaCpp(Backend):
         there = self._server and self._server.has(digest)
         return self._waiting.popleft() if there or not self._running else None
 
-    def _ready(self, genome: Genome) -> tuple[_Server, int | None]:
+    def _ready(self, genome: Genome) -> tuple[Server, int | None]:
         """llama.cpp with a genome's adapter, and the adapter's number; None = it needs none.
 
         Raises:
@@ -255,7 +210,7 @@ class LlamaCpp(Backend):
                     write_gguf_lora(self._file(name), layer.factors, self.base.model.config)
                     self._used[name] = one
             files = [self._file(name) for name in wanted if name]
-            self._server = _Server(self.settings, self._folder, files)
+            self._server = Server(self.settings, self._folder, files)
         if digest:
             self._used[digest] = self._used.pop(digest)
         return self._server, self._server.adapters.get(digest)
@@ -263,7 +218,7 @@ class LlamaCpp(Backend):
     def _file(self, digest: str) -> Path:
         return self._folder / f"{digest}.gguf"
 
-    def _answer(self, request: _Request, server: _Server, number: int | None) -> None:
+    def _answer(self, request: _Request, server: Server, number: int | None) -> None:
         try:
             for told in request.read(server, number):
                 request.tell(told)
@@ -323,7 +278,7 @@ def _body(ids: list[int], sampling: Sampling, n_most: int) -> dict[str, Any]:
     return body
 
 
-def _failed(failure: Exception, server: _Server) -> Exception:
+def _failed(failure: Exception, server: Server) -> Exception:
     """What to tell of an answer that did not come."""
     if isinstance(failure, LlamaCppError) or not isinstance(
         failure, OSError | http.client.HTTPException | ValueError
@@ -349,7 +304,7 @@ class _Request:
         self._ends = sampling.stop_ids.union(base.spelling.ends)
         self._spoken = Spoken(base.tokenizer, sampling.stop)
         self._n_likeliest = sampling.logprobs
-        self._line: _Line | None = None
+        self._line: Line | None = None
 
     def cancel(self) -> None:
         """Stop within a token; nothing more is told."""
@@ -366,7 +321,7 @@ class _Request:
                 self.ended = True
         self.ended = self.ended or not isinstance(what, Said)
 
-    def read(self, server: _Server, number: int | None) -> Iterator[Told]:
+    def read(self, server: Server, number: int | None) -> Iterator[Told]:
         """What llama.cpp says, as it comes.
 
         Raises:
@@ -375,7 +330,7 @@ class _Request:
         """
         # all by name: with an empty list those of the answer before are kept
         lora = [{"id": i, "scale": float(i == number)} for i in range(len(server.adapters))]
-        with closing(_Line(server.socket)) as self._line:
+        with closing(Line(server.socket)) as self._line:
             if self.ended:
                 return
             self._line.request("POST", "/completion", json.dumps({**self._body, "lora": lora}))
@@ -427,94 +382,3 @@ class _Request:
         of_it = facts["completion_probabilities"][-1]
         likeliest = [(one["id"], one["logprob"]) for one in of_it["top_logprobs"]]
         return Said(token, of_it["logprob"], tuple(likeliest[: self._n_likeliest]))
-
-
-class _Line(http.client.HTTPConnection):
-    """To a server's socket."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost")
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
-
-    def connect(self) -> None:
-        self.sock = self._socket
-
-    def cut(self) -> None:
-        """Wake who reads from it; by any thread."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        super().close()
-        self._socket.close()
-
-
-class _Server:
-    """A process of llama.cpp with some adapters."""
-
-    def __init__(self, settings: LlamaSettings, folder: Path, adapters: list[Path]) -> None:
-        """
-        Args:
-            adapters: Files, each called after its genome's digest.
-
-        Raises:
-            LlamaCppError: It does not start; says why, as far as it does.
-        """
-        self.adapters = {path.stem: number for number, path in enumerate(adapters)}
-        self.socket = folder / "llama.sock"
-        self.socket.unlink(missing_ok=True)
-        told = {
-            "model": str(settings.path),
-            "adapters": [str(path) for path in adapters],
-            "threads": settings.threads,
-            "exact": settings.exact,
-            "params": {
-                "hostnames": [str(self.socket)],
-                "n_ctx": settings.n_ctx * settings.n_parallel,
-                "n_parallel": settings.n_parallel,
-                "n_threads_http": settings.n_parallel + 2,
-                "lora_init_without_apply": True,
-                "cache_ram_mib": 0,
-                "fit_params": False,
-                "warmup": False,
-                "ui": False,
-                "verbosity": 1,
-            },
-        }
-        log = folder / "llama.log"
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", SERVER, json.dumps(told)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,  # Ctrl+C is this program's
-            )
-        assert self._process.stdout is not None
-        if self._process.stdout.readline() != b"ready\n":
-            self.stop()
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            why = next((line for line in lines if " E " in line), (lines or ["no word"])[-1])
-            raise LlamaCppError(
-                f"llama.cpp does not start with {settings.path} ({why[-200:]}): give a whole GGUF "
-                "file, fewer adapters or less n_ctx"
-            )
-
-    def has(self, digest: str) -> bool:
-        """Whether a genome can be answered with, as that without layers always can."""
-        return self._process.poll() is None and (not digest or digest in self.adapters)
-
-    def code(self) -> int | None:
-        """Its exit code, if it ended by itself."""
-        with suppress(subprocess.TimeoutExpired):
-            return self._process.wait(0.5)
-        return None
-
-    def stop(self) -> None:
-        """End it, and come back when it has."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
-        self._process.kill()
-        self._process.wait()
