@@ -12,12 +12,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import accumulate
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from transformers import DynamicCache
@@ -37,7 +37,7 @@ from persona.backend import Backend, Prompt
 from persona.errors import QueueFullError
 from persona.grammar import Grammars
 from persona.prefix import LEAST, PrefixCache, common
-from persona.prompt import message_ids, prompt_ids
+from persona.prompt import prompt_ids
 from persona.sampling import GREEDY, Said, Sampling
 from persona.stream import Stream, Tell
 
@@ -122,20 +122,6 @@ class Engine(Backend):
         self._n_seconds = 1.0
         self.n_read = self.n_said = 0
         self.grammars = Grammars(base)
-
-    def ids_of(
-        self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] = ()
-    ) -> list[int]:
-        """Tokens of a conversation as the base's chat template puts it, up to the answer's start.
-
-        Args:
-            tools: As OpenAI describes them; for templates that show them.
-
-        Raises:
-            NotTextError: A message has half a character in it.
-            PromptError: The template does not take such messages.
-        """
-        return message_ids(self.base, messages, tools)
 
     def submit(
         self,

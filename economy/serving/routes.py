@@ -27,6 +27,7 @@ from economy.serving.wire import (
     turns_of,
 )
 from economy.serving.wire import Response as ResponseAsked
+from persona.prompt import message_ids
 from persona.sampling import Ended, Said, Sampling
 
 router = APIRouter()
@@ -380,7 +381,7 @@ def tokenize(request: Request, asked: Tokenize, _key: Caller) -> dict[str, Any]:
     if (asked.prompt is None) == (asked.messages is None):
         raise ApiError(400, "invalid_value", "give either prompt or messages")
     if asked.messages is not None:
-        ids = service.engine.ids_of(turns_of(asked.messages))
+        ids = message_ids(base, turns_of(asked.messages))
     else:
         special = asked.add_special_tokens
         ids = base.tokenizer(asked.prompt, add_special_tokens=special)["input_ids"]

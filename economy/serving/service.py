@@ -34,6 +34,7 @@ from persona.backend import Backend, Prompt
 from persona.backends import Backends
 from persona.engine import ROWS, Engine
 from persona.errors import PersonaError, PromptError
+from persona.prompt import message_ids
 from persona.sampling import Sampling
 from persona.stream import Told
 
@@ -234,14 +235,14 @@ class Service:
                 f"tools: the chat template of base {self.names.base_name} has none, so they would"
                 " never be seen: leave them out, or serve a base whose template has them"
             )
-        ids = self.engine.ids_of(turns, tools)
+        ids = message_ids(base, turns, tools)
         if len(ids) < base.positions or not trim:
             return ids
         before = [*turns[: int(turns[0]["role"] == "system")]]
         starts = [i for i in range(len(before), len(turns)) if turns[i]["role"] == "user"]
 
         def from_here(start: int) -> list[int]:
-            return self.engine.ids_of([*before, *turns[start:]], tools)
+            return message_ids(base, [*before, *turns[start:]], tools)
 
         place = bisect.bisect_left(
             starts[:-1], True, key=lambda start: len(from_here(start)) < base.positions

@@ -37,6 +37,7 @@ from persona.errors import (
     QueueFullError,
 )
 from persona.grammar import of_call, of_schema
+from persona.prompt import message_ids
 from persona.remote import connection, endpoint
 from persona.remote.breaker import BREAK_AFTER, BREAK_S, Breaker
 from persona.remote.endpoint import Endpoint, EndpointSettings
@@ -759,7 +760,7 @@ def test_continuum_serve_answers_as_its_engine_does(tmp_path: Path, embedded: Ba
                 assert backend.answer(bare, "sort: cbda", sampling) == engine.answer(
                     genome, "sort: cbda", sampling
                 )
-                ids = engine.ids_of([{"role": "user", "content": "sort: cbda"}])
+                ids = message_ids(embedded, [{"role": "user", "content": "sort: cbda"}])
                 told = [*backend.stream(bare, ids, sampling)]
                 own = [*engine.stream(genome, ids, sampling)]
                 assert "".join(what.text for what in told) == "".join(what.text for what in own)
