@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.functional import linear
 
-FEW = 32
+FEW = 24
 """Tokens up to which the kernel is the quicker way."""
 
 
