@@ -50,7 +50,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch, embedded: Any) -> Run:
 
     def call(*words: object, reload: bool = False) -> str:
         if not reload:
-            monkeypatch.setattr("genome.base_model.BaseModel.load", lambda path: embedded)
+            monkeypatch.setattr("genome.base_model.BaseModel.load", lambda path, **_: embedded)
         done = CliRunner().invoke(app, [str(word) for word in words])
         if done.exception is None:
             return done.stdout

@@ -81,7 +81,7 @@ def test_bad_input(home: Path, dora: Path, tmp_path: Path) -> None:
     assert "KEY=VALUE" in refusal("backend", "add", "vllm", "http://localhost:1", "--set", "model")
     assert "model" in refusal("backend", "add", "vllm", "http://localhost:1")
     assert "colour" in refusal(
-        "backend", "add", "vllm", "http://localhost:1", "-s", "model=m", "-s", "colour=red"
+        "backend", "add", "vllm", "http://localhost:1", "--set", "model=m", "--set", "colour=red"
     )
     assert here(home, "backend", "add", "dora", dora).code == 0
     assert "already" in refusal("backend", "add", "dora", dora)

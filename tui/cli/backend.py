@@ -38,9 +38,7 @@ def add(
     ],
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", "-s", help="KEY=VALUE of its kind, such as model=large, key_env=MY_KEY."
-        ),
+        typer.Option("--set", help="KEY=VALUE of its kind, such as model=large, key_env=MY_KEY."),
     ] = None,
     base: BaseOption = None,
     home: HomeOption = None,
