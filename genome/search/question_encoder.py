@@ -136,7 +136,7 @@ def _mean_states(base: BaseModel, prompts: Sequence[str]) -> torch.Tensor:
             output = base.model(
                 input_ids=block, use_cache=False, output_hidden_states=True, logits_to_keep=1
             )
-        states = output.hidden_states[len(output.hidden_states) // 2]
+        states = output.hidden_states[len(output.hidden_states) // 2].float()
         real = torch.arange(block.shape[1])[None, :] < lengths[:, None]
         means[part] = (states * real[..., None]).sum(1) / lengths[:, None]
     return means

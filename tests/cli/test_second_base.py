@@ -154,8 +154,6 @@ def test_every_command_works_on_a_second_base(
     do("persona create dori", "--backend", "dora")
     assert "other-qwen" in do("backend list").out
     do("persona ask dori", "sort: 3 1 2")
-    do("persona remove dori")
-    do("backend remove dora")
     # over the network: a key, and a server that finds nobody on this machine's other addresses
     assert do("key create laptop", "--tokens", "1000").out.startswith("ck-")
     assert "1000" in do("key list").out
@@ -212,8 +210,10 @@ def test_every_command_works_on_a_second_base(
         for name in commands()
         if name not in done and name not in ELSEWHERE and not name.startswith(MONEY)
     }
-    assert left == {"base remove", "layer remove", "persona remove"}
-    do("persona remove kid")
+    assert left == {"backend remove", "base remove", "layer remove", "persona remove"}
+    for name in ("kid", "dori"):
+        do(f"persona remove {name}")
+    do("backend remove dora")
     do("base remove other-qwen", code=1)
     do("base remove other-qwen", "--yes")
     refusal = continuum("persona", "ask", "both", "sort: 3 1 2", "--home", home).refusal

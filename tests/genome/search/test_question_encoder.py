@@ -51,3 +51,14 @@ def test_an_encoder_is_the_same_after_saving_and_a_missing_one_is_named(
     assert other.identity != encoder.identity
     with pytest.raises(LibraryError, match=r"nowhere\.safetensors"):
         QuestionEncoder.load(embedded, tmp_path / "nowhere.safetensors")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_a_base_that_answers_in_less_finds_the_same(embedded: BaseModel, dtype: str) -> None:
+    """Vectors made in float32 are searched by questions in another precision."""
+    questions = [c.prompt for name in SKILL_NAMES for c in exam_sheet(name, 2)]
+    encoder = QuestionEncoder.fit(embedded, questions)
+    other = BaseModel.load(embedded.path, dtype=dtype)
+    same = QuestionEncoder(other, encoder.centre, encoder.whitening)
+    near = (encoder.encode(questions) * same.encode(questions)).sum(1)
+    assert near.min() > 0.95
