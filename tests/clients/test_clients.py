@@ -129,7 +129,7 @@ def test_litellm(
 def test_openai_agents(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """An agent calls its function, is told what it gave back, and answers; it refuses answers
     that were cut, so the base is asked, which comes to an end."""
-    python = environment("openai-agents", tmp_path_factory) / "python"
+    python = programs("openai-agents", tmp_path_factory) / "python"
     found = used(python, str(HERE / "use_openai_agents.py"), url)
     for way in ("run", "streamed"):
         assert found[way]["moved"] in (["left"], ["right"]), way
