@@ -39,7 +39,7 @@ from persona.errors import LlamaCppError, QueueFullError
 from persona.llama_server import Line, LlamaSettings, Server
 from persona.prompt import prompt_ids
 from persona.sampling import COLD, GREEDY, Ended, Said, Sampling, Spoken
-from persona.stream import Tell, Told
+from persona.stream import Tell, Telling, Told
 
 __all__ = ["LlamaCpp", "LlamaSettings"]
 WAITING = 256
@@ -289,17 +289,16 @@ def _failed(failure: Exception, server: Server) -> Exception:
     return LlamaCppError(f"llama.cpp broke off ({why}): ask again")
 
 
-class _Request:
+class _Request(Telling):
     """One answer as llama.cpp makes it."""
 
     def __init__(
         self, genome: Genome, body: dict[str, Any], tell: Tell, base: BaseModel, sampling: Sampling
     ) -> None:
+        super().__init__(tell)
         self.genome = genome
         self.digest = _name_of(genome)
-        self.ended = False
         self._body = body
-        self._tell = tell
         self._tokenizer = base.tokenizer
         self._ends = sampling.stop_ids.union(base.spelling.ends)
         self._spoken = Spoken(base.tokenizer, sampling.stop)
@@ -311,15 +310,6 @@ class _Request:
         self.ended = True
         if self._line:
             self._line.cut()
-
-    def tell(self, what: Told | BaseException) -> None:
-        """Tell it, unless the answer is over."""
-        if not self.ended:
-            try:
-                self._tell(what)
-            except Exception:  # whoever asked is gone
-                self.ended = True
-        self.ended = self.ended or not isinstance(what, Said)
 
     def read(self, server: Server, number: int | None) -> Iterator[Told]:
         """What llama.cpp says, as it comes.

@@ -27,7 +27,24 @@ class Cancels(Protocol):
         """Stop within a token; nothing more is told."""
 
 
-class Stream:
+class Telling:
+    """Somebody who is told an answer, until it is over."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.ended = False
+        self._tell = tell
+
+    def tell(self, what: Told | BaseException) -> None:
+        """Tell it, unless the answer is over."""
+        if not self.ended:
+            try:
+                self._tell(what)
+            except Exception:  # whoever asked is gone
+                self.ended = True
+        self.ended = self.ended or not isinstance(what, Said | Read)
+
+
+class Stream(Telling):
     """One answer as it is made."""
 
     def __init__(
@@ -43,6 +60,7 @@ class Stream:
         Args:
             ids: The prompt.
         """
+        super().__init__(tell)
         self.genome = genome
         self.ref = GenomeRef(tuple(layer.digest for layer in genome.layers), genome.weights)
         self.left = list(ids)
@@ -52,7 +70,6 @@ class Stream:
         """On the slot of its genome, while it has a row."""
         self.ahead: tuple[Stream, int] | None = None
         """Who reads the same beginning first, and how many tokens of it: those are waited for."""
-        self.ended = False
         self.sampler = Sampler(sampling, ids, matcher)
         self.prompt: list[Said] = []
         """What the prompt's tokens are to the model, as far as they are read and it was asked."""
@@ -64,7 +81,6 @@ class Stream:
         """When it was given a row, in monotonic seconds."""
         self.n_most = len(ids) + self._n_left
         """Positions it may come to."""
-        self._tell = tell
 
     def cancel(self) -> None:
         """Stop within a token; nothing more is told."""
@@ -116,12 +132,7 @@ class Stream:
 
     def tell(self, what: Told | BaseException) -> None:
         """Tell it, unless the answer is over."""
-        if not self.ended:
-            try:
-                self._tell(what)
-            except Exception:  # whoever asked is gone
-                self.ended = True
-        self.ended = self.ended or not isinstance(what, Said | Read)
+        super().tell(what)
         if isinstance(what, BaseException):
             self.cache = None  # nobody goes on from what failed
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from genome.base_model import BaseModel
 from genome.genome import Genome
 from persona.agreement import Agreement, agreement
 from persona.engine import Engine
-from persona.sampling import Ended, Said, Sampling
+from persona.sampling import GREEDY, Ended, Said, Sampling
+from persona.stream import Tell
 from tests.support.genome import random_layer
 
 ASKED = ("sort: cbda", "reverse: abc", "upper: xyz", "max: 3 1 9")
@@ -21,7 +24,7 @@ class Scripted(Engine):
         super().__init__(base)
         self.answers = answers
 
-    def submit(self, genome, prompt, tell, sampling=Sampling()):  # type: ignore[no-untyped-def]  # noqa: B008
+    def submit(self, genome: Genome, prompt: Any, tell: Tell, sampling: Sampling = GREEDY) -> Any:
         tell(Said(0, text=self.answers[prompt[0]["content"]]))
         tell(Ended("stop"))
 

@@ -248,7 +248,8 @@ def test_a_response_calls_tools_as_a_chat_does(
     api: Any, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Flat where a chat's are nested; the call comes back as an item, and its output goes in."""
-    flat: dict[str, Any] = {"type": "function", "strict": True, **MOVE["function"]}  # type: ignore[dict-item]
+    function: Any = MOVE["function"]
+    flat: dict[str, Any] = {"type": "function", "strict": True, **function}
     more = {"model": "ada", "input": "go", "temperature": 0, "max_output_tokens": 120}
     more |= {"tools": [flat], "tool_choice": {"type": "function", "name": "move"}}
     refused = api.post("/v1/responses", json=more)

@@ -13,16 +13,9 @@ from genome.compose import stack
 from genome.errors import GgufError
 from genome.layer import Factors
 from tests.support.genome import random_layer, tiny_model
+from tests.support.gguf import NAMES
 
-PARTS = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
+PARTS = {module: part for module, part in NAMES.items() if "norm" not in module}
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
