@@ -89,8 +89,10 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_batch_takes_what_is_said_of_it(name: str) -> None:
     """Never more than a twentieth above, and no small part of it: a budget is kept, and used."""
-    # what else the machine does only adds pages to a peak, so the least of a few counts
-    found = min((in_own_process(CASES[name]) for _ in range(3)), key=lambda one: one["taken"])
+    for _ in range(3):  # what else the machine does only adds pages to a peak
+        found = in_own_process(CASES[name])
+        if found["taken"] <= 1.05 * found["expected"]:
+            break
     assert found["taken"] <= 1.05 * found["expected"]
     assert found["taken"] >= 0.4 * found["expected"]
 
