@@ -3,6 +3,7 @@
 PersonaError
 ├── PersonaNameError
 ├── PersonaWeightError
+├── PersonaFieldError
 ├── PersonaExistsError
 ├── PersonaNotFoundError
 ├── PersonaFileError
@@ -17,6 +18,7 @@ PersonaError
 ├── LlamaCppError
 ├── NoNumbersError
 ├── QueueFullError
+├── RoomError
 ├── NotOfferedError
 ├── BackendSettingsError
 └── BackendError
@@ -48,6 +50,15 @@ class PersonaWeightError(PersonaError):
     def __init__(self, name: str, weights: Sequence[float]) -> None:
         super().__init__(
             f"persona {name!r} has weights {', '.join(f'{w:g}' for w in weights)}: give finite ones"
+        )
+
+
+class PersonaFieldError(PersonaError):
+    """A field of a persona that is out of its bounds."""
+
+    def __init__(self, name: str, field: str, said: str) -> None:
+        super().__init__(
+            f"persona {name!r}: {field} {said}: `continuum persona edit {name}` corrects it"
         )
 
 
@@ -149,6 +160,10 @@ class QueueFullError(PersonaError):
             f"{n_waiting} requests wait already, more are not taken: ask again in {wait_s:.0f} s"
         )
         self.wait_s = wait_s
+
+
+class RoomError(PersonaError):
+    """What cannot be done in a room, or with it."""
 
 
 class NotOfferedError(PersonaError):

@@ -72,7 +72,8 @@ def create_server(service: Service) -> ToolServer:
         """Ask a persona one question; its answer. Nothing is remembered between two calls."""
         meant = await service.meant(persona, question)
         sampling = Sampling(temperature=TEMPERATURE, max_tokens=max_tokens)
-        prompt = [{"role": "user", "content": question}]
+        sampling = meant.speaking(sampling, {"max_tokens"})
+        prompt = meant.told([{"role": "user", "content": question}], base)
         told = service.backend(meant.backend).generate(meant.genome, [prompt], sampling)
         return "".join([what.text async for _, what in told])
 

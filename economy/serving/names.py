@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from genome.search.index_filter import Filter
 from marketplace.errors import ProvenanceError
 from persona.errors import PersonaError, PersonaNotFoundError
 from persona.persona import Persona, PersonaStore
+from persona.sampling import Sampling
 
 AUTO = "auto"
 MOST_LAYERS = 8
@@ -50,6 +51,27 @@ class Meant:
     """Of `auto`: which layer was chosen, and by what."""
     backend: str = ""
     """What computes it; empty = the engine."""
+    persona: Persona | None = None
+    """None = layers or a base by name."""
+
+    def told(self, turns: Sequence[dict[str, Any]], base: BaseModel) -> list[dict[str, Any]]:
+        """A conversation with what a persona is told to be before it."""
+        if self.persona is None or not self.persona.system:
+            return list(turns)
+        seen = bool(self.backend) or base.has_system_role
+        return self.persona.messages(turns, system_role=seen)
+
+    def speaking(self, asked: Sampling, chosen: Collection[str]) -> Sampling:
+        """How a persona speaks where a request does not choose.
+
+        Args:
+            chosen: Fields of `Sampling` that it chose.
+        """
+        if self.persona is None or not self.persona.sampling:
+            return asked
+        own = self.persona.sampled()
+        names = {*self.persona.sampling} - {*chosen}
+        return asked.model_copy(update={name: getattr(own, name) for name in names})
 
 
 class Names:
@@ -154,7 +176,7 @@ class Names:
             raise self.elsewhere(f"persona {model}", persona.base_model)
         genome = self._genome(persona.layers, persona.weights, persona.base_model)
         listings = (persona.listing,) if persona.listing else ()
-        return Meant(model, genome, listings, backend=persona.backend)
+        return Meant(model, genome, listings, backend=persona.backend, persona=persona)
 
     def _genome(self, digests: Sequence[str], weights: Sequence[float], base: str = "") -> Genome:
         """

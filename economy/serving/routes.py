@@ -55,6 +55,7 @@ async def chat(request: Request, asked: Chat, key: Caller) -> Response:
     service = service_of(request)
     turns, tools = turns_of(asked.messages), asked.offered
     meant = await unless_gone(request, service.meant(asked.model, str(turns[-1]["content"])))
+    turns = meant.told(turns, service.engine.base)
     prompt = await asyncio.to_thread(
         partial(
             service.prompt, turns, tools, trim=asked.truncation == "auto", backend=meant.backend
@@ -65,6 +66,7 @@ async def chat(request: Request, asked: Chat, key: Caller) -> Response:
         logprobs=asked.top_logprobs if asked.logprobs or asked.top_logprobs else None,
         grammar=await asyncio.to_thread(asked.grammar),
     )
+    sampling = meant.speaking(sampling, asked.chosen)
     turn = Turn(service, request, key, meant, [prompt], sampling, asked.n)
     if asked.stream:
         facts = head("chat.completion.chunk", turn.number, meant.name, _fingerprint(service))
@@ -196,6 +198,7 @@ async def respond(request: Request, asked: ResponseAsked, key: Caller) -> Respon
     service = service_of(request)
     turns, tools = asked.turns, asked.offered
     meant = await unless_gone(request, service.meant(asked.model, str(turns[-1]["content"])))
+    turns = meant.told(turns, service.engine.base)
     prompt = await asyncio.to_thread(
         partial(
             service.prompt, turns, tools, trim=asked.truncation == "auto", backend=meant.backend
@@ -207,12 +210,13 @@ async def respond(request: Request, asked: ResponseAsked, key: Caller) -> Respon
         max_tokens=asked.max_output_tokens,
         grammar=await asyncio.to_thread(asked.grammar),
     )
+    sampling = meant.speaking(sampling, asked.chosen)
     turn = Turn(service, request, key, meant, [prompt], sampling)
     own = {
         "instructions": asked.instructions or None,
-        "temperature": asked.temperature,
-        "top_p": asked.top_p,
-        "max_output_tokens": asked.max_output_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_output_tokens": sampling.max_tokens,
         "truncation": asked.truncation,
         "text": {"format": {"type": asked.text.format.type}},
         **asked.echoed,

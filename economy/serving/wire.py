@@ -43,6 +43,14 @@ class Asked(Checked):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     stream: bool = False
 
+    @property
+    def chosen(self) -> set[str]:
+        """Fields of `Sampling` that the request chose itself, by their names there."""
+        same = {"max_completion_tokens": "max_tokens", "max_output_tokens": "max_tokens"}
+        same |= {"stop_token_ids": "stop_ids", "top_logprobs": "logprobs"}
+        always = {"logprobs", "grammar", "of_prompt"}
+        return always | {same.get(name, name) for name in self.model_fields_set}
+
     @model_validator(mode="before")
     @classmethod
     def _meant(cls, said: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +15,7 @@ from tui.cli.tables import print_table
 from tui.printing import quiet_libraries, say
 
 if TYPE_CHECKING:
-    from genome.base_model import BaseModel
-    from genome.genome import Genome
-    from genome.library import Library
-    from persona.backend import Backend
-    from persona.persona import Persona
+    pass
 
 app = typer.Typer(no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The backend's name.")]
@@ -52,7 +47,7 @@ def add(
 
     folder = resolve_home(home)
     quiet_libraries()
-    facts: dict[str, Any] = dict(_setting(text) for text in settings or ())
+    facts: dict[str, Any] = dict(setting(text) for text in settings or ())
     adapter = None
     if source.startswith(("http://", "https://")):
         facts |= {"kind": "openai", "url": source}
@@ -76,7 +71,7 @@ def add(
     hint(f"give it a persona: `continuum persona create NAME --backend {name}`")
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
     """A key and a value of TOML; what is none is a text."""
     import tomllib
 
@@ -121,6 +116,7 @@ def check(
     _memory: MemoryOption = None,
 ) -> None:
     """Ask a backend something, and say how long it took."""
+    from economy.answering import Answering
     from genome.genome import Genome
     from persona.backends import Backends
     from persona.sampling import Sampling
@@ -154,52 +150,3 @@ def remove(name: NameArgument, home: HomeOption = None) -> None:
         )
     Backends(folder).remove(name)
     say(f"{name} is removed")
-
-
-class Answering:
-    """Who answers in one command: backends and bases, each opened once."""
-
-    def __init__(self, home: Path, reference: str | None = None) -> None:
-        """
-        Args:
-            reference: The base that a person names instead of a persona's own.
-        """
-        self.home, self.reference = home, reference
-        self.base = cache(self._base)
-        self._opened: dict[str, Backend] = {}
-
-    def _base(self, fingerprint: str) -> BaseModel:
-        from seeds.bases import load_base_of
-
-        return load_base_of(self.home, fingerprint, self.reference, to_answer=True)
-
-    def of(self, persona: Persona, library: Library) -> tuple[Backend, Genome]:
-        """What answers for a persona, and with what."""
-        from genome.genome import Genome
-
-        if persona.layers or not persona.backend:
-            genome = persona.genome(library)
-        else:
-            genome = Genome(persona.base_model)
-        if not persona.backend:
-            genome = genome.on(self.base(persona.base_model).fingerprint)
-        return self.backend(persona.backend, persona.base_model), genome
-
-    def backend(self, name: str, fingerprint: str = "") -> Backend:
-        """The one of this name; of none, the engine on a base."""
-        from persona.backends import Backends
-
-        key = name or fingerprint
-        if key not in self._opened:
-            if name:
-                self._opened[key] = Backends(self.home).open(name, self.base)
-            else:
-                from persona.engine import Engine
-
-                self._opened[key] = Engine(self.base(fingerprint))
-        return self._opened[key]
-
-    def close(self) -> None:
-        """Close what was opened."""
-        for backend in self._opened.values():
-            backend.close()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from io import TextIOWrapper
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,18 +18,23 @@ from tui.cli.home import BaseOption, HomeOption, MemoryOption, resolve_home
 from tui.printing import quiet_libraries, say, say_on
 
 if TYPE_CHECKING:
+    from economy.answering import Answering
     from genome.genome import Genome
-    from genome.library import Library
     from persona.backend import Backend
     from persona.persona import Persona
     from persona.sampling import Sampling
     from persona.stream import Answer
-    from tui.cli.backend import Answering
 
 TemperatureOption = Annotated[
-    float, typer.Option(min=0, max=2, help="0 = always the likeliest token.")
+    float | None,
+    typer.Option(
+        min=0, max=2, help="0 = always the likeliest token.", show_default="the persona's"
+    ),
 ]
-MaxTokensOption = Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")]
+MaxTokensOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Longest answer, in tokens.", show_default="the persona's"),
+]
 SeedOption = Annotated[
     int | None,
     typer.Option(min=0, help="The same seed draws the same tokens.", show_default="chance"),
@@ -42,19 +46,17 @@ def chat(
         list[str] | None,
         typer.Argument(help="Personas; each answers every message.", show_default="the base alone"),
     ] = None,
-    temperature: TemperatureOption = 0.7,
-    max_tokens: MaxTokensOption = 256,
+    temperature: TemperatureOption = None,
+    max_tokens: MaxTokensOption = None,
     seed: SeedOption = None,
     base: BaseOption = None,
     home: HomeOption = None,
     _memory: MemoryOption = None,
 ) -> None:
     """Talk with personas: a line is a message, /help lists what else there is."""
-    from genome.library import Library
+    from economy.answering import Answering
     from persona.persona import Persona, PersonaStore
-    from persona.sampling import Sampling
     from seeds.bases import default_base, fingerprint_of
-    from tui.cli.backend import Answering
 
     folder = resolve_home(home)
     personas = [PersonaStore(folder).load(name) for name in dict.fromkeys(names or ())]
@@ -64,9 +66,10 @@ def chat(
     if not personas:
         own = default_base(folder).fingerprint if base is None else fingerprint_of(folder, base)
         personas = [Persona("base", own)]
-    sampling = Sampling(temperature=temperature, max_tokens=max_tokens, top_p=0.95, seed=seed)
+    chosen = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
     with closing(Answering(folder, base)) as answering:
-        talk = Talk(folder, Library.open(folder), answering, sampling)
+        talk = Talk(answering, chosen)
         for persona in personas:
             talk.join(persona)
         talk.run()
@@ -78,15 +81,21 @@ class Speaker(NamedTuple):
     persona: Persona
     backend: Backend
     genome: Genome
+    sampling: Sampling
 
 
 class Talk:
     """A conversation; every persona remembers what was said to it and what it said."""
 
-    def __init__(
-        self, home: Path, library: Library, answering: Answering, sampling: Sampling
-    ) -> None:
-        self.home, self.library, self.answering, self.sampling = home, library, answering, sampling
+    def __init__(self, answering: Answering, chosen: Mapping[str, Any]) -> None:
+        """
+        Args:
+            chosen: Fields of `Sampling` that a person chose for all.
+        """
+        self.answering, self.chosen = answering, chosen
+        self.home, self.library = answering.home, answering.library
+        self.taken: dict[str, str] = {}
+        """By persona: the layer that it took up for the last message."""
         self.speakers: list[Speaker] = []
         self.histories: dict[str, list[dict[str, str]]] = {}
         self.last: dict[str, tuple[int, float, float]] = {}
@@ -102,10 +111,10 @@ class Talk:
 
     def join(self, persona: Persona) -> None:
         """Let a persona take part from the next message on."""
-        from economy.revocations import refuse_revoked
+        from economy.answering import USUAL
 
-        refuse_revoked(self.home, persona.layers)
-        self.speakers.append(Speaker(persona, *self.answering.of(persona, self.library)))
+        sampling = persona.sampled(**{**USUAL, **persona.sampling, **self.chosen})
+        self.speakers.append(Speaker(persona, *self.answering.of(persona), sampling))
 
     def run(self) -> None:
         """Until the input ends, or /quit."""
@@ -147,18 +156,18 @@ class Talk:
 
     def _asked(self, speaker: Speaker, message: str) -> Answer:
         """The answer, begun; what was said first is left out where there is no room for it."""
-        from economy.revocations import refuse_revoked
         from genome.errors import TooLongError
 
-        persona, backend, genome = speaker
-        refuse_revoked(self.home, persona.layers)
-        history, sampling = self.histories.setdefault(persona.name, []), self.sampling
+        persona, sampling = speaker.persona, speaker.sampling
+        backend, genome, found = self.answering.assembled(persona, message)
+        self.taken[persona.name] = found.manifest.name if found else ""
+        history = self.histories.setdefault(persona.name, [])
         if sampling.seed is not None:  # one for each turn, else the same words come again
             sampling = sampling.model_copy(update={"seed": sampling.seed + len(history)})
         while True:
             try:
-                messages = [*history, _turn("user", message)]
-                return backend.stream(genome, messages, sampling)
+                turns = [*history, _turn("user", message)]
+                return backend.stream(genome, self.answering.messages(persona, turns), sampling)
             except TooLongError:
                 if not history:
                     raise
@@ -206,7 +215,7 @@ class Talk:
     def layers(self, _: str) -> None:
         """What each persona is made of."""
         names = {row.digest: row.name for row in self.library.find()}
-        for persona, _backend, genome in self.speakers:
+        for persona, _backend, genome, _sampling in self.speakers:
             parts = [
                 f"{weight:g} x {names.get(digest, digest[:12])}"
                 for digest, weight in zip(persona.layers, genome.weights, strict=True)
@@ -220,18 +229,14 @@ class Talk:
         if history is None:
             say("nothing was said yet")
             return
-        base = self.answering.base(self.speakers[0].persona.base_model)
-        found = self.library.search(
-            history[-2]["content"],
-            encoder=self.library.encoder(base),
-            base_model=base.fingerprint,
-            unbound=True,
-            k=3,
-        )
-        for one in found:
+        fingerprint = self.speakers[0].persona.base_model
+        for one in self.answering.nearest(fingerprint, history[-2]["content"])[:3]:
             having = [s.persona.name for s in self.speakers if one.digest in s.persona.layers]
             say(f"{one.similarity:.2f} {one.manifest.name}: {', '.join(having) or 'nobody here'}")
-        say(f"sure from {self.library.clear_match(base.fingerprint):.2f}")
+        say(f"sure from {self.library.clear_match(fingerprint):.2f}")
+        for name, layer in self.taken.items():
+            if layer:
+                say(f"{name} took up {layer} for it")
 
     def stats(self, _: str) -> None:
         """How fast the last answers came."""

@@ -35,7 +35,8 @@ GROUPS = {
     "base": "Add, list, check and choose the models that layers run on.",
     "backend": "Add, list, check and remove what else answers: PEFT, llama.cpp, vLLM, an API.",
     "layer": "List, find, import, export, sign and check layers.",
-    "persona": "List personas, make one, ask one, remove one.",
+    "persona": "List personas, make, ask, change, copy and remove them.",
+    "room": "Make rooms of humans and personas, talk there, watch who speaks and why.",
     "key": "Make, list and remove keys of those who may ask over the network.",
     "market": "Publish, price, try, buy and audit layers.",
 }
@@ -79,9 +80,12 @@ def init(
     home: HomeOption = None,
 ) -> None:
     """Make a home with a library and a market of its own, whose commands use one base model."""
+    from genome.base_model import BaseModel
     from genome.library import Library
     from marketplace.market import Market
+    from persona.persona import PersonaStore
     from seeds.bases import known_bases
+    from seeds.personas import make_first
     from tui.cli.base import added
 
     folder = resolve_home(home)
@@ -90,6 +94,10 @@ def init(
     Library.open(folder)
     Market.open(market_url(folder)).close()
     say(f"{folder} is a home for {chosen.name}")
+    made = make_first(PersonaStore(folder), BaseModel.outline(chosen.path))
+    if made:
+        say(f"personas to begin with: {', '.join(made)}")
+        hint("talk with them: `continuum chat teacher debugger`")
     hint("bring layers in: `continuum layer import FOLDER`")
     hint("evolve some: `continuum academy run standard`")
 

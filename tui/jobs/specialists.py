@@ -186,7 +186,7 @@ def _store(base: BaseModel, shelf: Specialists, plan: DemoPlan) -> None:
     library = Library.open(plan.out)
     library.save_encoder(shelf.encoder)
     store = PersonaStore(plan.out)
-    store.save(Persona("helper", base.fingerprint, (), "the base alone, mediocre at everything"))
+    store.keep(Persona("helper", base.fingerprint, (), "the base alone, mediocre at everything"))
     for specialist in shelf.species:
         description = skill_named(specialist.niche).description
         manifest = Manifest(
