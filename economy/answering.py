@@ -134,9 +134,9 @@ UNKNOWN = Bid(confidence=0.4, relevance=0.0, latency_s=1.0, tokens=64)
 class HomeMinds:
     """What the personas of a home think of a message, and say to it (`persona.room.Minds`).
 
-    Relevance is the similarity of the message to what the nearest of its layers was proven able to
-    do, as a share of that from which search is sure. Confidence is the share of right answers in
-    that layer's best exam, times the relevance.
+    Both come from the layer of its own that is nearest to the message. Confidence is the share of
+    right answers in that layer's best exam, less so far as search is not sure of it. Relevance is
+    0 where it is not similar at all, 1/2 where search begins to be sure, 1 where it is the same.
     """
 
     def __init__(self, answering: Answering) -> None:
@@ -153,18 +153,20 @@ class HomeMinds:
         found = self.answering.nearest(own, text, among) if among is None or among else []
         if not found:
             return UNKNOWN
-        relevance = min(1.0, max(0.0, found[0].similarity / library.clear_match(own)))
+        near, sure = found[0].similarity, library.clear_match(own)
+        relevance = near / sure / 2 if near < sure else (1 + (near - sure) / (1 - sure)) / 2
         exams = [r.n_correct / r.n_questions for r in found[0].manifest.receipts if r.n_questions]
-        return UNKNOWN._replace(confidence=relevance * max(exams, default=0.5), relevance=relevance)
+        confidence = max(exams, default=0.5) * min(1.0, near / sure)
+        return UNKNOWN._replace(confidence=confidence, relevance=relevance)
 
-    def begin(self, name: str, turns: Sequence[Mapping[str, Any]]) -> Answer:
+    def begin(self, name: str, turns: Sequence[Mapping[str, Any]], seed: int) -> Answer:
         """One's answer; what was said first is left out where there is no room for it.
 
         Raises:
             PersonaError, GenomeError: There is none; says why.
         """
         persona, said = self._store.load(name), [dict(turn) for turn in turns]
-        sampling = persona.sampled(**{**USUAL, **persona.sampling})
+        sampling = persona.sampled(**{**USUAL, **persona.sampling, "seed": seed})
         try:
             backend, genome, _ = self.answering.assembled(persona, said[-1]["content"])
         except ProvenanceError as error:

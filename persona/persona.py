@@ -228,8 +228,9 @@ class Persona:
             for digest, kind, weight in self.parts()
         ]
         tables = {key: table.pop(key) for key in ("sampling", "extra") if key in table}
-        own = {**table, **({"layers": layers} if layers else {}), **tables}
-        return tomli_w.dumps(own, multiline_strings=True)
+        if layers:  # tables come last
+            table["layers"] = layers
+        return tomli_w.dumps(table | tables, multiline_strings=True)
 
 
 _KEYS = {

@@ -65,6 +65,7 @@ _MESSAGES = sa.Table(
     sa.Column("answers", sa.String, nullable=False),
     sa.Column("bids", sa.JSON),
     sa.Column("decision", sa.JSON),
+    sa.Column("seen", sa.Integer),
 )
 
 
@@ -87,6 +88,8 @@ class Message(NamedTuple):
     bids: dict[str, list[float]] | None
     decision: Decision | None
     """None where nobody had to be asked."""
+    seen: int
+    """The newest message when that was decided."""
 
 
 class RoomLog:
@@ -221,10 +224,17 @@ class RoomLog:
             connection.execute(_MESSAGES.insert(), facts)
             return event
 
-    def decided(self, room: str, decision: Decision, bids: Mapping[str, Sequence[float]]) -> None:
-        """Keep what was decided about a message, and by what."""
+    def decided(
+        self, room: str, decision: Decision, bids: Mapping[str, Sequence[float]], *, seen: int
+    ) -> None:
+        """Keep what was decided about a message, and by what.
+
+        Args:
+            seen: The newest message at that time.
+        """
         known = (_MESSAGES.c.room == room) & (_MESSAGES.c.number == decision.event)
-        values = {"decision": decision.facts(), "bids": {n: list(b) for n, b in bids.items()}}
+        own = {name: list(bid) for name, bid in bids.items()}
+        values = {"decision": decision.facts(), "bids": own, "seen": seen}
         with self._writing() as connection:
             connection.execute(_MESSAGES.update().where(known).values(values))
 
@@ -346,7 +356,7 @@ def _message(row: Any) -> Message:
     fields = row._mapping
     event = Event(*(fields[name] for name in Event._fields))
     decision = Decision.of(row.decision) if row.decision else None
-    return Message(event, row.bids, decision)
+    return Message(event, row.bids, decision, row.seen or row.number)
 
 
 def as_json(message: Message) -> str:

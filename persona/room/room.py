@@ -11,11 +11,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
+from zlib import crc32
 
 from genome.errors import GenomeError
 from persona.errors import PersonaError
-from persona.room.log import RoomLog
+from persona.room.log import MOST_CHARACTERS, RoomLog
 from persona.room.thought_stream import Bid, Decision, Event, ThoughtStream
 from persona.stream import Answer
 
@@ -35,8 +37,8 @@ class Minds(Protocol):
     def bid(self, persona: str, text: str) -> Bid:
         """What it thinks of its answer to a message."""
 
-    def begin(self, persona: str, turns: Sequence[Mapping[str, Any]]) -> Answer:
-        """Its answer to a conversation, as it comes."""
+    def begin(self, persona: str, turns: Sequence[Mapping[str, Any]], seed: int) -> Answer:
+        """Its answer to a conversation, as it comes; the same seed draws the same words."""
 
 
 class Piece(NamedTuple):
@@ -81,17 +83,19 @@ class Room:
             return
         thoughts = self.thoughts(said.number)
         thoughts.hear(said)
+        newest = said.number
         while event := thoughts.next():
             bids = {}
             for name in thoughts.asked(event):
                 with suppress(PersonaError, GenomeError):  # who cannot even be asked is not sure
                     bids[name] = self.minds.bid(name, event.text)
             decision = thoughts.decide(event, bids)
-            self.log.decided(self.name, decision, bids)
+            self.log.decided(self.name, decision, bids, seen=newest)
             yield decision
             for what in self._answers(event, decision):
                 yield what
                 if isinstance(what, Event):
+                    newest = what.number
                     thoughts.spoke(what.author, what.at, to_human=event.human)
                     thoughts.hear(what)
                 elif isinstance(what, Failed):
@@ -99,18 +103,31 @@ class Room:
             if self._stopped(said.number):
                 thoughts.stop()
 
-    def thoughts(self, before: int) -> ThoughtStream:
-        """As they were before a message was decided on."""
+    def thoughts(self, number: int, seen: int | None = None) -> ThoughtStream:
+        """As they were when a message was decided on.
+
+        Args:
+            seen: The newest message at that time; None = that one.
+        """
         thoughts = ThoughtStream(self.rules, self.seed)
         for member in self.log.members(self.name):
             if not member.human:
                 thoughts.join(member.name)
                 thoughts.mute(member.name, member.muted)
-        past = self.log.messages(self.name, after=max(0, before - REMEMBERED - 1))
-        for message in past:
-            if message.event.number >= before:
+        steps: list[tuple[tuple[int, int], Event | Decision]] = []
+        for message in self.log.messages(self.name, after=max(0, number - REMEMBERED - 1)):
+            steps.append(((message.event.number, 0), message.event))
+            if message.decision:
+                steps.append(((message.seen, message.event.number), message.decision))
+        for place, step in sorted(steps, key=itemgetter(0)):
+            if place >= (number if seen is None else seen, number):
                 break
-            thoughts.passed(message.event, message.decision)
+            if isinstance(step, Decision):
+                thoughts.recall(step)
+            elif _is_stop(step):
+                thoughts.stop()
+            else:
+                thoughts.passed(step)
         return thoughts
 
     def turns(self, persona: str) -> list[dict[str, str]]:
@@ -134,7 +151,8 @@ class Room:
         with ExitStack() as stack:
             for turn in decision.speakers:
                 try:
-                    answer = self.minds.begin(turn.persona, self.turns(turn.persona))
+                    seed = crc32(f"{self.seed} {event.number} {turn.persona}".encode())
+                    answer = self.minds.begin(turn.persona, self.turns(turn.persona), seed)
                     begun[turn.persona] = stack.enter_context(closing(answer))
                 except (PersonaError, GenomeError) as error:
                     yield Failed(turn.persona, str(error))
@@ -146,7 +164,9 @@ class Room:
                         if what.text:
                             yield Piece(name, what.text)
                         now = time.monotonic()
-                        if now > deadline:
+                        if len(text) > MOST_CHARACTERS:
+                            text, why = text[:MOST_CHARACTERS], "it went on for too long"
+                        elif now > deadline:
                             why = f"its {self.rules.lease_s:g} s are over"
                         elif now - looked > LOOKS_S:
                             looked, why = now, "stopped" if self._stopped(event.number) else ""

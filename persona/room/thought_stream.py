@@ -212,6 +212,7 @@ class _Member:
 
     known_as: str = ""
     """As it is mentioned."""
+    encoded: bytes = b""
 
 
 class _Heard(NamedTuple):
@@ -250,13 +251,15 @@ class ThoughtStream:
         """
         if not 0 <= priority <= 255:
             raise ValueError(f"a priority is 0 to 255, not {priority}")
-        self._members[name] = _Member(
+        own = _Member(
             name,
             priority,
             energy=self.rules.energy,
             energy_at=self._now,
             known_as=name.casefold(),
+            encoded=name.encode(),
         )
+        self._members = dict(sorted({**self._members, name: own}.items()))
 
     def leave(self, name: str) -> None:
         """Nothing more is asked of it."""
@@ -304,7 +307,7 @@ class ThoughtStream:
     def asked(self, event: Event) -> list[str]:
         """Whose bids are worth having, by name; the others' silence costs nothing."""
         heard = self._heard(event)
-        return [m.name for m in self._sorted() if self._barred(m, event, heard) is None]
+        return [m.name for m in self._members.values() if self._barred(m, event, heard) is None]
 
     def decide(self, event: Event, bids: Mapping[str, Bid]) -> Decision:
         """Give the turns of a message.
@@ -313,10 +316,11 @@ class ThoughtStream:
             bids: Of those `asked`; who does not bid is not sure.
         """
         heard, rules = self._heard(event), self.rules
+        chance = crc32(f"{self.seed} {event.number} ".encode())
         silences: list[Silence] = []
         willing: list[tuple[tuple[Any, ...], float, float, _Member]] = []
         unsure: list[tuple[tuple[Any, ...], float, float, _Member]] = []
-        for member in self._sorted():
+        for member in self._members.values():
             name = member.name
             if why := self._barred(member, event, heard):
                 silences.append(Silence(name, why))
@@ -324,7 +328,7 @@ class ThoughtStream:
             bid, named = bids.get(name), name in heard.mentioned
             score = bid.score() if bid else 0.0
             turn = score * (member.priority + 1) / 256 + member.waits / rules.ageing
-            tie = crc32(f"{self.seed} {event.number} {name}".encode())
+            tie = crc32(member.encoded, chance)
             order = (not named, -math.floor(turn / NEAR), member.of_floor, -turn, tie, name)
             if named or (bid and unit(bid.confidence) >= rules.least):
                 willing.append((order, turn, score, member))
@@ -378,16 +382,11 @@ class ThoughtStream:
             member.energy_at = self._now
         self.set_state(name, "ready")
 
-    def passed(self, event: Event, decision: Decision | None) -> None:
-        """Go on from a message that was said, and decided on, before."""
+    def passed(self, event: Event) -> None:
+        """Go on from a message that was said before."""
         self._heard(event)
-        if decision:
-            self.recall(decision)
         if not event.human:
             self.spoke(event.author, event.at, to_human=event.hops == 1)
-
-    def _sorted(self) -> list[_Member]:
-        return [self._members[name] for name in sorted(self._members)]
 
     def _heard(self, event: Event) -> _Heard:
         self._now = max(self._now, event.at)

@@ -147,6 +147,18 @@ def test_every_command_works_on_a_second_base(
     assert "FROM ./model" in (tmp_path / "both/Modelfile").read_text()
     said = do("persona export both", tmp_path / "both.gguf").out
     assert "--lora" in said and (tmp_path / "both.gguf").is_file()
+    do("persona edit other-both", code=1)
+    do("persona clone both again")
+    do("persona edit again", "--set", "system=Be brief.")
+    assert "Be brief." not in do("persona history again").out
+    # rooms
+    do("room create lab both again", "--rule", "speakers=2")
+    do("room say lab", "sort: 3 1 2", "--why")
+    do("room mute lab again")
+    do("room leave lab again")
+    do("room join lab again")
+    assert "speakers" in do("room show lab").out and "again" in do("room list").out
+    assert "sort: 3 1 2" in do("room watch lab", "--why").out
     # adapters that only PEFT runs
     save_single(BaseModel.load(base), tmp_path / "dora")
     do("backend add dora", tmp_path / "dora")

@@ -13,6 +13,7 @@ from academy.evolution.config import parse_config
 from academy.sources.jsonl import JsonlSource
 from genome.base_model import BaseModel
 from genome.library import Library
+from persona.persona import Persona
 from tests.support.commands import fault
 from tests.support.genome import random_layer
 from tests.support.pages import COMMAND, PAGES, ROOT, blocks, commands, in_backticks
@@ -66,8 +67,11 @@ def test_code_runs_as_it_stands(
 
 
 def test_settings_are_settings_of_a_run() -> None:
-    """Every TOML block but a package's own is read as `academy run` reads it."""
-    read = [tomllib.loads(block.text) for block in blocks("toml")]
+    """Every TOML block but a package's own is read as `academy run` reads it, or as a persona."""
+    every = {block.text: tomllib.loads(block.text) for block in blocks("toml")}
+    personas = [Persona.parse("a", text) for text, data in every.items() if "base" in data]
+    assert personas and personas[0].layers
+    read = [data for data in every.values() if "base" not in data]
     runs = [parse_config(data) for data in read if "project" not in data]
     assert runs and len(read) > len(runs)
 

@@ -95,13 +95,12 @@ def show(name: RoomArgument, home: HomeOption = None) -> None:
     rows = [
         (
             one.name,
-            "human" if one.human else "persona",
-            "muted" if one.muted else "",
+            "human" if one.human else "muted persona" if one.muted else "persona",
             str(one.since),
         )
         for one in log.members(name)
     ]
-    print_table("who is there", ("name", "kind", "", "hears from message"), rows)
+    print_table("who is there", ("name", "kind", "hears from message"), rows)
 
 
 @app.command()

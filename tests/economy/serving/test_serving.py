@@ -82,6 +82,35 @@ def test_each_persona_answers_with_its_own_layers(api: Any, service: Service) ->
     assert texts["ada"] != texts["bob"]
 
 
+def test_a_persona_is_told_what_it_is_and_speaks_as_its_file_says(
+    api: Any, service: Service, home: Path
+) -> None:
+    ada = PersonaStore(home).load("ada")
+    told = {"temperature": 0.0, "max_tokens": 5, "repetition_penalty": 3.0}
+    PersonaStore(home).create(replace(ada, name="eve", system="upper:", sampling=told))
+
+    def answer(sampling: Sampling, *before: dict[str, str]) -> str:
+        genome = ada.genome(service.names.library)
+        parts = service.engine.stream(genome, [*before, QUESTION], sampling)
+        return "".join(part.text for part in parts)
+
+    def asks(*before: dict[str, str], **more: Any) -> str:
+        body = {"model": "eve", "messages": [*before, QUESTION], **more}
+        found = api.post("/v1/chat/completions", json=body).json()
+        return str(found["choices"][0]["message"]["content"])
+
+    own, plain = {"role": "system", "content": "upper:"}, {"role": "system", "content": "sort:"}
+    both = {"role": "system", "content": "upper:\n\nsort:"}
+    assert asks() == answer(Sampling(**told), own) != answer(Sampling(max_tokens=5))
+    assert asks(plain) == answer(Sampling(**told), both)
+    assert asks(max_tokens=9) == answer(Sampling(**told | {"max_tokens": 9}), own)
+    responded = api.post(
+        "/v1/responses", json={"model": "eve", "input": QUESTION["content"]}
+    ).json()
+    assert responded["output"][0]["content"][0]["text"] == asks()
+    assert (responded["temperature"], responded["max_output_tokens"]) == (0.0, 5)
+
+
 def test_a_stream_says_the_same_and_ends_as_clients_expect(api: Any, service: Service) -> None:
     more = {"stream": True, "stream_options": {"include_usage": True}}
     found = api.post("/v1/chat/completions", json=asked(**more))
