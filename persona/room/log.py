@@ -211,6 +211,11 @@ class RoomLog:
             raise RoomError("a message is UTF-8 text, this has other bytes in it: type it again")
         with self._writing() as connection:
             human = self._check_present(connection, room, author).human
+            if not human and not hops:
+                raise RoomError(
+                    f"{author} is a persona, which speaks for itself: say it as a human who is in "
+                    f"room {room}"
+                )
             number, wall = self._next_number(connection, room), time.time()
             last = connection.execute(
                 sa.select(_MESSAGES.c.at, _MESSAGES.c.wall)

@@ -87,7 +87,7 @@ class Room:
         while event := thoughts.next():
             bids = {}
             for name in thoughts.asked(event):
-                with suppress(PersonaError, GenomeError):  # who cannot even be asked is not sure
+                with suppress(PersonaError, GenomeError):  # no bid: it cannot answer now
                     bids[name] = self.minds.bid(name, event.text)
             decision = thoughts.decide(event, bids)
             self.log.decided(self.name, decision, bids, seen=newest)
@@ -157,30 +157,45 @@ class Room:
                 except (PersonaError, GenomeError) as error:
                     yield Failed(turn.persona, str(error))
             for name, answer in begun.items():
-                text, why, looked = "", "", time.monotonic()
-                try:
-                    for what in answer:
-                        text += what.text
-                        if what.text:
-                            yield Piece(name, what.text)
-                        now = time.monotonic()
-                        if len(text) > MOST_CHARACTERS:
-                            text, why = text[:MOST_CHARACTERS], "it went on for too long"
-                        elif now > deadline:
-                            why = f"its {self.rules.lease_s:g} s are over"
-                        elif now - looked > LOOKS_S:
-                            looked, why = now, "stopped" if self._stopped(event.number) else ""
-                        if why:
-                            break
-                except (PersonaError, GenomeError) as error:
-                    why = str(error)
-                answer.close()
-                if text.strip():
-                    yield self.log.add(
-                        self.name, name, text, hops=event.hops + 1, answers=event.author
-                    )
-                if why or not text.strip():
-                    yield Failed(name, why or "had nothing to say")
+                yield from self._heard(event, name, answer, deadline)
+
+    def _heard(
+        self, event: Event, name: str, answer: Answer, deadline: float
+    ) -> Iterator[Event | Piece | Failed]:
+        """One answer to its end; what was said is kept, however it ended."""
+        text, why, looked = "", "", time.monotonic()
+        try:
+            for what in answer:
+                text += what.text
+                if what.text:
+                    yield Piece(name, what.text)
+                now = time.monotonic()
+                if len(text) > MOST_CHARACTERS:
+                    text, why = text[:MOST_CHARACTERS], "it went on for too long"
+                elif now > deadline:
+                    why = f"its {self.rules.lease_s:g} s are over"
+                elif now - looked > LOOKS_S:
+                    looked, why = now, "stopped" if self._stopped(event.number) else ""
+                if why:
+                    break
+        except (PersonaError, GenomeError) as error:
+            why = str(error)
+        except GeneratorExit:  # nobody listens any more
+            self._keep(event, name, text)
+            raise
+        answer.close()
+        try:
+            if kept := self._keep(event, name, text):
+                yield kept
+        except PersonaError as error:  # it has left meanwhile, or the disk is full
+            why = str(error)
+        if why or not text.strip():
+            yield Failed(name, why or "had nothing to say")
+
+    def _keep(self, event: Event, name: str, text: str) -> Event | None:
+        if not text.strip():
+            return None
+        return self.log.add(self.name, name, text, hops=event.hops + 1, answers=event.author)
 
     def _stopped(self, after: int) -> bool:
         """Whether a human said so since."""

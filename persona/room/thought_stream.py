@@ -313,7 +313,7 @@ class ThoughtStream:
         """Give the turns of a message.
 
         Args:
-            bids: Of those `asked`; who does not bid is not sure.
+            bids: Of those `asked`; who does not bid cannot answer now.
         """
         heard, rules = self._heard(event), self.rules
         chance = crc32(f"{self.seed} {event.number} ".encode())
@@ -335,7 +335,7 @@ class ThoughtStream:
             elif bid and event.human and rules.someone:
                 unsure.append((order, turn, score, member))
             else:
-                silences.append(Silence(name, "unsure", turn))
+                silences.append(Silence(name, "unsure", turn) if bid else Silence(name, "blocked"))
         if not willing and unsure:
             willing.append(unsure.pop(unsure.index(min(unsure, key=itemgetter(0)))))
         silences += [Silence(member.name, "unsure", turn) for _, turn, _, member in unsure]

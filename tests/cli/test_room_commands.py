@@ -67,6 +67,8 @@ def test_who_is_muted_or_has_left_says_nothing(home: Path) -> None:
 def test_several_humans(home: Path) -> None:
     said = room(home, "say", "lab", "hello", "--as", "eve").refusal
     assert said.startswith("'eve' is not in room lab, there are ada, bob, me: `continuum room join")
+    said = room(home, "say", "lab", "hello", "--as", "ada").refusal
+    assert said.startswith("ada is a persona, which speaks for itself")
     assert room(home, "join", "lab", "eve", "--human").code == 0
     assert room(home, "say", "lab", "@ada hello", "--as", "eve").out.startswith("ada: ")
 
@@ -78,7 +80,7 @@ def test_several_humans(home: Path) -> None:
         ("create x y", "there is no persona 'y': did you mean ada, bob?"),
         ("create x --rule speaker=2", "--rule speaker: is no rule: they are speakers, least,"),
         ("create x --rule speakers=0", "--rule speakers: Input should be greater than or equal"),
-        ("create x --rule speakers", "--set takes KEY=VALUE, not 'speakers': give both"),
+        ("create x --rule speakers", "--rule takes KEY=VALUE, not 'speakers': give both"),
         ("say lap hi", "there is no room 'lap': did you mean lab?"),
         ("join lab eve", "there is no persona 'eve': did you mean"),
         ("leave lab eve", "'eve' is not in room lab"),

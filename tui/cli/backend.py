@@ -71,15 +71,15 @@ def add(
     hint(f"give it a persona: `continuum persona create NAME --backend {name}`")
 
 
-def setting(text: str) -> tuple[str, Any]:
-    """A key and a value of TOML; what is none is a text."""
+def setting(text: str, option: str = "--set") -> tuple[str, Any]:
+    """A key and a value of TOML, as an option gives them; what is none is a text."""
     import tomllib
 
     from tui.cli.errors import OptionError
 
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise OptionError(f"--set takes KEY=VALUE, not {text!r:.80}: give both")
+        raise OptionError(f"{option} takes KEY=VALUE, not {text!r:.80}: give both")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -55,7 +55,7 @@ def create(
     for member in members or ():
         store.path(member)
     try:
-        chosen = Rules.model_validate(dict(map(setting, rules or ())))
+        chosen = Rules.model_validate(dict(setting(rule, "--rule") for rule in rules or ()))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))

@@ -14,7 +14,7 @@ import pytest
 from persona.errors import BackendError, PersonaError
 from persona.room.log import MOST_CHARACTERS, RoomLog
 from persona.room.room import Failed, Piece, Room, What
-from persona.room.thought_stream import Bid, Decision, Event, Rules
+from persona.room.thought_stream import Bid, Decision, Event, Rules, Silence
 from persona.sampling import Ended, Said
 from persona.stream import Answer
 
@@ -169,13 +169,36 @@ def test_stop_from_elsewhere_ends_every_turn_and_what_waits(tmp_path: Path) -> N
     assert [type(what) for what in room.say("ann", "STOP")] == [Event]
 
 
-def test_who_stops_reading_stops_them_all(tmp_path: Path) -> None:
+def test_who_stops_reading_stops_them_all_and_what_was_said_is_kept(tmp_path: Path) -> None:
     minds = _Minds(ada="endless")
-    told = _room(tmp_path, minds).say("ann", "go")
+    room = _room(tmp_path, minds)
+    told = room.say("ann", "go")
     while not isinstance(next(told), Piece):
         pass
     told.close()
     assert minds.begun[0].closed
+    assert [m.event.text for m in room.log.messages("lab")] == ["go", "x"]
+
+
+def test_who_leaves_while_it_speaks_is_named_and_others_go_on(tmp_path: Path) -> None:
+    minds = _Minds(ada=["yes"] * 9, bob=["no"])
+    room = _room(tmp_path, minds)
+    found = []
+    for what in room.say("ann", "@ada @bob go"):
+        found.append(what)
+        if found[-1] == Piece("ada", "yes") and found.count(what) == 1:
+            room.log.leave("lab", "ada")
+    (failed,) = (what for what in found if isinstance(what, Failed))
+    assert failed.author == "ada" and "'ada' is not in room lab" in failed.why
+    assert _said(found)[1:] == [("bob", "no")]
+
+
+def test_who_cannot_even_be_asked_cannot_answer_now(tmp_path: Path) -> None:
+    minds = _Minds(ada=BackendError("cloud", "is down", "try later"), bob=["no"])
+    decision = list(_room(tmp_path, minds).say("ann", "go"))[1]
+    assert isinstance(decision, Decision)
+    assert decision.silences == (Silence("ada", "blocked"),)
+    assert decision.line() == "bob (0.19) speaks; cannot answer now: ada"
 
 
 def test_muted_in_the_log_is_muted_in_the_room(tmp_path: Path) -> None:
