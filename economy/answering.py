@@ -20,6 +20,8 @@ from persona.backends import Backends
 from persona.engine import Engine
 from persona.errors import PersonaError
 from persona.persona import Persona, PersonaStore
+from persona.room.calibration import Calibration, Outcome
+from persona.room.log import RoomLog
 from persona.room.thought_stream import Bid
 from persona.stream import Answer
 from seeds.bases import load_base_of
@@ -137,14 +139,24 @@ class HomeMinds:
     Both come from the layer of its own that is nearest to the message. Confidence is the share of
     right answers in that layer's best exam, less so far as search is not sure of it. Relevance is
     0 where it is not similar at all, 1/2 where search begins to be sure, 1 where it is the same.
+    Confidences are then calibrated by what answers in this home's rooms were worth.
     """
 
     def __init__(self, answering: Answering) -> None:
         self.answering = answering
-        self._store = PersonaStore(answering.home)
+        self._store, self._log = PersonaStore(answering.home), RoomLog(answering.home)
+        self._outcomes: list[Outcome] = []
+        self._calibration = Calibration()
 
     def bid(self, name: str, text: str) -> Bid:
         """What one thinks of its answer, before there is one."""
+        if (outcomes := self._log.outcomes()) != self._outcomes:
+            self._outcomes, self._calibration = outcomes, Calibration.of(outcomes)
+        own = self._own_bid(name, text)
+        believed = self._calibration.probability(own.confidence) if outcomes else own.confidence
+        return own._replace(confidence=believed, own=own.confidence)
+
+    def _own_bid(self, name: str, text: str) -> Bid:
         persona, library = self._store.load(name), self.answering.library
         own = persona.base_model
         if persona.backend or not library.encoder_id(own):

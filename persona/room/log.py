@@ -11,7 +11,7 @@ import difflib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +23,14 @@ from genome.home import stamp_new
 from genome.sqlite import failure, open_engine, use_wal
 from persona.errors import RoomError
 from persona.persona import NAME_RULE
-from persona.room.thought_stream import Decision, Event, Rules
+from persona.room.calibration import Outcome
+from persona.room.thought_stream import Bid, Decision, Event, Rules
 
 FILE = "rooms.db"
 MOST_CHARACTERS = 65_536
 """Of a message."""
+MOST_OUTCOMES = 1000
+"""By which confidences are calibrated."""
 LONGEST_GAP_S = 86_400.0
 """By which the room's time goes on between two messages at most; backwards it never goes."""
 _BUSY_S = 10.0
@@ -67,6 +70,16 @@ _MESSAGES = sa.Table(
     sa.Column("decision", sa.JSON),
     sa.Column("seen", sa.Integer),
 )
+_OUTCOMES = sa.Table(
+    "outcomes",
+    _METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("room", sa.ForeignKey("rooms.name"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("right", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("room", "number"),
+)
 
 
 class Member(NamedTuple):
@@ -85,7 +98,7 @@ class Message(NamedTuple):
     """Something said, with what was decided about it."""
 
     event: Event
-    bids: dict[str, list[float]] | None
+    bids: dict[str, list[Any]] | None
     decision: Decision | None
     """None where nobody had to be asked."""
     seen: int
@@ -229,9 +242,7 @@ class RoomLog:
             connection.execute(_MESSAGES.insert(), facts)
             return event
 
-    def decided(
-        self, room: str, decision: Decision, bids: Mapping[str, Sequence[float]], *, seen: int
-    ) -> None:
+    def decided(self, room: str, decision: Decision, bids: Mapping[str, Bid], *, seen: int) -> None:
         """Keep what was decided about a message, and by what.
 
         Args:
@@ -273,6 +284,48 @@ class RoomLog:
         with self._reading() as connection:
             newest = query.order_by(_MESSAGES.c.number.desc()).limit(last)
             return [_message(row).event for row in reversed(connection.execute(newest).all())]
+
+    # -- what it was worth -----------------------------------------------------------------
+
+    def judge(self, room: str, number: int, *, right: bool) -> None:
+        """Say whether a persona's answer was right; said again, the last time counts.
+
+        Raises:
+            RoomError: There is no such answer, or nothing was known of how sure it was.
+        """
+        said = {message.event.number: message for message in self.messages(room)}
+        if number not in said or said[number].event.human:
+            answers = [str(n) for n, message in said.items() if not message.event.human]
+            known = f"they are {', '.join(answers[-5:])}" if answers else "there are none yet"
+            raise RoomError(f"message {number} of room {room} is no persona's answer: {known}")
+        author = said[number].event.author
+        bids = [
+            message.bids[author]
+            for n, message in said.items()
+            if n < number
+            and message.bids
+            and author in message.bids
+            and message.decision
+            and any(turn.persona == author for turn in message.decision.speakers)
+        ]
+        if not bids:
+            raise RoomError(f"how sure {author} was of message {number} was not kept: rate another")
+        bid = Bid(*bids[-1])
+        facts = {"room": room, "number": number, "right": right}
+        own = bid.confidence if bid.own is None else bid.own
+        known_as = (_OUTCOMES.c.room == room) & (_OUTCOMES.c.number == number)
+        with self._writing() as connection:
+            connection.execute(_OUTCOMES.delete().where(known_as))
+            connection.execute(_OUTCOMES.insert(), facts | {"confidence": own})
+
+    def outcomes(self) -> list[Outcome]:
+        """The newest in all rooms, by which confidences are calibrated."""
+        if not self.path.exists():
+            return []
+        columns = _OUTCOMES.c.confidence, _OUTCOMES.c.right
+        query = sa.select(*columns).order_by(_OUTCOMES.c.id.desc()).limit(MOST_OUTCOMES)
+        with self._reading() as connection:
+            return [Outcome(*row) for row in reversed(connection.execute(query).all())]
 
     # -- SQL -------------------------------------------------------------------------------
 

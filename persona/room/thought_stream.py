@@ -125,6 +125,8 @@ class Bid(NamedTuple):
     """To its first token."""
     tokens: float = 0.0
     """That it expects to take."""
+    own: float | None = None
+    """Its own confidence, where outcomes have changed it."""
 
     def score(self) -> float:
         """In [0, 1]."""

@@ -20,6 +20,9 @@ from tests.support.genome import put_ada_and_bob
 def home(tmp_path: Path, embedded: BaseModel) -> Path:
     """A room of two personas and a human called me."""
     put_ada_and_bob(tmp_path, embedded)
+    store = PersonaStore(tmp_path)
+    for name in store.names():
+        store.change(replace(store.load(name), sampling={"temperature": 0.0}))
     assert continuum("room", "create", "lab", "ada", "bob", "--home", tmp_path).code == 0
     return tmp_path
 
@@ -73,6 +76,15 @@ def test_several_humans(home: Path) -> None:
     assert room(home, "say", "lab", "@ada hello", "--as", "eve").out.startswith("ada: ")
 
 
+def test_answers_are_judged_and_confidences_believed_accordingly(home: Path) -> None:
+    room(home, "say", "lab", "@ada sort: cbda")
+    assert room(home, "rate", "lab", 2, "--wrong").out == "message 2 was wrong\n"
+    assert room(home, "rate", "lab", 2, "--right").out == "message 2 was right\n"
+    found = room(home, "calibration").out
+    assert "0.4" in found and "Brier score" in found and "calibrated" in found
+    assert "ada (mentioned)" in room(home, "say", "lab", "@ada ab", "--why").out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -86,6 +98,9 @@ def test_several_humans(home: Path) -> None:
         ("leave lab eve", "'eve' is not in room lab"),
         ("mute lab eve", "'eve' is not in room lab"),
         ("watch lap", "there is no room 'lap': did you mean lab?"),
+        ("rate lab 1 --right", "message 1 of room lab is no persona's answer: there are none yet"),
+        ("rate lap 1 --right", "there is no room 'lap'"),
+        ("calibration", "no answer was judged yet: `continuum room rate ROOM NUMBER --right"),
         ("show lap", "there is no room 'lap': did you mean lab?"),
     ],
 )

@@ -154,6 +154,8 @@ def test_every_command_works_on_a_second_base(
     # rooms
     do("room create lab both again", "--rule", "speakers=2")
     do("room say lab", "sort: 3 1 2", "--why")
+    do("room rate lab 2", "--right")
+    assert "Brier" in do("room calibration").out
     do("room mute lab again")
     do("room leave lab again")
     do("room join lab again")

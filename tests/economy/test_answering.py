@@ -19,6 +19,9 @@ from genome.shelf.manifest import Manifest
 from genome.shelf.receipt import Receipt
 from persona.errors import PersonaError
 from persona.persona import Persona, PersonaStore
+from persona.room.log import RoomLog
+from persona.room.room import Room
+from persona.room.thought_stream import Event, Rules
 from tests.support.genome import random_layer
 
 SORT, UPPER = [f"sort: {a} 3 1" for a in range(8)], [f"upper: a{a}" for a in "bcdefghi"]
@@ -75,12 +78,31 @@ def test_who_was_proven_able_is_surer(answering: Answering) -> None:
     assert minds.bid("helper", "sort: 9 3 1") == own
 
 
+def test_what_answers_were_worth_changes_how_sure_one_is(answering: Answering) -> None:
+    minds, log = HomeMinds(answering), RoomLog(answering.home)
+    before = minds.bid("sorter", "sort: 9 3 1")
+    log.create("lab", Rules())
+    log.join("lab", "me", human=True)
+    log.join("lab", "sorter", human=False)
+    room = Room(log, "lab", minds)
+    for _ in range(12):
+        answers = [
+            what for what in room.say("me", "@sorter sort: 9 3 1") if isinstance(what, Event)
+        ]
+        log.judge("lab", answers[-1].number, right=False)
+    after = minds.bid("sorter", "sort: 9 3 1")
+    assert after.own == before.own == pytest.approx(0.9)
+    assert after.confidence < 0.4 < before.confidence
+    assert {o.confidence for o in log.outcomes()} == {before.own}
+    assert len(log.outcomes()) > 6
+
+
 def test_of_whom_nothing_is_known_speaks_when_asked_only(
     tmp_path: Path, embedded: BaseModel
 ) -> None:
     PersonaStore(tmp_path).create(Persona("ada", embedded.fingerprint))
     with closing(Answering(tmp_path)) as answering:
-        assert HomeMinds(answering).bid("ada", "hello") == UNKNOWN
+        assert HomeMinds(answering).bid("ada", "hello") == UNKNOWN._replace(own=0.4)
     assert UNKNOWN.confidence < 0.5
 
 

@@ -218,6 +218,54 @@ def _show(room: Any, author: str, text: str, why: bool) -> None:
 
 
 @app.command()
+def rate(
+    room: RoomArgument,
+    number: Annotated[int, typer.Argument(help="Of the answer, as `room watch` shows it.")],
+    right: Annotated[bool, typer.Option("--right/--wrong", help="What it was.")],
+    home: HomeOption = None,
+) -> None:
+    """Say whether an answer was right: confidences are calibrated by that."""
+    from persona.room.log import RoomLog
+
+    RoomLog(existing_home(home, "rooms.db")).judge(room, number, right=right)
+    say(f"message {number} was {'right' if right else 'wrong'}")
+
+
+@app.command()
+def calibration(home: HomeOption = None) -> None:
+    """How often who was so confident was right, in all rooms, and what is made of it."""
+    from persona.room.calibration import (
+        Calibration,
+        Outcome,
+        brier,
+        calibration_error,
+        reliability,
+    )
+    from persona.room.log import RoomLog
+    from tui.cli.errors import CommandError
+
+    outcomes = RoomLog(existing_home(home, "rooms.db")).outcomes()
+    if not outcomes:
+        raise CommandError("no answer was judged yet: `continuum room rate ROOM NUMBER --right`")
+    found = Calibration.of(outcomes)
+    believed = [Outcome(found.probability(one.confidence), one.right) for one in outcomes]
+    rows = [
+        (f"{b.low:.1f}", str(b.n), f"{b.confidence:.2f}", f"{b.right:.2f}")
+        for b in reliability(outcomes)
+    ]
+    print_table("confidences of their own", ("from", "answers", "mean", "right"), rows)
+    facts = {
+        name: f"{measure(outcomes):.3f} of their own, {measure(believed):.3f} calibrated"
+        for name, measure in (("Brier score", brier), ("calibration error", calibration_error))
+    }
+    made = f"log-odds x {found.a:.2f} {found.b:+.2f}"
+    print_facts(
+        f"{len(outcomes)} answers, which are also what it is fitted on",
+        facts | {"made of it": made},
+    )
+
+
+@app.command()
 def watch(
     room: RoomArgument,
     last: Annotated[int, typer.Option(min=1, help="Messages to begin with.")] = 20,

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from persona.errors import RoomError
+from persona.room.calibration import Outcome
 from persona.room.log import LONGEST_GAP_S, MOST_CHARACTERS, RoomLog, as_json
 from persona.room.thought_stream import Bid, Event, Rules, ThoughtStream
 
@@ -74,8 +75,29 @@ def test_a_decision_is_kept_with_what_it_came_from(log: RoomLog) -> None:
     log.decided("lab", decision, bids, seen=1)
     (message,) = log.messages("lab")
     assert message.decision == decision
-    assert message.bids == {"ada": [0.9, 0.5, 1, 10]}
+    assert message.bids == {"ada": [0.9, 0.5, 1, 10, None]}
     assert json.loads(as_json(message))["decision"]["line"] == decision.line()
+
+
+def test_an_answer_is_judged_by_how_sure_it_was(log: RoomLog) -> None:
+    thoughts = ThoughtStream(Rules(speakers=2), 7)
+    thoughts.join("ada")
+    for number, bid in ((1, Bid(0.9)), (3, Bid(0.5, own=0.8))):
+        event = log.add("lab", "ann", "hello")
+        decision = thoughts.decide(event, {"ada": bid})
+        log.decided("lab", decision, {"ada": bid}, seen=number)
+        thoughts.spoke("ada", 0, to_human=True)
+        log.add("lab", "ada", "yes", hops=1, answers="ann")
+    for number, right in ((2, True), (4, True), (4, False)):
+        log.judge("lab", number, right=right)
+    assert log.outcomes() == [Outcome(0.9, True), Outcome(0.8, False)]
+    for number in (1, 9):
+        with pytest.raises(RoomError, match="is no persona's answer: they are 2, 4"):
+            log.judge("lab", number, right=True)
+    log.join("lab", "bob", human=False)
+    unasked = log.add("lab", "bob", "no", hops=1)
+    with pytest.raises(RoomError, match="was not kept: rate another"):
+        log.judge("lab", unasked.number, right=True)
 
 
 def test_names_and_messages_that_cannot_be_are_refused_in_one_line(log: RoomLog) -> None:
