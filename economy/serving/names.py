@@ -12,7 +12,7 @@ import difflib
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,14 @@ class Meant:
             return list(turns)
         seen = bool(self.backend) or base.has_system_role
         return self.persona.messages(turns, system_role=seen)
+
+    def taking_up(self, found: Meant) -> Meant:
+        """A persona with the layer that `auto` found, applied first, unless it has that already."""
+        own, new = self.genome, found.genome.layers
+        if new and new[0].digest not in {layer.digest for layer in own.layers}:
+            own = Genome(own.base_model, (*new, *own.layers), (1.0, *own.weights))
+        listings = tuple(sorted({*self.listings, *found.listings}))
+        return replace(self, genome=own, listings=listings, why=found.why)
 
     def speaking(self, asked: Sampling, chosen: Collection[str]) -> Sampling:
         """How a persona speaks where a request does not choose.
@@ -202,6 +210,11 @@ class Names:
             f"{what} is for base {known}, this server runs {self.base_name}:"
             f" `continuum serve --base {known}` runs that one"
         )
+
+    def retrieves(self, meant: Meant) -> bool:
+        """Whether a persona takes up a layer for each message, and there are any to be found."""
+        own = meant.persona is not None and meant.persona.retrieves and not meant.backend
+        return own and bool(self.library.encoder_id(self.base.fingerprint))
 
     def encoder(self) -> Any:
         """What encodes questions; loaded once, and again when another is chosen.

@@ -207,6 +207,10 @@ class Service:
             return await asyncio.to_thread(self.names.found, vectors)
         meant = await asyncio.to_thread(self.names.meant, model)
         await asyncio.to_thread(self.backend, meant.backend)
+        if self.names.retrieves(meant):
+            vectors = await self.encoded([message])
+            found = await asyncio.to_thread(self.names.found, vectors)
+            meant = meant.taking_up(found)
         return meant
 
     def prompt(

@@ -48,9 +48,17 @@ MENTION = re.compile(r"(?<![\w@])@([a-z0-9][a-z0-9._-]*)", re.IGNORECASE)
 
 State = Literal["ready", "running", "blocked", "sleeping"]
 Why = Literal[
-    "muted", "spoke", "running", "blocked", "hops", "too many", "ping-pong", "sleeping", "unsure",
+    "muted",
+    "spoke",
+    "running",
+    "blocked",
+    "hops",
+    "too many",
+    "ping-pong",
+    "sleeping",
+    "unsure",
     "outscored",
-]  # fmt: skip
+]
 SAID: dict[Why, str] = {
     "muted": "muted",
     "spoke": "said this",

@@ -84,14 +84,26 @@ def test_a_file_has_all_that_a_persona_is_and_nothing_that_goes_without_saying()
     plain = Persona("ada", "tiny")
     assert plain.text() == 'base = "tiny"\n'
     whole = Persona(
-        "ada", "tiny", ("a", "b"), "told", (0.5, 1.0), "listing", "cloud",
-        kinds=("domain", "recent"), system="Be\nbrief.", retrieves=True, priority=7,
-        sampling={"temperature": 0.5, "stop": ["x"]}, extra={"card": {"deep": [1, "é"]}},
-    )  # fmt: skip
+        "ada",
+        "tiny",
+        ("a", "b"),
+        "told",
+        (0.5, 1.0),
+        "listing",
+        "cloud",
+        kinds=("domain", "recent"),
+        system="Be\nbrief.",
+        retrieves=True,
+        priority=7,
+        sampling={"temperature": 0.5, "stop": ["x"]},
+        extra={"card": {"deep": [1, "é"]}},
+    )
     assert Persona.parse("ada", whole.text()) == whole
     assert whole.sampled(max_tokens=3).model_dump(exclude_defaults=True) == {
-        "temperature": 0.5, "stop": ("x",), "max_tokens": 3,
-    }  # fmt: skip
+        "temperature": 0.5,
+        "stop": ("x",),
+        "max_tokens": 3,
+    }
     assert hash(whole) != hash(plain)
 
 

@@ -387,6 +387,21 @@ def found_by_search(searchable: Path, service: Service) -> Service:
     return service
 
 
+def test_a_persona_that_retrieves_takes_up_what_auto_finds(found_by_search: Service) -> None:
+    own = found_by_search.engine.base.fingerprint
+    store = PersonaStore(found_by_search.names.home)
+    ada = store.load("ada")
+    store.create(Persona("eve", own, retrieves=True))
+    store.create(replace(ada, name="ida", retrieves=True))
+    with TestClient(create_app(found_by_search)) as api:
+        auto = api.post("/v1/chat/completions", json=asked("auto")).json()
+        found = api.post("/v1/chat/completions", json=asked("eve")).json()
+        having = api.post("/v1/chat/completions", json=asked("ida")).json()
+    assert auto["continuum"]["layer"] and found["continuum"] == auto["continuum"]
+    assert found["model"] == "eve" and found["choices"] == auto["choices"]
+    assert auto["continuum"]["digest"] in ada.layers and having["choices"] == auto["choices"]
+
+
 def test_auto_says_which_layer_was_chosen_and_why(found_by_search: Service) -> None:
     with TestClient(create_app(found_by_search)) as api:
         assert "auto" in [one["id"] for one in api.get("/v1/models").json()["data"]]

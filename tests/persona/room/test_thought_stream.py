@@ -293,10 +293,15 @@ def test_no_loop_of_acknowledgements_in_a_hundred_random_rooms(seed: int) -> Non
                 other = chance.choice(names)
                 stream.hear(
                     Event(
-                        number, turn.persona, False, f"Thanks, @{event.author} and @{other}!",
-                        number / 10, event.hops + 1, event.author,
+                        number,
+                        turn.persona,
+                        False,
+                        f"Thanks, @{event.author} and @{other}!",
+                        number / 10,
+                        event.hops + 1,
+                        event.author,
                     )
-                )  # fmt: skip
+                )
         assert n_said <= rules.turns + rules.speakers - 1
 
 
